@@ -1,0 +1,50 @@
+# Every target works from a fresh clone with python3 >= 3.11 and make: it makes .venv when it has to.
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TESTS ?= tests
+WORKERS ?= 2
+
+.PHONY: help demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    train one model across hospitals under secure aggregation; writes an HTML report"
+	@echo "make test    run every test"
+	@echo "make lint    style, types and import direction"
+	@echo "make bench   measure the cost of the secure sum beside the cost of its raw cryptography"
+	@echo "make clean   remove .venv and everything built"
+
+demo: .venv/demo.stamp
+	.venv/bin/secagg train --report report/index.html
+
+test: .venv/dev.stamp
+	.venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
+
+lint: .venv/dev.stamp
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/unit/test_imports.py
+
+bench: .venv/bench.stamp
+	.venv/bin/python -m secagg_bench
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "secagg needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[train]'
+	@touch $@
+
+.venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[bench]'
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[all,dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist report .mypy_cache .pytest_cache .ruff_cache .hypothesis
