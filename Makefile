@@ -4,13 +4,14 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train one model across hospitals under secure aggregation; writes an HTML report"
 	@echo "make test    run every test"
 	@echo "make lint    style, types and import direction"
+	@echo "make format  put the code into the shape that make lint wants"
 	@echo "make bench   measure the cost of the secure sum beside the cost of its raw cryptography"
 	@echo "make clean   remove .venv and everything built"
 
@@ -25,6 +26,10 @@ lint: .venv/dev.stamp
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -q tests/unit/test_imports.py
+
+format: .venv/dev.stamp
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
 
 bench: .venv/bench.stamp
 	.venv/bin/python -m secagg_bench
