@@ -1,0 +1,212 @@
+"""Codec: arrays, their weight and a few metrics <-> one vector of `value_bits`-bit integers, to be summed.
+
+The vector is the layout's coordinates, then the weight's limbs, then each metric's limbs in order of name.
+In an unweighted codec every weight, and weight_max, is 1. SR is stochastic rounding.
+
+    coordinate   q = SR((clip(x) / clip * weight / weight_max + 1) / 2 * (2**value_bits - 1))
+    mean         (2 * sum q / (2**value_bits - 1) - survivors) * clip * weight_max / sum weight
+
+Scaling by the weight before rounding lets the sum alone carry the weighted mean: the aggregator sees neither a
+weight nor an unweighted update.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from secagg.codec.layout import Arrays, Layout
+from secagg.codec.quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
+from secagg.codec.results import Decoded, Encoded, UnsignedArray
+from secagg.codec.scalars import (
+    METRIC_LEVELS,
+    check_total_weight,
+    checked_weight,
+    join_limbs,
+    limb_count,
+    split_limbs,
+    unit_metrics,
+)
+from secagg_protocols.errors import InputError, ParameterError
+from secagg_protocols.randomness import SYSTEM, Randomness
+
+CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
+NO_METRICS: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The public agreement on how arrays become integers. All participants and the server hold the same.
+
+    layout      the arrays
+    clip        coordinates are clipped to [-clip, clip]; in the arrays' own unit
+    value_bits  bits per coordinate on the wire, 1..32
+    weight_max  None: plain mean. Else weights are integers in 1..weight_max (numbers of examples), and stay hidden
+    metrics     name -> (low, high): scalars averaged like the arrays, to within
+                (high - low) / (2**32 - 1) * survivors * weight_max / total weight
+    on_clip     a value out of range is clipped and counted ("count"), or refused ("refuse"); a local choice
+
+    Choosing clip: encode updates (new - old), not weights. The rounding error grows with `step`, for every
+    coordinate; the clipping error is borne by the few that exceed clip. Start from the 99.9th percentile of |x| of an
+    update on public or own data, watch `Encoded.clipped`, and err upwards: twice too large costs one of value_bits.
+    Survivors' rounding errors cancel: their standard deviation is at most
+    step / 2 * sqrt(survivors) * weight_max / total weight, so keep weight_max close to the largest real weight.
+
+    Raises ParameterError.
+    """
+
+    layout: Layout
+    _: KW_ONLY
+    clip: float
+    value_bits: int = 16
+    weight_max: int | None = None
+    metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    on_clip: Literal["count", "refuse"] = "count"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.value_bits, int) and 1 <= self.value_bits <= 32):
+            raise ParameterError(f"value_bits must be an int in 1..32, not {self.value_bits!r}")
+        lowest, highest = CLIP_RANGE[0], min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
+        if not lowest <= self.clip <= highest:
+            raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip}")
+        if not (self.weight_max is None or (isinstance(self.weight_max, int) and 1 <= self.weight_max <= 2**53)):
+            raise ParameterError(f"weight_max must be None or an int in 1..2**53, not {self.weight_max!r}")
+        if self.on_clip not in ("count", "refuse"):
+            raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
+        for name, (low, high) in self.metrics.items():
+            if not (low < high and isfinite(high - low)):
+                raise ParameterError(f"metric {name!r} needs finite low < high, not ({low}, {high})")
+        object.__setattr__(self, "metrics", MappingProxyType(dict(sorted(self.metrics.items()))))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mappingproxy cannot be pickled, and codecs go to worker processes
+        fields = {name: getattr(self, name) for name in ("clip", "value_bits", "weight_max", "on_clip")}
+        return partial(Codec, self.layout, metrics=dict(self.metrics), **fields), ()
+
+    @property
+    def length(self) -> int:
+        """Number of ring coordinates: what the scheme must be made with."""
+        return self.layout.size + self._weight_limbs + self._metric_limbs * len(self.metrics)
+
+    @property
+    def step(self) -> float:
+        """Distance between neighbouring levels, in the arrays' unit: 2 clip / (2**value_bits - 1)."""
+        return 2 * self.clip / self._levels
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) of all that participants must agree on (not on_clip): for the context digest."""
+        metrics = [[name, float(low).hex(), float(high).hex()] for name, (low, high) in self.metrics.items()]
+        agreed = [self.layout.digest.hex(), float(self.clip).hex(), self.value_bits, self.weight_max, metrics]
+        return hashlib.sha256(json.dumps(["secagg.codec.Codec/1", agreed]).encode()).digest()
+
+    def encode(
+        self,
+        arrays: Arrays,
+        *,
+        weight: int | None = None,
+        metrics: Mapping[str, float] = NO_METRICS,
+        randomness: Randomness = SYSTEM,
+    ) -> Encoded:
+        """Participant: its arrays, which are left as they are, as the vector that the scheme takes.
+
+        weight      int in 1..weight_max; None for an unweighted codec
+        metrics     one finite number for each of the codec's metrics
+        randomness  4 bytes are drawn per coordinate and per metric
+
+        Raises InputError: NaN or infinity, wrong names, shapes or dtypes, weight out of range; when on_clip is
+        "refuse", also values out of range.
+        """
+        count = checked_weight(weight, self.weight_max)
+        share = count / (self.weight_max or 1)
+        units, clipped = unit_metrics(self.metrics, metrics)
+        self._refuse_clipped("the metrics", clipped)
+        vector = np.empty(self.length, dtype=np.min_scalar_type(self._levels))
+        start = 0
+        for name, part in self.layout.parts(arrays):
+            outside = 0
+            for offset in range(0, part.size, BLOCK):
+                values = part[offset : offset + BLOCK].astype(np.float64)
+                outside += clip_in_place(name, values, self.clip)
+                stop = start + values.size
+                vector[start:stop] = quantise(values, self.clip, share, self._levels, randomness)
+                start = stop
+            self._refuse_clipped(f"array {name!r}", outside)
+            clipped += outside
+        limbs = split_limbs(count, self._weight_limbs, self.value_bits)
+        for unit in stochastic_round(units * (share * METRIC_LEVELS), randomness):
+            limbs += split_limbs(int(unit), self._metric_limbs, self.value_bits)
+        vector[start:] = limbs
+        return Encoded(vector, clipped)
+
+    def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
+        """Server: the sum of the survivors' vectors as their weighted mean.
+
+        total      unsigned integers (length,), as the scheme's output holds them
+        survivors  how many vectors are in the sum
+
+        Raises InputError when total cannot be the sum of that many encodings: wrong length or dtype, a coordinate or
+        the total weight out of reach.
+        """
+        check_total(total, self.length, survivors, self._levels)
+        tail = [int(limb) for limb in total[self.layout.size :]]
+        weight = survivors
+        if self.weight_max is not None:
+            weight = join_limbs(tail[: self._weight_limbs], self.value_bits)
+        check_total_weight(weight, survivors, self.weight_max)
+        scale = self.step * ((self.weight_max or 1) / weight)
+        mean = np.empty(self.layout.size, dtype=self.layout.dtype)
+        for start in range(0, mean.size, BLOCK):
+            stop = min(start + BLOCK, mean.size)
+            mean[start:stop] = dequantise(total[start:stop], survivors, self.clip, scale, self._levels)
+        metrics = {}
+        for index, (name, (low, high)) in enumerate(self.metrics.items()):
+            limbs = tail[self._weight_limbs + index * self._metric_limbs :][: self._metric_limbs]
+            units = join_limbs(limbs, self.value_bits) * (self.weight_max or 1)
+            metrics[name] = low + min(units / (weight * METRIC_LEVELS), 1.0) * (high - low)
+        return Decoded(self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics)
+
+    def error_bound(self, survivors: int, weight: int | None = None) -> float:
+        """Bound, never exceeded, on |decoded - exact weighted mean of the clipped inputs| of any coordinate.
+
+        survivors  how many vectors are in the sum
+        weight     their total weight; None: the worst case, in which every weight is 1
+
+        With A = survivors * weight_max / weight (1 when unweighted), the sum of three parts:
+        A * step           stochastic rounding: each survivor is off by less than one level
+        A * clip * 2**-48  float64: encoding and decoding make fewer than 16 roundings of 2**-53 each, of 2 A clip
+        clip * 2**-24      the output's dtype (for float32): half a unit in the last place
+
+        Raises InputError.
+        """
+        weight = survivors if weight is None else weight
+        check_total_weight(weight, survivors, self.weight_max)
+        amplification = survivors * (self.weight_max or 1) / weight
+        # A narrow array is rounded to the widest dtype first, then to its own.
+        infos = [np.finfo(dtype) for dtype in set(self.layout.dtypes)]
+        output = sum(float(info.eps) / 2 * self.clip + float(info.smallest_subnormal) for info in infos)
+        return amplification * (self.step + self.clip * 2.0**-48) + output
+
+    @property
+    def _levels(self) -> int:
+        return (1 << self.value_bits) - 1
+
+    @property
+    def _weight_limbs(self) -> int:
+        return limb_count(self.weight_max or 0, self.value_bits)
+
+    @property
+    def _metric_limbs(self) -> int:
+        return limb_count(METRIC_LEVELS, self.value_bits)
+
+    def _refuse_clipped(self, what: str, outside: int) -> None:
+        if outside and self.on_clip == "refuse":
+            raise InputError(
+                f"{outside} of the values of {what} are out of range (clip is {self.clip}): "
+                "scale them down, agree on a wider range, or clip and count them with on_clip='count'"
+            )
