@@ -16,7 +16,7 @@ help:
 	@echo "make clean   remove .venv and everything built"
 
 demo: .venv/demo.stamp
-	.venv/bin/secagg train --report report/index.html
+	.venv/bin/secagg train --report report.html
 
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
@@ -52,4 +52,4 @@ bench: .venv/bench.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv build dist report .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist report.html .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""The commands, joined."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from secagg.cli import identity, roster, schemes, simulate, train
+
+app = typer.Typer(
+    help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("simulate")(simulate.simulate)
+app.command("train")(train.train)
+app.command("schemes")(schemes.schemes)
+app.add_typer(identity.app, name="identity")
+app.add_typer(roster.app, name="roster")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("secagg"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""

@@ -1,0 +1,196 @@
+"""`secagg simulate`: one round in memory, checked against the plain sum, with what it cost."""
+
+import resource
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import secagg
+from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.workload import Workload, largest_difference
+from secagg.roofline import limits
+from secagg_protocols import Bonawitz, Plain, Policy, Scheme, Step
+from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
+
+SchemeName = Literal["plain", "bonawitz"]
+Adversary = Literal["semi-honest", "active"]
+Ciphersuite = Literal["x25519", "p256"]
+
+
+def simulate(
+    scheme: Annotated[SchemeName, typer.Option(help="The protocol. 'plain' protects nothing.")] = "bonawitz",
+    clients: Annotated[int, typer.Option(min=1, help="Participants.")] = 10,
+    length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000,
+    drop: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the participants that vanish.")] = 0.0,
+    drop_at: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="They vanish before this step's message; by default before their input."),
+    ] = None,
+    adversary: Annotated[Adversary, typer.Option(help="The server the round must withstand.")] = "semi-honest",
+    colluders: Annotated[int, typer.Option(min=0, help="Participants that may help the server.")] = 0,
+    threshold: Annotated[int | None, typer.Option(help="Survivors needed; by default derived.")] = None,
+    ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519",
+    bits: Annotated[int, typer.Option(min=1, max=62, help="Bits of each value.")] = 16,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors and of who vanishes; not of the keys.")] = 0,
+    insecure_deterministic: Annotated[
+        bool, typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
+    protocol = _scheme(scheme, clients, length, bits, adversary, colluders, threshold, ciphersuite)
+    workload = Workload(seed, clients, length, bits)
+    step = _step(protocol, drop_at)
+    vanishing = workload.vanishing(drop)
+    with ThreadPoolExecutor(threads) as pool, progress_bar() as progress:
+        run = secagg.simulate(
+            protocol,
+            workload.vector,
+            drop=dict.fromkeys(vanishing, step),
+            policy=Policy(colluders=colluders, adversary=adversary),
+            randomness=InsecureDeterministicRandomness(seed) if insecure_deterministic else SYSTEM,
+            executor=pool if threads > 1 else None,
+            progress=progress,
+        )
+    error = largest_difference(run.total, workload.sum_over(run.survivors))
+    result = {
+        **_what_was_run(protocol),
+        "drop_at": step.value,
+        "dropped": clients - len(run.survivors),
+        "survivors": len(run.survivors),
+        "max_abs_error": error,
+        "precision": 0,
+        "exact": error == 0,
+        **_what_it_cost(protocol, run),
+        "threads": threads,
+        "seed": seed,
+        "insecure_deterministic": insecure_deterministic,
+    }
+    _print_table(console(as_json), result)
+    if as_json:
+        print_json(result)
+    if error:
+        print(f"secagg: the sum is wrong by up to {error}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _scheme(
+    name: SchemeName,
+    clients: int,
+    length: int,
+    bits: int,
+    adversary: Adversary,
+    colluders: int,
+    threshold: int | None,
+    ciphersuite: Ciphersuite,
+) -> Scheme:
+    if name == "plain":
+        if adversary == "active":
+            raise typer.BadParameter("the plain scheme withstands no server; choose bonawitz", param_hint="--adversary")
+        return Plain(clients, length, value_bits=bits)
+    return Bonawitz(
+        clients,
+        length,
+        value_bits=bits,
+        colluders=colluders,
+        adversary=adversary,
+        threshold=threshold,
+        ciphersuite=ciphersuite,
+    )
+
+
+def _step(scheme: Scheme, name: str | None) -> Step:
+    """Return the step of `scheme` called `name`; without a name, the one that carries the input."""
+    if name is None:
+        return Step.MASKED_INPUT if Step.MASKED_INPUT in scheme.steps else scheme.steps[-1]
+    for step in scheme.steps:
+        if step.value.lower() == name.lower():
+            return step
+    known = ", ".join(step.value for step in scheme.steps)
+    raise typer.BadParameter(f"{scheme.name} has no step {name!r}; its steps are {known}", param_hint="--drop-at")
+
+
+def _what_was_run(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "scheme": scheme.name,
+        "scheme_id": scheme.id.hex(),
+        "adversary": "none" if isinstance(scheme, Plain) else str(scheme.adversary),
+        "clients": scheme.participants,
+        "length": scheme.length,
+        "bits": scheme.value_bits,
+        "threshold": scheme.quorum,
+    }
+
+
+def _what_it_cost(scheme: Scheme, run: secagg.Run) -> dict[str, Any]:
+    """The run's times and bytes, beside the time of the raw cryptography that it cannot avoid."""
+    client_ms, server_ms = _with_total(run.client_ms), _with_total(run.server_ms)
+    limit = limits(scheme, run)
+    return {
+        "client_ms": client_ms,
+        "server_ms": server_ms,
+        "server_wall_s": run.server_wall_s,
+        "upload_bytes": fmean(run.bytes_sent[participant] for participant in run.survivors),
+        "download_bytes": fmean(run.bytes_received[participant] for participant in run.survivors),
+        "peak_rss_mb": _peak_rss_mb(),
+        "limit_ms": {"client": limit.client_ms, "server": limit.server_ms},
+        "ratio": {
+            "client": _ratio(client_ms["total"], limit.client_ms),
+            "server": _ratio(server_ms["total"], limit.server_ms),
+        },
+    }
+
+
+def _with_total(step_ms: Mapping[Any, float]) -> dict[str, float]:
+    """Name the steps as they are on the wire, and add their `total`."""
+    named = {getattr(step, "value", step): ms for step, ms in step_ms.items()}
+    return named | {"total": sum(named.values())}
+
+
+def _ratio(measured_ms: float, limit_ms: float) -> float | None:
+    return measured_ms / limit_ms if limit_ms else None
+
+
+def _peak_rss_mb() -> float:
+    """The largest memory this process has held so far, in units of 10**6 bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _print_table(target: Console, result: Mapping[str, Any]) -> None:
+    """Show a person what was run, whether it is right, and what it cost."""
+    table = Table(title=f"{result['scheme']} ({result['adversary']}), {result['clients']} clients × {result['length']}")
+    table.add_column("CPU ms")
+    table.add_column("one client", justify="right")
+    table.add_column("server", justify="right")
+    client_ms, server_ms = result["client_ms"], result["server_ms"]
+    for step in dict.fromkeys([*client_ms, *server_ms]):
+        if step != "total":
+            table.add_row(step, _ms(client_ms.get(step)), _ms(server_ms.get(step)))
+    table.add_section()
+    table.add_row("total", _ms(client_ms["total"]), _ms(server_ms["total"]))
+    table.add_row("raw cryptography alone", _ms(result["limit_ms"]["client"]), _ms(result["limit_ms"]["server"]))
+    table.add_row("ratio", _times(result["ratio"]["client"]), _times(result["ratio"]["server"]))
+    target.print(table)
+    verdict = "exact" if result["exact"] else f"WRONG by up to {result['max_abs_error']}"
+    target.print(f"{result['survivors']} survivors, {result['dropped']} dropped at {result['drop_at']}; sum: {verdict}")
+    up, down = bytes_in_words(result["upload_bytes"]), bytes_in_words(result["download_bytes"])
+    memory = bytes_in_words(result["peak_rss_mb"] * 1e6)
+    target.print(f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}")
+    if result["insecure_deterministic"]:
+        target.print("The keys followed the seed: whoever knows it can open every input of this round.")
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ×"

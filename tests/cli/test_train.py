@@ -1,0 +1,98 @@
+"""`secagg train`: options reach the trainer, the result is one object, and a bad table is one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Command = Callable[..., Any]  # tests/cli/conftest.py
+
+PROMISED = {
+    "dataset", "institutions", "sizes", "scheme", "rounds", "metric", "per_round", "final_metric",
+    "plain_fedavg_metric", "local_only_metric", "centralised_metric", "epsilon", "delta", "report",
+}  # fmt: skip
+
+
+@pytest.fixture
+def hospitals(tmp_path: Path) -> Path:
+    """A table of four sites, two features that say something, and one outcome."""
+    rng = np.random.default_rng(0)
+    lines = ["site,age,pressure,outcome"]
+    for site in ("north", "south", "east", "west"):
+        for _ in range(40):
+            age, pressure = rng.normal(60, 10), rng.normal(130, 20)
+            sick = "yes" if age + pressure + rng.normal(0, 10) > 190 else "no"
+            lines.append(f"{site},{age:.1f},{pressure:.1f},{sick}")
+    file = tmp_path / "patients.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def test_a_run_on_the_shipped_data_reports_everything(secagg_command: Command, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    ended = secagg_command("train", "--rounds", 2, "--report", report, "--json")
+    assert ended.code == 0, ended.stderr
+    result = ended.json()
+    assert result.keys() >= PROMISED
+    assert (result["institutions"], result["rounds"], len(result["per_round"])) == (10, 2, 2)
+    assert {"metric", "survivors", "dropped", "bytes", "seconds", "epsilon"} <= result["per_round"][0].keys()
+    assert all(0 < value <= 3 for value in result["epsilon"].values())
+    assert Path(result["report"]) == report
+    assert "<html" in report.read_text(encoding="utf-8")
+
+
+def test_your_own_table_with_its_own_sites(secagg_command: Command, tmp_path: Path, hospitals: Path) -> None:
+    ended = secagg_command(
+        "train", "--csv", hospitals, "--target", "outcome", "--site-column", "site", "--rounds", 2, "--no-dp",
+        "--algorithm", "fedprox", "--drop-per-round", 0, "--report", tmp_path / "report.html", "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.stderr
+    result = ended.json()
+    assert (result["institutions"], result["sizes"]) == (4, [40, 40, 40, 40])
+    assert result["settings"]["fedprox_mu"] > 0
+    assert set(result["epsilon"].values()) == {None}
+
+
+def test_people_are_told_where_the_report_is(secagg_command: Command, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    ended = secagg_command("train", "--rounds", 1, "--scheme", "plain", "--no-dp", "--report", report)
+    assert ended.code == 0, ended.stderr
+    assert f"report: {report}" in ended.stdout
+
+
+def test_a_missing_column_is_one_line_with_the_columns_there_are(
+    secagg_command: Command, tmp_path: Path, hospitals: Path
+) -> None:
+    ended = secagg_command(
+        "train", "--csv", hospitals, "--target", "nothing", "--report", tmp_path / "r.html", "--json"
+    )
+    assert ended.code == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "'nothing'" in ended.stderr
+    assert "outcome" in ended.json()["error"]
+
+
+def test_a_missing_table_is_one_line(secagg_command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "nowhere.csv"
+    ended = secagg_command("train", "--csv", file, "--target", "outcome", "--report", tmp_path / "r.html")
+    assert ended.code == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "nowhere.csv" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--epsilon", "1", "--no-dp"],
+        ["--epsilon", "-1"],
+        ["--institutions", "2"],
+        ["--target", "outcome"],
+        ["--model", "forest"],
+    ],
+)
+def test_bad_usage_leaves_with_2(secagg_command: Command, tmp_path: Path, arguments: list[str]) -> None:
+    ended = secagg_command("train", *arguments, "--report", tmp_path / "r.html")
+    assert ended.code == 2
+    assert "Traceback" not in ended.stderr

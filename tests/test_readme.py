@@ -1,0 +1,42 @@
+"""The README does what it says: its Python runs, its table is the schemes' own, its links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+
+
+def test_every_python_block_runs_in_order(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    assert blocks
+    program = tmp_path / "readme.py"
+    program.write_text("\n".join(blocks), encoding="utf-8")
+    ended = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_table_of_who_learns_what_is_the_schemes_own() -> None:
+    from secagg.cli.schemes import leakage_table
+
+    assert leakage_table() in README, "put the output of `secagg schemes --markdown` into README.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_is_named_as_proof_exists(page: Path) -> None:
+    """A link text `test_name` beside a link to a test file names a function in that file."""
+    proofs = re.findall(r"\[`(test_\w+)`\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    missing = [name for name, file in proofs if f"def {name}(" not in (page.parent / file).read_text(encoding="utf-8")]
+    assert not missing, missing
