@@ -1,0 +1,367 @@
+"""A participant of Bonawitz: which step follows which, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from numpy.typing import NDArray
+
+from .. import merkle, shamir
+from ..blocks import split
+from ..domain import VERSION, Use
+from ..errors import SERVER, AuthenticationError, InputError, ProtocolViolation, WireError
+from ..identity import Identity, Roster
+from ..ledger import ContributionLedger
+from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
+from ..randomness import Randomness
+from ..scheme import Policy, RoundContext, Step
+from ..wire import Envelope, Message, decode, encode, signed_bytes
+from . import rounds
+from .messages import (
+    AdvertiseKeys,
+    ConsistencyCheck,
+    KeyEntry,
+    KeyList,
+    MaskedInput,
+    SealedShares,
+    ShareKeys,
+    SurvivorList,
+    Unmasking,
+    UnmaskRequest,
+)
+from .params import Bonawitz
+
+
+class Waiting(str, Enum):
+    """What a participant waits for next."""
+
+    KEY_LIST = "waiting for KeyList"
+    SEALED_SHARES = "waiting for SealedShares"
+    VECTOR = "waiting for its vector"
+    SURVIVOR_LIST = "waiting for SurvivorList"
+    UNMASK_REQUEST = "waiting for UnmaskRequest"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_COMMON: dict[tuple[State, str], State] = {
+    (Terminal.NEW, START): Waiting.KEY_LIST,
+    (Waiting.KEY_LIST, "KeyList"): Waiting.SEALED_SHARES,
+    (Waiting.SEALED_SHARES, "SealedShares"): Waiting.VECTOR,
+    (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Terminal.DONE,
+}
+SEMI_HONEST: Transitions = MappingProxyType({**_COMMON, (Waiting.VECTOR, CONTRIBUTE): Waiting.UNMASK_REQUEST})
+ACTIVE: Transitions = MappingProxyType(
+    {
+        **_COMMON,
+        (Waiting.VECTOR, CONTRIBUTE): Waiting.SURVIVOR_LIST,
+        (Waiting.SURVIVOR_LIST, "SurvivorList"): Waiting.UNMASK_REQUEST,
+    }
+)
+
+_STATES: Mapping[str, State] = {state.value: state for kind in (Terminal, Waiting) for state in kind}
+_BEFORE_SESSION = (Step.ADVERTISE_KEYS.value, "KeyList")
+
+
+class PeerKeys(msgspec.Struct, frozen=True, array_like=True):
+    """What another member of U₁ advertised, as far as it is still needed."""
+
+    mask_key: bytes
+    channel_key: bytes
+    share_root: bytes
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """Everything a participant remembers between messages; its encoding is the snapshot. Secret.
+
+    own: until the vector is masked. channels: receiving key for each peer, until the shares are opened.
+    shares: dealer → valid share, until unmasking. dealers: U₂. survivors: the U₃ that was signed (active).
+    """
+
+    participant: int
+    state: str
+    scheme_id: bytes
+    job: str
+    round: int
+    context_digest: bytes
+    own: rounds.OwnSecrets | None = None
+    advertised: bytes = b""
+    session: bytes = b""
+    peers: dict[int, PeerKeys] = {}
+    channels: dict[int, bytes] = {}
+    shares: dict[int, bytes] = {}
+    dealers: tuple[int, ...] = ()
+    survivors: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Memory(participant={self.participant}, {self.state}, <redacted>)"
+
+
+class BonawitzClient(Client):
+    """Made by `Bonawitz.client`. See `machine.Client` for the calls."""
+
+    scheme: Bonawitz
+    messages = MappingProxyType(
+        {kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)}
+    )
+
+    def __init__(
+        self,
+        scheme: Bonawitz,
+        context: RoundContext,
+        participant: int,
+        identity: Identity | None,
+        roster: Roster | None,
+        policy: Policy,
+        randomness: Randomness,
+        ledger: ContributionLedger,
+    ) -> None:
+        super().__init__(scheme, context, participant, identity, roster, policy, ledger)
+        self._randomness = randomness
+        self._memory = Memory(
+            participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
+        )
+
+    @property
+    def transitions(self) -> Transitions:
+        return ACTIVE if self.scheme.active else SEMI_HONEST
+
+    @property
+    def _floor(self) -> int:
+        return max(self.scheme.quorum, self.policy.floor)
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address if kind in _BEFORE_SESSION else self._memory.session
+
+    # --- AdvertiseKeys
+
+    def _start(self) -> list[Envelope]:
+        own = rounds.make_secrets(self.scheme, self._randomness)
+        message = rounds.advertise(self.scheme, self.me, own, self._address, self.context, self._randomness)
+        self._memory.own, self._memory.advertised = own, encode(message)
+        return [self.seal(Step.ADVERTISE_KEYS.value, SERVER, message)]
+
+    def _handle(self, kind: str, message: Message) -> list[Envelope]:
+        match message:
+            case KeyList():
+                return self._share_keys(message)
+            case SealedShares():
+                return self._open_shares(message)
+            case SurvivorList():
+                return self._sign_survivors(message)
+            case UnmaskRequest():
+                return self._unmask(message)
+        raise AssertionError(kind)
+
+    # --- ShareKeys
+
+    def _share_keys(self, message: KeyList) -> list[Envelope]:
+        own = self._memory.own
+        assert own is not None
+        peers = self._check_key_list(message)
+        roster_digest = self._roster.digest if self._roster is not None else b""
+        session = rounds.session_id(self.scheme, roster_digest, self.context, message.entries)
+        keys = rounds.PairwiseKeys(self.scheme.suite, Use.CHANNEL_KEY, session, self.me, own.channel_secret)
+        digests, paths = b"", [b""] * self.scheme.participants
+        if self.scheme.active:
+            digests = rounds.share_digests(self.scheme, self.me, own)
+            paths = merkle.paths(rounds.holder_leaves(self.scheme, digests))
+        sealed, channels = [], {}
+        for peer, public in peers.items():
+            channel = rounds.ChannelKeys.of(keys, self.me, peer, public.channel_key)
+            channels[peer] = channel.receive
+            share = self._own_share(own, peer) + paths[peer - 1]
+            sealed.append(rounds.seal_share(self.scheme.suite, channel.send, session, self.me, peer, share))
+        memory = self._memory
+        memory.session, memory.peers, memory.channels = session, peers, channels
+        memory.shares = {self.me: self._own_share(own, self.me)}
+        return [self.seal(Step.SHARE_KEYS.value, SERVER, ShareKeys(b"".join(sealed), digests))]
+
+    def _own_share(self, own: rounds.OwnSecrets, holder: int) -> bytes:
+        size = self.scheme.secrets * shamir.SHARE_BYTES
+        return own.shares[(holder - 1) * size : holder * size]
+
+    def _check_key_list(self, message: KeyList) -> dict[int, PeerKeys]:
+        """Check U₁ as the figure asks, and the context of every member; return the others' keys."""
+        entries = {entry.participant: entry for entry in message.entries}
+        mine = entries.get(self.me)
+        if mine is None or mine.payload != self._memory.advertised:
+            raise ProtocolViolation("the key list does not hold this participant's own keys", {SERVER})
+        self._check_cohort("key list", set(entries))
+        peers, seen = {}, set()
+        for participant, entry in entries.items():
+            advertised = self._check_entry(entry)
+            seen |= {advertised.channel_key, advertised.mask_key}
+            if participant != self.me:
+                peers[participant] = PeerKeys(advertised.mask_key, advertised.channel_key, advertised.share_root)
+        if len(seen) != 2 * len(entries):
+            raise ProtocolViolation("a public key appears twice in the key list", {SERVER})
+        return peers
+
+    def _check_entry(self, entry: KeyEntry) -> AdvertiseKeys:
+        participant = entry.participant
+        if participant > self.scheme.participants:
+            raise ProtocolViolation(f"the key list holds participant {participant}, who is not in this round", {SERVER})
+        try:
+            advertised = decode(AdvertiseKeys, entry.payload, self.scheme.payload_limit())
+            rounds.check_advertised(self.scheme, advertised, self.context)
+            if self.scheme.active:
+                self._verify_relayed(participant, Step.ADVERTISE_KEYS.value, entry.payload, entry.signature)
+            elif entry.signature:
+                raise WireError("the semi-honest variant has no signatures")
+        except (AuthenticationError, WireError) as error:
+            raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER}) from None
+        except ProtocolViolation as error:
+            raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER, participant}) from None
+        return advertised
+
+    def _verify_relayed(self, signer: int, kind: str, payload: bytes, signature: bytes) -> None:
+        """Verify another participant's envelope signature on a message that the server relays."""
+        assert self._roster is not None
+        envelope = Envelope(
+            VERSION, self.scheme.suite.id, self._binding(kind), kind, signer, SERVER, payload, signature
+        )
+        message = signed_bytes(envelope, hashlib.sha256(payload).digest())
+        self.scheme.suite.signatures.verify(self._roster.key_of(signer), signature, message)
+
+    def _check_cohort(self, what: str, members: set[int]) -> None:
+        if len(members) < self._floor:
+            raise ProtocolViolation(
+                f"the {what} counts {len(members)} participants; this participant takes part with {self._floor} or more",
+                {SERVER},
+            )
+
+    # --- MaskedInput
+
+    def _open_shares(self, message: SealedShares) -> list[Envelope]:
+        memory, size = self._memory, self.scheme.sealed_bytes
+        dealers = set(message.dealers)
+        if self.me not in dealers or not dealers <= memory.peers.keys() | {self.me}:
+            raise ProtocolViolation("the dealers of the shares are not members of the key list with me among them", {SERVER})
+        others = [dealer for dealer in message.dealers if dealer != self.me]
+        if len(message.sealed) != size * len(others):
+            raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {len(others)} dealers", {SERVER})
+        for position, dealer in enumerate(others):
+            sealed = message.sealed[position * size : (position + 1) * size]
+            try:
+                share = rounds.open_share(
+                    self.scheme.suite, memory.channels[dealer], memory.session, dealer, self.me, sealed
+                )
+                root = memory.peers[dealer].share_root
+                memory.shares[dealer] = rounds.check_share(self.scheme, dealer, self.me, root, share)
+            except (InvalidTag, ProtocolViolation):
+                continue  # a missing share, not an abort: one dealer cannot end the round
+        # Who sealed a good share under this session is here now: replayed keys do not count towards the cohort.
+        self._check_cohort("list of dealers with valid shares", set(memory.shares))
+        memory.dealers, memory.channels = message.dealers, {}
+        return []
+
+    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
+        memory, scheme = self._memory, self.scheme
+        assert memory.own is not None
+        keys = rounds.PairwiseKeys(scheme.suite, Use.MASK_KEY, memory.session, self.me, memory.own.mask_secret)
+        pairwise = {
+            peer: keys.with_peer(peer, memory.peers[peer].mask_key) for peer in memory.dealers if peer != self.me
+        }
+        lanes = scheme.domain.lanes
+        words = lanes.pack(vector)
+        rounds.mask(words, self.me, rounds.self_mask_key(scheme, memory.session, self.me, memory.own.seeds[0]), pairwise)
+        memory.own = None
+        kind = Step.MASKED_INPUT.value
+        return [self.seal(kind, SERVER, MaskedInput(block, data)) for block, data in split(lanes, words)]
+
+    # --- ConsistencyCheck
+
+    def _sign_survivors(self, message: SurvivorList) -> list[Envelope]:
+        self._check_survivors(message.survivors)
+        self._memory.survivors = message.survivors
+        digest = rounds.survivors_digest(self._memory.session, message.survivors)
+        return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, ConsistencyCheck(digest))]
+
+    def _check_survivors(self, survivors: tuple[int, ...]) -> None:
+        if self.me not in survivors or not set(survivors) <= set(self._memory.dealers):
+            raise ProtocolViolation("the survivors are not dealers with this participant among them", {SERVER})
+        self._check_cohort("list of survivors with valid shares", set(survivors) & self._memory.shares.keys())
+
+    # --- Unmasking
+
+    def _unmask(self, message: UnmaskRequest) -> list[Envelope]:
+        memory = self._memory
+        survivors = set(message.survivors)
+        self._check_survivors(message.survivors)
+        if set(message.vanished) != set(memory.dealers) - survivors:
+            raise ProtocolViolation(
+                "survivors and vanished do not split the dealers: both shares of a participant are never opened", {SERVER}
+            )
+        if self.scheme.active:
+            self._check_consistency(message)
+        elif message.signers:
+            raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
+        opened, size = [], shamir.SHARE_BYTES
+        missing = tuple(peer for peer in memory.dealers if peer not in memory.shares)
+        for peer in memory.dealers:
+            if peer in memory.shares:
+                row = rounds.row_to_open(peer, survivors)
+                opened.append(memory.shares[peer][row * size : (row + 1) * size])
+        self._forget()
+        return [self.seal(Step.UNMASKING.value, SERVER, Unmasking(missing, b"".join(opened)))]
+
+    def _check_consistency(self, message: UnmaskRequest) -> None:
+        """At least t members of U₃ signed the very U₃ that this participant signed."""
+        if message.survivors != self._memory.survivors:
+            raise ProtocolViolation("the survivors are not those that this participant signed", {SERVER})
+        if len(message.signers) < self.scheme.quorum or not set(message.signers) <= set(message.survivors):
+            raise ProtocolViolation(
+                f"{len(message.signers)} survivors signed the survivor list; {self.scheme.quorum} are needed", {SERVER}
+            )
+        payload = encode(ConsistencyCheck(rounds.survivors_digest(self._memory.session, message.survivors)))
+        for position, signer in enumerate(message.signers):
+            signature = message.signatures[64 * position : 64 * (position + 1)]
+            try:
+                self._verify_relayed(signer, Step.CONSISTENCY_CHECK.value, payload, signature)
+            except AuthenticationError:
+                raise ProtocolViolation(
+                    f"the consistency signature shown for participant {signer} does not verify", {SERVER}
+                ) from None
+
+    # --- snapshots
+
+    def _forget(self) -> None:
+        self._memory.own = None
+        self._memory.channels, self._memory.shares = {}, {}
+
+    def snapshot(self) -> bytes:
+        self._memory.state = self.state.value
+        return msgspec.msgpack.encode(self._memory)
+
+    @classmethod
+    def resume(
+        cls,
+        scheme: Bonawitz,
+        snapshot: bytes,
+        identity: Identity | None,
+        roster: Roster | None,
+        policy: Policy,
+        randomness: Randomness,
+        ledger: ContributionLedger,
+    ) -> BonawitzClient:
+        """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
+        try:
+            memory = msgspec.msgpack.decode(snapshot, type=Memory)
+            state = _STATES[memory.state]
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
+        if memory.scheme_id != scheme.id:
+            raise InputError("the snapshot belongs to another scheme or other parameters")
+        context = RoundContext(memory.job, memory.round, memory.context_digest)
+        client = cls(scheme, context, memory.participant, identity, roster, policy, randomness, ledger)
+        client.state, client._memory = state, memory
+        return client

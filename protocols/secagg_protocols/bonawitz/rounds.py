@@ -1,0 +1,301 @@
+"""The steps of Bonawitz et al., CCS'17, figure 4, as pure functions. The machines only put them in order.
+
+Symbols are joined to the paper's in NOTATION.md. Departures from the figure, and why they are safe, are listed there too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import masks, merkle, shamir
+from ..domain import Use, digest, separated
+from ..errors import ProtocolViolation
+from ..kdf import derive
+from ..lanes import Words
+from ..randomness import Randomness
+from ..scheme import RoundContext
+from ..suites import Ciphersuite
+from ..wire import Envelope, encode
+from .messages import NONCE_BYTES, AdvertiseKeys, KeyEntry
+from .params import Bonawitz
+
+MASK_KEY, SELF_MASK_SEED = 0, 1
+"""Rows of a holder's share: the dealer's mask secret key, its self-mask seed, then further seeds."""
+
+_CHANNEL_KEY_BYTES = 32
+_CHANNEL_NONCE = bytes(12)
+
+
+# --- AdvertiseKeys: "generate key pairs (c_u^PK, c_u^SK), (s_u^PK, s_u^SK) and send the public keys" ---------------
+
+
+class OwnSecrets(msgspec.Struct, frozen=True):
+    """What a participant makes at the start and never sends in the clear.
+
+    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u and the further seeds, 32 bytes each.
+    shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes.
+    """
+
+    channel_secret: bytes
+    mask_secret: bytes
+    seeds: tuple[bytes, ...]
+    shares: bytes
+
+    def __repr__(self) -> str:
+        return "OwnSecrets(<redacted>)"
+
+
+def make_secrets(scheme: Bonawitz, randomness: Randomness) -> OwnSecrets:
+    """Draw both key pairs and all seeds, and share the secrets among participants 1 … n."""
+    agreement = scheme.suite.agreement
+    channel_secret, mask_secret = agreement.generate(randomness), agreement.generate(randomness)
+    seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(scheme.secrets - 1))
+    shares = shamir.deal((mask_secret, *seeds), scheme.participants, scheme.quorum, randomness)
+    return OwnSecrets(channel_secret, mask_secret, seeds, shares.tobytes())
+
+
+def advertise(
+    scheme: Bonawitz,
+    participant: int,
+    own: OwnSecrets,
+    address: bytes,
+    context: RoundContext,
+    randomness: Randomness,
+) -> AdvertiseKeys:
+    """Return the public part: keys, commitments to the seeds, and (active) the root over the shares."""
+    agreement = scheme.suite.agreement
+    commitments = [commit(address, participant, row, seed) for row, seed in enumerate(own.seeds, SELF_MASK_SEED)]
+    root = b""
+    if scheme.active:
+        root = merkle.root(holder_leaves(scheme, share_digests(scheme, participant, own)))
+    return AdvertiseKeys(
+        agreement.public_of(agreement.load_secret(own.channel_secret)),
+        agreement.public_of(agreement.load_secret(own.mask_secret)),
+        b"".join(commitments),
+        root,
+        randomness.bytes(NONCE_BYTES),
+        context.context_digest,
+    )
+
+
+def commit(address: bytes, dealer: int, row: int, seed: bytes) -> bytes:
+    """Return the commitment to a uniform 32-byte seed: a hash, hiding because the seed has full entropy."""
+    return digest(Use.SEED_COMMITMENT, address, dealer, row, seed)
+
+
+def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
+    """Return the hash of every share, holder-major, 32 bytes each.
+
+    Unsalted: a share it hides is uniform over ≥ 250 bits given any t − 1 others. Never hash less than a whole share.
+    """
+    shares = memoryview(own.shares)
+    hashes = []
+    for holder in range(1, scheme.participants + 1):
+        for row in range(scheme.secrets):
+            start = ((holder - 1) * scheme.secrets + row) * shamir.SHARE_BYTES
+            hashes.append(share_digest(dealer, holder, row, shares[start : start + shamir.SHARE_BYTES]))
+    return b"".join(hashes)
+
+
+_SHARE_LEAF = hashlib.sha256(separated(Use.SHARE_LEAF))
+
+
+def share_digest(dealer: int, holder: int, row: int, share: bytes | memoryview) -> bytes:
+    """Return the 32-byte hash of one share of one secret."""
+    state = _SHARE_LEAF.copy()
+    state.update(b"%8d%8d%8d" % (dealer, holder, row))
+    state.update(share)
+    return state.digest()
+
+
+def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
+    """Return one Merkle leaf per holder, over the hashes of all its shares."""
+    size = scheme.secrets * merkle.HASH_BYTES
+    return [merkle.leaf(digests[start : start + size]) for start in range(0, len(digests), size)]
+
+
+def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundContext) -> None:
+    """Raise `ProtocolViolation` unless a participant's keys can be used and it was sent the same context."""
+    sizes = (
+        (message.commitments, (scheme.secrets - 1) * merkle.HASH_BYTES, "commitments"),
+        (message.share_root, merkle.HASH_BYTES if scheme.active else 0, "share_root"),
+        (message.channel_key, scheme.suite.agreement.public_key_bytes, "channel_key"),
+        (message.mask_key, scheme.suite.agreement.public_key_bytes, "mask_key"),
+    )
+    for value, size, name in sizes:
+        if len(value) != size:
+            raise ProtocolViolation(f"{name} has {len(value)} bytes, not {size}")
+    if message.context_digest != context.context_digest:
+        raise ProtocolViolation(
+            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
+            "different participants were sent different models or settings"
+        )
+
+
+# --- ShareKeys: "share s_u^SK and b_u, seal the shares for each v under KA.agree(c_u^SK, c_v^PK)" ------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another member of U₁, as its AdvertiseKeys says."""
+
+    channel_key: bytes
+    mask_key: bytes
+    share_root: bytes
+
+
+def session_id(scheme: Bonawitz, roster_digest: bytes, context: RoundContext, entries: Sequence[KeyEntry]) -> bytes:
+    """Return H(version, scheme, ciphersuite, roster, job, round, context, final key list): 32 bytes.
+
+    Signatures of the entries are left out: they are checked, and may differ without the keys being different.
+    """
+    key_list = [msgspec.structs.replace(entry, signature=b"") for entry in entries]
+    return digest(
+        Use.SESSION,
+        scheme.id,
+        scheme.suite.id,
+        roster_digest,
+        context.job,
+        context.round,
+        context.context_digest,
+        digest(Use.KEY_LIST, *(encode(entry) for entry in key_list)),
+    )
+
+
+def _pair(session_prefix: bytes, u: int, u_key: bytes, v: int, v_key: bytes) -> bytes:
+    """Return what both ends of a pair bind into a derived key: ids and public keys, the smaller id first."""
+    if u > v:
+        u, u_key, v, v_key = v, v_key, u, u_key
+    return b"".join((session_prefix, u.to_bytes(4, "big"), v.to_bytes(4, "big"), u_key, v_key))
+
+
+class PairwiseKeys:
+    """Agreements of one participant's key pair with its peers', for one use in one session.
+
+    Also the server's tool: with a vanished participant's reconstructed mask key it makes the same keys.
+    """
+
+    def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
+        self._suite, self._owner = suite, owner
+        self._prefix = separated(use, session)
+        self._secret = suite.agreement.load_secret(secret_key)
+        self.public_key = suite.agreement.public_of(self._secret)
+        self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
+
+    def with_peer(self, peer: int, public_key: bytes) -> bytes:
+        """Return the key shared with a peer. Raises `ProtocolViolation` for a key that cannot be agreed with."""
+        agreement = self._suite.agreement
+        shared = agreement.agree(self._secret, agreement.load_public(public_key))
+        return derive(shared, self._length, _pair(self._prefix, self._owner, self.public_key, peer, public_key))
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKeys:
+    """AEAD keys with one peer, one for each direction; each seals one message, so the nonce is fixed."""
+
+    send: bytes
+    receive: bytes
+
+    @classmethod
+    def of(cls, keys: PairwiseKeys, me: int, peer: int, public_key: bytes) -> ChannelKeys:
+        both = keys.with_peer(peer, public_key)
+        low_to_high, high_to_low = both[:_CHANNEL_KEY_BYTES], both[_CHANNEL_KEY_BYTES:]
+        return cls(low_to_high, high_to_low) if me < peer else cls(high_to_low, low_to_high)
+
+
+def _associated_data(session: bytes, sender: int, recipient: int) -> bytes:
+    return separated(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
+
+
+def seal_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, share: bytes) -> bytes:
+    """Seal one dealer's shares for one holder."""
+    return suite.aead(key).encrypt(_CHANNEL_NONCE, share, _associated_data(session, sender, recipient))
+
+
+def open_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, sealed: bytes) -> bytes:
+    """Open what a dealer sealed. Raises `cryptography.exceptions.InvalidTag`."""
+    return suite.aead(key).decrypt(_CHANNEL_NONCE, sealed, _associated_data(session, sender, recipient))
+
+
+def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, share: bytes) -> bytes:
+    """Return the share proper, (secrets × SHARE_BYTES) bytes, once it is canonical and (active) proven.
+
+    The proof is a Merkle path to the root that the dealer signed: from then on, a share that turns out wrong is the
+    dealer's doing, and one that does not match the root is the holder's. Raises `ProtocolViolation`.
+    """
+    size = scheme.secrets * shamir.SHARE_BYTES
+    values, path = share[:size], share[size:]
+    shamir.decode(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
+    if scheme.active:
+        rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
+        hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))
+        if not merkle.includes(share_root, scheme.participants, holder - 1, merkle.leaf(hashes), path):
+            raise ProtocolViolation(f"the share of dealer {dealer} is not under the root it signed", {dealer})
+    return values
+
+
+# --- MaskedInput: "y_u = x_u + PRG(b_u) + Σ_{v∈U₂} p_{u,v}" --------------------------------------------------------
+
+
+def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: bytes) -> bytes:
+    """Return the key of PRG(b_u) for this session."""
+    info = separated(Use.SELF_MASK_KEY, session, participant)
+    return derive(seed, scheme.suite.mask_key_bytes, info)
+
+
+def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int, bytes]) -> None:
+    """Mask a packed vector in place: p_{u,v} is added when u > v and subtracted when u < v."""
+    plus = [self_key, *(key for peer, key in pairwise.items() if participant > peer)]
+    minus = [key for peer, key in pairwise.items() if participant < peer]
+    masks.add_masks(words, 0, plus, minus)
+
+
+# --- ConsistencyCheck: "σ'_u = SIG.sign(d_u^SK, U₃)" --------------------------------------------------------------
+
+
+def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
+    """Return the digest of U₃ that its members sign (through their envelope's signature)."""
+    return digest(Use.SURVIVORS, session, *survivors)
+
+
+def consistency_envelope(template: Envelope, signer: int, payload: bytes) -> Envelope:
+    """Return the ConsistencyCheck envelope that `signer` must have signed, rebuilt for verification."""
+    return msgspec.structs.replace(template, sender=signer, payload=payload, signature=b"")
+
+
+# --- Unmasking: "Σ x_u = Σ y_u − Σ_{U₃} PRG(b_u) + Σ_{u∈U₃, v∈U₂\\U₃} p_{v,u}" ------------------------------------
+
+
+def row_to_open(peer: int, survivors: frozenset[int] | set[int]) -> int:
+    """Return which share of a peer is opened: the seed of a survivor, the mask key of one who vanished."""
+    return SELF_MASK_SEED if peer in survivors else MASK_KEY
+
+
+def verify_secret(scheme: Bonawitz, address: bytes, dealer: int, advertised: AdvertiseKeys, row: int, secret: bytes) -> bool:
+    """Tell whether a reconstructed secret is the one its dealer advertised (not a check of a signature or tag)."""
+    if row == MASK_KEY:
+        agreement = scheme.suite.agreement
+        try:
+            return hmac.compare_digest(agreement.public_of(agreement.load_secret(secret)), advertised.mask_key)
+        except ValueError:
+            return False
+    start = (row - SELF_MASK_SEED) * merkle.HASH_BYTES
+    expected = advertised.commitments[start : start + merkle.HASH_BYTES]
+    return hmac.compare_digest(commit(address, dealer, row, secret), expected)
+
+
+def column(sealed: NDArray[np.uint8], members: Sequence[int], dealers: Sequence[int], holder: int) -> bytes:
+    """Return what `dealers` sealed for `holder`, ascending, from the matrix of all ciphertexts.
+
+    `sealed`: shape (U₁, U₁, sealed_bytes), row dealer, column holder, both in the order of `members`.
+    """
+    index = {member: position for position, member in enumerate(members)}
+    rows = [index[dealer] for dealer in dealers if dealer != holder]
+    return sealed[rows, index[holder]].tobytes()

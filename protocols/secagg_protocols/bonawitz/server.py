@@ -1,0 +1,251 @@
+"""The server of Bonawitz: collects, relays, adds, and takes the masks off."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import merkle, shamir
+from ..blocks import BlockSum
+from ..domain import Use
+from ..errors import SERVER, ProtocolViolation, RoundFailed
+from ..identity import Identity, Roster
+from ..machine import Server
+from ..masks import add_masks, add_masks_with
+from ..randomness import Randomness
+from ..recovery import OpenedShares, Recovery, Unrecoverable
+from ..scheme import Output, RoundContext, Step
+from ..wire import Envelope, Message
+from . import rounds
+from .messages import (
+    AdvertiseKeys,
+    ConsistencyCheck,
+    KeyEntry,
+    KeyList,
+    MaskedInput,
+    SealedShares,
+    ShareKeys,
+    SurvivorList,
+    Unmasking,
+    UnmaskRequest,
+)
+from .params import Bonawitz
+
+
+class BonawitzServer(Server):
+    """Made by `Bonawitz.server`. See `machine.Server` for the calls.
+
+    Holds one vector, the uploads that have begun and not ended, and O(n²) bytes of sealed shares for one step.
+    """
+
+    scheme: Bonawitz
+    messages = MappingProxyType(
+        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, MaskedInput, ConsistencyCheck, Unmasking)}
+    )
+
+    def __init__(
+        self,
+        scheme: Bonawitz,
+        context: RoundContext,
+        identity: Identity | None,
+        roster: Roster | None,
+        randomness: Randomness,
+        executor: Executor | None,
+        parts: int,
+    ) -> None:
+        super().__init__(scheme, context, identity, roster)
+        self._randomness, self._executor, self._parts = randomness, executor, parts
+        self._session = b""
+        self._entries: dict[int, KeyEntry] = {}
+        self._public_keys: set[bytes] = set()
+        self._members: tuple[int, ...] = ()
+        self._advertised: dict[int, AdvertiseKeys] = {}
+        self._sealed: NDArray[np.uint8] = np.zeros((0, 0, 0), dtype=np.uint8)
+        self._digests: dict[int, bytes] = {}
+        self._dealers: tuple[int, ...] = ()
+        self._sum = BlockSum(scheme.domain)
+        self._survivors: tuple[int, ...] = ()
+        self._signatures: dict[int, bytes] = {}
+        self._opened: dict[int, Unmasking] = {}
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address if kind in ("AdvertiseKeys", "KeyList") else self._session
+
+    def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
+        match message:
+            case AdvertiseKeys():
+                return self._take_keys(sender, message, envelope)
+            case ShareKeys():
+                return self._take_shares(sender, message)
+            case MaskedInput():
+                return self._sum.take(sender, message.block, message.words)
+            case ConsistencyCheck():
+                return self._take_signature(sender, message, envelope)
+            case Unmasking():
+                return self._take_opened(sender, message)
+        raise AssertionError(envelope.kind)
+
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        match step:
+            case Step.ADVERTISE_KEYS:
+                return self._send_key_list(answered)
+            case Step.SHARE_KEYS:
+                return self._deliver_shares(answered)
+            case Step.MASKED_INPUT:
+                self._survivors = answered
+                if self.scheme.active:
+                    return self.seal_for_all("SurvivorList", answered, SurvivorList(answered))
+                return self._request_unmasking(answered)
+            case Step.CONSISTENCY_CHECK:
+                return self._request_unmasking(answered)
+            case Step.UNMASKING:
+                self.output = self._unmask(answered)
+                return []
+        raise AssertionError(step)
+
+    # --- AdvertiseKeys
+
+    def _take_keys(self, sender: int, message: AdvertiseKeys, envelope: Envelope) -> bool:
+        rounds.check_advertised(self.scheme, message, self.context)
+        keys = {message.channel_key, message.mask_key}
+        for key in keys:
+            self.scheme.suite.agreement.check_public(key)
+        if len(keys) < 2 or keys & self._public_keys:
+            raise ProtocolViolation("a public key was already advertised", {sender})
+        self._public_keys |= keys
+        self._advertised[sender] = message
+        self._entries[sender] = KeyEntry(sender, envelope.payload, envelope.signature)
+        return True
+
+    def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
+        entries = tuple(self._entries[participant] for participant in answered)
+        self._members, self._entries = answered, {}
+        outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
+        roster_digest = self._roster.digest if self._roster is not None else b""
+        self._session = rounds.session_id(self.scheme, roster_digest, self.context, entries)
+        self._sealed = np.zeros((len(answered), len(answered), self.scheme.sealed_bytes), dtype=np.uint8)
+        return outgoing
+
+    # --- ShareKeys
+
+    def _take_shares(self, sender: int, message: ShareKeys) -> bool:
+        others, size = len(self._members) - 1, self.scheme.sealed_bytes
+        if len(message.sealed) != others * size:
+            raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
+        digests = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
+        if len(message.share_digests) != digests:
+            raise ProtocolViolation(f"{len(message.share_digests)} bytes of share digests, not {digests}", {sender})
+        position = self._members.index(sender)
+        sealed = np.frombuffer(message.sealed, dtype=np.uint8).reshape(others, size)
+        self._sealed[position, :position] = sealed[:position]
+        self._sealed[position, position + 1 :] = sealed[position:]
+        self._digests[sender] = message.share_digests
+        return True
+
+    def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
+        self._dealers = answered
+        outgoing = []
+        for holder in answered:
+            column = rounds.column(self._sealed, self._members, answered, holder)
+            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column)))
+        self._sealed = np.zeros((0, 0, 0), dtype=np.uint8)
+        return outgoing
+
+    # --- MaskedInput
+
+    def _lose(self, participant: int) -> None:
+        self._sum.forget(participant)
+
+    # --- ConsistencyCheck
+
+    def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
+        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
+            raise ProtocolViolation("the consistency check is over other survivors", {sender})
+        self._signatures[sender] = envelope.signature
+        return True
+
+    # --- Unmasking
+
+    def _request_unmasking(self, answered: tuple[int, ...]) -> list[Envelope]:
+        vanished = tuple(sorted(set(self._dealers) - set(self._survivors)))
+        signers = tuple(sorted(self._signatures))[: self.scheme.quorum]
+        signatures = b"".join(self._signatures[signer] for signer in signers)
+        request = UnmaskRequest(self._survivors, vanished, signers, signatures)
+        return self.seal_for_all("UnmaskRequest", answered, request)
+
+    def _take_opened(self, sender: int, message: Unmasking) -> bool:
+        if not set(message.missing) <= set(self._dealers) - {sender}:
+            raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
+        if len(message.shares) != (len(self._dealers) - len(message.missing)) * shamir.SHARE_BYTES:
+            raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
+        shamir.decode(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
+        self._opened[sender] = message
+        return True
+
+    def _unmask(self, answered: tuple[int, ...]) -> Output:
+        secrets = self._recover(answered)
+        self._opened = {}
+        survivors = set(self._survivors)
+        plus = [
+            rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor]) for survivor in self._survivors
+        ]
+        minus: list[bytes] = []
+        for vanished in set(self._dealers) - survivors:
+            keys = rounds.PairwiseKeys(
+                self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished]
+            )
+            for survivor in self._survivors:
+                key = keys.with_peer(survivor, self._advertised[survivor].mask_key)
+                # What the survivor added comes off, what it subtracted goes back on.
+                (plus if survivor > vanished else minus).append(key)
+        if self._executor is None:
+            add_masks(self._sum.words, 0, minus, plus)
+        else:
+            add_masks_with(self._executor, self._parts, self._sum.words, minus, plus)
+        return Output(self._sum.total(self._survivors, self.step), self._survivors)
+
+    def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
+        survivors = set(self._survivors)
+
+        def verify(dealer: int, secret: bytes) -> bool:
+            row = rounds.row_to_open(dealer, survivors)
+            return rounds.verify_secret(self.scheme, self._address, dealer, self._advertised[dealer], row, secret)
+
+        def blame(dealer: int, holder: int, share: bytes) -> frozenset[int]:
+            if not self.scheme.active:
+                return frozenset({dealer, holder, SERVER})  # nothing is signed: they cannot be told apart
+            row = rounds.row_to_open(dealer, survivors)
+            return frozenset({self._signed_blame(dealer, holder, row, share)})
+
+        recovery = Recovery(self._opened_shares(answered), self.scheme.quorum, verify, blame, self._randomness)
+        try:
+            return recovery.secrets()
+        except Unrecoverable as failure:
+            raise RoundFailed(
+                self.step.value, failure.have, self.scheme.quorum, str(failure), failure.culprits
+            ) from None
+        finally:
+            self._corrections.extend(recovery.corrections)
+
+    def _signed_blame(self, dealer: int, holder: int, row: int, share: bytes) -> int:
+        """Return who is to blame for a wrong share: the holder unless it returned exactly what the dealer signed."""
+        digests = self._digests[dealer]
+        if merkle.root(rounds.holder_leaves(self.scheme, digests)) != self._advertised[dealer].share_root:
+            return dealer  # it signed two different lists
+        start = ((holder - 1) * self.scheme.secrets + row) * merkle.HASH_BYTES
+        matches = rounds.share_digest(dealer, holder, row, share) == digests[start : start + merkle.HASH_BYTES]
+        return dealer if matches else holder
+
+    def _opened_shares(self, answered: tuple[int, ...]) -> OpenedShares:
+        shape = (len(answered), len(self._dealers))
+        shares = np.zeros((*shape, shamir.SHARE_BYTES), dtype=np.uint8)
+        present = np.ones(shape, dtype=np.bool_)
+        dealers = np.asarray(self._dealers)
+        for row, holder in enumerate(answered):
+            message = self._opened[holder]
+            present[row] = ~np.isin(dealers, message.missing)
+            shares[row, present[row]] = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
+        return OpenedShares(answered, self._dealers, shares, present)

@@ -1,0 +1,185 @@
+"""Identities and the roster: who may take part, pinned by each participant and never supplied by the server.
+
+An identity is a signing key; a roster lists the verification keys of all participants and of the server, each with the
+time in which it is valid. A roster is trusted because its file is pinned locally, or because a consortium key signed it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .domain import Use, digest, separated
+from .errors import SERVER, AuthenticationError, InputError, ParameterError
+from .randomness import SYSTEM, Randomness
+from .suites import Ciphersuite, suite_named
+from .wire import MAX_PARTICIPANTS
+
+
+@dataclass(frozen=True, slots=True)
+class PublicIdentity:
+    """One roster entry. `id`: 1…n, 0 for the server. Times are UTC ISO 8601, or None for no limit."""
+
+    id: int
+    name: str
+    public_key: bytes
+    not_before: str | None = None
+    not_after: str | None = None
+
+    def check_valid_at(self, now: datetime) -> None:
+        """Raise `ParameterError` unless the identity is valid at `now` (timezone-aware)."""
+        for limit, wrong in ((self.not_before, "not valid before"), (self.not_after, "not valid after")):
+            if limit is None:
+                continue
+            when = datetime.fromisoformat(limit)
+            if (now < when) if limit == self.not_before else (now > when):
+                raise ParameterError(f"identity {self.id} ({self.name}) is {wrong} {limit}; renew it in the roster")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A party's own signing key. Secret: its repr shows none of it."""
+
+    name: str
+    suite: Ciphersuite
+    signing_key: bytes
+
+    @classmethod
+    def generate(cls, name: str, ciphersuite: str = "x25519", randomness: Randomness = SYSTEM) -> Identity:
+        """Make a fresh identity."""
+        suite = suite_named(ciphersuite)
+        return cls(name, suite, suite.signatures.generate(randomness))
+
+    @property
+    def public_key(self) -> bytes:
+        """The encoded verification key."""
+        return self.suite.signatures.public_of(self.signing_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return a 64-byte signature."""
+        return self.suite.signatures.sign(self.signing_key, message)
+
+    def public(self, participant: int, not_before: str | None = None, not_after: str | None = None) -> PublicIdentity:
+        """Return the roster entry for this identity as `participant` (0: the server)."""
+        return PublicIdentity(participant, self.name, self.public_key, not_before, not_after)
+
+    def save(self, path: Path) -> None:
+        """Write the secret identity file, readable by its owner alone. Raises `InputError` if the file exists."""
+        text = json.dumps(
+            {"secagg": "identity", "name": self.name, "suite": self.suite.name, "signing_key": self.signing_key.hex()}
+        )
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise InputError(f"{path} exists; an identity is never overwritten, choose another file") from None
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Identity:
+        """Read an identity file. Raises `InputError` when it is not one."""
+        content = _read(path, "identity")
+        try:
+            return cls(content["name"], suite_named(content["suite"]), bytes.fromhex(content["signing_key"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is not an identity file: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"Identity({self.name!r}, {self.suite.name}, signing_key=<redacted>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """All parties of a federation: participants 1…n and the server (0)."""
+
+    suite: Ciphersuite
+    entries: tuple[PublicIdentity, ...]
+
+    def __post_init__(self) -> None:
+        ids = [entry.id for entry in self.entries]
+        if ids != sorted(set(ids)) or not ids or ids[0] < SERVER or ids[-1] > MAX_PARTICIPANTS:
+            raise ParameterError("roster ids must be unique, ascending and between 0 (the server) and 65535")
+        if len({entry.public_key for entry in self.entries}) != len(ids):
+            raise ParameterError("two roster entries have the same public key; every party needs its own")
+        for entry in self.entries:
+            self.suite.signatures.check_public(entry.public_key)
+
+    @classmethod
+    def of(cls, ciphersuite: str, entries: Iterable[PublicIdentity]) -> Roster:
+        """Make a roster from entries in any order."""
+        return cls(suite_named(ciphersuite), tuple(sorted(entries, key=lambda entry: entry.id)))
+
+    @property
+    def participants(self) -> tuple[int, ...]:
+        """Ids of the participants, without the server."""
+        return tuple(entry.id for entry in self.entries if entry.id != SERVER)
+
+    def key_of(self, party: int) -> bytes:
+        """Return a party's verification key. Raises `AuthenticationError` for a stranger."""
+        for entry in self.entries:
+            if entry.id == party:
+                return entry.public_key
+        raise AuthenticationError(f"party {party} is not in the roster")
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that name this roster; bound into every round."""
+        return digest(Use.ROSTER, self._canonical())
+
+    def _canonical(self) -> str:
+        rows = [
+            {
+                "id": entry.id,
+                "name": entry.name,
+                "public_key": entry.public_key.hex(),
+                "not_before": entry.not_before,
+                "not_after": entry.not_after,
+            }
+            for entry in self.entries
+        ]
+        return json.dumps({"secagg": "roster", "suite": self.suite.name, "entries": rows}, sort_keys=True, indent=1)
+
+    def save(self, path: Path, consortium: Identity | None = None) -> None:
+        """Write the roster file; with `consortium`, signed by that key."""
+        content = json.loads(self._canonical())
+        if consortium is not None:
+            signature = consortium.sign(separated(Use.ROSTER_SIGNATURE, self._canonical()))
+            content["signature"] = signature.hex()
+        path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path, consortium_key: bytes | None = None) -> Roster:
+        """Read a roster file. With `consortium_key`, its signature must verify (else `AuthenticationError`)."""
+        content = _read(path, "roster")
+        try:
+            entries = [
+                PublicIdentity(
+                    row["id"], row["name"], bytes.fromhex(row["public_key"]), row["not_before"], row["not_after"]
+                )
+                for row in content["entries"]
+            ]
+            roster = cls.of(content["suite"], entries)
+            if consortium_key is not None:
+                signature = bytes.fromhex(content["signature"])
+                message = separated(Use.ROSTER_SIGNATURE, roster._canonical())
+                roster.suite.signatures.verify(consortium_key, signature, message)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is not a roster file: {error}") from None
+        return roster
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give the path of a secagg {what} file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a secagg {what} file: {error}") from None
+    if not isinstance(content, dict) or content.get("secagg") != what:
+        raise InputError(f"{path} is not a secagg {what} file")
+    return content

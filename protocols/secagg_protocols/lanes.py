@@ -1,0 +1,83 @@
+"""Packing: b-bit sums ride in lanes of b bits, several lanes to a word, words cut to whole bytes on the wire.
+
+A word is an integer: lane j holds coordinate (word · lanes + j) in bits [j·b, (j+1)·b). As every lane's *sum*
+fits its b bits (the scheme's domain proves it before anything is sent), no carry crosses a lane, so masks may act on
+whole words modulo 2^(8·word_bytes). In memory a word is a uint64, and everything above its bytes is don't-care:
+it is cut off when the word is sent and when the sum is unpacked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words: TypeAlias = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """How `length` sums of `bits` bits are laid into words."""
+
+    length: int
+    bits: int
+    per_word: int
+    word_bytes: int
+
+    @classmethod
+    def of(cls, length: int, bits: int) -> Lanes:
+        """Choose the packing with the fewest bytes per coordinate; among equals the one with the fewest words."""
+        choices = [(-(-k * bits // 8) / k, -k) for k in range(1, 64 // bits + 1)]
+        per_word = -min(choices)[1]
+        return cls(length, bits, per_word, -(-per_word * bits // 8))
+
+    @property
+    def words(self) -> int:
+        """Number of words that hold all coordinates."""
+        return -(-self.length // self.per_word)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the whole packed vector on the wire."""
+        return self.words * self.word_bytes
+
+    def pack(self, vector: NDArray[np.integer]) -> Words:
+        """Pack integers in [0, 2^bits), shape (length,), into words, shape (words,)."""
+        full, rest = divmod(self.length, self.per_word)
+        words = np.zeros(self.words, dtype=np.uint64)
+        grid = vector[: full * self.per_word].reshape(full, self.per_word)
+        for lane in range(self.per_word):
+            shift = np.uint64(lane * self.bits)
+            words[:full] |= grid[:, lane].astype(np.uint64) << shift
+            if lane < rest:
+                words[full] |= np.uint64(vector[full * self.per_word + lane]) << shift
+        return words
+
+    def unpack(self, words: Words) -> Words:
+        """Return the sums in the lanes, shape (length,)."""
+        mask = np.uint64((1 << self.bits) - 1)
+        grid = np.empty((self.words, self.per_word), dtype=np.uint64)
+        for lane in range(self.per_word):
+            np.bitwise_and(words >> np.uint64(lane * self.bits), mask, out=grid[:, lane])
+        return grid.reshape(-1)[: self.length]
+
+    def to_bytes(self, words: Words) -> memoryview:
+        """Cut words to `word_bytes` each, little-endian."""
+        buffer = bytearray(words.size * self.word_bytes + 8)
+        # Overlapping 8-byte stores in ascending order: each word's surplus bytes are overwritten by the next word.
+        np.ndarray((words.size,), dtype="<u8", buffer=buffer, strides=(self.word_bytes,))[:] = words
+        return memoryview(buffer)[: words.size * self.word_bytes]
+
+    def add_bytes(self, words: Words, data: bytes | memoryview) -> None:
+        """Add words from the wire onto `words` in place, without expanding them first."""
+        count, stride = words.size, self.word_bytes
+        if stride == 8:
+            words += np.frombuffer(data, dtype="<u8", count=count)
+            return
+        # 8-byte loads at a stride of word_bytes: the surplus bytes land above the word, where nothing is kept.
+        safe = max(0, count - 8)
+        words[:safe] += np.ndarray((safe,), dtype="<u8", buffer=data, strides=(stride,))
+        tail = bytes(data[safe * stride :]) + bytes(8)
+        words[safe:] += np.ndarray((count - safe,), dtype="<u8", buffer=tail, strides=(stride,))

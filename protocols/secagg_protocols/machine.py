@@ -1,0 +1,384 @@
+"""Sans-IO machines: envelopes in, envelopes out. No socket, clock, thread or global randomness.
+
+Rules that every machine keeps, whatever the scheme:
+1. Transitions are a table. A (state, event) pair that is not in it raises and changes nothing.
+2. An envelope is checked from the outside in: address, then the table, then the signature, then the encoding, then
+   the content. Everything before the content leaves the machine as it was.
+3. Invalid content aborts a client, and makes a server drop that one participant. Nobody kills a round alone by
+   sending garbage.
+4. One machine is one session; there is no reset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .domain import VERSION
+from .errors import (
+    SERVER,
+    AuthenticationError,
+    LateMessage,
+    ParameterError,
+    ProtocolViolation,
+    RoundFailed,
+    StateError,
+    WireError,
+)
+from .identity import Identity, Roster
+from .ledger import ContributionLedger
+from .recovery import Correction
+from .scheme import Output, Policy, RoundContext, Scheme, Step
+from .wire import Envelope, Message, decode, encode, signed_bytes
+
+START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
+
+
+class Terminal(str, Enum):
+    """States that every machine shares."""
+
+    NEW = "New"
+    DONE = "Done"
+    ABORTED = "Aborted"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+State = Enum
+Transitions = Mapping[tuple[State, str], State]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """A participant that did not finish: the step it did not complete, and why."""
+
+    step: Step
+    reason: str
+
+
+class Machine(ABC):
+    """What a client and a server share: the table, the address and the signature of envelopes."""
+
+    messages: ClassVar[Mapping[str, type[Message]]]
+    """Every kind of message that this machine may receive."""
+
+    def __init__(
+        self, scheme: Scheme, context: RoundContext, me: int, identity: Identity | None, roster: Roster | None
+    ) -> None:
+        self.scheme, self.context, self.me = scheme, context, me
+        self.state: State = Terminal.NEW
+        self._identity, self._roster = identity, roster
+        self._address = scheme.address(context, roster)
+        self._check_parties()
+
+    def _check_parties(self) -> None:
+        if self._roster is not None:
+            expected = tuple(range(1, self.scheme.participants + 1))
+            if self._roster.participants != expected:
+                raise ParameterError(
+                    f"the roster lists {len(self._roster.participants)} participants, "
+                    f"the scheme is made for 1 … {self.scheme.participants}"
+                )
+            if self._roster.suite is not self.scheme.suite:
+                raise ParameterError(
+                    f"the roster's keys are for {self._roster.suite.name}, the scheme uses {self.scheme.suite.name}"
+                )
+        if not self.scheme.active:
+            return
+        if self._identity is None or self._roster is None:
+            raise ParameterError("an active adversary needs an identity and a roster: give identity= and roster=")
+        try:
+            pinned = self._roster.key_of(self.me), self._roster.key_of(SERVER)
+        except AuthenticationError as error:
+            raise ParameterError(f"{error}; against an active server the roster lists the server and every participant") from None
+        if pinned[0] != self._identity.public_key:
+            raise ParameterError(f"the identity {self._identity.name!r} is not the roster's entry {self.me}")
+
+    @property
+    @abstractmethod
+    def transitions(self) -> Transitions:
+        """The machine's whole behaviour: (state, event) → state."""
+
+    @abstractmethod
+    def _binding(self, kind: str) -> bytes:
+        """Return the 32 bytes that envelopes of this kind must carry: the round's address or the session."""
+
+    def _next(self, event: str) -> State:
+        try:
+            return self.transitions[self.state, event]
+        except KeyError:
+            raise StateError(f"{event} is not expected in state {self.state}") from None
+
+    def seal(self, kind: str, recipient: int, message: Message) -> Envelope:
+        """Make this party's envelope around a message; signed when the adversary is active."""
+        return self.seal_for_all(kind, [recipient], message)[0]
+
+    def seal_for_all(self, kind: str, recipients: Sequence[int], message: Message) -> list[Envelope]:
+        """Make one envelope for each recipient around the same message, which is encoded and hashed once."""
+        payload, binding, suite = encode(message), self._binding(kind), self.scheme.suite.id
+        envelopes = [Envelope(VERSION, suite, binding, kind, self.me, to, payload, b"") for to in recipients]
+        if not self.scheme.active:
+            return envelopes
+        assert self._identity is not None
+        sign, payload_digest = self._identity.sign, hashlib.sha256(payload).digest()
+        replace = msgspec.structs.replace
+        return [replace(item, signature=sign(signed_bytes(item, payload_digest))) for item in envelopes]
+
+    def _check_address(self, envelope: Envelope) -> None:
+        if envelope.recipient != self.me:
+            raise WireError(f"an envelope for {envelope.recipient} was delivered to {self.me}")
+        if envelope.suite != self.scheme.suite.id:
+            raise WireError(f"ciphersuite {envelope.suite} is not this round's ({self.scheme.suite.id})")
+        if envelope.kind not in self.messages:
+            raise WireError(f"{envelope.kind!r} is not a message of {self.scheme.name} to this party")
+
+    def _check_binding(self, envelope: Envelope) -> None:
+        if envelope.binding != self._binding(envelope.kind):
+            raise WireError(f"{envelope.kind} from {envelope.sender} belongs to another round, scheme or session")
+
+    def _authenticate(self, envelope: Envelope) -> None:
+        if not self.scheme.active:
+            if envelope.signature:
+                raise WireError(f"{envelope.kind} is signed, which the semi-honest variant never does")
+            return
+        assert self._roster is not None
+        message = signed_bytes(envelope, hashlib.sha256(envelope.payload).digest())
+        self.scheme.suite.signatures.verify(
+            self._roster.key_of(envelope.sender), envelope.signature, message
+        )
+
+    def open(self, envelope: Envelope) -> Message:
+        """Decode an envelope's message. Raises `WireError`."""
+        return decode(self.messages[envelope.kind], envelope.payload, self.scheme.payload_limit())
+
+
+class Client(Machine):
+    """A participant. Made by `Scheme.client`; `Scheme.restore` resumes one from its snapshot."""
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        context: RoundContext,
+        participant: int,
+        identity: Identity | None,
+        roster: Roster | None,
+        policy: Policy,
+        ledger: ContributionLedger,
+    ) -> None:
+        if not 1 <= participant <= scheme.participants:
+            raise ParameterError(f"participant {participant} is not between 1 and {scheme.participants}")
+        super().__init__(scheme, context, participant, identity, roster)
+        scheme.check_policy(policy)
+        self.policy = policy
+        self.abort_reason: str | None = None
+        self._ledger = ledger
+
+    @property
+    def participant(self) -> int:
+        """This participant's id, 1 … n."""
+        return self.me
+
+    @property
+    def awaits_vector(self) -> bool:
+        """Whether `contribute` is the next thing to do."""
+        return (self.state, CONTRIBUTE) in self.transitions
+
+    def start(self) -> list[Envelope]:
+        """Begin the round; return the first envelopes. Raises `StateError` the second time."""
+        following = self._next(START)
+        outgoing = self._start()
+        self.state = following
+        return outgoing
+
+    def contribute(self, vector: NDArray[np.generic]) -> list[Envelope]:
+        """Give the vector: integers, shape (length,), values in [0, 2^value_bits). Once.
+
+        Raises `InputError` (the machine is as it was: correct the vector and call again), `StateError`, and
+        `RepeatedContext` when this participant's ledger shows an answer for the same context or a later round.
+        """
+        following = self._next(CONTRIBUTE)
+        checked = self.scheme.domain.check(vector)
+        if not self.policy.allow_rerun:
+            self._ledger.claim(self.context)
+        outgoing = self._contribute(checked)
+        self.state = following
+        return outgoing
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take one envelope from the server; return the answers.
+
+        Raises `WireError`, `AuthenticationError`, `StateError` (the machine is as it was), `ProtocolViolation` (the
+        machine is ABORTED and `abort_reason` says why).
+        """
+        self._check_address(envelope)
+        if envelope.sender != SERVER:
+            raise WireError(f"{envelope.kind} comes from {envelope.sender}; participants hear only the server")
+        following = self._next(envelope.kind)
+        self._check_binding(envelope)
+        self._authenticate(envelope)
+        message = self.open(envelope)
+        try:
+            outgoing = self._handle(envelope.kind, message)
+        except ProtocolViolation as violation:
+            self.state = Terminal.ABORTED
+            self.abort_reason = str(violation)
+            self._forget()
+            raise
+        self.state = following
+        return outgoing
+
+    @abstractmethod
+    def _start(self) -> list[Envelope]: ...
+
+    @abstractmethod
+    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]: ...
+
+    @abstractmethod
+    def _handle(self, kind: str, message: Message) -> list[Envelope]: ...
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Drop every reference to a secret (Python cannot wipe memory)."""
+
+    @abstractmethod
+    def snapshot(self) -> bytes:
+        """Return the whole state. Secret; resume it once, through a `SnapshotStore`."""
+
+
+def server_transitions(steps: tuple[Step, ...]) -> Transitions:
+    """Return the table of a server: each step takes its own message and is closed by `advance`."""
+    table: dict[tuple[State, str], State] = {(Terminal.NEW, START): steps[0]}
+    for step, following in zip(steps, (*steps[1:], Terminal.DONE), strict=True):
+        table[step, step.value] = step
+        table[step, ADVANCE] = following
+    return MappingProxyType(table)
+
+
+class Server(Machine):
+    """The aggregator. Made by `Scheme.server`. *When* a step is closed is the caller's policy: it has no clock."""
+
+    def __init__(
+        self, scheme: Scheme, context: RoundContext, identity: Identity | None, roster: Roster | None
+    ) -> None:
+        super().__init__(scheme, context, SERVER, identity, roster)
+        self._transitions = server_transitions(scheme.steps)
+        self._expected: frozenset[int] = frozenset()
+        self._answered: set[int] = set()
+        self._dropped: dict[int, Dropout] = {}
+        self._corrections: list[Correction] = []
+        self.output: Output | None = None
+        self.failure: RoundFailed | None = None
+
+    @property
+    def transitions(self) -> Transitions:
+        return self._transitions
+
+    @property
+    def step(self) -> Step:
+        """The step that is open. Raises `StateError` before the start and after the end."""
+        if not isinstance(self.state, Step):
+            raise StateError(f"no step is open in state {self.state}")
+        return self.state
+
+    @property
+    def waiting_for(self) -> frozenset[int]:
+        """Participants that have not answered the open step."""
+        return self._expected - self._answered - self._dropped.keys()
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough have answered for `advance` to succeed."""
+        return isinstance(self.state, Step) and len(self._answered) >= self.scheme.quorum
+
+    @property
+    def dropped(self) -> Mapping[int, Dropout]:
+        """Who did not finish, at which step, and why."""
+        return MappingProxyType(self._dropped)
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Wrong shares that were found and left out."""
+        return tuple(self._corrections)
+
+    def start(self) -> list[Envelope]:
+        """Open the first step. Raises `StateError` the second time."""
+        self.state = self._next(START)
+        self._expected = frozenset(range(1, self.scheme.participants + 1))
+        return []
+
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take one envelope from a participant.
+
+        Raises `WireError`, `AuthenticationError`, `LateMessage`, `StateError` (the machine is as it was), and
+        `ProtocolViolation` (that participant is dropped, the round goes on).
+        """
+        self._check_address(envelope)
+        sender, kind = envelope.sender, envelope.kind
+        if not 1 <= sender <= self.scheme.participants:
+            raise WireError(f"{kind} comes from unknown participant {sender}")
+        self._check_in_time(sender, kind)
+        self._next(kind)
+        if sender in self._answered:
+            raise StateError(f"participant {sender} has already answered {kind}")
+        self._check_binding(envelope)
+        self._authenticate(envelope)
+        message = self.open(envelope)
+        try:
+            complete = self._handle(sender, message, envelope)
+        except ProtocolViolation as violation:
+            self._drop(sender, str(violation))
+            raise
+        if complete:
+            self._answered.add(sender)
+        return []
+
+    def _check_in_time(self, sender: int, kind: str) -> None:
+        steps = [step.value for step in self.scheme.steps]
+        now = steps.index(self.state.value) if isinstance(self.state, Step) else len(steps)
+        if self.state is not Terminal.NEW and (steps.index(kind) < now or sender in self._dropped):
+            raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
+
+    def advance(self) -> list[Envelope]:
+        """Close the open step with whoever has answered; return what goes out next.
+
+        Raises `RoundFailed` when fewer than the threshold answered; the machine is then ABORTED.
+        """
+        following = self._next(ADVANCE)
+        for participant in self.waiting_for:
+            self._drop(participant, "did not answer")
+        try:
+            if len(self._answered) < self.scheme.quorum:
+                raise RoundFailed(self.step.value, len(self._answered), self.scheme.quorum)
+            outgoing = self._close(self.step, tuple(sorted(self._answered)))
+        except RoundFailed as failure:
+            self.state, self.failure = Terminal.ABORTED, failure
+            raise
+        self.state = following
+        self._expected, self._answered = frozenset(envelope.recipient for envelope in outgoing), set()
+        return outgoing
+
+    def _drop(self, participant: int, reason: str) -> None:
+        self._answered.discard(participant)
+        self._dropped[participant] = Dropout(self.step, reason)
+        self._lose(participant)
+
+    def _lose(self, participant: int) -> None:  # noqa: B027  (optional)
+        """Free what is held for a participant that was dropped in the open step."""
+
+    @abstractmethod
+    def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
+        """Take a participant's message of the open step; return whether its answer is complete."""
+
+    @abstractmethod
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        """End the step; return the next step's envelopes, or set `output`."""

@@ -1,0 +1,12 @@
+"""Messages of Plain: each participant sends its vector, in blocks. The server answers nothing."""
+
+from __future__ import annotations
+
+from ..wire import Message
+
+
+class Sum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One block of the packed vector, in the clear. block: from 0. words: low bytes, little-endian."""
+
+    block: int
+    words: bytes

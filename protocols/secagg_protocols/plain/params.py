@@ -1,0 +1,94 @@
+"""Plain: public parameters."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ..blocks import BLOCK_BYTES
+from ..errors import ParameterError
+from ..identity import Identity, Roster
+from ..ledger import ContributionLedger, MemoryLedger
+from ..randomness import SYSTEM, Randomness
+from ..scheme import Policy, RoundContext, Scheme, Step
+
+if TYPE_CHECKING:
+    from .client import PlainClient
+    from .server import PlainServer
+
+
+@dataclass(frozen=True)
+class Plain(Scheme):
+    """The sum in the clear: no protection at all. For comparison and for tests.
+
+    participants: n. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
+    """
+
+    name: ClassVar[str] = "plain"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.active:
+            raise ParameterError('plain sums resist nobody: adversary="active" is refused; choose bonawitz')
+
+    @property
+    def quorum(self) -> int:
+        return 1
+
+    def minimum_threshold(self, colluders: int) -> int:
+        return 1
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (Step.SUM,)
+
+    @property
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        return (("the server", "every participant's vector"), ("other participants", "nothing"))
+
+    def payload_limit(self) -> int:
+        return BLOCK_BYTES + 1024
+
+    def client(
+        self,
+        participant: int,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> PlainClient:
+        from .client import PlainClient
+
+        return PlainClient(self, context, participant, identity, roster, policy, ledger or MemoryLedger())
+
+    def server(
+        self,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        randomness: Randomness = SYSTEM,
+        executor: Executor | None = None,
+        parts: int = 1,
+    ) -> PlainServer:
+        from .server import PlainServer
+
+        return PlainServer(self, context, identity, roster)
+
+    def restore(
+        self,
+        snapshot: bytes,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> PlainClient:
+        from .client import PlainClient
+
+        return PlainClient.resume(self, snapshot, identity, roster, policy, ledger or MemoryLedger())

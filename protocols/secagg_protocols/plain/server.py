@@ -1,0 +1,40 @@
+"""The server of Plain: it adds what arrives."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from ..blocks import BlockSum
+from ..identity import Identity, Roster
+from ..machine import Server
+from ..scheme import Output, RoundContext, Step
+from ..wire import Envelope, Message
+from .messages import Sum
+from .params import Plain
+
+
+class PlainServer(Server):
+    """Made by `Plain.server`. See `machine.Server` for the calls."""
+
+    scheme: Plain
+    messages = MappingProxyType({"Sum": Sum})
+
+    def __init__(
+        self, scheme: Plain, context: RoundContext, identity: Identity | None, roster: Roster | None
+    ) -> None:
+        super().__init__(scheme, context, identity, roster)
+        self._sum = BlockSum(scheme.domain)
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address
+
+    def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
+        assert isinstance(message, Sum)
+        return self._sum.take(sender, message.block, message.words)
+
+    def _lose(self, participant: int) -> None:
+        self._sum.forget(participant)
+
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        self.output = Output(self._sum.total(answered, step), answered)
+        return []

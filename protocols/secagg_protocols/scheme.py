@@ -1,0 +1,291 @@
+"""A scheme: the protocol and all its public parameters, as one frozen value. Everything else is made from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .domain import Use, digest, frame
+from .errors import InputError, ParameterError
+from .identity import Identity, Roster
+from .lanes import Lanes
+from .randomness import SYSTEM, Randomness
+from .suites import Ciphersuite, suite_named
+from .wire import ENVELOPE_OVERHEAD, check_participants
+
+if TYPE_CHECKING:
+    from .ledger import ContributionLedger
+    from .machine import Client, Server
+
+
+class Step(str, Enum):
+    """A step of a protocol, in its paper's word. The word is the same on the wire, in reports and in the docs."""
+
+    SUM = "Sum"
+    ADVERTISE_KEYS = "AdvertiseKeys"
+    SHARE_KEYS = "ShareKeys"
+    MASKED_INPUT = "MaskedInput"
+    CONSISTENCY_CHECK = "ConsistencyCheck"
+    UNMASKING = "Unmasking"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Adversary(str, Enum):
+    """What the server may do: follow the protocol and look, or anything at all."""
+
+    SEMI_HONEST = "semi-honest"
+    ACTIVE = "active"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def parse_adversary(value: Adversary | str) -> Adversary:
+    """Return the adversary named. Raises `ParameterError` for an unknown one."""
+    try:
+        return Adversary(value)
+    except ValueError:
+        raise ParameterError(f"adversary {value!r} is unknown; choose semi-honest or active") from None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundContext:
+    """What one round is about. Every party must hold the same one; it is bound into every key and signature.
+
+    job: a name for the training job. round: its number, from 1. context_digest: 32 bytes over everything the
+    participant was sent, as its trainer sees it (model, shared configuration, code).
+    """
+
+    job: str
+    round: int
+    context_digest: bytes
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.job.encode()) <= 256:
+            raise ParameterError(f"job name of {len(self.job.encode())} bytes; give 1 to 256")
+        if not 0 <= self.round < 1 << 63:
+            raise ParameterError(f"round={self.round} is not between 0 and 2**63 - 1")
+        if len(self.context_digest) != 32:
+            raise ParameterError(f"context_digest has {len(self.context_digest)} bytes; give a 32-byte digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A participant's own floor. Local: nothing the server sends can lower it.
+
+    minimum_cohort: fewest honest participants of the local roster, itself included, in any sum it joins (at least 2).
+    colluders: how many others it wants to be safe from; they count on top of the cohort, and the scheme's threshold
+    must satisfy the rule for them.
+    adversary: the weakest server model it accepts.
+    allow_rerun: answer again for a context already answered (a deliberate release: charge it to the privacy budget).
+    """
+
+    minimum_cohort: int = 3
+    colluders: int = 0
+    adversary: Adversary | str = Adversary.SEMI_HONEST
+    allow_rerun: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        if self.minimum_cohort < 2:
+            raise ParameterError(
+                f"minimum_cohort={self.minimum_cohort}: a sum of one is that participant's vector; give 2 or more"
+            )
+        if self.colluders < 0:
+            raise ParameterError(f"colluders={self.colluders} is negative")
+
+    @property
+    def floor(self) -> int:
+        """Fewest participants, itself included, in a sum: colluders are not company."""
+        return self.minimum_cohort + self.colluders
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a scheme sums: `length` integers per participant, each in [0, 2^value_bits), exactly."""
+
+    participants: int
+    length: int
+    value_bits: int
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of the smallest ring that holds every possible sum: no sum can wrap."""
+        return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
+
+    @property
+    def lanes(self) -> Lanes:
+        """How the sums are packed."""
+        return Lanes.of(self.length, self.sum_bits)
+
+    def check(self, vector: NDArray[np.generic]) -> NDArray[np.integer]:
+        """Return the vector if it can be summed. Raises `InputError` naming what is wrong and the remedy."""
+        array = np.asarray(vector)
+        if array.dtype.kind not in "iu":
+            raise InputError(
+                f"vector has dtype {array.dtype}; secure sums are over integers: encode it with secagg.codec first"
+            )
+        if array.shape != (self.length,):
+            raise InputError(f"vector has shape {array.shape}; the scheme was made for length={self.length}")
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >> self.value_bits:
+            value = low if low < 0 else high
+            raise InputError(
+                f"value {value} is outside [0, 2**{self.value_bits}); scale it down or raise value_bits"
+            )
+        return array
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The result of a round. total: uint64, shape (length,). survivors: whose vectors are in it, ascending."""
+
+    total: NDArray[np.uint64]
+    survivors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scheme(ABC):
+    """Base of all schemes. Frozen; equal schemes have equal ids, whatever process made them."""
+
+    participants: int
+    length: int
+    value_bits: int = field(default=16, kw_only=True)
+    adversary: Adversary | str = field(default=Adversary.SEMI_HONEST, kw_only=True)
+    ciphersuite: str = field(default="x25519", kw_only=True)
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        check_participants(self.participants)
+        if not 1 <= self.length <= 1 << 40:
+            raise ParameterError(f"length={self.length} is not between 1 and 2**40")
+        if not 1 <= self.value_bits <= 63:
+            raise ParameterError(f"value_bits={self.value_bits} is not between 1 and 63")
+        if self.domain.sum_bits > 64:
+            raise ParameterError(
+                f"{self.participants} values of {self.value_bits} bits need a ring of {self.domain.sum_bits} bits; "
+                "the largest is 64: lower value_bits"
+            )
+        suite_named(self.ciphersuite)
+
+    @property
+    def domain(self) -> Domain:
+        """The integers it sums."""
+        return Domain(self.participants, self.length, self.value_bits)
+
+    @property
+    def suite(self) -> Ciphersuite:
+        """The ciphersuite's value."""
+        return suite_named(self.ciphersuite)
+
+    @property
+    def id(self) -> bytes:
+        """32 bytes that name the protocol and every public parameter."""
+        rows = [frame(item.name, str(getattr(self, item.name))) for item in fields(self)]
+        return digest(Use.SCHEME_ID, self.name, *rows)
+
+    @property
+    def active(self) -> bool:
+        """Whether it is made for a server that may do anything."""
+        return self.adversary == Adversary.ACTIVE
+
+    def address(self, context: RoundContext, roster: Roster | None) -> bytes:
+        """Return the 32 bytes by which a message of this round is recognised before there is a session."""
+        roster_digest = roster.digest if roster is not None else b""
+        return digest(Use.ADDRESS, self.id, self.suite.id, roster_digest, context.job, context.round)
+
+    def envelope_limit(self) -> int:
+        """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
+        return self.payload_limit() + ENVELOPE_OVERHEAD
+
+    @property
+    @abstractmethod
+    def quorum(self) -> int:
+        """Fewest answers with which the server may close a step: the threshold t, where the protocol has one."""
+
+    @abstractmethod
+    def minimum_threshold(self, colluders: int) -> int:
+        """Return the smallest threshold that is safe against the server together with `colluders` participants."""
+
+    def check_policy(self, policy: Policy) -> None:
+        """Raise `ParameterError` unless this scheme is at least what a participant's own policy asks for."""
+        if policy.adversary == Adversary.ACTIVE and not self.active:
+            raise ParameterError("this participant's policy asks for an active adversary; the scheme is semi-honest")
+        minimum = self.minimum_threshold(policy.colluders)
+        if self.quorum < minimum:
+            raise ParameterError(
+                f"threshold={self.quorum} is below {minimum}, which this participant's policy needs "
+                f"against {policy.colluders} colluders: raise the threshold"
+            )
+        if policy.floor > self.participants:
+            raise ParameterError(
+                f"this participant's policy asks for {policy.floor} participants in a sum; "
+                f"the scheme has {self.participants}"
+            )
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in order: what a participant sends, each closed by the server."""
+
+    @property
+    @abstractmethod
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        """Who learns what, as rows (who, what)."""
+
+    @abstractmethod
+    def payload_limit(self) -> int:
+        """Longest payload any message of this scheme may have, in bytes."""
+
+    @abstractmethod
+    def client(
+        self,
+        participant: int,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> Client:
+        """Make a participant's machine for one round. `ledger`: what this identity has answered before, if anything."""
+
+    @abstractmethod
+    def server(
+        self,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        randomness: Randomness = SYSTEM,
+        executor: Executor | None = None,
+        parts: int = 1,
+    ) -> Server:
+        """Make the server's machine for one round.
+
+        executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`.
+        """
+
+    @abstractmethod
+    def restore(
+        self,
+        snapshot: bytes,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> Client:
+        """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot."""

@@ -1,0 +1,83 @@
+"""secagg: an aggregator learns the sum of many vectors and nothing about any one of them.
+
+    import secagg
+    scheme = secagg.Bonawitz(participants=100, colluders=10, length=10_000)
+    run = secagg.simulate(scheme, vectors, drop={7: "MaskedInput"})
+    run.total, run.survivors, run.bytes_sent
+"""
+
+from secagg_protocols import (
+    SERVER,
+    SYSTEM,
+    Adversary,
+    AuthenticationError,
+    Bonawitz,
+    Client,
+    ContributionLedger,
+    Correction,
+    Dropout,
+    Envelope,
+    Identity,
+    InputError,
+    InsecureDeterministicRandomness,
+    LateMessage,
+    LocalError,
+    MemoryLedger,
+    ParameterError,
+    Plain,
+    Policy,
+    ProtocolViolation,
+    Randomness,
+    RemoteError,
+    RepeatedContext,
+    Roster,
+    RoundContext,
+    RoundFailed,
+    Scheme,
+    SecAggError,
+    Server,
+    StateError,
+    Step,
+    WireError,
+)
+
+from .simulation import Refusal, Run, Simulation, simulate
+
+__all__ = [
+    "SERVER",
+    "SYSTEM",
+    "Adversary",
+    "AuthenticationError",
+    "Bonawitz",
+    "Client",
+    "ContributionLedger",
+    "Correction",
+    "Dropout",
+    "Envelope",
+    "Identity",
+    "InputError",
+    "InsecureDeterministicRandomness",
+    "LateMessage",
+    "LocalError",
+    "MemoryLedger",
+    "ParameterError",
+    "Plain",
+    "Policy",
+    "ProtocolViolation",
+    "Randomness",
+    "Refusal",
+    "RemoteError",
+    "RepeatedContext",
+    "Roster",
+    "RoundContext",
+    "RoundFailed",
+    "Run",
+    "Scheme",
+    "SecAggError",
+    "Server",
+    "Simulation",
+    "StateError",
+    "Step",
+    "WireError",
+    "simulate",
+]

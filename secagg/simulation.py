@@ -1,0 +1,328 @@
+"""A whole round in one process: the real machines, real bytes between them, anyone may vanish or cheat.
+
+The loop in `Simulation.run` is the driver that any transport needs; here the transport is a function call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols import (
+    SERVER,
+    SYSTEM,
+    Client,
+    ContributionLedger,
+    Correction,
+    Dropout,
+    Envelope,
+    Identity,
+    InputError,
+    InsecureDeterministicRandomness,
+    ParameterError,
+    Policy,
+    Randomness,
+    RemoteError,
+    RepeatedContext,
+    Roster,
+    RoundContext,
+    Scheme,
+    SecAggError,
+    Server,
+    StateError,
+    Step,
+)
+
+Vector: TypeAlias = NDArray[np.generic]
+Inputs: TypeAlias = Sequence[Vector] | Mapping[int, Vector] | Callable[[int], Vector]
+Misbehaviour: TypeAlias = Callable[[Client | Server, list[Envelope]], list[Envelope]]
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message or call that a party refused. party: its id, 0 the server. error: what it raised."""
+
+    party: int
+    step: Step
+    error: SecAggError
+
+
+@dataclass
+class Run:
+    """What happened in one round. Mappings are by participant id, or by step; times are CPU milliseconds.
+
+    total: uint64, shape (length,): the sum over `survivors`. dropped: who did not finish (a participant that vanishes
+    after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded envelopes.
+    client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
+    """
+
+    total: NDArray[np.uint64]
+    survivors: tuple[int, ...]
+    dropped: Mapping[int, Dropout]
+    corrections: tuple[Correction, ...]
+    refusals: tuple[Refusal, ...]
+    answered: Mapping[Step, tuple[int, ...]]
+    bytes_sent: Mapping[int, int]
+    bytes_received: Mapping[int, int]
+    client_ms: Mapping[Step, float]
+    server_ms: Mapping[Step, float]
+    server_wall_s: float
+
+
+@dataclass
+class _Meter:
+    """CPU time of one kind of party, per step."""
+
+    seconds: dict[Step, float] = field(default_factory=lambda: defaultdict(float))
+    parties: dict[Step, set[int]] = field(default_factory=lambda: defaultdict(set))
+    wall: float = 0.0
+
+    @contextmanager
+    def during(self, step: Step, party: int) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self.seconds[step] += time.process_time() - cpu
+            self.wall += time.perf_counter() - wall
+            self.parties[step].add(party)
+
+    def means_ms(self) -> dict[Step, float]:
+        return {step: 1e3 * total / len(self.parties[step]) for step, total in self.seconds.items()}
+
+
+class Simulation:
+    """One round, ready to run. `simulate` is the short form; keep this one to look inside after a failure.
+
+    Arguments as for `simulate`. Attributes: `server`, `clients` (id → machine), `refusals`.
+    """
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        inputs: Inputs,
+        *,
+        drop: Mapping[int, Step | str] | None = None,
+        misbehave: Mapping[int, Misbehaviour] | None = None,
+        context: RoundContext | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledgers: Mapping[int, ContributionLedger] | None = None,
+        executor: Executor | None = None,
+        parts: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        self.scheme, self._vector = scheme, _lookup(inputs, scheme.participants)
+        self._drop = _check_drop(scheme, drop or {})
+        self._misbehave, self._progress = misbehave or {}, progress
+        self.refusals: list[Refusal] = []
+        self._server_meter, self._client_meter = _Meter(), _Meter()
+        self._sent: dict[int, int] = defaultdict(int)
+        self._received: dict[int, int] = defaultdict(int)
+        self._answered: dict[Step, tuple[int, ...]] = {}
+        context = context or RoundContext("simulation", 1, bytes(32))
+        identities, roster = _parties(scheme, randomness)
+        self.server = scheme.server(
+            context,
+            identity=identities.get(SERVER),
+            roster=roster,
+            randomness=_stream(randomness, "server"),
+            executor=executor,
+            parts=parts,
+        )
+        self.clients = {
+            participant: scheme.client(
+                participant,
+                context,
+                identity=identities.get(participant),
+                roster=roster,
+                policy=policy,
+                randomness=_stream(randomness, f"participant {participant}"),
+                ledger=(ledgers or {}).get(participant),
+            )
+            for participant in range(1, scheme.participants + 1)
+        }
+
+    def run(self) -> Run:
+        """Run the round. Raises `RoundFailed`; `refusals` then still says who refused what."""
+        server, step = self.server, self.scheme.steps[0]
+        outgoing = self._from_server(step, server.start)
+        for client in self.clients.values():
+            if self._takes_part(client, step):
+                self._deliver(step, self._from_client(client, step, partial(_begin, client, self._vector)))
+        while server.output is None:
+            self._answered[step] = tuple(sorted(set(self.clients) - server.waiting_for - server.dropped.keys()))
+            outgoing = self._from_server(step, server.advance)
+            if server.output is None:
+                step = server.step
+            for envelope in outgoing:
+                client = self.clients[envelope.recipient]
+                if self._takes_part(client, step):
+                    self._deliver(step, self._answer(client, step, envelope.to_bytes()))
+        return self._result()
+
+    def _answer(self, client: Client, step: Step, data: bytes) -> list[bytes]:
+        """One participant's turn: bytes in, bytes out. The vector goes in when the machine asks for it."""
+        self._received[client.participant] += len(data)
+
+        def turn() -> list[Envelope]:
+            answers = client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit()))
+            if client.awaits_vector:
+                answers += client.contribute(self._vector(client.participant))
+            return answers
+
+        return self._from_client(client, step, turn)
+
+    def _deliver(self, step: Step, answers: list[bytes]) -> None:
+        for data in answers:
+            with self._server_meter.during(step, SERVER):
+                try:
+                    self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit()))
+                except (RemoteError, StateError) as error:
+                    self.refusals.append(Refusal(SERVER, step, error))
+
+    def _from_client(self, client: Client, step: Step, turn: Callable[[], list[Envelope]]) -> list[bytes]:
+        participant = client.participant
+        with self._client_meter.during(step, participant):
+            try:
+                envelopes = turn()
+            except (RemoteError, StateError, RepeatedContext) as error:
+                self.refusals.append(Refusal(participant, step, error))
+                envelopes = []
+            if participant in self._misbehave:
+                envelopes = self._misbehave[participant](client, envelopes)
+            answers = [envelope.to_bytes() for envelope in envelopes]
+        self._sent[participant] += sum(map(len, answers))
+        if self._progress is not None:
+            steps = self.scheme.steps
+            done = steps.index(step) * len(self.clients) + participant
+            self._progress(done, len(steps) * len(self.clients), step.value)
+        return answers
+
+    def _from_server(self, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:
+        with self._server_meter.during(step, SERVER):
+            outgoing = call()
+        if SERVER in self._misbehave:
+            outgoing = self._misbehave[SERVER](self.server, outgoing)
+        return outgoing
+
+    def _takes_part(self, client: Client, step: Step) -> bool:
+        gone = self._drop.get(client.participant)
+        return gone is None or self.scheme.steps.index(step) < self.scheme.steps.index(gone)
+
+    def _result(self) -> Run:
+        output = self.server.output
+        assert output is not None
+        return Run(
+            total=output.total,
+            survivors=output.survivors,
+            dropped=dict(self.server.dropped),
+            corrections=self.server.corrections,
+            refusals=tuple(self.refusals),
+            answered=self._answered,
+            bytes_sent=dict(self._sent),
+            bytes_received=dict(self._received),
+            client_ms=self._client_meter.means_ms(),
+            server_ms=self._server_meter.means_ms(),
+            server_wall_s=self._server_meter.wall,
+        )
+
+
+def simulate(
+    scheme: Scheme,
+    inputs: Inputs,
+    *,
+    drop: Mapping[int, Step | str] | None = None,
+    misbehave: Mapping[int, Misbehaviour] | None = None,
+    context: RoundContext | None = None,
+    policy: Policy = Policy(),  # noqa: B008  (frozen)
+    randomness: Randomness = SYSTEM,
+    ledgers: Mapping[int, ContributionLedger] | None = None,
+    executor: Executor | None = None,
+    parts: int = 1,
+    progress: Progress | None = None,
+) -> Run:
+    """Run one round of any scheme in memory and return what happened.
+
+    inputs: integer vectors, shape (length,): a sequence (participant i's is inputs[i − 1]), a mapping by id, or a
+    function of the id (then only one vector need exist at a time). drop: participant → the step before whose message it
+    vanishes. misbehave: party (0 the server) → function (machine, envelopes it would send) → envelopes sent instead; it
+    may use `machine.seal`. context, policy, ledgers: what the participants hold. randomness: the one door. executor,
+    parts: where the server unmasks. progress: called with (done, total, step).
+
+    Raises `RoundFailed` when too few are left, `ParameterError` and `InputError` for unusable arguments.
+    """
+    return Simulation(
+        scheme,
+        inputs,
+        drop=drop,
+        misbehave=misbehave,
+        context=context,
+        policy=policy,
+        randomness=randomness,
+        ledgers=ledgers,
+        executor=executor,
+        parts=parts,
+        progress=progress,
+    ).run()
+
+
+def _begin(client: Client, vector: Callable[[int], Vector]) -> list[Envelope]:
+    envelopes = client.start()
+    if client.awaits_vector:
+        envelopes += client.contribute(vector(client.participant))
+    return envelopes
+
+
+def _lookup(inputs: Inputs, participants: int) -> Callable[[int], Vector]:
+    if callable(inputs):
+        return inputs
+    if isinstance(inputs, Mapping):
+        missing = sorted(set(range(1, participants + 1)) - inputs.keys())
+        if missing:
+            raise InputError(f"no input for participant {missing[0]}; give one for each of 1 … {participants}")
+        return inputs.__getitem__
+    if len(inputs) != participants:
+        raise InputError(f"{len(inputs)} inputs for {participants} participants; give one each")
+    return lambda participant: inputs[participant - 1]
+
+
+def _check_drop(scheme: Scheme, drop: Mapping[int, Step | str]) -> dict[int, Step]:
+    checked = {}
+    for participant, name in drop.items():
+        if not 1 <= participant <= scheme.participants:
+            raise ParameterError(f"drop: participant {participant} is not between 1 and {scheme.participants}")
+        if name not in [step.value for step in scheme.steps]:
+            steps = ", ".join(step.value for step in scheme.steps)
+            raise ParameterError(f"drop: {name!r} is no step of {scheme.name}; its steps are {steps}")
+        checked[participant] = Step(name)
+    return checked
+
+
+def _parties(scheme: Scheme, randomness: Randomness) -> tuple[dict[int, Identity], Roster | None]:
+    """Make fresh identities and a roster, where the scheme needs them."""
+    if not scheme.active:
+        return {}, None
+    stream = _stream(randomness, "identities")
+    identities = {
+        party: Identity.generate(f"party {party}", scheme.ciphersuite, stream)
+        for party in range(scheme.participants + 1)
+    }
+    return identities, Roster.of(scheme.ciphersuite, [own.public(party) for party, own in identities.items()])
+
+
+def _stream(randomness: Randomness, party: str) -> Randomness:
+    """Give every party a stream of its own when randomness is a seed, or all would draw the same keys."""
+    if isinstance(randomness, InsecureDeterministicRandomness):
+        return randomness.fork(party)
+    return randomness
