@@ -176,7 +176,7 @@ class Simulation:
         self._received[client.participant] += len(data)
 
         def turn() -> list[Envelope]:
-            answers = client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit()))
+            answers = client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
             if client.awaits_vector:
                 answers += client.contribute(self._vector(client.participant))
             return answers
@@ -187,7 +187,7 @@ class Simulation:
         for data in answers:
             with self._server_meter.during(step, SERVER):
                 try:
-                    self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit()))
+                    self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
                 except (RemoteError, StateError) as error:
                     self.refusals.append(Refusal(SERVER, step, error))
 

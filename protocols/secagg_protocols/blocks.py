@@ -22,11 +22,11 @@ def block_words(lanes: Lanes) -> int:
     return BLOCK_BYTES // lanes.word_bytes
 
 
-def split(lanes: Lanes, words: Words) -> Iterator[tuple[int, bytes]]:
+def split(lanes: Lanes, words: Words) -> Iterator[tuple[int, memoryview]]:
     """Yield (block number, bytes on the wire) over a packed vector."""
     step = block_words(lanes)
     for block, start in enumerate(range(0, words.size, step)):
-        yield block, bytes(lanes.to_bytes(words[start : start + step]))
+        yield block, lanes.to_bytes(words[start : start + step])
 
 
 class BlockSum:
@@ -36,10 +36,10 @@ class BlockSum:
         self._domain, self._lanes = domain, domain.lanes
         self._step = block_words(self._lanes)
         self._blocks = -(-self._lanes.words // self._step)
-        self._uploads: dict[int, dict[int, bytes]] = {}
+        self._uploads: dict[int, dict[int, memoryview]] = {}
         self.words: Words = np.zeros(self._lanes.words, dtype=np.uint64)
 
-    def take(self, sender: int, block: int, data: bytes) -> bool:
+    def take(self, sender: int, block: int, data: memoryview) -> bool:
         """Take one block; return whether the sender's vector is complete, and then added.
 
         Raises `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here.

@@ -159,7 +159,7 @@ class Machine(ABC):
 
     def open(self, envelope: Envelope) -> Message:
         """Decode an envelope's message. Raises `WireError`."""
-        return decode(self.messages[envelope.kind], envelope.payload, self.scheme.payload_limit())
+        return decode(self.messages[envelope.kind], envelope.payload, self.scheme.payload_limit)
 
 
 class Client(Machine):
@@ -272,6 +272,7 @@ class Server(Machine):
     ) -> None:
         super().__init__(scheme, context, SERVER, identity, roster)
         self._transitions = server_transitions(scheme.steps)
+        self._order = {step.value: position for position, step in enumerate(scheme.steps)}
         self._expected: frozenset[int] = frozenset()
         self._answered: set[int] = set()
         self._dropped: dict[int, Dropout] = {}
@@ -343,9 +344,10 @@ class Server(Machine):
         return []
 
     def _check_in_time(self, sender: int, kind: str) -> None:
-        steps = [step.value for step in self.scheme.steps]
-        now = steps.index(self.state.value) if isinstance(self.state, Step) else len(steps)
-        if self.state is not Terminal.NEW and (steps.index(kind) < now or sender in self._dropped):
+        if self.state is Terminal.NEW:
+            return
+        closed = self._order[kind] < (self._order[self.state.value] if isinstance(self.state, Step) else len(self._order))
+        if closed or sender in self._dropped:
             raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
 
     def advance(self) -> list[Envelope]:

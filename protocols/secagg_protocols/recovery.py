@@ -70,10 +70,7 @@ class Recovery:
     def secrets(self) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
         opened, found = self._opened, {}
-        patterns, group_of = np.unique(opened.present, axis=1, return_inverse=True)
-        for group in range(patterns.shape[1]):
-            rows = np.flatnonzero(patterns[:, group])
-            columns = np.flatnonzero(group_of.reshape(-1) == group)
+        for rows, columns in self._groups():
             points = [opened.holders[row] for row in rows]
             if len(points) < self._threshold:
                 dealer = opened.dealers[columns[0]]
@@ -84,6 +81,16 @@ class Recovery:
                 dealers = [opened.dealers[column] for column in part]
                 found.update(self._together(code, dealers, opened.shares[np.ix_(rows, part)]))
         return found
+
+    def _groups(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield (rows of holders, columns of dealers) such that each group of dealers has the same holders."""
+        present = self._opened.present
+        if present.all():
+            yield np.arange(present.shape[0]), np.arange(present.shape[1])
+            return
+        patterns, group_of = np.unique(present, axis=1, return_inverse=True)
+        for group in range(patterns.shape[1]):
+            yield np.flatnonzero(patterns[:, group]), np.flatnonzero(group_of.reshape(-1) == group)
 
     def _together(self, code: ShareCode, dealers: Sequence[int], shares: NDArray[np.uint8]) -> Iterator[tuple[int, bytes]]:
         elements = shamir.decode(shares)

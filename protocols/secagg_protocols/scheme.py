@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -108,7 +109,7 @@ class Policy:
         return self.minimum_cohort + self.colluders
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Domain:
     """What a scheme sums: `length` integers per participant, each in [0, 2^value_bits), exactly."""
 
@@ -116,12 +117,12 @@ class Domain:
     length: int
     value_bits: int
 
-    @property
+    @cached_property
     def sum_bits(self) -> int:
         """Bits of the smallest ring that holds every possible sum: no sum can wrap."""
         return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
 
-    @property
+    @cached_property
     def lanes(self) -> Lanes:
         """How the sums are packed."""
         return Lanes.of(self.length, self.sum_bits)
@@ -178,23 +179,23 @@ class Scheme(ABC):
             )
         suite_named(self.ciphersuite)
 
-    @property
+    @cached_property
     def domain(self) -> Domain:
         """The integers it sums."""
         return Domain(self.participants, self.length, self.value_bits)
 
-    @property
+    @cached_property
     def suite(self) -> Ciphersuite:
         """The ciphersuite's value."""
         return suite_named(self.ciphersuite)
 
-    @property
+    @cached_property
     def id(self) -> bytes:
         """32 bytes that name the protocol and every public parameter."""
         rows = [frame(item.name, str(getattr(self, item.name))) for item in fields(self)]
         return digest(Use.SCHEME_ID, self.name, *rows)
 
-    @property
+    @cached_property
     def active(self) -> bool:
         """Whether it is made for a server that may do anything."""
         return self.adversary == Adversary.ACTIVE
@@ -204,9 +205,10 @@ class Scheme(ABC):
         roster_digest = roster.digest if roster is not None else b""
         return digest(Use.ADDRESS, self.id, self.suite.id, roster_digest, context.job, context.round)
 
+    @cached_property
     def envelope_limit(self) -> int:
         """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
-        return self.payload_limit() + ENVELOPE_OVERHEAD
+        return self.payload_limit + ENVELOPE_OVERHEAD
 
     @property
     @abstractmethod
@@ -243,6 +245,7 @@ class Scheme(ABC):
     def leakage(self) -> tuple[tuple[str, str], ...]:
         """Who learns what, as rows (who, what)."""
 
+    @property
     @abstractmethod
     def payload_limit(self) -> int:
         """Longest payload any message of this scheme may have, in bytes."""

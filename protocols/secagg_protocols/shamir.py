@@ -68,6 +68,13 @@ def lagrange_at_zero(points: Sequence[int]) -> Elements:
     return product(others) * inverse(product(differences)) % PRIME
 
 
+def check_canonical(shares: NDArray[np.uint8]) -> None:
+    """Raise `ProtocolViolation` unless every share (…, SHARE_BYTES) holds field elements only."""
+    carrying = shares[..., 2 * LIMBS :].any(axis=-1)  # a 17th bit is set in one share of four thousand
+    if carrying.any():
+        decode(shares[carrying])
+
+
 def reconstruct(points: Sequence[int], elements: Elements) -> list[bytes | None]:
     """Interpolate secrets at 0.
 

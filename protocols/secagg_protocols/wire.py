@@ -6,6 +6,7 @@ but are not exactly what encoding it gives are refused, so a message has one enc
 
 from __future__ import annotations
 
+import struct
 from typing import TypeVar
 
 import msgspec
@@ -15,12 +16,16 @@ from .errors import SERVER, ParameterError, WireError
 
 MAX_PARTICIPANTS = 65535
 BINDING_BYTES = 32
+MAX_KIND = 32
 ENVELOPE_OVERHEAD = 256
 """More than everything in an envelope except its payload."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of everything that is encoded: fields in order, no names on the wire."""
+    """Base of everything that is encoded: fields in order, no names on the wire.
+
+    A last field of type memoryview is the message's bulk: it is decoded in place and never copied.
+    """
 
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -45,10 +50,24 @@ def decode(kind: type[M], data: bytes | memoryview, limit: int) -> M:
         message = decoder.decode(data)
     except (msgspec.MsgspecError, ValueError) as error:
         raise WireError(f"{kind.__name__} cannot be decoded: {error}") from None
-    if _ENCODER.encode(message) != data:
-        raise WireError(f"{kind.__name__} is not in canonical form")
     assert isinstance(message, kind)
+    _check_canonical(message, data)
     return message
+
+
+def _check_canonical(message: msgspec.Struct, data: bytes | memoryview) -> None:
+    """Raise `WireError` unless `data` is exactly what encoding the message gives."""
+    last = message.__struct_fields__[-1]
+    bulk = getattr(message, last)
+    if not isinstance(bulk, memoryview):
+        canonical = _ENCODER.encode(message) == data
+    else:  # encode all but the bulk, then compare what stands before it
+        width = 8 if len(bulk) < 1 << 8 else 16 if len(bulk) < 1 << 16 else 32
+        header = {8: b"\xc4", 16: b"\xc5", 32: b"\xc6"}[width] + len(bulk).to_bytes(width // 8, "big")
+        head = _ENCODER.encode(msgspec.structs.replace(message, **{last: memoryview(b"")}))[:-2] + header
+        canonical = len(data) == len(head) + len(bulk) and data[: len(head)] == head
+    if not canonical:
+        raise WireError(f"{type(message).__name__} is not in canonical form")
 
 
 def check_size(name: str, value: bytes | memoryview, size: int) -> None:
@@ -63,12 +82,18 @@ def check_ascending(name: str, ids: tuple[int, ...]) -> None:
         raise ValueError(f"{name} is not a strictly ascending list of participants")
 
 
-class Envelope(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+_HEADER = struct.Struct(">BBHH32s64sB")
+
+
+class Envelope(msgspec.Struct, frozen=True):
     """One message on its way.
 
     version: of the protocol and the wire (1). suite: ciphersuite id. binding (32 bytes): which round this belongs
     to; from ShareKeys on, the session. kind: the message's name. sender, recipient: participant ids, 0 the server.
     payload: the encoded message. signature: 64 bytes by the sender's pinned identity, or empty (semi-honest).
+
+    On the wire: version (1 byte), suite (1), sender (2), recipient (2), binding (32), signature (64; all zero when there
+    is none), length of kind (1), kind (ASCII), payload (the rest). Integers are big-endian.
     """
 
     version: int
@@ -77,32 +102,44 @@ class Envelope(Message, frozen=True, array_like=True, forbid_unknown_fields=True
     kind: str
     sender: int
     recipient: int
-    payload: bytes
+    payload: bytes | memoryview
     signature: bytes
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
-            raise ValueError(f"protocol version {self.version} is not supported; this side speaks {VERSION}")
-        check_size("binding", self.binding, BINDING_BYTES)
-        for name, party in (("sender", self.sender), ("recipient", self.recipient)):
-            if not SERVER <= party <= MAX_PARTICIPANTS:
-                raise ValueError(f"{name} {party} is not between 0 and {MAX_PARTICIPANTS}")
-        if len(self.signature) not in (0, 64):
-            raise ValueError(f"signature has {len(self.signature)} bytes, not 64")
+            raise WireError(f"protocol version {self.version} is not supported; this side speaks {VERSION}")
+        if not (0 <= self.sender <= MAX_PARTICIPANTS and 0 <= self.recipient <= MAX_PARTICIPANTS):
+            raise WireError(f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_PARTICIPANTS}")
+        if not 1 <= len(self.kind) <= MAX_KIND or not self.kind.isascii():
+            raise WireError(f"kind of {len(self.kind)} characters; 1 to {MAX_KIND} ASCII characters are allowed")
+        if len(self.signature) not in (0, 64) or len(self.binding) != BINDING_BYTES or not 0 <= self.suite <= 255:
+            raise WireError("an envelope's signature, binding or suite has the wrong size")
 
     def to_bytes(self) -> bytes:
         """Return the encoding that travels."""
-        return encode(self)
+        signature, kind = self.signature or bytes(64), self.kind.encode()
+        header = _HEADER.pack(
+            self.version, self.suite, self.sender, self.recipient, self.binding, signature, len(kind)
+        )
+        return b"".join((header, kind, self.payload))
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, limit: int) -> Envelope:
-        """Decode. `limit`: the longest envelope the receiver's scheme allows (`Scheme.envelope_limit`), in bytes."""
-        return decode(cls, data, limit)
+        """Decode. `limit`: the longest envelope the receiver's scheme allows (`Scheme.envelope_limit`), in bytes.
 
-    @property
-    def size(self) -> int:
-        """Bytes on the wire."""
-        return len(self.to_bytes())
+        Raises `WireError` before anything of the payload's size is allocated.
+        """
+        if not _HEADER.size < len(data) <= limit:
+            raise WireError(f"an envelope is {len(data)} bytes long; {_HEADER.size + 1} to {limit} are allowed")
+        version, suite, sender, recipient, binding, signature, width = _HEADER.unpack_from(data)
+        start = _HEADER.size + width
+        try:
+            kind = str(data[_HEADER.size : start], "ascii")
+        except UnicodeDecodeError:
+            raise WireError("an envelope's kind is not ASCII") from None
+        if signature == bytes(64):
+            signature = b""
+        return cls(version, suite, binding, kind, sender, recipient, memoryview(data)[start:], signature)
 
     def __repr__(self) -> str:
         return f"Envelope({self.kind}, {self.sender} → {self.recipient}, {len(self.payload)} bytes)"

@@ -183,7 +183,7 @@ class BonawitzClient(Client):
         memory = self._memory
         memory.session, memory.peers, memory.channels = session, peers, channels
         memory.shares = {self.me: self._own_share(own, self.me)}
-        return [self.seal(Step.SHARE_KEYS.value, SERVER, ShareKeys(b"".join(sealed), digests))]
+        return [self.seal(Step.SHARE_KEYS.value, SERVER, ShareKeys(digests, memoryview(b"".join(sealed))))]
 
     def _own_share(self, own: rounds.OwnSecrets, holder: int) -> bytes:
         size = self.scheme.secrets * shamir.SHARE_BYTES
@@ -211,7 +211,7 @@ class BonawitzClient(Client):
         if participant > self.scheme.participants:
             raise ProtocolViolation(f"the key list holds participant {participant}, who is not in this round", {SERVER})
         try:
-            advertised = decode(AdvertiseKeys, entry.payload, self.scheme.payload_limit())
+            advertised = decode(AdvertiseKeys, entry.payload, self.scheme.payload_limit)
             rounds.check_advertised(self.scheme, advertised, self.context)
             if self.scheme.active:
                 self._verify_relayed(participant, Step.ADVERTISE_KEYS.value, entry.payload, entry.signature)
@@ -250,7 +250,7 @@ class BonawitzClient(Client):
         if len(message.sealed) != size * len(others):
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {len(others)} dealers", {SERVER})
         for position, dealer in enumerate(others):
-            sealed = message.sealed[position * size : (position + 1) * size]
+            sealed = bytes(message.sealed[position * size : (position + 1) * size])
             try:
                 share = rounds.open_share(
                     self.scheme.suite, memory.channels[dealer], memory.session, dealer, self.me, sealed
@@ -312,7 +312,7 @@ class BonawitzClient(Client):
                 row = rounds.row_to_open(peer, survivors)
                 opened.append(memory.shares[peer][row * size : (row + 1) * size])
         self._forget()
-        return [self.seal(Step.UNMASKING.value, SERVER, Unmasking(missing, b"".join(opened)))]
+        return [self.seal(Step.UNMASKING.value, SERVER, Unmasking(missing, memoryview(b"".join(opened))))]
 
     def _check_consistency(self, message: UnmaskRequest) -> None:
         """At least t members of U₃ signed the very U₃ that this participant signed."""

@@ -61,15 +61,15 @@ class ShareKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=Tru
     is the `share_root` it signed. The server looks at them only when a share is wrong.
     """
 
-    sealed: bytes
     share_digests: bytes
+    sealed: memoryview
 
 
 class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """U₂ and what its members sealed for this participant: one ciphertext from each dealer but itself, ascending."""
 
     dealers: tuple[int, ...]
-    sealed: bytes
+    sealed: memoryview
 
     def __post_init__(self) -> None:
         check_ascending("dealers", self.dealers)
@@ -79,7 +79,7 @@ class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=T
     """One block of y_u, the masked packed vector. block: from 0. words: the words' low bytes, little-endian."""
 
     block: int
-    words: bytes
+    words: memoryview
 
 
 class SurvivorList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -123,7 +123,7 @@ class Unmasking(Message, frozen=True, array_like=True, forbid_unknown_fields=Tru
     of a survivor's self-mask seed, of a vanished participant's mask key. Never both. SHARE_BYTES each."""
 
     missing: tuple[int, ...]
-    shares: bytes
+    shares: memoryview
 
     def __post_init__(self) -> None:
         check_ascending("missing", self.missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from .. import merkle, shamir
@@ -69,7 +70,7 @@ class Bonawitz(Scheme):
         assert self.threshold is not None
         return self.threshold
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         check = (Step.CONSISTENCY_CHECK,) if self.active else ()
         return (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT, *check, Step.UNMASKING)
@@ -109,11 +110,12 @@ class Bonawitz(Scheme):
         proof = merkle.depth(self.participants) * merkle.HASH_BYTES if self.active else 0
         return self.secrets * shamir.SHARE_BYTES + proof
 
-    @property
+    @cached_property
     def sealed_bytes(self) -> int:
         """Bytes of one sealed share on the wire."""
         return self.share_bytes + AEAD_TAG_BYTES
 
+    @cached_property
     def payload_limit(self) -> int:
         entry = 512 + merkle.HASH_BYTES * (self.secrets + 1)
         digests = self.secrets * merkle.HASH_BYTES if self.active else 0

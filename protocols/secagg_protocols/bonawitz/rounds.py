@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -191,8 +192,11 @@ class PairwiseKeys:
 
     def with_peer(self, peer: int, public_key: bytes) -> bytes:
         """Return the key shared with a peer. Raises `ProtocolViolation` for a key that cannot be agreed with."""
-        agreement = self._suite.agreement
-        shared = agreement.agree(self._secret, agreement.load_public(public_key))
+        return self.with_loaded(peer, public_key, self._suite.agreement.load_public(public_key))
+
+    def with_loaded(self, peer: int, public_key: bytes, loaded: Any) -> bytes:
+        """As `with_peer`, with the peer's public key already loaded."""
+        shared = self._suite.agreement.agree(self._secret, loaded)
         return derive(shared, self._length, _pair(self._prefix, self._owner, self.public_key, peer, public_key))
 
 
@@ -232,7 +236,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     """
     size = scheme.secrets * shamir.SHARE_BYTES
     values, path = share[:size], share[size:]
-    shamir.decode(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
+    shamir.check_canonical(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
         hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))

@@ -117,7 +117,7 @@ class BonawitzServer(Server):
             raise ProtocolViolation("a public key was already advertised", {sender})
         self._public_keys |= keys
         self._advertised[sender] = message
-        self._entries[sender] = KeyEntry(sender, envelope.payload, envelope.signature)
+        self._entries[sender] = KeyEntry(sender, bytes(envelope.payload), envelope.signature)
         return True
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
@@ -181,7 +181,7 @@ class BonawitzServer(Server):
             raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
         if len(message.shares) != (len(self._dealers) - len(message.missing)) * shamir.SHARE_BYTES:
             raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
-        shamir.decode(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
+        shamir.check_canonical(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
         self._opened[sender] = message
         return True
 
@@ -193,12 +193,14 @@ class BonawitzServer(Server):
             rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor]) for survivor in self._survivors
         ]
         minus: list[bytes] = []
+        load = self.scheme.suite.agreement.load_public
+        public = {peer: (key, load(key)) for peer in self._survivors for key in [self._advertised[peer].mask_key]}
         for vanished in set(self._dealers) - survivors:
             keys = rounds.PairwiseKeys(
                 self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished]
             )
-            for survivor in self._survivors:
-                key = keys.with_peer(survivor, self._advertised[survivor].mask_key)
+            for survivor, (public_key, loaded) in public.items():
+                key = keys.with_loaded(survivor, public_key, loaded)
                 # What the survivor added comes off, what it subtracted goes back on.
                 (plus if survivor > vanished else minus).append(key)
         if self._executor is None:

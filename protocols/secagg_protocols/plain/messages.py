@@ -9,4 +9,4 @@ class Sum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of the packed vector, in the clear. block: from 0. words: low bytes, little-endian."""
 
     block: int
-    words: bytes
+    words: memoryview

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
@@ -39,7 +40,7 @@ class Plain(Scheme):
     def minimum_threshold(self, colluders: int) -> int:
         return 1
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         return (Step.SUM,)
 
@@ -47,6 +48,7 @@ class Plain(Scheme):
     def leakage(self) -> tuple[tuple[str, str], ...]:
         return (("the server", "every participant's vector"), ("other participants", "nothing"))
 
+    @cached_property
     def payload_limit(self) -> int:
         return BLOCK_BYTES + 1024
 

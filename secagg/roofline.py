@@ -1,0 +1,118 @@
+"""The work that cannot be avoided: mask keystream and key agreements (and signatures, when the server is active).
+
+`limits` times those alone, in this process, for as many as a run needed. measured CPU ÷ limit is the figure of merit: 1.0
+would mean that everything else is free. Keystream is timed in bulk, one key and cached buffers; agreements with keys
+already loaded. Each is timed before and after use as often as asked, and the median is taken.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from secagg_protocols import SYSTEM, Scheme, Step
+
+from .simulation import Run
+
+_KEYSTREAM_BYTES = 1 << 18
+_REPEATS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Unavoidable operations of one party: agreements, keystream bytes, signatures made and verified."""
+
+    agreements: float
+    keystream_bytes: float
+    signed: float = 0
+    verified: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """CPU milliseconds of the unavoidable work: of one client (mean over the survivors), and of the server."""
+
+    client_ms: float
+    server_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Measured CPU seconds of one operation each."""
+
+    agreement: float
+    keystream_byte: float
+    sign: float
+    verify: float
+
+    def ms(self, work: Work) -> float:
+        """Return the CPU milliseconds of some work."""
+        seconds = (
+            work.agreements * self.agreement
+            + work.keystream_bytes * self.keystream_byte
+            + work.signed * self.sign
+            + work.verified * self.verify
+        )
+        return 1e3 * seconds
+
+
+def measure(scheme: Scheme) -> Costs:
+    """Time the primitives of a scheme's ciphersuite in this process (about 0.3 s)."""
+    suite = scheme.suite
+    agreement, signatures = suite.agreement, suite.signatures
+    secret = agreement.load_secret(agreement.generate(SYSTEM))
+    public = agreement.load_public(agreement.public_of(agreement.load_secret(agreement.generate(SYSTEM))))
+    signing_key = signatures.generate(SYSTEM)
+    verify_key, message = signatures.public_of(signing_key), bytes(100)
+    signature = signatures.sign(signing_key, message)
+    stream = Cipher(algorithms.AES(SYSTEM.bytes(suite.mask_key_bytes)), modes.CTR(bytes(16))).encryptor()
+    zeros, out = bytes(_KEYSTREAM_BYTES), bytearray(_KEYSTREAM_BYTES)
+    return Costs(
+        agreement=_median_seconds(lambda: agreement.agree(secret, public), 100),
+        keystream_byte=_median_seconds(lambda: stream.update_into(zeros, out), 100) / _KEYSTREAM_BYTES,
+        sign=_median_seconds(lambda: signatures.sign(signing_key, message), 50),
+        verify=_median_seconds(lambda: signatures.verify(verify_key, signature, message), 50),
+    )
+
+
+def _median_seconds(operation: Callable[[], object], count: int) -> float:
+    operation()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.process_time()
+        for _ in range(count):
+            operation()
+        times.append((time.process_time() - start) / count)
+    return statistics.median(times)
+
+
+def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
+    """Return the unavoidable work of one surviving client and of the server, counted from what happened."""
+    mask_bytes = 8 * scheme.domain.lanes.words
+    answered = {step: len(run.answered.get(step, ())) for step in Step}
+    members, dealers, survivors = (
+        answered[step] for step in (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT)
+    )
+    vanished = dealers - survivors
+    client = Work(members - 1 + dealers - 1, dealers * mask_bytes)
+    server = Work(vanished * survivors, (survivors + vanished * survivors) * mask_bytes)
+    if not scheme.active:
+        return client, server
+    blocks = -(-scheme.domain.lanes.bytes // (1 << 20))
+    sent = 3 + blocks  # AdvertiseKeys, ShareKeys, each block, ConsistencyCheck; Unmasking is the one more
+    heard = 4  # KeyList, SealedShares, SurvivorList, UnmaskRequest
+    client = Work(client.agreements, client.keystream_bytes, sent + 1, heard + members - 1 + scheme.quorum)
+    server_verified = members + dealers + survivors * blocks + answered[Step.CONSISTENCY_CHECK] + answered[Step.UNMASKING]
+    server_signed = members + dealers + survivors + answered[Step.CONSISTENCY_CHECK]
+    return client, Work(server.agreements, server.keystream_bytes, server_signed, server_verified)
+
+
+def limits(scheme: Scheme, run: Run, costs: Costs | None = None) -> Limits:
+    """Return the limits for a run's work; `costs` from `measure`, or measured now."""
+    costs = costs or measure(scheme)
+    client, server = work_of(scheme, run)
+    return Limits(costs.ms(client), costs.ms(server))
