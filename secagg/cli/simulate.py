@@ -14,7 +14,7 @@ from rich.table import Table
 import secagg
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload, largest_difference
-from secagg.roofline import limits
+from secagg.roofline import Limits, limits
 from secagg_protocols import Bonawitz, Plain, Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 
@@ -57,13 +57,14 @@ def simulate(
             policy=Policy(colluders=colluders, adversary=adversary),
             randomness=InsecureDeterministicRandomness(seed) if insecure_deterministic else SYSTEM,
             executor=pool if threads > 1 else None,
+            parts=threads,
             progress=progress,
         )
     error = largest_difference(run.total, workload.sum_over(run.survivors))
     result = {
         **_what_was_run(protocol),
         "drop_at": step.value,
-        "dropped": clients - len(run.survivors),
+        "dropped": len(run.dropped),
         "survivors": len(run.survivors),
         "max_abs_error": error,
         "precision": 0,
@@ -132,13 +133,13 @@ def _what_was_run(scheme: Scheme) -> dict[str, Any]:
 def _what_it_cost(scheme: Scheme, run: secagg.Run) -> dict[str, Any]:
     """The run's times and bytes, beside the time of the raw cryptography that it cannot avoid."""
     client_ms, server_ms = _with_total(run.client_ms), _with_total(run.server_ms)
-    limit = limits(scheme, run)
+    limit = Limits(0, 0) if isinstance(scheme, Plain) else limits(scheme, run)
     return {
         "client_ms": client_ms,
         "server_ms": server_ms,
         "server_wall_s": run.server_wall_s,
         "upload_bytes": fmean(run.bytes_sent[participant] for participant in run.survivors),
-        "download_bytes": fmean(run.bytes_received[participant] for participant in run.survivors),
+        "download_bytes": fmean(run.bytes_received.get(participant, 0) for participant in run.survivors),
         "peak_rss_mb": _peak_rss_mb(),
         "limit_ms": {"client": limit.client_ms, "server": limit.server_ms},
         "ratio": {
@@ -180,12 +181,15 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
     table.add_row("ratio", _times(result["ratio"]["client"]), _times(result["ratio"]["server"]))
     target.print(table)
     verdict = "exact" if result["exact"] else f"WRONG by up to {result['max_abs_error']}"
-    target.print(f"{result['survivors']} survivors, {result['dropped']} dropped at {result['drop_at']}; sum: {verdict}")
+    vanished = f", {result['dropped']} vanished at {result['drop_at']}" if result["dropped"] else ""
+    target.print(f"{result['survivors']} participants in the sum{vanished}; sum: {verdict}", soft_wrap=True)
     up, down = bytes_in_words(result["upload_bytes"]), bytes_in_words(result["download_bytes"])
     memory = bytes_in_words(result["peak_rss_mb"] * 1e6)
-    target.print(f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}")
+    target.print(
+        f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}", soft_wrap=True
+    )
     if result["insecure_deterministic"]:
-        target.print("The keys followed the seed: whoever knows it can open every input of this round.")
+        target.print("The keys followed the seed: whoever knows it can open every input of this round.", soft_wrap=True)
 
 
 def _ms(value: float | None) -> str:

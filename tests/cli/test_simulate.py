@@ -38,6 +38,7 @@ def test_participants_may_vanish_at_any_step(secagg_command: Command, step: str)
     assert ended.code == 0, ended.stderr
     result = ended.json()
     assert result["exact"]
+    assert result["dropped"] == 2
     gave_their_input = step in {"ConsistencyCheck", "Unmasking"}
     assert result["survivors"] == (10 if gave_their_input else 8)
 
