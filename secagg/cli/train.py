@@ -114,11 +114,13 @@ def _print_result(target: Console, result: TrainResult) -> None:
     rows = result.table()
     table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds")
     for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading == "training" else "right")
+        words = [word for row in rows for word in row[heading].split()]
+        justify: Literal["left", "right"] = "left" if heading == "training" else "right"
+        table.add_column(heading, justify=justify, min_width=max(map(len, words)))
     for row in rows:
         table.add_row(*row.values())
     target.print(table)
     for warning in result.warnings:
-        target.print(f"warning: {warning}")
+        target.print(f"warning: {warning}", soft_wrap=True)
     if result.report is not None:
         target.print(f"report: {result.report}", soft_wrap=True)
