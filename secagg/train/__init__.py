@@ -1,0 +1,40 @@
+"""A small federated trainer over `secagg.simulate`: private local training, secure sums, an honest report.
+
+    from secagg.train import TrainConfig, run
+    result = run(TrainConfig(rounds=20, epsilon=3.0))
+    result.as_json()
+
+Needs the extra `train`. Importing this package loads none of it; `run` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from secagg.train.config import TrainConfig
+from secagg.train.result import TrainResult
+
+__all__ = ["Progress", "TrainConfig", "TrainResult", "run"]
+
+Progress = Callable[[int, int, str], None]
+"""Called as progress(done, total, text): units of work finished, units in all, one line on what is running."""
+
+
+def run(config: TrainConfig, *, progress: Progress | None = None) -> TrainResult:
+    """Train as `config` says, write the HTML report if it names one, and return every figure.
+
+    Raises: MissingExtra (the extra `train` is not installed), ParameterError (settings that contradict the data
+    or the scheme), InputError (data that cannot be used). Each text is one line: the value and the remedy.
+    """
+    from secagg.extras import needed
+
+    with needed("train"):
+        import dp_accounting  # noqa: F401
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+        import sklearn  # noqa: F401
+        import torch  # noqa: F401
+
+    from secagg.train.trainer import run as train
+
+    return train(config, progress or (lambda done, total, text: None))

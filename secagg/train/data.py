@@ -1,0 +1,83 @@
+"""A data set as the trainer sees it: a finite matrix, two classes, and the public constants that scaled it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols.errors import InputError
+
+from .schema import Numeric, scale
+
+BREAST_CANCER_ROWS = 569
+"""Published with the data set, so not a secret of any silo."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows of scaled features with a binary label.
+
+    x            float64 (rows, features), every value finite, in [-1, 1]
+    y            int64 (rows,), 0 or 1
+    features     one name per column of x
+    classes      the target's two values, as (0's, 1's)
+    sites        one institution name per row; None when the data has none
+    public_rows  number of rows, when that is public knowledge; None otherwise
+    notes        what was done to the columns, for the report
+    warnings     what leaks or was guessed, for the report
+    """
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.int64]
+    features: tuple[str, ...]
+    classes: tuple[str, str]
+    sites: tuple[str, ...] | None = None
+    public_rows: int | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or self.x.shape[0] != len(self.y) or self.x.shape[1] != len(self.features):
+            raise InputError(
+                f"features of shape {self.x.shape} do not fit {len(self.y)} labels and {len(self.features)} names"
+            )
+        if not self.features:
+            raise InputError(f"{self.name} has no usable feature column; bring at least one that varies")
+        finite = np.isfinite(self.x)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise InputError(
+                f"feature {self.features[column]!r} is {self.x[row, column]} in row {row + 1}; impute or remove it"
+            )
+        if set(np.unique(self.y)) != {0, 1}:
+            raise InputError(f"labels of {self.name} are {np.unique(self.y).tolist()}; both 0 and 1 are needed")
+
+
+def load_breast_cancer() -> Dataset:
+    """Return scikit-learn's breast-cancer data, scaled by the ranges printed in its public description.
+
+    Those ranges are documentation, not something computed from the silos, so scaling by them costs no privacy.
+    """
+    from sklearn.datasets import load_breast_cancer as load
+
+    bunch = load()
+    ranges = re.findall(r"^([a-z ]+ \((?:mean|standard error|worst)\)):\s+([\d.]+)\s+([\d.]+)$", bunch.DESCR, re.M)
+    names = [str(name) for name in bunch.feature_names]
+    if len(ranges) != len(names):
+        raise InputError(
+            f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
+        )
+    columns = [scale(bunch.data[:, i], Numeric(float(low), float(high))) for i, (_, low, high) in enumerate(ranges)]
+    return Dataset(
+        name="breast-cancer (scikit-learn)",
+        x=np.stack(columns, axis=1),
+        y=(bunch.target == 0).astype(np.int64),
+        features=tuple(names),
+        classes=("benign", "malignant"),
+        public_rows=BREAST_CANCER_ROWS,
+        notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
+    )

@@ -1,0 +1,33 @@
+"""The private gradient (Abadi et al., CCS'16, Algorithm 1): clip each example's gradient, add them up, add noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.func import grad, vmap
+
+from .model import Model
+from .stream import SiteStream
+
+Gradient = dict[str, Tensor]
+
+
+def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, clip_norm: float) -> Gradient:
+    """Return the sum over rows of their gradients, each scaled down to L2 norm ≤ `clip_norm` over all parameters.
+
+    x float64 (rows, features), y float64 (rows,). One row more or less changes the sum by at most `clip_norm`.
+    """
+    if len(y) == 0:
+        return {name: torch.zeros_like(tensor) for name, tensor in params.items()}
+    per_example: Gradient = vmap(grad(model.example_loss), in_dims=(None, 0, 0))(params, x, y)
+    squared = torch.stack([g.flatten(1).square().sum(1) for g in per_example.values()]).sum(0)
+    factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
+    return {name: torch.tensordot(factor, g, dims=1) for name, g in per_example.items()}
+
+
+def add_noise(gradient: Gradient, standard_deviation: float, stream: SiteStream) -> Gradient:
+    """Return the gradient with independent Gaussian noise on every coordinate, from the site's own stream."""
+    return {
+        name: tensor + standard_deviation * torch.from_numpy(stream.normal(tensor.numel())).reshape(tensor.shape)
+        for name, tensor in gradient.items()
+    }

@@ -1,0 +1,81 @@
+"""One site's work in one round: FedAvg's local steps (McMahan et al., 2017), or FedProx's (Li et al., 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .dpsgd import add_noise, clipped_sum
+from .model import Model, Params, tensors
+from .stream import SiteStream
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """What every site does with its rows; public, and part of the round's context.
+
+    noise_multiplier  noise standard deviation over clip_norm; 0 is no privacy
+    lot_size          what the gradient sum is divided by; a public constant under differential privacy,
+                      None to divide by the lot's own size
+    """
+
+    steps: int
+    sampling_rate: float
+    learning_rate: float
+    clip_norm: float
+    prox_mu: float
+    noise_multiplier: float
+    lot_size: float | None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A site's answer. Only `delta` leaves under differential privacy; loss and accuracy are of the model received."""
+
+    delta: Params
+    loss: float
+    accuracy: float
+
+
+def local_update(
+    model: Model,
+    start: Params,
+    x: NDArray[np.float64],
+    y: NDArray[np.int64],
+    how: LocalTraining,
+    stream: SiteStream,
+) -> Update:
+    """Train from `start` on one site's training rows and return the change."""
+    inputs, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.float64))
+    origin = tensors(start)
+    params = tensors(start)
+    logits = model.logits(origin, inputs)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels).item()
+    accuracy = ((logits > 0) == (labels > 0)).double().mean().item()
+    for _ in range(how.steps):
+        lot = torch.from_numpy(stream.poisson_lot(len(y), how.sampling_rate))
+        gradient = clipped_sum(model, params, inputs[lot], labels[lot], how.clip_norm)
+        if how.noise_multiplier > 0:
+            gradient = add_noise(gradient, how.noise_multiplier * how.clip_norm, stream)
+        size = how.lot_size if how.lot_size is not None else max(1, len(lot))
+        # The proximal pull reads the two models only, so it needs neither clipping nor noise.
+        params = {
+            name: value - how.learning_rate * (gradient[name] / size + how.prox_mu * (value - origin[name]))
+            for name, value in params.items()
+        }
+    return Update({name: (params[name] - origin[name]).numpy() for name in params}, loss, accuracy)
+
+
+def largest_coordinate(how: LocalTraining, largest_lot: float) -> float:
+    """Return a bound that no coordinate of an update exceeds, but for noise beyond 6 standard deviations.
+
+    `largest_lot` is the number of rows in the largest lot foreseen. The sum of clipped gradients has L2 norm at most
+    lot × clip_norm, and a FedProx pull only shortens an update (its factor learning_rate × prox_mu is at most 1).
+    """
+    size = how.lot_size if how.lot_size is not None else largest_lot
+    signal = how.steps * largest_lot / size
+    noise = 6 * how.noise_multiplier * np.sqrt(how.steps) / size
+    return float(how.learning_rate * how.clip_norm * (signal + noise))

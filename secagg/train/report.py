@@ -1,0 +1,71 @@
+"""The HTML report: one file, no network, made to be read by someone who was not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from secagg_protocols.errors import InputError
+
+from . import figures
+from .result import TrainResult
+
+
+def write_report(result: TrainResult, path: Path) -> None:
+    """Write the report of a finished run. Raises: InputError when the file cannot be written."""
+    try:
+        path.write_text(render(result), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write the report to {str(path)!r}: {error.strerror}; choose another file") from error
+
+
+def render(result: TrainResult) -> str:
+    """Return the report as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("secagg.train"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawn = {
+        "learning": figures.learning_curves(result),
+        "silos": figures.silo_sizes(result),
+        "alone": figures.alone_against_together(result),
+    }
+    private = result.delta is not None
+    if private:
+        drawn["epsilon"] = figures.epsilon_curve(result, result.settings["epsilon"])
+    return environment.get_template("report.html.j2").render(
+        result=result,
+        table=result.table(),
+        figures={name: Markup(svg) for name, svg in drawn.items()},
+        private=private,
+        masked=result.scheme != "plain",
+        names={site.id: site.name for site in result.sites},
+        settings=_shown(result.settings),
+        derived=_shown(result.derived),
+        largest_error=max((r.codec_error for r in result.rounds if r.codec_error is not None), default=None),
+        largest_bound=max((r.codec_bound for r in result.rounds if r.codec_bound is not None), default=None),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as text; a knob that was left alone is a dash."""
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    if value is None or value == ():
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,193 @@
+"""The rounds: train at each site, sum securely, apply the mean; beside it the same training with a plain mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg import Run, simulate
+from secagg_protocols import MemoryLedger, Randomness, RoundContext
+from secagg_protocols.errors import RoundFailed
+
+from .accounting import Ledger
+from .context import context_digest
+from .evaluate import held_out, score
+from .fedavg import Update, local_update
+from .model import Params
+from .result import RoundRecord
+from .setup import Setup, randomness_for
+from .silos import Silo
+from .stream import SECRET_BYTES, SiteStream
+
+Vectors = dict[int, NDArray[np.unsignedinteger[Any]]]
+"""Site to its encoded update."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where both trainings ended, round by round, and what was charged to whom."""
+
+    secure: Params
+    plain: Params
+    records: tuple[RoundRecord, ...]
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What one successful round yields: the mean that was applied and how far it is from the exact one."""
+
+    mean: Params
+    survivors: tuple[int, ...]
+    bytes: int
+    error: float
+    bound: float
+    metrics: Mapping[str, float]
+
+
+def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
+    """Run every planned round until the plan or the privacy budget ends; `tell` hears of each as it is done.
+
+    A failed round leaves the model as it was and is charged like any other.
+    """
+    door = randomness_for(setup.config, "run")
+    secret, job = door.bytes(SECRET_BYTES), f"secagg-train-{door.bytes(8).hex()}"
+    answered = {silo.id: MemoryLedger() for silo in setup.silos}
+    x, y = held_out(setup.data, setup.silos)
+    ledger = Ledger(setup.mechanism, setup.config.delta)
+    secure = plain = setup.initial
+    records: list[RoundRecord] = []
+    steps = [str(step) for step in setup.scheme.steps]
+    for number, plan in enumerate(setup.plans, start=1):
+        started = time.perf_counter()
+        trains = plan.trains(steps, setup.contribute)
+        if _over_budget(setup, ledger, trains):
+            break
+        updates = {silo.id: _train(setup, secure, silo, secret, number) for silo in setup.silos if silo.id in trains}
+        ledger.charge(trains)
+        randomness = randomness_for(setup.config, f"round {number}")
+        vectors, clipped = _encode(setup, updates, randomness)
+        context = RoundContext(job, number, context_digest(secure, setup.how, setup.codec.digest, number))
+        done, failed = None, None
+        try:
+            run = simulate(
+                setup.scheme,
+                vectors.__getitem__,
+                drop=plan.drops(setup.contribute),
+                context=context,
+                policy=setup.policy,
+                randomness=randomness,
+                ledgers=answered,
+            )
+            done = _decode(setup, run, updates)
+        except RoundFailed as error:
+            failed = str(error)
+        if done is not None:
+            secure = _add(secure, done.mean)
+            present = [silo for silo in setup.silos if silo.id in done.survivors]
+            theirs = {silo.id: _train(setup, plain, silo, secret, number) for silo in present}
+            plain = _add(plain, exact_mean(setup, theirs, done.survivors))
+        now, beside = score(setup.model, secure, x, y), score(setup.model, plain, x, y)
+        records.append(
+            RoundRecord(
+                round=number,
+                auc=now.auc,
+                accuracy=now.accuracy,
+                plain_auc=beside.auc,
+                plain_accuracy=beside.accuracy,
+                survivors=done.survivors if done else (),
+                dropped=plan.drops(setup.contribute),
+                late=tuple(sorted(plan.late)),
+                bytes=done.bytes if done else None,
+                seconds=time.perf_counter() - started,
+                simulated_seconds=plan.simulated_s(),
+                epsilon=ledger.epsilon(),
+                codec_error=done.error if done else None,
+                codec_bound=done.bound if done else None,
+                clipped=clipped,
+                loss=done.metrics.get("loss") if done else None,
+                local_accuracy=done.metrics.get("accuracy") if done else None,
+                failed=failed,
+            )
+        )
+        tell(number, _line(records[-1], len(setup.silos)))
+    return Outcome(secure, plain, tuple(records), ledger)
+
+
+def weight_of(setup: Setup, site: int) -> int:
+    """Return a site's weight in the mean: 1 under differential privacy, else its training rows up to the public cap."""
+    cap = setup.codec.weight_max
+    return 1 if cap is None else min(len(setup.silos[site - 1].train), cap)
+
+
+def exact_mean(setup: Setup, updates: Mapping[int, Update], survivors: tuple[int, ...]) -> Params:
+    """Return the weighted mean of the survivors' updates, clipped as the codec clips them, in float64."""
+    weights = {site: weight_of(setup, site) for site in survivors}
+    clip, total = setup.codec.clip, sum(weights.values())
+    return {
+        name: sum(
+            (weights[site] / total * np.clip(updates[site].delta[name], -clip, clip) for site in survivors),
+            start=np.zeros_like(array),
+        )
+        for name, array in setup.initial.items()
+    }
+
+
+def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
+    budget = setup.config.epsilon
+    if budget is None:
+        return False
+    after = ledger.epsilon(ledger.worst_after(trains))
+    return after is not None and after > budget
+
+
+def _train(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) -> Update:
+    data = setup.data
+    stream = SiteStream(secret, silo.id, number)
+    return local_update(setup.model, start, data.x[silo.train], data.y[silo.train], setup.how, stream)
+
+
+def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness) -> tuple[Vectors, int]:
+    """Encode every update; return the vectors by site and how many coordinates were clipped."""
+    vectors: Vectors = {}
+    clipped = 0
+    for site, update in updates.items():
+        metrics = {"loss": update.loss, "accuracy": update.accuracy} if setup.codec.metrics else {}
+        weight = None if setup.codec.weight_max is None else weight_of(setup, site)
+        encoded = setup.codec.encode(update.delta, weight=weight, metrics=metrics, randomness=randomness)
+        vectors[site] = encoded.vector
+        clipped += encoded.clipped
+    return vectors, clipped
+
+
+def _decode(setup: Setup, run: Run, updates: Mapping[int, Update]) -> Sum:
+    """Turn the protocol's output into the mean update, and measure it against the exact mean."""
+    decoded = setup.codec.decode(run.total, len(run.survivors))
+    assert isinstance(decoded.arrays, dict)  # the layout was made of a mapping
+    exact = exact_mean(setup, updates, run.survivors)
+    return Sum(
+        mean={name: np.asarray(array, dtype=np.float64) for name, array in decoded.arrays.items()},
+        survivors=run.survivors,
+        # Everything passes through the server, so these two are all traffic there is.
+        bytes=sum(run.bytes_sent.values()) + sum(run.bytes_received.values()),
+        error=max(float(np.abs(decoded.arrays[name] - exact[name]).max()) for name in exact),
+        bound=setup.codec.error_bound(len(run.survivors), decoded.weight),
+        metrics=decoded.metrics,
+    )
+
+
+def _add(params: Params, change: Params) -> Params:
+    return {name: params[name] + change[name] for name in params}
+
+
+def _line(record: RoundRecord, sites: int) -> str:
+    """Return one line on a finished round, for the progress bar."""
+    if record.failed is not None:
+        return f"round {record.round}: {record.failed}"
+    spent = "" if record.epsilon is None else f", ε {record.epsilon:.2f}"
+    return f"round {record.round}: AUC {record.auc:.4f}, {len(record.survivors)} of {sites} in the sum{spent}"

@@ -1,0 +1,122 @@
+"""A whole run: set up, train federated, train the comparisons, write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from secagg_protocols import Bonawitz
+
+from .accounting import VIEWS
+from .config import TrainConfig
+from .context import code_digest
+from .evaluate import METRIC, Score, held_out, score, train_alone
+from .report import write_report
+from .result import Comparison, SiteRecord, TrainResult
+from .rounds import Outcome, federate
+from .setup import Setup, make_setup
+from .warn import warnings_of
+
+
+def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
+    """See `secagg.train.run`."""
+    threads = torch.get_num_threads()
+    # The matrices are tiny: a second thread costs more than it brings.
+    torch.set_num_threads(1)
+    try:
+        return _run(config, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
+    work = config.rounds + 3
+    progress(0, work, "reading data, calibrating noise")
+    setup = make_setup(config)
+    progress(1, work, f"{len(setup.silos)} sites, {setup.data.name}")
+    outcome = federate(setup, lambda number, line: progress(number + 1, work, line))
+    progress(config.rounds + 1, work, "training the comparisons")
+    result = _result(setup, outcome)
+    if config.report is not None:
+        progress(config.rounds + 2, work, "writing the report")
+        result = replace(result, report=str(config.report.resolve()))
+        write_report(result, config.report)
+    progress(work, work, "done")
+    return result
+
+
+def _result(setup: Setup, outcome: Outcome) -> TrainResult:
+    config, data = setup.config, setup.data
+    x, y = held_out(data, setup.silos)
+    secure = score(setup.model, outcome.secure, x, y)
+    plain = score(setup.model, outcome.plain, x, y)
+    alone = [_alone(setup, silo.train) for silo in setup.silos]
+    pooled = _alone(setup, np.concatenate([silo.train for silo in setup.silos]))
+    mean_auc = sum(own.auc for own in alone) / len(alone)
+    mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
+    ledger = outcome.ledger
+    return TrainResult(
+        dataset=data.name,
+        classes=data.classes,
+        metric=METRIC,
+        scheme=config.scheme,
+        adversary="none" if config.scheme == "plain" else config.adversary,
+        sites=tuple(
+            SiteRecord(
+                id=silo.id,
+                name=silo.name,
+                rows=silo.size,
+                training_rows=len(silo.train),
+                positives=int(data.y[silo.train].sum() + data.y[silo.test].sum()),
+                rounds_charged=ledger.rounds_of(silo.id),
+                alone_auc=own.auc,
+                alone_accuracy=own.accuracy,
+            )
+            for silo, own in zip(setup.silos, alone, strict=True)
+        ),
+        rounds=outcome.records,
+        secure=Comparison(f"federated, {config.scheme}", secure.auc, secure.accuracy),
+        plain=Comparison("plain FedAvg", plain.auc, plain.accuracy),
+        alone=Comparison("each site alone (mean)", mean_auc, mean_accuracy),
+        centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
+        epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
+        epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
+        delta=config.delta if setup.mechanism else None,
+        warnings=warnings_of(setup, outcome),
+        notes=data.notes,
+        settings={name: _plain_value(value) for name, value in asdict(config).items()},
+        derived=_derived(setup),
+    )
+
+
+def _alone(setup: Setup, rows: NDArray[np.int64]) -> Score:
+    """Train on these rows only, and score on everyone's held-out rows."""
+    config = setup.config
+    params = train_alone(setup.model, setup.initial, setup.data, rows, setup.how, config.rounds, config.seed)
+    return score(setup.model, params, *held_out(setup.data, setup.silos))
+
+
+def _plain_value(value: Any) -> Any:
+    """Return a setting as JSON can hold it."""
+    return str(value) if isinstance(value, Path) else value
+
+
+def _derived(setup: Setup) -> dict[str, Any]:
+    """Return the public constants that were computed from the settings."""
+    return {
+        "parameters": setup.codec.layout.size,
+        "vector_length": setup.codec.length,
+        "threshold": setup.scheme.threshold if isinstance(setup.scheme, Bonawitz) else None,
+        "noise_multiplier": setup.how.noise_multiplier or None,
+        "public_size": setup.public_size,
+        "lot_size": setup.how.lot_size,
+        "update_clip": setup.codec.clip,
+        "weight_max": setup.codec.weight_max,
+        "code_sha256": code_digest().hex(),
+    }

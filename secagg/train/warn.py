@@ -1,0 +1,56 @@
+"""What a reader must know before trusting a figure: one sentence each."""
+
+from __future__ import annotations
+
+from .rounds import Outcome
+from .setup import Setup
+
+WEAK_EPSILON = 10.0
+
+
+def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
+    """Return every warning that this run earned, the gravest first."""
+    return (*_guarantees(setup), *setup.warnings, *_events(setup, outcome))
+
+
+def _guarantees(setup: Setup) -> list[str]:
+    config, found = setup.config, []
+    if config.insecure_deterministic:
+        found.append(
+            "INSECURE-DETERMINISTIC: keys, masks and noise were computed from the seed. Whoever knows the seed can "
+            "remove all of them: neither the secure sum nor ε protects anything in this run."
+        )
+    if config.scheme == "plain":
+        found.append("The scheme is plain: the server sees every single update. Nothing hides them.")
+    if not config.private:
+        found.append("No differential privacy: the released model itself may give away training rows.")
+    elif config.epsilon is None or config.epsilon > WEAK_EPSILON:
+        found.append(f"The run is not held to ε ≤ {WEAK_EPSILON:g}: above it, the guarantee means little.")
+    rows = sum(silo.size for silo in setup.silos)
+    if config.private and config.delta * rows >= 1:
+        found.append(f"δ = {config.delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
+    return found
+
+
+def _events(setup: Setup, outcome: Outcome) -> list[str]:
+    found = []
+    failed = [record.round for record in outcome.records if record.failed is not None]
+    if failed:
+        shown = ", ".join(map(str, failed))
+        found.append(f"{len(failed)} round(s) failed ({shown}); the model stayed as it was, and they are charged to ε.")
+    if len(outcome.records) < len(setup.plans):
+        found.append(
+            f"Training stopped after {len(outcome.records)} of {len(setup.plans)} rounds: "
+            f"the budget ε = {setup.config.epsilon:g} is spent."
+        )
+    clipped = sum(record.clipped for record in outcome.records)
+    if clipped:
+        found.append(
+            f"{clipped} update coordinate(s) were clipped to ±{setup.codec.clip:.3g}; "
+            "set a larger update_clip if that is many."
+        )
+    cap = setup.codec.weight_max
+    capped = sum(cap is not None and len(silo.train) > cap for silo in setup.silos)
+    if capped:
+        found.append(f"{capped} site(s) hold more training rows than weight_max = {cap}; they count as {cap}.")
+    return found

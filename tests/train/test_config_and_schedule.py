@@ -1,0 +1,81 @@
+"""Settings are checked when made; faults are drawn from the seed and hit every step."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secagg.train import TrainConfig
+from secagg.train.schedule import RoundPlan, plan_rounds
+from secagg_protocols.errors import ParameterError
+
+STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmasking")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"rounds": 0}, "rounds = 0 must be at least 1"),
+        ({"institutions": 2}, "institutions = 2 must be at least 3"),
+        ({"epsilon": 0.0}, "epsilon = 0.0 must be"),
+        ({"epsilon": float("nan")}, "epsilon = nan"),
+        ({"epsilon": 300.0}, "epsilon = 300 protects nobody"),
+        ({"delta": 1.0}, "delta = 1.0 must be strictly between"),
+        ({"sampling_rate": 1.5}, "sampling_rate = 1.5"),
+        ({"model": "forest"}, "model = 'forest' is not known; choose logistic or mlp"),
+        ({"scheme": "homomorphic"}, "choose bonawitz or plain"),
+        ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.25"),
+        ({"target": "sick"}, "target = 'sick' needs a CSV file"),
+        ({"csv": Path("a.csv")}, "needs a target"),
+        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
+        ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),
+        ({"weight_max": 10}, "no use under differential privacy"),
+        ({"dropouts": -1}, "dropouts = -1"),
+        ({"deadline_s": 0.0}, "deadline_s = 0.0"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        TrainConfig(**settings)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def plans(**changes: Any) -> tuple[RoundPlan, ...]:
+    settings = {"dropouts": 2, "slow_sites": 1, "deadline_s": 60.0} | changes
+    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, **settings)
+
+
+def test_two_sites_vanish_in_every_round_and_every_step_is_hit() -> None:
+    drawn = plans()
+    assert all(len(plan.vanish) == 2 for plan in drawn)
+    assert {step for plan in drawn for step in plan.vanish.values()} == set(STEPS)
+
+
+def test_a_slow_site_misses_the_deadline_at_the_step_that_carries_its_vector() -> None:
+    late = [plan for plan in plans(deadline_s=30.0) if plan.late]
+    assert late
+    for plan in late:
+        assert not plan.late & plan.vanish.keys()
+        assert all(plan.drops("MaskedInput")[site] == "MaskedInput" for site in plan.late)
+    assert not any(plan.late for plan in plans(deadline_s=1e9))
+
+
+def test_a_site_trains_unless_it_is_gone_before_its_vector_is_due() -> None:
+    plan = RoundPlan(
+        {1: "AdvertiseKeys", 2: "ShareKeys", 3: "MaskedInput", 4: "Unmasking"}, dict.fromkeys(range(1, 7), 70.0), 60.0
+    )
+    assert plan.late == {5, 6}
+    assert plan.trains(STEPS, "MaskedInput") == {3, 4, 5, 6}
+
+
+def test_a_round_lasts_until_the_last_vector_or_the_deadline() -> None:
+    assert RoundPlan({}, {1: 10.0, 2: 30.0}, 60.0).simulated_s() == 30
+    assert RoundPlan({}, {1: 10.0, 2: 70.0}, 60.0).simulated_s() == 60
+    assert RoundPlan({1: "ShareKeys"}, {1: 10.0, 2: 30.0}, 60.0).simulated_s() == 60
+
+
+def test_more_faults_than_sites_are_refused() -> None:
+    with pytest.raises(ParameterError, match="dropouts = 10 of 10"):
+        plans(dropouts=10)

@@ -1,0 +1,115 @@
+"""The report: one file that needs no network and hides nothing that a reader must know."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from secagg.extras import MissingExtra
+from secagg.train import TrainConfig, TrainResult, run
+from secagg.train.report import render
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that closes what is not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def result() -> TrainResult:
+    return run(TrainConfig(rounds=2, report=None))
+
+
+@pytest.fixture(scope="module")
+def html(result: TrainResult) -> str:
+    return render(result)
+
+
+def test_the_page_is_well_formed_and_loads_nothing(html: str) -> None:
+    page = Balanced()
+    page.feed(html)
+    assert page.open == []
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\(\s*['\"]?http|(src|href)=\"http", html)
+
+
+def test_the_figures_are_svg_with_text(html: str) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", html, re.S)
+    assert len(drawings) == 4
+    for drawing in drawings:
+        ElementTree.fromstring(drawing)
+        assert "<text" in drawing
+
+
+def test_it_says_what_is_and_what_is_not_protected(html: str, result: TrainResult) -> None:
+    for sentence in (
+        "one training row of one site more or less",
+        "failed ones included",
+        "not the presence of a whole site",
+        "A bad model or a poisoned update is not detected",
+        "The code is not audited",
+    ):
+        assert sentence in html
+    assert f"{result.epsilon['server']:.3f}" in html
+    assert "Before you trust these figures" not in html
+
+
+def test_it_shows_every_setting_and_round(html: str, result: TrainResult) -> None:
+    assert all(f"<dt>{name}</dt>" in html for name in result.settings)
+    assert all(f"<td>{record.round}</td><td>{record.auc:.4f}</td>" in html for record in result.rounds)
+
+
+def test_insecure_deterministic_is_loud() -> None:
+    html = render(run(TrainConfig(rounds=1, report=None, insecure_deterministic=True)))
+    assert 'class="warning loud"' in html
+    assert "INSECURE-DETERMINISTIC" in html
+
+
+def test_a_run_without_privacy_in_the_clear_says_both() -> None:
+    html = render(run(TrainConfig(rounds=1, report=None, epsilon=None, scheme="plain")))
+    assert "the server sees every update" in html
+    assert "may give away training rows" in html
+
+
+def test_names_from_the_data_cannot_become_markup(result: TrainResult) -> None:
+    first, *rest = result.sites
+    name = "<script>alert(1)</script>"
+    html = render(replace(result, dataset=name, classes=(name, "$x_$"), sites=(replace(first, name=name), *rest)))
+    assert "<script" not in html
+
+
+def test_the_report_is_written_where_it_was_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    result = run(TrainConfig(rounds=1, report=file))
+    assert result.report == str(file)
+    assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = "import secagg.train, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "sklearn", "dp_accounting", "matplotlib", "jinja2"} & set(loaded.split())
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dp_accounting", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'secagg\[train\]'"):
+        run(TrainConfig(report=None))

@@ -1,0 +1,228 @@
+"""Whole runs over the real protocol: equal to plain FedAvg, dropouts survived, failures charged, nothing repeated."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secagg.train import TrainConfig, TrainResult, run
+from secagg.train.context import context_digest
+from secagg.train.rounds import Outcome, federate
+from secagg.train.schedule import RoundPlan
+from secagg.train.setup import Setup, make_setup
+from secagg_protocols.errors import InputError, ParameterError
+
+PROMISED = {
+    "dataset", "institutions", "sizes", "scheme", "rounds", "metric", "per_round", "final_metric",
+    "plain_fedavg_metric", "local_only_metric", "centralised_metric", "epsilon", "delta", "report",
+}  # fmt: skip
+PROMISED_PER_ROUND = {"metric", "survivors", "dropped", "bytes", "seconds", "epsilon"}
+
+
+def config(**changes: Any) -> TrainConfig:
+    return TrainConfig(**({"rounds": 4, "report": None} | changes))
+
+
+def outcome_of(setup: Setup) -> Outcome:
+    return federate(setup, lambda number, line: None)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """The run that a new user sees, with every default but the place of its report."""
+    return run(TrainConfig(report=tmp_path_factory.mktemp("demo") / "report.html"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"adversary": "semi-honest", "value_bits": 8},
+        {"epsilon": None},
+        {"epsilon": None, "model": "mlp", "fedprox_mu": 0.1},
+        {"scheme": "plain"},
+    ],
+)
+def test_every_secure_mean_is_the_exact_mean_within_the_codecs_bound(changes: dict[str, Any]) -> None:
+    records = outcome_of(make_setup(config(**changes))).records
+    assert len(records) == 4
+    for record in records:
+        assert record.failed is None
+        assert record.codec_error is not None
+        assert record.codec_bound is not None
+        assert 0 < record.codec_error <= record.codec_bound
+
+
+def test_secure_training_ends_where_plain_fedavg_does(demo: TrainResult) -> None:
+    assert demo.secure.auc == pytest.approx(demo.plain.auc, abs=0.005)
+    assert demo.secure.accuracy == pytest.approx(demo.plain.accuracy, abs=0.02)
+
+
+def test_together_is_better_than_alone_and_near_the_pooled_model(demo: TrainResult) -> None:
+    assert demo.secure.auc > demo.alone.auc + 0.03
+    assert demo.secure.auc > demo.centralised.auc - 0.04
+
+
+def test_two_vanish_in_every_round_at_every_step_and_none_fails(demo: TrainResult) -> None:
+    assert all(record.failed is None for record in demo.rounds)
+    assert all(len(record.dropped) - len(record.late) == 2 for record in demo.rounds)
+    assert {step for record in demo.rounds for step in record.dropped.values()} == {
+        "AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmasking",
+    }  # fmt: skip
+
+
+def test_survivors_are_those_whose_masked_input_arrived(demo: TrainResult) -> None:
+    for record in demo.rounds:
+        gone = {site for site, step in record.dropped.items() if step in ("AdvertiseKeys", "ShareKeys", "MaskedInput")}
+        assert set(record.survivors) == set(range(1, 11)) - gone
+
+
+def test_the_budget_holds_and_is_charged_to_the_site_that_trained_most(demo: TrainResult) -> None:
+    spent = [record.epsilon for record in demo.rounds]
+    assert spent == sorted(spent, key=float)
+    assert set(demo.epsilon) == {"released model", "server", "server with colluders", "fellow participant"}
+    assert set(demo.epsilon.values()) == {spent[-1]}
+    assert 0 < (spent[-1] or 0) <= 3.0
+    assert max(site.rounds_charged for site in demo.sites) <= 20
+    assert min(site.rounds_charged for site in demo.sites) < 20
+
+
+def test_the_json_object_holds_what_is_promised(demo: TrainResult) -> None:
+    found = json.loads(json.dumps(demo.as_json(), allow_nan=False))
+    assert found.keys() >= PROMISED
+    assert (found["institutions"], found["rounds"], len(found["per_round"])) == (10, 20, 20)
+    assert (sum(found["sizes"]), found["metric"]) == (569, "auc")
+    for entry in found["per_round"]:
+        assert entry.keys() >= PROMISED_PER_ROUND
+        assert isinstance(entry["survivors"], int)
+        assert isinstance(entry["dropped"], int)
+    assert found["warnings"] == []
+
+
+def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
+    table = demo.table()
+    assert [row["training"] for row in table] == [
+        "federated, bonawitz", "plain FedAvg", "each site alone (mean)", "centralised",
+    ]  # fmt: skip
+    assert len({tuple(row) for row in table}) == 1
+
+
+def test_a_failed_round_is_charged_skipped_and_followed_by_another_context() -> None:
+    setup = make_setup(config())
+    calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
+    massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "MaskedInput"))
+    outcome = outcome_of(replace(setup, plans=(calm, massacre, calm)))
+    first, failed, third = outcome.records
+    assert failed.failed is not None
+    assert "MaskedInput: 5 participants answered, 6 are needed" in failed.failed
+    assert (failed.auc, failed.survivors, failed.bytes) == (first.auc, (), None)
+    assert (failed.epsilon or 0) > (first.epsilon or 0)
+    # The participants' own ledgers refuse a context that they have answered: so the third round's is a new one.
+    assert third.failed is None
+    assert len(third.survivors) == 10
+    assert outcome.ledger.worst == 3
+
+
+def test_a_run_in_which_every_round_fails_says_so() -> None:
+    result = run(config(rounds=2, dropouts=9))
+    assert result.as_json()["failed_rounds"] == 2
+    assert any("2 round(s) failed (1, 2)" in warning for warning in result.warnings)
+    assert result.table()[0]["survivors"] == "none"
+
+
+def test_training_stops_before_the_budget_is_exceeded() -> None:
+    result = run(config(rounds=10, dropouts=0, slow_sites=0, noise_multiplier=4.0, epsilon=1.5))
+    assert 0 < len(result.rounds) < 10
+    assert max(value or 0 for value in result.epsilon.values()) <= 1.5
+    assert any("the budget ε = 1.5 is spent" in warning for warning in result.warnings)
+
+
+def test_the_context_binds_model_settings_codec_and_round() -> None:
+    setup = make_setup(config())
+    params, how, codec = setup.initial, setup.how, setup.codec.digest
+    name, array = next(iter(params.items()))
+    nudged = params | {name: np.nextafter(array, 1)}
+    reshaped = params | {name: array.reshape(-1)}
+    others = [
+        context_digest(nudged, how, codec, 1),
+        context_digest(reshaped, how, codec, 1),
+        context_digest(params, replace(how, learning_rate=1.0), codec, 1),
+        context_digest(params, how, bytes(32), 1),
+        context_digest(params, how, codec, 2),
+    ]
+    assert len({context_digest(params, how, codec, 1), *others}) == 6
+
+
+def test_the_seed_fixes_data_and_faults_but_not_noise() -> None:
+    first, second = run(config()), run(config())
+    assert [site.rows for site in first.sites] == [site.rows for site in second.sites]
+    assert [record.dropped for record in first.rounds] == [record.dropped for record in second.rounds]
+    assert first.alone == second.alone
+    assert first.secure != second.secure
+
+
+def test_insecure_deterministic_repeats_everything_and_says_so_first() -> None:
+    first, second = (run(config(rounds=2, insecure_deterministic=True)) for _ in range(2))
+    assert (first.secure, first.plain) == (second.secure, second.plain)
+    assert [r.codec_error for r in first.rounds] == [r.codec_error for r in second.rounds]
+    assert first.warnings[0].startswith("INSECURE-DETERMINISTIC")
+
+
+def test_without_privacy_weights_and_metrics_ride_in_the_sum() -> None:
+    result = run(config(epsilon=None))
+    assert result.derived["weight_max"] == 8 * result.derived["public_size"]
+    assert set(result.epsilon.values()) == {None}
+    assert result.delta is None
+    losses = [record.loss for record in result.rounds]
+    assert all(loss is not None and 0 < loss < 10 for loss in losses)
+    assert any("No differential privacy" in warning for warning in result.warnings)
+
+
+def test_under_privacy_neither_weights_nor_metrics_leave_a_site() -> None:
+    setup = make_setup(config())
+    assert setup.codec.weight_max is None
+    assert not setup.codec.metrics
+    assert setup.codec.length == setup.codec.layout.size
+
+
+def test_a_weight_above_the_cap_counts_as_the_cap() -> None:
+    result = run(config(rounds=1, epsilon=None, weight_max=20))
+    assert any("more training rows than weight_max = 20" in warning for warning in result.warnings)
+
+
+def test_a_users_own_table_with_its_own_sites(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["clinic,age,pressure,smoker,outcome"]
+    for i in range(240):
+        age, pressure, smoker = rng.normal(60, 10), rng.normal(130, 20), rng.choice(["yes", "no", ""])
+        sick = age + pressure / 2 + 10 * (smoker == "yes") + rng.normal(0, 8) > 128
+        lines.append(f"{'abcd'[i % 7 % 4]},{age:.1f},{pressure:.1f},{smoker},{'ill' if sick else 'healthy'}")
+    file = tmp_path / "patients.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    result = run(config(csv=file, target="outcome", site_column="clinic", dropouts=0))
+    assert [site.name for site in result.sites] == ["a", "b", "c", "d"]
+    assert result.classes == ("healthy", "ill")
+    assert len(result.warnings) == 2  # ranges and public_size were taken from the rows
+    assert result.secure.auc > 0.6
+    dealt = run(config(csv=file, target="outcome", institutions=5, ignore=("clinic",)))
+    assert len(dealt.sites) == 5
+
+
+def test_what_cannot_work_is_refused_before_any_training(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="569 rows are too few for 200 institutions"):
+        run(config(institutions=200))
+    with pytest.raises(InputError, match="cannot write the report to"):
+        run(config(report=tmp_path / "nowhere" / "report.html"))
+    with pytest.raises(ParameterError, match="dropouts = 10 of 10"):
+        run(config(dropouts=10))
+
+
+def test_progress_counts_up_to_its_total() -> None:
+    heard: list[tuple[int, int, str]] = []
+    run(config(), progress=lambda done, total, text: heard.append((done, total, text)))
+    assert [done for done, _, _ in heard] == sorted(done for done, _, _ in heard)
+    assert heard[-1][:2] == (7, 7)
+    assert sum("in the sum" in text for _, _, text in heard) == 4
