@@ -1,9 +1,9 @@
 """secagg: an aggregator learns the sum of many vectors and nothing about any one of them.
 
-    import secagg
-    scheme = secagg.Bonawitz(participants=100, colluders=10, length=10_000)
-    run = secagg.simulate(scheme, vectors, drop={7: "MaskedInput"})
-    run.total, run.survivors, run.bytes_sent
+import secagg
+scheme = secagg.Bonawitz(participants=100, colluders=10, length=10_000)
+run = secagg.simulate(scheme, vectors, drop={7: "MaskedInput"})
+run.total, run.survivors, run.bytes_sent
 """
 
 from secagg_protocols import (
@@ -16,6 +16,7 @@ from secagg_protocols import (
     ContributionLedger,
     Correction,
     Dropout,
+    DurableClient,
     Envelope,
     Identity,
     InputError,
@@ -36,6 +37,7 @@ from secagg_protocols import (
     Scheme,
     SecAggError,
     Server,
+    SnapshotStore,
     StateError,
     Step,
     WireError,
@@ -53,6 +55,7 @@ __all__ = [
     "ContributionLedger",
     "Correction",
     "Dropout",
+    "DurableClient",
     "Envelope",
     "Identity",
     "InputError",
@@ -76,6 +79,7 @@ __all__ = [
     "SecAggError",
     "Server",
     "Simulation",
+    "SnapshotStore",
     "StateError",
     "Step",
     "WireError",

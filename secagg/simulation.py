@@ -62,8 +62,8 @@ class Run:
     """What happened in one round. Mappings are by participant id, or by step; times are CPU milliseconds.
 
     total: uint64, shape (length,): the sum over `survivors`. dropped: who did not finish (a participant that vanishes
-    after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded envelopes.
-    client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
+    after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
+    envelopes. client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
     """
 
     total: NDArray[np.uint64]

@@ -4,6 +4,7 @@ A scheme is a frozen value (`Bonawitz(participants=10, length=1000)`); it makes 
 """
 
 from .bonawitz import Bonawitz
+from .durable import DurableClient, SnapshotStore
 from .errors import (
     SERVER,
     AuthenticationError,
@@ -39,6 +40,7 @@ __all__ = [
     "Correction",
     "Domain",
     "Dropout",
+    "DurableClient",
     "Envelope",
     "Identity",
     "InputError",
@@ -61,6 +63,7 @@ __all__ = [
     "Scheme",
     "SecAggError",
     "Server",
+    "SnapshotStore",
     "StateError",
     "Step",
     "WireError",

@@ -36,6 +36,7 @@ class Use(bytes, Enum):
     MERKLE_LEAF = b"merkle leaf"
     MERKLE_NODE = b"merkle node"
     CONTEXT = b"context"
+    STORED_SESSION = b"stored session"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
 
 

@@ -1,7 +1,8 @@
 """Identities and the roster: who may take part, pinned by each participant and never supplied by the server.
 
 An identity is a signing key; a roster lists the verification keys of all participants and of the server, each with the
-time in which it is valid. A roster is trusted because its file is pinned locally, or because a consortium key signed it.
+time in which it is valid. A roster is trusted because its file is pinned locally, or because a consortium key signed
+it.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Lanes:
         return -(-self.length // self.per_word)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Size of the whole packed vector on the wire."""
         return self.words * self.word_bytes
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from .errors import RepeatedContext
 from .scheme import RoundContext
 
@@ -17,35 +19,42 @@ from .scheme import RoundContext
 class ContributionLedger(Protocol):
     """Where a participant's answers are remembered."""
 
-    def claim(self, context: RoundContext) -> None:
+    def claim(self, context: RoundContext, rerun: bool) -> None:
         """Record, durably and before anything leaves, that this participant answers in this round.
 
-        Raises `RepeatedContext` when it has answered for the same digest, or for this or a later round of the job.
+        Raises `RepeatedContext` when it has answered for the same digest, or for this or a later round of the job, and
+        its own policy does not allow the `rerun`.
         """
         ...
 
 
+class Answered(msgspec.Struct):
+    """The record itself. digests: contexts answered. rounds: job → last round answered."""
+
+    digests: set[bytes] = set()
+    rounds: dict[str, int] = {}
+
+    def claim(self, context: RoundContext, rerun: bool) -> None:
+        """Check and record one answer. Raises `RepeatedContext`; nothing is then recorded."""
+        last = self.rounds.get(context.job, -1)
+        if not rerun and context.context_digest in self.digests:
+            raise RepeatedContext(
+                f"already answered for this model and configuration (job {context.job!r}, round {last}); a second sum "
+                "over fewer participants would reveal the difference: change the model, or allow_rerun and charge it"
+            )
+        if not rerun and context.round <= last:
+            raise RepeatedContext(
+                f"round {context.round} of job {context.job!r} is not after round {last}, answered before"
+            )
+        self.digests.add(context.context_digest)
+        self.rounds[context.job] = max(last, context.round)
+
+
 class MemoryLedger:
-    """A ledger that lives as long as the process: for simulations. Deployments use `SnapshotStore`."""
+    """A ledger that lives as long as the process: for simulations. Deployments use `durable.SnapshotStore`."""
 
     def __init__(self) -> None:
-        self._digests: set[bytes] = set()
-        self._rounds: dict[str, int] = {}
+        self._answered = Answered()
 
-    def claim(self, context: RoundContext) -> None:
-        check_fresh(context, self._digests, self._rounds)
-        self._digests.add(context.context_digest)
-        self._rounds[context.job] = context.round
-
-
-def check_fresh(context: RoundContext, digests: set[bytes], rounds: dict[str, int]) -> None:
-    """Raise `RepeatedContext` unless the context is new. `rounds`: job → last round answered."""
-    if context.context_digest in digests:
-        raise RepeatedContext(
-            f"already answered for this model and configuration (job {context.job!r}); a second sum over fewer "
-            "participants would reveal the difference: change the model, or allow the rerun locally and count it as a release"
-        )
-    if context.round <= rounds.get(context.job, -1):
-        raise RepeatedContext(
-            f"round {context.round} of job {context.job!r} is not after round {rounds[context.job]}, already answered"
-        )
+    def claim(self, context: RoundContext, rerun: bool) -> None:
+        self._answered.claim(context, rerun)

@@ -15,9 +15,9 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 import numpy as np
@@ -43,18 +43,15 @@ from .wire import Envelope, Message, decode, encode, signed_bytes
 START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
 
 
-class Terminal(str, Enum):
+class Terminal(StrEnum):
     """States that every machine shares."""
 
     NEW = "New"
     DONE = "Done"
     ABORTED = "Aborted"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-State = Enum
+State: TypeAlias = Enum
 Transitions = Mapping[tuple[State, str], State]
 
 
@@ -100,7 +97,9 @@ class Machine(ABC):
         try:
             pinned = self._roster.key_of(self.me), self._roster.key_of(SERVER)
         except AuthenticationError as error:
-            raise ParameterError(f"{error}; against an active server the roster lists the server and every participant") from None
+            raise ParameterError(
+                f"{error}; against an active server the roster lists the server and every participant"
+            ) from None
         if pinned[0] != self._identity.public_key:
             raise ParameterError(f"the identity {self._identity.name!r} is not the roster's entry {self.me}")
 
@@ -153,9 +152,7 @@ class Machine(ABC):
             return
         assert self._roster is not None
         message = signed_bytes(envelope, hashlib.sha256(envelope.payload).digest())
-        self.scheme.suite.signatures.verify(
-            self._roster.key_of(envelope.sender), envelope.signature, message
-        )
+        self.scheme.suite.signatures.verify(self._roster.key_of(envelope.sender), envelope.signature, message)
 
     def open(self, envelope: Envelope) -> Message:
         """Decode an envelope's message. Raises `WireError`."""
@@ -208,8 +205,7 @@ class Client(Machine):
         """
         following = self._next(CONTRIBUTE)
         checked = self.scheme.domain.check(vector)
-        if not self.policy.allow_rerun:
-            self._ledger.claim(self.context)
+        self._ledger.claim(self.context, self.policy.allow_rerun)
         outgoing = self._contribute(checked)
         self.state = following
         return outgoing
@@ -258,7 +254,8 @@ class Client(Machine):
 def server_transitions(steps: tuple[Step, ...]) -> Transitions:
     """Return the table of a server: each step takes its own message and is closed by `advance`."""
     table: dict[tuple[State, str], State] = {(Terminal.NEW, START): steps[0]}
-    for step, following in zip(steps, (*steps[1:], Terminal.DONE), strict=True):
+    after: list[State] = [*steps[1:], Terminal.DONE]
+    for step, following in zip(steps, after, strict=True):
         table[step, step.value] = step
         table[step, ADVANCE] = following
     return MappingProxyType(table)
@@ -267,9 +264,7 @@ def server_transitions(steps: tuple[Step, ...]) -> Transitions:
 class Server(Machine):
     """The aggregator. Made by `Scheme.server`. *When* a step is closed is the caller's policy: it has no clock."""
 
-    def __init__(
-        self, scheme: Scheme, context: RoundContext, identity: Identity | None, roster: Roster | None
-    ) -> None:
+    def __init__(self, scheme: Scheme, context: RoundContext, identity: Identity | None, roster: Roster | None) -> None:
         super().__init__(scheme, context, SERVER, identity, roster)
         self._transitions = server_transitions(scheme.steps)
         self._order = {step.value: position for position, step in enumerate(scheme.steps)}
@@ -346,7 +341,9 @@ class Server(Machine):
     def _check_in_time(self, sender: int, kind: str) -> None:
         if self.state is Terminal.NEW:
             return
-        closed = self._order[kind] < (self._order[self.state.value] if isinstance(self.state, Step) else len(self._order))
+        closed = self._order[kind] < (
+            self._order[self.state.value] if isinstance(self.state, Step) else len(self._order)
+        )
         if closed or sender in self._dropped:
             raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
 
@@ -374,7 +371,7 @@ class Server(Machine):
         self._dropped[participant] = Dropout(self.step, reason)
         self._lose(participant)
 
-    def _lose(self, participant: int) -> None:  # noqa: B027  (optional)
+    def _lose(self, participant: int) -> None:
         """Free what is held for a participant that was dropped in the open step."""
 
     @abstractmethod

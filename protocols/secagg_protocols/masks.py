@@ -23,9 +23,13 @@ _GROUP = 512
 _ZEROS = memoryview(bytes(8 * BLOCK_WORDS))
 
 
+_FROM_START = modes.CTR(bytes(16))
+
+
 def _seek(key: bytes, word: int) -> CipherContext:
     counter, skip = divmod(8 * word, 16)
-    context = Cipher(algorithms.AES(key), modes.CTR(counter.to_bytes(16, "big"))).encryptor()
+    mode = modes.CTR(counter.to_bytes(16, "big")) if counter else _FROM_START
+    context = Cipher(algorithms.AES(key), mode).encryptor()
     if skip:
         context.update(bytes(skip))
     return context
@@ -34,7 +38,7 @@ def _seek(key: bytes, word: int) -> CipherContext:
 def keystream(key: bytes, start: int, count: int) -> Words:
     """Return words start … start+count−1 of one mask."""
     out = np.empty(count, dtype="<u8")
-    _seek(key, start).update_into(bytes(8 * count), memoryview(out).cast("B"))
+    _seek(key, start).update_into(bytes(8 * count), out.data.cast("B"))
     return out
 
 
@@ -45,7 +49,7 @@ def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[b
     so that a block of the accumulator stays in cache while all its masks are added.
     """
     scratch: NDArray[np.uint64] = np.empty(BLOCK_WORDS, dtype="<u8")
-    out = memoryview(scratch).cast("B")
+    out = scratch.data.cast("B")
     for keys, operation in ((plus, np.add), (minus, np.subtract)):
         for group in range(0, len(keys), _GROUP):
             contexts = [_seek(key, start) for key in keys[group : group + _GROUP]]
@@ -63,9 +67,7 @@ def _mask_sum(start: int, count: int, plus: Sequence[bytes], minus: Sequence[byt
     return words
 
 
-def add_masks_with(
-    executor: Executor, parts: int, words: Words, plus: Sequence[bytes], minus: Sequence[bytes]
-) -> None:
+def add_masks_with(executor: Executor, parts: int, words: Words, plus: Sequence[bytes], minus: Sequence[bytes]) -> None:
     """As `add_masks` over the whole vector, split by coordinate over any executor (threads or processes)."""
     bounds = [words.size * part // parts for part in range(parts + 1)]
     starts, counts = bounds[:-1], [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]

@@ -1,8 +1,8 @@
 """Putting shared secrets together again, and finding out which shares were wrong.
 
-Many dealers at once while all is well: one interpolation, and one syndrome check that sees any wrong share among the spare
-ones. When something is off, dealer by dealer: what the dealer signed decides first (active), then Reed–Solomon decoding,
-then, beyond its radius, the commitment decides which subset of shares is right.
+Many dealers at once while all is well: one interpolation, and one syndrome check that sees any wrong share among the
+spare ones. When something is off, dealer by dealer: what the dealer signed decides first (active), then Reed–Solomon
+decoding, then, beyond its radius, the commitment decides which subset of shares is right.
 
 Blame comes from signed content only. Without it, dealer, holder and server look alike, and all three are named.
 """
@@ -62,14 +62,17 @@ Blame = Callable[[int, int, bytes], frozenset[int]]
 class Recovery:
     """One opening of many dealers' secrets."""
 
-    def __init__(self, opened: OpenedShares, threshold: int, verify: Verify, blame: Blame, randomness: Randomness) -> None:
+    def __init__(
+        self, opened: OpenedShares, threshold: int, verify: Verify, blame: Blame, randomness: Randomness
+    ) -> None:
         self._opened, self._threshold = opened, threshold
         self._verify, self._blame, self._randomness = verify, blame, randomness
         self.corrections: list[Correction] = []
 
     def secrets(self) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
-        opened, found = self._opened, {}
+        opened = self._opened
+        found: dict[int, bytes] = {}
         for rows, columns in self._groups():
             points = [opened.holders[row] for row in rows]
             if len(points) < self._threshold:
@@ -92,7 +95,9 @@ class Recovery:
         for group in range(patterns.shape[1]):
             yield np.flatnonzero(patterns[:, group]), np.flatnonzero(group_of.reshape(-1) == group)
 
-    def _together(self, code: ShareCode, dealers: Sequence[int], shares: NDArray[np.uint8]) -> Iterator[tuple[int, bytes]]:
+    def _together(
+        self, code: ShareCode, dealers: Sequence[int], shares: NDArray[np.uint8]
+    ) -> Iterator[tuple[int, bytes]]:
         elements = shamir.decode(shares)
         candidates: Sequence[bytes | None] = [None] * len(dealers)
         try:

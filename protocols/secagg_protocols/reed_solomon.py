@@ -1,9 +1,9 @@
 """Finding wrong shares: Shamir shares are a Reed–Solomon codeword (McEliece and Sarwate, CACM 1981).
 
 With m shares of a degree t − 1 polynomial, up to ⌊(m − t)/2⌋ wrong ones are located, by the syndromes of the
-generalised Reed–Solomon code and the Berlekamp–Massey algorithm (Massey 1969). Columns are first folded into a few random
-combinations, so that the cost does not grow with the number of secrets; a wrong share escapes one
-combination with probability 1/65537, all of them with 2⁻⁶⁴.
+generalised Reed–Solomon code and the Berlekamp–Massey algorithm (Massey 1969). Columns are first folded into a few
+random combinations, so that the cost does not grow with the number of secrets; a wrong share escapes one combination
+with probability 1/65537, all of them with 2⁻⁶⁴.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .machine import Client, Server
 
 
-class Step(str, Enum):
+class Step(StrEnum):
     """A step of a protocol, in its paper's word. The word is the same on the wire, in reports and in the docs."""
 
     SUM = "Sum"
@@ -35,18 +35,12 @@ class Step(str, Enum):
     CONSISTENCY_CHECK = "ConsistencyCheck"
     UNMASKING = "Unmasking"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Adversary(str, Enum):
+class Adversary(StrEnum):
     """What the server may do: follow the protocol and look, or anything at all."""
 
     SEMI_HONEST = "semi-honest"
     ACTIVE = "active"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 def parse_adversary(value: Adversary | str) -> Adversary:
@@ -139,9 +133,7 @@ class Domain:
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >> self.value_bits:
             value = low if low < 0 else high
-            raise InputError(
-                f"value {value} is outside [0, 2**{self.value_bits}); scale it down or raise value_bits"
-            )
+            raise InputError(f"value {value} is outside [0, 2**{self.value_bits}); scale it down or raise value_bits")
         return array
 
 
@@ -258,7 +250,7 @@ class Scheme(ABC):
         *,
         identity: Identity | None = None,
         roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
         ledger: ContributionLedger | None = None,
     ) -> Client:
@@ -287,7 +279,7 @@ class Scheme(ABC):
         *,
         identity: Identity | None = None,
         roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
         ledger: ContributionLedger | None = None,
     ) -> Client:

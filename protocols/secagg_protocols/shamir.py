@@ -29,9 +29,7 @@ def _vandermonde(participants: int, threshold: int) -> NDArray[np.float64]:
     return table
 
 
-def deal(
-    secrets: Sequence[bytes], participants: int, threshold: int, randomness: Randomness
-) -> NDArray[np.uint8]:
+def deal(secrets: Sequence[bytes], participants: int, threshold: int, randomness: Randomness) -> NDArray[np.uint8]:
     """Share each 32-byte secret t-out-of-n.
 
     Returns encoded shares, shape (participants, secrets, SHARE_BYTES); row i − 1 is participant i's.
@@ -70,7 +68,9 @@ def lagrange_at_zero(points: Sequence[int]) -> Elements:
 
 def check_canonical(shares: NDArray[np.uint8]) -> None:
     """Raise `ProtocolViolation` unless every share (…, SHARE_BYTES) holds field elements only."""
-    carrying = shares[..., 2 * LIMBS :].any(axis=-1)  # a 17th bit is set in one share of four thousand
+    carrying: NDArray[np.bool_] = np.any(
+        shares[..., 2 * LIMBS :], axis=-1
+    )  # a 17th bit is set in one share of four thousand
     if carrying.any():
         decode(shares[carrying])
 

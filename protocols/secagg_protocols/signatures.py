@@ -80,8 +80,10 @@ class EcdsaP256(Signatures):
         return ec.derive_private_key(int.from_bytes(signing_key, "big"), ec.SECP256R1())
 
     def public_of(self, signing_key: bytes) -> bytes:
-        return self._load(signing_key).public_key().public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        return (
+            self._load(signing_key)
+            .public_key()
+            .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
         )
 
     def sign(self, signing_key: bytes, message: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from .domain import VERSION, Use, separated
-from .errors import SERVER, ParameterError, WireError
+from .errors import ParameterError, WireError
 
 MAX_PARTICIPANTS = 65535
 BINDING_BYTES = 32
@@ -78,7 +78,9 @@ def check_size(name: str, value: bytes | memoryview, size: int) -> None:
 
 def check_ascending(name: str, ids: tuple[int, ...]) -> None:
     """Raise `ValueError` unless ids are participants (1 … 65535), strictly ascending: sorted, none twice."""
-    if any(a >= b for a, b in zip(ids, ids[1:], strict=False)) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS):
+    if any(a >= b for a, b in zip(ids, ids[1:], strict=False)) or (
+        ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS
+    ):
         raise ValueError(f"{name} is not a strictly ascending list of participants")
 
 
@@ -92,8 +94,8 @@ class Envelope(msgspec.Struct, frozen=True):
     to; from ShareKeys on, the session. kind: the message's name. sender, recipient: participant ids, 0 the server.
     payload: the encoded message. signature: 64 bytes by the sender's pinned identity, or empty (semi-honest).
 
-    On the wire: version (1 byte), suite (1), sender (2), recipient (2), binding (32), signature (64; all zero when there
-    is none), length of kind (1), kind (ASCII), payload (the rest). Integers are big-endian.
+    On the wire: version (1 byte), suite (1), sender (2), recipient (2), binding (32), signature (64; all zero when
+    there is none), length of kind (1), kind (ASCII), payload (the rest). Integers are big-endian.
     """
 
     version: int
@@ -109,7 +111,9 @@ class Envelope(msgspec.Struct, frozen=True):
         if self.version != VERSION:
             raise WireError(f"protocol version {self.version} is not supported; this side speaks {VERSION}")
         if not (0 <= self.sender <= MAX_PARTICIPANTS and 0 <= self.recipient <= MAX_PARTICIPANTS):
-            raise WireError(f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_PARTICIPANTS}")
+            raise WireError(
+                f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_PARTICIPANTS}"
+            )
         if not 1 <= len(self.kind) <= MAX_KIND or not self.kind.isascii():
             raise WireError(f"kind of {len(self.kind)} characters; 1 to {MAX_KIND} ASCII characters are allowed")
         if len(self.signature) not in (0, 64) or len(self.binding) != BINDING_BYTES or not 0 <= self.suite <= 255:
@@ -118,9 +122,7 @@ class Envelope(msgspec.Struct, frozen=True):
     def to_bytes(self) -> bytes:
         """Return the encoding that travels."""
         signature, kind = self.signature or bytes(64), self.kind.encode()
-        header = _HEADER.pack(
-            self.version, self.suite, self.sender, self.recipient, self.binding, signature, len(kind)
-        )
+        header = _HEADER.pack(self.version, self.suite, self.sender, self.recipient, self.binding, signature, len(kind))
         return b"".join((header, kind, self.payload))
 
     @classmethod

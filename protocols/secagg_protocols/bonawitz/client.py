@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -39,7 +39,7 @@ from .messages import (
 from .params import Bonawitz
 
 
-class Waiting(str, Enum):
+class Waiting(StrEnum):
     """What a participant waits for next."""
 
     KEY_LIST = "waiting for KeyList"
@@ -47,9 +47,6 @@ class Waiting(str, Enum):
     VECTOR = "waiting for its vector"
     SURVIVOR_LIST = "waiting for SurvivorList"
     UNMASK_REQUEST = "waiting for UnmaskRequest"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 _COMMON: dict[tuple[State, str], State] = {
@@ -109,9 +106,7 @@ class BonawitzClient(Client):
     """Made by `Bonawitz.client`. See `machine.Client` for the calls."""
 
     scheme: Bonawitz
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)}
-    )
+    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
 
     def __init__(
         self,
@@ -235,7 +230,7 @@ class BonawitzClient(Client):
     def _check_cohort(self, what: str, members: set[int]) -> None:
         if len(members) < self._floor:
             raise ProtocolViolation(
-                f"the {what} counts {len(members)} participants; this participant takes part with {self._floor} or more",
+                f"the {what} counts {len(members)} participants; this one takes part with {self._floor} or more",
                 {SERVER},
             )
 
@@ -245,7 +240,9 @@ class BonawitzClient(Client):
         memory, size = self._memory, self.scheme.sealed_bytes
         dealers = set(message.dealers)
         if self.me not in dealers or not dealers <= memory.peers.keys() | {self.me}:
-            raise ProtocolViolation("the dealers of the shares are not members of the key list with me among them", {SERVER})
+            raise ProtocolViolation(
+                "the dealers of the shares are not members of the key list with me among them", {SERVER}
+            )
         others = [dealer for dealer in message.dealers if dealer != self.me]
         if len(message.sealed) != size * len(others):
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {len(others)} dealers", {SERVER})
@@ -273,7 +270,9 @@ class BonawitzClient(Client):
         }
         lanes = scheme.domain.lanes
         words = lanes.pack(vector)
-        rounds.mask(words, self.me, rounds.self_mask_key(scheme, memory.session, self.me, memory.own.seeds[0]), pairwise)
+        rounds.mask(
+            words, self.me, rounds.self_mask_key(scheme, memory.session, self.me, memory.own.seeds[0]), pairwise
+        )
         memory.own = None
         kind = Step.MASKED_INPUT.value
         return [self.seal(kind, SERVER, MaskedInput(block, data)) for block, data in split(lanes, words)]
@@ -299,7 +298,8 @@ class BonawitzClient(Client):
         self._check_survivors(message.survivors)
         if set(message.vanished) != set(memory.dealers) - survivors:
             raise ProtocolViolation(
-                "survivors and vanished do not split the dealers: both shares of a participant are never opened", {SERVER}
+                "survivors and vanished do not split the dealers: both shares of a participant are never opened",
+                {SERVER},
             )
         if self.scheme.active:
             self._check_consistency(message)

@@ -84,7 +84,7 @@ class Bonawitz(Scheme):
             (collusion, "the sum over the survivors that do not collude"),
             (
                 "a server and participants beyond that number",
-                "everything, once t = " f"{self.quorum} share holders work together",
+                f"everything, once t = {self.quorum} share holders work together",
             ),
         ]
         if self.active:

@@ -1,6 +1,7 @@
 """The steps of Bonawitz et al., CCS'17, figure 4, as pure functions. The machines only put them in order.
 
-Symbols are joined to the paper's in NOTATION.md. Departures from the figure, and why they are safe, are listed there too.
+Symbols are joined to the paper's in NOTATION.md. Departures from the figure, and why they are safe, are listed there
+too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import masks, merkle, shamir
 from ..domain import Use, digest, separated
@@ -282,7 +282,9 @@ def row_to_open(peer: int, survivors: frozenset[int] | set[int]) -> int:
     return SELF_MASK_SEED if peer in survivors else MASK_KEY
 
 
-def verify_secret(scheme: Bonawitz, address: bytes, dealer: int, advertised: AdvertiseKeys, row: int, secret: bytes) -> bool:
+def verify_secret(
+    scheme: Bonawitz, address: bytes, dealer: int, advertised: AdvertiseKeys, row: int, secret: bytes
+) -> bool:
     """Tell whether a reconstructed secret is the one its dealer advertised (not a check of a signature or tag)."""
     if row == MASK_KEY:
         agreement = scheme.suite.agreement
@@ -293,13 +295,3 @@ def verify_secret(scheme: Bonawitz, address: bytes, dealer: int, advertised: Adv
     start = (row - SELF_MASK_SEED) * merkle.HASH_BYTES
     expected = advertised.commitments[start : start + merkle.HASH_BYTES]
     return hmac.compare_digest(commit(address, dealer, row, secret), expected)
-
-
-def column(sealed: NDArray[np.uint8], members: Sequence[int], dealers: Sequence[int], holder: int) -> bytes:
-    """Return what `dealers` sealed for `holder`, ascending, from the matrix of all ciphertexts.
-
-    `sealed`: shape (U₁, U₁, sealed_bytes), row dealer, column holder, both in the order of `members`.
-    """
-    index = {member: position for position, member in enumerate(members)}
-    rows = [index[dealer] for dealer in dealers if dealer != holder]
-    return sealed[rows, index[holder]].tobytes()

@@ -148,9 +148,12 @@ class BonawitzServer(Server):
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
         outgoing = []
-        for holder in answered:
-            column = rounds.column(self._sealed, self._members, answered, holder)
-            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column)))
+        dealt = np.isin(self._members, answered)
+        by_holder = np.ascontiguousarray(self._sealed[dealt][:, dealt].transpose(1, 0, 2))
+        for position, holder in enumerate(answered):
+            # All but its own, which is empty: two contiguous pieces.
+            column = by_holder[position, :position].tobytes() + by_holder[position, position + 1 :].tobytes()
+            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(column))))
         self._sealed = np.zeros((0, 0, 0), dtype=np.uint8)
         return outgoing
 
@@ -190,15 +193,14 @@ class BonawitzServer(Server):
         self._opened = {}
         survivors = set(self._survivors)
         plus = [
-            rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor]) for survivor in self._survivors
+            rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor])
+            for survivor in self._survivors
         ]
         minus: list[bytes] = []
         load = self.scheme.suite.agreement.load_public
         public = {peer: (key, load(key)) for peer in self._survivors for key in [self._advertised[peer].mask_key]}
         for vanished in set(self._dealers) - survivors:
-            keys = rounds.PairwiseKeys(
-                self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished]
-            )
+            keys = rounds.PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished])
             for survivor, (public_key, loaded) in public.items():
                 key = keys.with_loaded(survivor, public_key, loaded)
                 # What the survivor added comes off, what it subtracted goes back on.

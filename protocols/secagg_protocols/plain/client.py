@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -21,13 +21,10 @@ from .messages import Sum
 from .params import Plain
 
 
-class Waiting(str, Enum):
+class Waiting(StrEnum):
     """What a participant waits for next."""
 
     VECTOR = "waiting for its vector"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 TRANSITIONS: Transitions = MappingProxyType(
@@ -51,8 +48,11 @@ class PlainClient(Client):
     """Made by `Plain.client`. See `machine.Client` for the calls."""
 
     scheme: Plain
-    messages: MappingProxyType[str, type[Message]] = MappingProxyType({})
-    transitions = TRANSITIONS
+    messages = MappingProxyType({})
+
+    @property
+    def transitions(self) -> Transitions:
+        return TRANSITIONS
 
     def _binding(self, kind: str) -> bytes:
         return self._address
@@ -63,8 +63,7 @@ class PlainClient(Client):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         lanes = self.scheme.domain.lanes
         return [
-            self.seal(Step.SUM.value, SERVER, Sum(block, words))
-            for block, words in split(lanes, lanes.pack(vector))
+            self.seal(Step.SUM.value, SERVER, Sum(block, words)) for block, words in split(lanes, lanes.pack(vector))
         ]
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:

@@ -19,9 +19,7 @@ class PlainServer(Server):
     scheme: Plain
     messages = MappingProxyType({"Sum": Sum})
 
-    def __init__(
-        self, scheme: Plain, context: RoundContext, identity: Identity | None, roster: Roster | None
-    ) -> None:
+    def __init__(self, scheme: Plain, context: RoundContext, identity: Identity | None, roster: Roster | None) -> None:
         super().__init__(scheme, context, identity, roster)
         self._sum = BlockSum(scheme.domain)
 

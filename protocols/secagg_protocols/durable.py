@@ -1,0 +1,208 @@
+"""A participant that survives restarts and never answers twice.
+
+FL runtimes start a fresh process for every message. `DurableClient` restores the machine, lets it take one step, and
+writes the new snapshot *and* the answers to disk (fsync) before any of them leaves. After a crash the stored answer
+is sent again, byte for byte; a different request for a step already answered is refused. All of this happens under
+one lock per identity, so two sessions that run at once cannot both be answered for the same model.
+
+Out of scope: a disk rolled back by its owner, and network file systems without working locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .domain import Use, digest
+from .errors import InputError, ProtocolViolation, StateError
+from .identity import Identity, Roster
+from .ledger import Answered
+from .machine import Client
+from .randomness import SYSTEM, Randomness
+from .scheme import Policy, RoundContext, Scheme
+from .wire import Envelope
+
+T = TypeVar("T")
+
+_START, _CONTRIBUTE = b"start", b"contribute"
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """One session on disk. generation: counts saves. request: hash of the last request answered. answers: what it
+    got."""
+
+    generation: int
+    snapshot: bytes
+    request: bytes
+    answers: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"Record(generation={self.generation}, <redacted>)"
+
+
+class SnapshotStore:
+    """One identity's folder: a lock, its ledger of answers, one record per session. Readable by its owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._depth = 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the identity's lock. Reentrant within this object; other processes wait."""
+        if self._depth:
+            yield
+            return
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._depth += 1
+            yield
+        finally:
+            self._depth = 0
+            os.close(descriptor)
+
+    def claim(self, context: RoundContext, rerun: bool) -> None:
+        """Record an answer durably (see `ledger.ContributionLedger`)."""
+        with self.locked():
+            answered = self._read("ledger", Answered) or Answered()
+            answered.claim(context, rerun)
+            self._write("ledger", msgspec.msgpack.encode(answered))
+
+    def load(self, session: str) -> Record | None:
+        """Return a session's record, if there is one. Raises `InputError` when it is damaged."""
+        return self._read(session, Record)
+
+    def save(self, session: str, record: Record) -> None:
+        """Write a record so that it survives a crash. Raises `StateError` unless it is the next generation."""
+        with self.locked():
+            stored = self.load(session)
+            if record.generation != (stored.generation if stored else 0) + 1:
+                raise StateError("another process has moved this session on; load it again")
+            self._write(session, msgspec.msgpack.encode(record))
+
+    def forget(self, session: str) -> None:
+        """Delete a session that is over. The ledger keeps what it needs."""
+        with self.locked():
+            (self._folder / session).unlink(missing_ok=True)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        try:
+            data = (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.msgpack.decode(data, type=kind)
+        except msgspec.MsgspecError:
+            raise InputError(
+                f"{self._folder / name} is damaged: this participant cannot go on with the session"
+            ) from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Replace a file atomically: the new content is on disk before the name points to it."""
+        temporary = self._folder / f"{name}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self._folder / name)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class DurableClient:
+    """A participant's side of one round, kept in a `SnapshotStore` between calls.
+
+    Make it anew in every process with the same arguments; it finds its session by scheme, participant and context.
+    Takes and returns encoded envelopes. Raises what `machine.Client` raises.
+    """
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        scheme: Scheme,
+        participant: int,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+    ) -> None:
+        self._store, self._scheme, self._participant, self._context = store, scheme, participant, context
+        self._identity, self._roster, self._policy, self._randomness = identity, roster, policy, randomness
+        address = scheme.address(context, roster)
+        self.session = digest(Use.STORED_SESSION, address, context.context_digest, participant).hex()
+        self._make(None)  # a scheme that this participant's policy refuses is refused now
+
+    @property
+    def awaits_vector(self) -> bool:
+        """Whether `contribute` is the next thing to do."""
+        record = self._store.load(self.session)
+        return record is not None and self._make(record).awaits_vector
+
+    def start(self) -> list[bytes]:
+        """Begin the round, or return again what was sent when it began."""
+        return self._step(_START, lambda client: client.start())
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take one envelope's bytes; return the answers' bytes."""
+        envelope = Envelope.from_bytes(data, self._scheme.envelope_limit)
+        return self._step(data, lambda client: client.receive(envelope))
+
+    def contribute(self, vector: NDArray[np.generic]) -> list[bytes]:
+        """Give the vector. Once: a second call returns the stored answer, whatever the vector."""
+        return self._step(_CONTRIBUTE, lambda client: client.contribute(vector))
+
+    def _step(self, request: bytes, turn: Callable[[Client], list[Envelope]]) -> list[bytes]:
+        request_digest = hashlib.sha256(request).digest()
+        with self._store.locked():
+            record = self._store.load(self.session)
+            if record is not None and record.request == request_digest:
+                return list(record.answers)
+            client = self._make(record)
+            try:
+                answers = tuple(envelope.to_bytes() for envelope in turn(client))
+            except ProtocolViolation:
+                self._save(record, client, b"", ())  # aborted stays aborted
+                raise
+            self._save(record, client, request_digest, answers)
+            return list(answers)
+
+    def _save(self, record: Record | None, client: Client, request: bytes, answers: tuple[bytes, ...]) -> None:
+        generation = 1 if record is None else record.generation + 1
+        self._store.save(self.session, Record(generation, client.snapshot(), request, answers))
+
+    def _make(self, record: Record | None) -> Client:
+        if record is None:
+            return self._scheme.client(
+                self._participant,
+                self._context,
+                identity=self._identity,
+                roster=self._roster,
+                policy=self._policy,
+                randomness=self._randomness,
+                ledger=self._store,
+            )
+        return self._scheme.restore(
+            record.snapshot,
+            identity=self._identity,
+            roster=self._roster,
+            policy=self._policy,
+            randomness=self._randomness,
+            ledger=self._store,
+        )
