@@ -26,8 +26,11 @@ def print_json(fields: Mapping[str, Any]) -> None:
 def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar on stderr, when stderr is a terminal. Yields the callable (done, total, text) that moves it."""
     errors = Console(stderr=True)
+    if not errors.is_terminal:
+        yield lambda done, total, text: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def move(done: int, total: int, text: str) -> None:
