@@ -34,10 +34,19 @@ def train(
     institutions: Annotated[
         int | None, typer.Option(min=3, rich_help_panel=DATA, help="How many, without a site column; by default 10.")
     ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(rich_help_panel=DATA, help="Share of each institution's rows held out for testing.")
+    ] = DEFAULTS.test_fraction,
     model: Annotated[Literal["logistic", "mlp"], typer.Option(rich_help_panel=TRAINING, help="Model.")] = "logistic",
     rounds: Annotated[
         int, typer.Option(min=1, rich_help_panel=TRAINING, help="Communication rounds.")
     ] = DEFAULTS.rounds,
+    local_steps: Annotated[
+        int, typer.Option(min=1, rich_help_panel=TRAINING, help="Gradient steps of each site per round.")
+    ] = DEFAULTS.local_steps,
+    learning_rate: Annotated[
+        float, typer.Option(rich_help_panel=TRAINING, help="Step length.")
+    ] = DEFAULTS.learning_rate,
     algorithm: Annotated[
         Literal["fedavg", "fedprox"], typer.Option(rich_help_panel=TRAINING, help="How sites train between sums.")
     ] = "fedavg",
@@ -54,6 +63,14 @@ def train(
     delta: Annotated[
         float, typer.Option(rich_help_panel=PRIVACY, help="Failure probability of that guarantee.")
     ] = DEFAULTS.delta,
+    public_size: Annotated[
+        int | None,
+        typer.Option(min=1, rich_help_panel=PRIVACY, help="Agreed nominal number of training rows per institution."),
+    ] = None,
+    update_clip: Annotated[
+        float | None,
+        typer.Option(rich_help_panel=AGGREGATION, help="Bound on each number of an update; by default derived."),
+    ] = None,
     scheme: Annotated[
         Literal["bonawitz", "plain"], typer.Option(rich_help_panel=AGGREGATION, help="The protocol.")
     ] = "bonawitz",
@@ -86,11 +103,16 @@ def train(
         schema=schema,
         ignore=tuple(ignore or ()),
         institutions=institutions,
+        test_fraction=test_fraction,
         model=model,
         rounds=rounds,
+        local_steps=local_steps,
+        learning_rate=learning_rate,
         fedprox_mu=fedprox_mu if algorithm == "fedprox" else 0.0,
         epsilon=None if no_dp else DEFAULTS.epsilon if epsilon is None else epsilon,
         delta=delta,
+        public_size=public_size,
+        update_clip=update_clip,
         scheme=scheme,
         adversary=adversary,
         colluders=colluders,
