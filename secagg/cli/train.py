@@ -93,7 +93,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one model across institutions: only noised sums leave them. Writes an HTML report."""
+    """Train one model across institutions; their updates leave them noised and masked. Writes an HTML report."""
     if no_dp and epsilon is not None:
         raise typer.BadParameter(f"--epsilon {epsilon:g} and --no-dp contradict each other; give one of the two")
     config = TrainConfig(
