@@ -78,7 +78,7 @@ class TrainConfig:
     rounds: int = 20
     local_steps: int = 2
     sampling_rate: float = 0.5
-    learning_rate: float = 4.0
+    learning_rate: float = 2.0
     clip_norm: float = 0.5
     fedprox_mu: float = 0.0
 

@@ -23,6 +23,8 @@ DOTTED: Any = {"lw": 1.4, "ls": (0, (1, 2))}
 STYLE: Any = {
     # Text stays text, so that the page's own font is used and words can be found and copied.
     "svg.fonttype": "none",
+    # Names come from the data: a $ in one is a $.
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -76,9 +78,8 @@ def learning_curves(result: TrainResult) -> str:
         _learning(drawing.panels[0], "AUC", result, rounds, [(r.auc, r.plain_auc) for r in result.rounds])
         drawing.panels[0].axhline(result.centralised.auc, color=POOLED, **DASHED, label="centralised")
         drawing.panels[0].axhline(result.alone.auc, color=ALONE, **DOTTED, label="each site alone (mean)")
-        _learning(
-            drawing.panels[1], "accuracy", result, rounds, [(r.accuracy, r.plain_accuracy) for r in result.rounds]
-        )
+        accuracies = [(r.accuracy, r.plain_accuracy) for r in result.rounds]
+        _learning(drawing.panels[1], "accuracy", result, rounds, accuracies)
         drawing.panels[1].axhline(result.centralised.accuracy, color=POOLED, **DASHED)
         drawing.panels[1].axhline(result.alone.accuracy, color=ALONE, **DOTTED)
         drawing.legend_above(drawing.panels[0])
@@ -93,9 +94,8 @@ def _learning(
     axes.plot(rounds, secure, color=SECURE, lw=1.8, marker="o", ms=3.5, label="secure federated")
     failed = [i for i, record in enumerate(result.rounds) if record.failed is not None]
     if failed:
-        axes.plot(
-            [rounds[i] for i in failed], [secure[i] for i in failed], "x", color=ALARM, ms=8, label="failed round"
-        )
+        places, heights = [rounds[i] for i in failed], [secure[i] for i in failed]
+        axes.plot(places, heights, "x", color=ALARM, ms=8, label="failed round")
     axes.set_xlabel("round")
     axes.set_ylabel(f"{metric} on held-out rows")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -120,13 +120,13 @@ def epsilon_curve(result: TrainResult, budget: float | None) -> str:
 def silo_sizes(result: TrainResult) -> str:
     """Rows of each site, by class."""
     with _drawing("silos", 2.7, 4.2) as drawing:
-        axes, names = drawing.axes, [_short(site.name) for site in result.sites]
+        axes, places = drawing.axes, range(len(result.sites))
         positives = [site.positives for site in result.sites]
-        axes.bar(names, positives, color=SECURE, width=0.65, label=result.classes[1])
+        axes.bar(places, positives, color=SECURE, width=0.65, label=result.classes[1])
         rest = [site.rows - site.positives for site in result.sites]
-        axes.bar(names, rest, bottom=positives, color="#b7d8cc", width=0.65, label=result.classes[0])
+        axes.bar(places, rest, bottom=positives, color="#b7d8cc", width=0.65, label=result.classes[0])
         axes.set_ylabel("rows")
-        _tilt(axes, names)
+        _name_sites(axes, result)
         drawing.legend_above(axes)
     return drawing.svg
 
@@ -134,23 +134,21 @@ def silo_sizes(result: TrainResult) -> str:
 def alone_against_together(result: TrainResult) -> str:
     """AUC of each site training alone, against the federated model on the same held-out rows."""
     with _drawing("alone", 2.7, 4.2) as drawing:
-        axes, names = drawing.axes, [_short(site.name) for site in result.sites]
+        axes, places = drawing.axes, range(len(result.sites))
         scores = [site.alone_auc for site in result.sites]
-        axes.bar(names, scores, color=ALONE, width=0.65, label="alone")
+        axes.bar(places, scores, color=ALONE, width=0.65, label="alone")
         axes.axhline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
         axes.set_ylim(max(0.0, min(0.5, min(scores) - 0.05)), 1.0)
         axes.set_ylabel("AUC on held-out rows")
-        _tilt(axes, names)
+        _name_sites(axes, result)
         drawing.legend_above(axes)
     return drawing.svg
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else name[:13] + "…"
-
-
-def _tilt(axes: Axes, names: list[str]) -> None:
-    """Turn the labels when they would run into each other."""
+def _name_sites(axes: Axes, result: TrainResult) -> None:
+    """Label the bars with the sites' names, turned when they would run into each other."""
+    names = [site.name if len(site.name) <= 14 else site.name[:13] + "…" for site in result.sites]
+    axes.set_xticks(range(len(names)), names)
     axes.grid(visible=False, axis="x")
     if sum(map(len, names)) > 40:
         axes.tick_params(axis="x", labelrotation=60 if len(names) <= 24 else 90, labelsize=8)

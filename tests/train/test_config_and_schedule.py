@@ -25,7 +25,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"sampling_rate": 1.5}, "sampling_rate = 1.5"),
         ({"model": "forest"}, "model = 'forest' is not known; choose logistic or mlp"),
         ({"scheme": "homomorphic"}, "choose bonawitz or plain"),
-        ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.25"),
+        ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target"),
         ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
