@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ BREAST_CANCER_ROWS = 569
 """Published with the data set, so not a secret of any silo."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Rows of scaled features with a binary label.
 
@@ -31,8 +31,8 @@ class Dataset:
     """
 
     name: str
-    x: NDArray[np.float64]
-    y: NDArray[np.int64]
+    x: NDArray[np.float64] = field(repr=False)
+    y: NDArray[np.int64] = field(repr=False)
     features: tuple[str, ...]
     classes: tuple[str, str]
     sites: tuple[str, ...] | None = None

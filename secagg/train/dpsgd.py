@@ -11,18 +11,24 @@ from .stream import SiteStream
 
 Gradient = dict[str, Tensor]
 
+ROWS_AT_ONCE = 4096
+"""Per-example gradients take rows × parameters of memory, so a large lot is done in parts."""
+
 
 def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, clip_norm: float) -> Gradient:
     """Return the sum over rows of their gradients, each scaled down to L2 norm ≤ `clip_norm` over all parameters.
 
     x float64 (rows, features), y float64 (rows,). One row more or less changes the sum by at most `clip_norm`.
     """
-    if len(y) == 0:
-        return {name: torch.zeros_like(tensor) for name, tensor in params.items()}
-    per_example: Gradient = vmap(grad(model.example_loss), in_dims=(None, 0, 0))(params, x, y)
-    squared = torch.stack([g.flatten(1).square().sum(1) for g in per_example.values()]).sum(0)
-    factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
-    return {name: torch.tensordot(factor, g, dims=1) for name, g in per_example.items()}
+    total = {name: torch.zeros_like(tensor) for name, tensor in params.items()}
+    for first in range(0, len(y), ROWS_AT_ONCE):
+        part = slice(first, first + ROWS_AT_ONCE)
+        per_example: Gradient = vmap(grad(model.example_loss), in_dims=(None, 0, 0))(params, x[part], y[part])
+        squared = torch.stack([g.flatten(1).square().sum(1) for g in per_example.values()]).sum(0)
+        factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
+        for name, gradients in per_example.items():
+            total[name] += torch.tensordot(factor, gradients, dims=1)
+    return total
 
 
 def add_noise(gradient: Gradient, standard_deviation: float, stream: SiteStream) -> Gradient:

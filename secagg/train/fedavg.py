@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,13 +31,13 @@ class LocalTraining:
     lot_size: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Update:
     """A site's answer. Only `delta` leaves under differential privacy; loss and accuracy are of the model received."""
 
-    delta: Params
-    loss: float
-    accuracy: float
+    delta: Params = field(repr=False)
+    loss: float = field(repr=False)
+    accuracy: float = field(repr=False)
 
 
 def local_update(

@@ -151,10 +151,10 @@ class TrainResult:
             "ε": "∞" if worst is None else f"{worst:.2f}",
             "δ": "–" if self.delta is None else f"{self.delta:g}",
         }
-        nothing_leaves = {"ε": "nothing leaves", "δ": "–", "survivors": "–", "sent": "–"}
+        nothing_leaves = {"ε": "nothing leaves", "δ": "–", "survivors": "–", "bytes": "–"}
         return [
-            _scores(self.secure) | privacy | {"survivors": survivors, "sent": sent},
-            _scores(self.plain) | privacy | {"survivors": survivors, "sent": "–"},
+            _scores(self.secure) | privacy | {"survivors": survivors, "bytes": sent},
+            _scores(self.plain) | privacy | {"survivors": survivors, "bytes": "–"},
             _scores(self.alone) | nothing_leaves,
             _scores(self.centralised) | nothing_leaves | {"ε": "∞ (rows are pooled)"},
         ]

@@ -188,6 +188,6 @@ def _add(params: Params, change: Params) -> Params:
 def _line(record: RoundRecord, sites: int) -> str:
     """Return one line on a finished round, for the progress bar."""
     if record.failed is not None:
-        return f"round {record.round}: {record.failed}"
+        return f"round {record.round}: {record.failed.removeprefix('round ')}"
     spent = "" if record.epsilon is None else f", ε {record.epsilon:.2f}"
     return f"round {record.round}: AUC {record.auc:.4f}, {len(record.survivors)} of {sites} in the sum{spent}"

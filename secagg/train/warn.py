@@ -10,11 +10,11 @@ WEAK_EPSILON = 10.0
 
 def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
     """Return every warning that this run earned, the gravest first."""
-    return (*_guarantees(setup), *setup.warnings, *_events(setup, outcome))
+    return (*_guarantees(setup, outcome), *setup.warnings, *_events(setup, outcome))
 
 
-def _guarantees(setup: Setup) -> list[str]:
-    config, found = setup.config, []
+def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
+    config, spent, found = setup.config, outcome.ledger.epsilon(), []
     if config.insecure_deterministic:
         found.append(
             "INSECURE-DETERMINISTIC: keys, masks and noise were computed from the seed. Whoever knows the seed can "
@@ -22,10 +22,10 @@ def _guarantees(setup: Setup) -> list[str]:
         )
     if config.scheme == "plain":
         found.append("The scheme is plain: the server sees every single update. Nothing hides them.")
-    if not config.private:
+    if spent is None:
         found.append("No differential privacy: the released model itself may give away training rows.")
-    elif config.epsilon is None or config.epsilon > WEAK_EPSILON:
-        found.append(f"The run is not held to ε ≤ {WEAK_EPSILON:g}: above it, the guarantee means little.")
+    elif spent > WEAK_EPSILON:
+        found.append(f"ε = {spent:.1f} is above {WEAK_EPSILON:g}: such a guarantee means little.")
     rows = sum(silo.size for silo in setup.silos)
     if config.private and config.delta * rows >= 1:
         found.append(f"δ = {config.delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
@@ -37,7 +37,10 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
     failed = [record.round for record in outcome.records if record.failed is not None]
     if failed:
         shown = ", ".join(map(str, failed))
-        found.append(f"{len(failed)} round(s) failed ({shown}); the model stayed as it was, and they are charged to ε.")
+        found.append(
+            f"{len(failed)} round(s) failed ({shown}): too few sites were left. The model stayed as it was, and they "
+            "are charged to ε. Fewer dropouts, a later deadline or more sites would help."
+        )
     if len(outcome.records) < len(setup.plans):
         found.append(
             f"Training stopped after {len(outcome.records)} of {len(setup.plans)} rounds: "

@@ -120,3 +120,18 @@ def test_no_update_exceeds_the_bound_from_which_the_codec_takes_its_clip(prox_mu
 def test_fedprox_stays_closer_to_the_global_model_and_zero_is_fedavg() -> None:
     near, far = delta(training(steps=20, prox_mu=1.0)), delta(training(steps=20, prox_mu=0.0))
     assert np.linalg.norm(near) < 0.7 * np.linalg.norm(far)
+
+
+def test_a_large_lot_is_summed_in_parts() -> None:
+    model = Model("logistic", 5, 4)
+    params = tensors(model.initial(np.random.default_rng(0)))
+    x, y = torch.from_numpy(np.tile(X, (250, 1))), torch.from_numpy(np.tile(Y, 250).astype(float))
+    once = clipped_sum(model, params, x[:40], y[:40], 0.2)
+    for name, total in clipped_sum(model, params, x, y, 0.2).items():
+        torch.testing.assert_close(total, 250 * once[name])
+
+
+def test_nothing_secret_is_in_a_repr() -> None:
+    update = local_update(Model("logistic", 5, 4), Model("logistic", 5, 4).initial(RNG), X, Y, training(), stream())
+    assert repr(update) == "Update()"
+    assert repr(stream()) == "SiteStream(<redacted>)"
