@@ -1,0 +1,96 @@
+"""Both shares of one participant: seed and mask key together take every mask off its input."""
+
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, StateError, WireError
+from secagg_protocols import shamir
+from secagg_protocols.bonawitz import client, rounds
+from secagg_protocols.bonawitz.client import BonawitzClient, Waiting
+from secagg_protocols.machine import Terminal
+
+EVERYONE = (1, 2, 3, 4, 5)
+OTHERS = (2, 3, 4, 5)
+
+
+def alive_and_gone(attack, _):
+    """List participant 1 as a survivor and as vanished."""
+    signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
+    request = (EVERYONE, (1,), tuple(signed), b"".join(signed.values()))
+    return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request))
+
+
+def test_a_participant_listed_alive_and_gone_is_refused(launch, adversary):
+    attack = launch(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": alive_and_gone}})
+    for who in EVERYONE:
+        assert attack.violation(who).culprits == {0}
+        assert "both shares" in str(attack.violation(who))
+    assert not attack.shares
+
+
+def naive_unmask(self, message):
+    """Answer what is asked, name by name: two rows for whoever is on both lists."""
+    for dealer in self._memory.dealers:
+        for row, asked in ((rounds.SELF_MASK_SEED, message.survivors), (rounds.MASK_KEY, message.vanished)):
+            if dealer in asked:
+                share = self._memory.shares[dealer][row * shamir.SHARE_BYTES : (row + 1) * shamir.SHARE_BYTES]
+                self.bench.shares[dealer, row][self.me] = share
+    return []
+
+
+def test_answering_both_lists_as_asked_would_expose_the_participant(make_attack, adversary, monkeypatch):
+    monkeypatch.setattr(BonawitzClient, "_unmask", naive_unmask)
+    attack = make_attack(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": alive_and_gone}})
+    monkeypatch.setattr(BonawitzClient, "bench", attack, raising=False)
+    attack.run()
+    np.testing.assert_array_equal(attack.expose(1), attack.vectors[1])
+    assert attack.expose(2) is None
+
+
+@pytest.mark.parametrize("survivors", [(1, 1, 2, 3, 4, 5), (2, 1, 3, 4, 5)])
+def test_duplicated_or_unordered_ids_are_no_message(make_attack, adversary, survivors):
+    def doubled(attack, honest):
+        signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
+        request = (survivors, (), tuple(signed), b"".join(signed.values()))
+        return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request)) + honest
+
+    attack = make_attack(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": doubled}}).run()
+    for who in EVERYONE:
+        (refusal,) = attack.by(who)
+        assert isinstance(refusal, WireError)
+    # Garbage left the machines as they were: the honest request after it was answered.
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
+
+
+def asked_twice(attack, honest):
+    """Ask for every seed, then for participant 1's mask key."""
+    second = attack.request(OTHERS, EVERYONE)
+    if attack.scheme.active:  # no second signatures exist; show those over the first list
+        signed = attack.signatures(EVERYONE)
+        second = (OTHERS, (1,), tuple(signed), b"".join(signed.values()))
+    return honest + attack.tell("UnmaskRequest", dict.fromkeys(OTHERS, second))
+
+
+def test_a_second_unmasking_request_is_refused(launch, adversary):
+    attack = launch(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": asked_twice}})
+    for who in OTHERS:
+        (refusal,) = attack.by(who)
+        assert isinstance(refusal, StateError)
+        assert attack.clients[who].state is Terminal.DONE
+    assert attack.expose(1) is None
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
+
+
+def test_answering_a_second_request_would_expose_the_participant(launch, monkeypatch):
+    again = {**client.SEMI_HONEST, (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Waiting.UNMASK_REQUEST}
+    monkeypatch.setattr(client, "SEMI_HONEST", again)
+    monkeypatch.setattr(BonawitzClient, "_forget", lambda self: None)
+    attack = launch(Bonawitz(5, 20), {0: {"UnmaskRequest": asked_twice}})
+    np.testing.assert_array_equal(attack.expose(1), attack.vectors[1])
+
+
+def test_shares_are_forgotten_with_the_answer(launch, adversary):
+    attack = launch(Bonawitz(5, 20, adversary=adversary))
+    for machine in attack.clients.values():
+        assert machine._memory.shares == {}
+        assert machine._memory.own is None

@@ -1,0 +1,77 @@
+"""Small cohort: the server lets a participant's sum shrink until little company is left in it."""
+
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, ParameterError, Policy, Step, simulate
+from secagg_protocols.bonawitz.client import BonawitzClient
+
+WHERE = {
+    Step.ADVERTISE_KEYS: "key list counts 3",
+    Step.SHARE_KEYS: "list of dealers with valid shares counts 3",
+    Step.MASKED_INPUT: "list of survivors with valid shares counts 3",
+}
+
+
+def without_two(step):
+    """Let participants 4 and 5 vanish before a step: the server goes on with three."""
+    return {4: step, 5: step}
+
+
+@pytest.mark.parametrize("step", WHERE)
+def test_a_cohort_below_the_participants_floor_is_refused(launch, adversary, step):
+    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
+    attack = launch(scheme, policy=Policy(minimum_cohort=4), absent=without_two(step))
+    for who in (1, 2, 3):
+        assert WHERE[step] in str(attack.violation(who))
+        assert attack.violation(who).culprits == {0}
+    assert attack.failure is not None
+    assert not attack.shares
+    assert bool(attack.sent["MaskedInput"]) == (step is Step.MASKED_INPUT)
+
+
+@pytest.mark.parametrize("step", WHERE)
+def test_without_the_floor_the_small_sum_comes_out(launch, adversary, step, monkeypatch):
+    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
+    attack = launch(scheme, policy=Policy(minimum_cohort=4), absent=without_two(step))
+    assert attack.server.output.survivors == (1, 2, 3)
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3))
+
+
+def test_a_sum_of_two_gives_one_participant_to_the_other(launch):
+    # What the floor is for: participant 2 takes its own vector off.
+    scheme = Bonawitz(4, 20, threshold=2, colluders=1)
+    two = {3: Step.MASKED_INPUT, 4: Step.MASKED_INPUT}
+    attack = launch(scheme, policy=Policy(minimum_cohort=2), absent=two)
+    np.testing.assert_array_equal(attack.server.output.total - attack.vectors[2], attack.vectors[1])
+    assert launch(scheme, policy=Policy(minimum_cohort=3), absent=two).server.output is None
+
+
+def test_colluders_are_not_company(launch, adversary):
+    # Four honest ones beside two colluders make six; five survivors are enough for the threshold, not for this floor.
+    scheme = Bonawitz(7, 20, adversary=adversary, colluders=2, threshold=5)
+    absent = {6: Step.MASKED_INPUT, 7: Step.MASKED_INPUT}
+    attack = launch(scheme, policy=Policy(minimum_cohort=4, colluders=2), absent=absent)
+    for who in range(1, 6):
+        assert "takes part with 6 or more" in str(attack.violation(who))
+    assert not attack.shares
+    attack = launch(scheme, policy=Policy(minimum_cohort=3, colluders=2), absent=absent)
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 4, 5))
+
+
+def test_a_floor_above_the_roster_is_refused_at_construction(make_attack, adversary):
+    with pytest.raises(ParameterError, match="asks for 6 participants"):
+        make_attack(Bonawitz(5, 20, adversary=adversary, threshold=5), policy=Policy(minimum_cohort=6))
+
+
+def test_a_cohort_of_one_cannot_be_asked_for():
+    with pytest.raises(ParameterError, match="a sum of one"):
+        Policy(minimum_cohort=1)
+
+
+def test_a_cohort_at_the_floor_takes_part(adversary):
+    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
+    inputs = [np.full(20, who) for who in range(1, 6)]
+    run = simulate(scheme, inputs, policy=Policy(minimum_cohort=4), drop={5: "MaskedInput"})
+    np.testing.assert_array_equal(run.total, 1 + 2 + 3 + 4)
