@@ -1,0 +1,196 @@
+"""The audit trail: one signed, hash-chained record per round, for whoever asks afterwards what was computed.
+
+A record says who took part, who vanished at which step, which shares were opened, what was refused and why, and
+commits to the released aggregate. It never holds weights, seeds, shares or keys. Lines are canonical JSON: sorted
+keys, no spaces.
+
+The chain shows that records were neither changed nor reordered nor removed from the middle. That none was cut off the
+*end* only others can tell: compare the last hash with what the peers hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols import (
+    SYSTEM,
+    AuthenticationError,
+    Identity,
+    InputError,
+    Randomness,
+    RoundContext,
+    Scheme,
+    SecAggError,
+    Step,
+)
+from secagg_protocols.domain import Use, digest, separated
+from secagg_protocols.suites import suite_named
+
+from .simulation import Run
+
+GENESIS = bytes(32).hex()
+
+
+class AuditError(SecAggError):
+    """The audit trail does not hold together; the message names the first bad line."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What happened in one round. Hashes are hexadecimal; times are UTC, ISO 8601.
+
+    dropped: id → "step: reason". opened: which secrets of whom were reconstructed. refusals: "party at step: reason".
+    epsilon: adversary view → ε at `delta`. aggregate_commitment: salted hash of the released sum; whoever holds the
+    sum and the salt can open it.
+    """
+
+    time: str
+    job: str
+    round: int
+    context_digest: str
+    scheme: str
+    scheme_id: str
+    adversary: str
+    participants: int
+    survivors: tuple[int, ...]
+    dropped: Mapping[str, str]
+    opened: Mapping[str, tuple[int, ...]]
+    corrections: tuple[str, ...]
+    refusals: tuple[str, ...]
+    epsilon: Mapping[str, float]
+    delta: float | None
+    aggregate_commitment: str
+    insecure_deterministic: bool
+
+
+def describe(
+    scheme: Scheme,
+    context: RoundContext,
+    run: Run,
+    *,
+    now: datetime,
+    salt: bytes,
+    epsilon: Mapping[str, float] | None = None,
+    delta: float | None = None,
+    insecure_deterministic: bool = False,
+) -> AuditRecord:
+    """Make the record of a finished round.
+
+    now: timezone-aware. salt: 32 bytes from `new_salt`, kept by whoever may open the commitment.
+    """
+    if now.tzinfo is None:
+        raise InputError(f"the record's time {now} has no time zone; give an aware datetime")
+    dealers = set(run.answered.get(Step.SHARE_KEYS, ()))
+    return AuditRecord(
+        time=now.astimezone(UTC).isoformat(timespec="seconds"),
+        job=context.job,
+        round=context.round,
+        context_digest=context.context_digest.hex(),
+        scheme=scheme.name,
+        scheme_id=scheme.id.hex(),
+        adversary=str(scheme.adversary),
+        participants=scheme.participants,
+        survivors=run.survivors,
+        dropped={str(party): f"{item.step}: {item.reason}" for party, item in sorted(run.dropped.items())},
+        opened={
+            "self_mask_seeds": tuple(sorted(dealers & set(run.survivors))),
+            "mask_keys": tuple(sorted(dealers - set(run.survivors))),
+        },
+        corrections=tuple(
+            f"share of {item.dealer} held by {item.holder}: at fault {sorted(item.culprits)}"
+            for item in run.corrections
+        ),
+        refusals=tuple(f"{item.party} at {item.step}: {item.error}" for item in run.refusals),
+        epsilon=dict(epsilon or {}),
+        delta=delta,
+        aggregate_commitment=commit(run.total, salt),
+        insecure_deterministic=insecure_deterministic,
+    )
+
+
+def new_salt(randomness: Randomness = SYSTEM) -> bytes:
+    """Return a fresh salt for a commitment."""
+    return randomness.bytes(32)
+
+
+def commit(total: NDArray[np.uint64], salt: bytes) -> str:
+    """Return the salted commitment to a released sum."""
+    return digest(Use.AGGREGATE_COMMITMENT, salt, total.astype("<u8").tobytes()).hex()
+
+
+def opens(record: AuditRecord, total: NDArray[np.uint64], salt: bytes) -> None:
+    """Raise `AuditError` unless the record commits to this sum."""
+    if not hmac.compare_digest(record.aggregate_commitment, commit(total, salt)):
+        raise AuditError(f"the record of round {record.round} does not commit to this sum and salt")
+
+
+class AuditLog:
+    """A file of signed records, each with the hash of the one before it. One writer."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        self._path, self._identity = path, identity
+        self._head = GENESIS
+        if path.exists():
+            for line in verify(path, identity.public_key, identity.suite.name):
+                self._head = line.hash
+
+    @property
+    def head(self) -> str:
+        """Hash of the last record; exchange it with the peers."""
+        return self._head
+
+    def append(self, record: AuditRecord) -> str:
+        """Sign and append a record; return its hash."""
+        body = {"previous": self._head, "record": asdict(record)}
+        body["signature"] = self._identity.sign(separated(Use.AUDIT_SIGNATURE, _canonical(body))).hex()
+        line = _canonical(body)
+        with self._path.open("a") as file:
+            file.write(line + "\n")
+        self._head = _hash(line)
+        return self._head
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """A verified line: its record as plain data, and its hash."""
+
+    record: Mapping[str, Any]
+    hash: str
+
+
+def verify(path: Path, public_key: bytes, ciphersuite: str = "x25519") -> Iterator[AuditLine]:
+    """Yield each record, once its signature and its place in the chain are checked.
+
+    Raises `AuditError` naming the first line that was changed, moved, or signed by another key.
+    """
+    signatures, previous = suite_named(ciphersuite).signatures, GENESIS
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            body = json.loads(line)
+            signature = bytes.fromhex(body.pop("signature"))
+            signatures.verify(public_key, signature, separated(Use.AUDIT_SIGNATURE, _canonical(body)))
+            if body["previous"] != previous:
+                raise AuditError(f"{path} line {number}: a record before it was removed, added or moved")
+            record = body["record"]
+        except (AuthenticationError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AuditError(f"{path} line {number}: changed, or not signed by this key ({error})") from None
+        previous = _hash(line)
+        yield AuditLine(record, previous)
+
+
+def _canonical(body: object) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()

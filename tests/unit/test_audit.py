@@ -1,0 +1,86 @@
+"""The audit trail: complete, chained, signed, and free of secrets."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+import secagg
+from secagg import audit
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def round_one():
+    scheme = secagg.Bonawitz(participants=5, length=4, adversary="active")
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    run = secagg.simulate(scheme, [np.arange(4)] * 5, drop={2: "MaskedInput", 5: "Unmasking"}, context=context)
+    return scheme, context, run
+
+
+def written(tmp_path, round_one, records=3):
+    scheme, context, run = round_one
+    identity = secagg.Identity.generate("aggregator")
+    log = audit.AuditLog(tmp_path / "audit.jsonl", identity)
+    for number in range(records):
+        salt = bytes([number]) * 32
+        record = audit.describe(scheme, context, run, now=NOW, salt=salt, epsilon={"server": 1.5}, delta=1e-5)
+        log.append(record)
+    return identity, tmp_path / "audit.jsonl", log
+
+
+def test_a_record_says_who_took_part_who_vanished_and_what_was_opened(round_one):
+    scheme, context, run = round_one
+    record = audit.describe(scheme, context, run, now=NOW, salt=bytes(32))
+    assert record.survivors == (1, 3, 4, 5)
+    assert record.dropped == {"2": "MaskedInput: did not answer", "5": "Unmasking: did not answer"}
+    assert record.opened == {"self_mask_seeds": (1, 3, 4, 5), "mask_keys": (2,)}
+    assert record.scheme_id == scheme.id.hex()
+    assert record.time == "2026-01-02T03:04:05+00:00"
+
+
+def test_the_commitment_opens_for_the_released_sum_only(round_one):
+    scheme, context, run = round_one
+    record = audit.describe(scheme, context, run, now=NOW, salt=bytes(32))
+    audit.opens(record, run.total, bytes(32))
+    with pytest.raises(audit.AuditError, match="round 1"):
+        audit.opens(record, run.total + np.uint64(1), bytes(32))
+    with pytest.raises(audit.AuditError, match="round 1"):
+        audit.opens(record, run.total, bytes([1]) * 32)
+
+
+def test_an_untouched_trail_verifies_and_goes_on_after_a_restart(tmp_path, round_one):
+    identity, path, log = written(tmp_path, round_one)
+    lines = list(audit.verify(path, identity.public_key))
+    assert [line.record["round"] for line in lines] == [1, 1, 1]
+    assert lines[-1].hash == log.head == audit.AuditLog(path, identity).head
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "swap", "foreign key"])
+def test_a_trail_that_was_tampered_with_is_refused(tmp_path, round_one, damage):
+    identity, path, _ = written(tmp_path, round_one)
+    lines = path.read_text().splitlines()
+    key = identity.public_key
+    if damage == "change":
+        body = json.loads(lines[1])
+        body["record"]["survivors"] = [1, 2, 3, 4, 5]
+        lines[1] = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    elif damage == "remove":
+        del lines[1]
+    elif damage == "swap":
+        lines[0], lines[1] = lines[1], lines[0]
+    else:
+        key = secagg.Identity.generate("somebody else").public_key
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(audit.AuditError, match="line"):
+        list(audit.verify(path, key))
+
+
+def test_a_time_without_zone_is_refused(round_one):
+    scheme, context, run = round_one
+    with pytest.raises(secagg.InputError, match="time zone"):
+        audit.describe(scheme, context, run, now=datetime(2026, 1, 1), salt=bytes(32))
