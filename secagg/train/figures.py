@@ -138,7 +138,7 @@ def alone_against_together(result: TrainResult) -> str:
         scores = [site.alone_auc for site in result.sites]
         axes.bar(places, scores, color=ALONE, width=0.65, label="alone")
         axes.axhline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
-        axes.set_ylim(max(0.0, min(0.5, min(scores) - 0.05)), 1.0)
+        axes.set_ylim(max(0.0, min(0.5, result.secure.auc - 0.05, min(scores) - 0.05)), 1.0)
         axes.set_ylabel("AUC on held-out rows")
         _name_sites(axes, result)
         drawing.legend_above(axes)

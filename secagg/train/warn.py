@@ -38,8 +38,9 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
     if failed:
         shown = ", ".join(map(str, failed))
         found.append(
-            f"{len(failed)} round(s) failed ({shown}): too few sites were left. The model stayed as it was, and they "
-            "are charged to ε. Fewer dropouts, a later deadline or more sites would help."
+            f"{len(failed)} round(s) failed ({shown}): too few sites were left. The model stayed as it was"
+            + (", and they are charged to ε" if setup.mechanism else "")
+            + ". Fewer dropouts, a later deadline or more sites would help."
         )
     if len(outcome.records) < len(setup.plans):
         found.append(
