@@ -22,7 +22,8 @@ def main() -> None:
 
 
 def _refuse(error: Exception) -> None:
-    reason = " ".join(str(error).split())
+    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    reason = " ".join(told.split())
     if "--json" in sys.argv[1:]:
         print(json.dumps({"error": reason, "kind": type(error).__name__}))
     print(f"secagg: {reason}", file=sys.stderr)

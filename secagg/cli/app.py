@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from secagg.cli import identity, roster, schemes, simulate, train
+from secagg.cli import audit, identity, roster, schemes, simulate, train
 
 app = typer.Typer(
     help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
@@ -18,6 +18,7 @@ app.command("train")(train.train)
 app.command("schemes")(schemes.schemes)
 app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")
+app.add_typer(audit.app, name="audit")
 
 
 def _print_version(wanted: bool) -> None:
