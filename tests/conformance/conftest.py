@@ -1,0 +1,296 @@
+"""One suite, many schemes: a new scheme joins by one line in CASES.
+
+`Round` is a driver that stops between any two calls, so that a test may look, refuse, restore or cheat in between.
+Everything between parties travels as bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from secagg_protocols import (
+    SERVER,
+    Bonawitz,
+    Client,
+    Envelope,
+    Identity,
+    InsecureDeterministicRandomness,
+    MemoryLedger,
+    Plain,
+    Policy,
+    ProtocolViolation,
+    Roster,
+    RoundContext,
+    Scheme,
+    Step,
+)
+
+CONTEXT = RoundContext("conformance", 1, bytes(range(32)))
+LENIENT = Policy(minimum_cohort=2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scheme under test. make: (participants, length, **parameters) → scheme. smallest: fewest participants.
+
+    binds_context: whether a participant that was sent another model is refused (Plain promises nothing).
+    """
+
+    name: str
+    make: Callable[..., Scheme]
+    smallest: int = 2
+    binds_context: bool = True
+
+
+CASES = [
+    Case("plain", Plain, binds_context=False),
+    Case("bonawitz-x25519", Bonawitz),
+    Case("bonawitz-p256", partial(Bonawitz, ciphersuite="p256")),
+    Case("bonawitz-active-x25519", partial(Bonawitz, adversary="active")),
+    Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
+    Case("bonawitz-colluders-seeds", partial(Bonawitz, adversary="active", colluders=1, further_seeds=2), smallest=3),
+]
+
+
+def vectors_for(scheme: Scheme, seed: int = 1) -> dict[int, np.ndarray]:
+    """Return one random vector per participant, over the whole range."""
+    generator = np.random.default_rng(seed)
+    top = (1 << scheme.value_bits) - 1
+    return {
+        participant: generator.integers(0, top, scheme.length, dtype=np.uint64, endpoint=True)
+        for participant in range(1, scheme.participants + 1)
+    }
+
+
+def plain_sum(vectors: Mapping[int, np.ndarray], survivors: tuple[int, ...]) -> list[int]:
+    """Return the sum over the survivors, in Python's unbounded integers."""
+    return [sum(column) for column in zip(*(vectors[survivor].tolist() for survivor in survivors), strict=True)]
+
+
+class Round:
+    """One round of any scheme, driven call by call.
+
+    uplink: what participants have sent in the open step and the server has not taken, as bytes. downlink: likewise
+    from the server. sent, heard: everything that was ever sent, by (participant, kind). snapshots: each participant's
+    (state, snapshot) after every call, from the first. contributed: the step in which vectors went in.
+    """
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        *,
+        context: RoundContext = CONTEXT,
+        contexts: Mapping[int, RoundContext] | None = None,
+        policy: Policy = LENIENT,
+        randomness: Any = None,
+        drop: Mapping[int, Step] | None = None,
+        vectors: Mapping[int, np.ndarray] | None = None,
+        reborn: bool = False,
+    ) -> None:
+        self.scheme, self.drop, self.reborn = scheme, dict(drop or {}), reborn
+        self.vectors = vectors if vectors is not None else vectors_for(scheme)
+        self.policy = policy
+        source = randomness if randomness is not None else InsecureDeterministicRandomness(7)
+        forked = isinstance(source, InsecureDeterministicRandomness)
+        self.streams = {
+            party: source.fork(f"party {party}") if forked else source for party in range(scheme.participants + 1)
+        }
+        self.identities: dict[int, Identity] = {}
+        self.roster: Roster | None = None
+        if scheme.active:
+            stream = InsecureDeterministicRandomness(3, "identities")
+            self.identities = {
+                party: Identity.generate(f"party {party}", scheme.ciphersuite, stream)
+                for party in range(scheme.participants + 1)
+            }
+            entries = [own.public(party) for party, own in self.identities.items()]
+            self.roster = Roster.of(scheme.ciphersuite, entries)
+        self.ledgers = {participant: MemoryLedger() for participant in range(1, scheme.participants + 1)}
+        self.server = scheme.server(
+            context, identity=self.identities.get(SERVER), roster=self.roster, randomness=self.streams[SERVER]
+        )
+        self.clients = {
+            participant: scheme.client(
+                participant,
+                (contexts or {}).get(participant, context),
+                identity=self.identities.get(participant),
+                roster=self.roster,
+                policy=policy,
+                randomness=self.streams[participant],
+                ledger=self.ledgers[participant],
+            )
+            for participant in range(1, scheme.participants + 1)
+        }
+        self.uplink: dict[int, list[bytes]] = {participant: [] for participant in self.clients}
+        self.downlink: dict[int, list[bytes]] = {participant: [] for participant in self.clients}
+        self.sent: dict[tuple[int, str], bytes] = {}
+        self.heard: dict[tuple[int, str], bytes] = {}
+        self.snapshots: dict[int, list[tuple[Any, bytes]]] = {participant: [] for participant in self.clients}
+        self.contributed: Step | None = None
+        for participant in self.clients:
+            self._remember(participant)
+
+    # --- the calls, one at a time
+
+    def open(self) -> None:
+        """Start everybody; the first step's messages are in `uplink`."""
+        self._down(self.server.start())
+        for participant in self.clients:
+            if self.present(participant):
+                self.act(participant, lambda client: client.start())
+
+    def present(self, participant: int) -> bool:
+        """Whether a participant still answers in the open step."""
+        gone, steps = self.drop.get(participant), self.scheme.steps
+        return gone is None or steps.index(self.server.step) < steps.index(gone)
+
+    def act(self, participant: int, call: Callable[[Client], list[Envelope]]) -> None:
+        """Make one call on a participant, then give it its vector if it asks; collect what it sends."""
+        answers = self.touch(participant, call)
+        if self.clients[participant].awaits_vector:
+            self.contributed = self.server.step
+            vector = self.vectors[participant]
+            answers += self.touch(participant, lambda client: client.contribute(vector))
+        for envelope in answers:
+            data = envelope.to_bytes()
+            self.uplink[participant].append(data)
+            self.sent[participant, envelope.kind] = data
+
+    def touch(self, participant: int, call: Callable[[Client], list[Envelope]]) -> list[Envelope]:
+        if self.reborn:
+            self.clients[participant] = self.restore(participant, self.clients[participant].snapshot())
+        answers = call(self.clients[participant])
+        self._remember(participant)
+        return answers
+
+    def take(self) -> None:
+        """Let the server receive everything in `uplink`."""
+        for data in self.drain():
+            self.server.receive(self.parse(data))
+
+    def drain(self) -> Iterator[bytes]:
+        """Yield what is in `uplink`, and empty it."""
+        for queue in self.uplink.values():
+            while queue:
+                yield queue.pop(0)
+
+    def advance(self) -> None:
+        """Close the open step; what the server sends is in `downlink`."""
+        self._down(self.server.advance())
+
+    def hear(self) -> None:
+        """Let every participant that is present receive what is in `downlink`, and answer."""
+        for participant, queue in self.downlink.items():
+            while queue:
+                envelope = self.parse(queue.pop(0))
+                if self.present(participant):
+                    self.act(participant, lambda client, envelope=envelope: client.receive(envelope))
+
+    def finish(self) -> Round:
+        """Run from wherever it is to the end."""
+        if str(self.server.state) == "New":
+            self.open()
+        while self.server.output is None:
+            self.take()
+            self.advance()
+            if self.server.output is None:
+                self.hear()
+        return self
+
+    # --- helpers
+
+    def _down(self, envelopes: list[Envelope]) -> None:
+        for envelope in envelopes:
+            data = envelope.to_bytes()
+            self.downlink[envelope.recipient].append(data)
+            self.heard[envelope.recipient, envelope.kind] = data
+
+    def _remember(self, participant: int) -> None:
+        client = self.clients[participant]
+        self.snapshots[participant].append((client.state, client.snapshot()))
+
+    def parse(self, data: bytes) -> Envelope:
+        return Envelope.from_bytes(data, self.scheme.envelope_limit)
+
+    def restore(self, participant: int, snapshot: bytes, **changes: Any) -> Client:
+        """Make a participant's machine again from a snapshot."""
+        arguments: dict[str, Any] = {
+            "identity": self.identities.get(participant),
+            "roster": self.roster,
+            "policy": self.policy,
+            "randomness": self.streams[participant],
+            "ledger": self.ledgers[participant],
+        }
+        return self.scheme.restore(snapshot, **{**arguments, **changes})
+
+    def moments(self) -> Iterator[Round]:
+        """Run to the end, stopping before every single call on the server and after every step."""
+        self.open()
+        while self.server.output is None:
+            for data in self.drain():
+                yield self
+                self.server.receive(self.parse(data))
+            yield self
+            self.advance()
+            if self.server.output is None:
+                self.hear()
+        yield self
+
+    def observable(self) -> tuple[Any, ...]:
+        """Return everything that can be seen of the server."""
+        server = self.server
+        return server.state, server.waiting_for, server.ready, dict(server.dropped), server.corrections, server.output
+
+    def check(self) -> None:
+        """The output is exactly the plain sum over exactly the survivors."""
+        output = self.server.output
+        assert output is not None
+        assert output.total.dtype == np.uint64
+        assert output.total.shape == (self.scheme.length,)
+        assert output.total.tolist() == plain_sum(self.vectors, output.survivors)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Every scheme under test."""
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture(params=[case for case in CASES if case.make(3, 1).active], ids=lambda case: case.name)
+def active_case(request: pytest.FixtureRequest) -> Case:
+    """Every scheme made for a server that may do anything."""
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture
+def small(case: Case) -> Scheme:
+    """A small instance: three participants, five coordinates."""
+    return case.make(3, 5)
+
+
+@pytest.fixture
+def make_round() -> type[Round]:
+    """The driver."""
+    return Round
+
+
+@pytest.fixture
+def refused() -> Callable[[Callable[[], object]], Exception]:
+    """Return a callable that expects a refusal which must leave the machine as it was."""
+    from secagg_protocols import AuthenticationError, LateMessage, StateError, WireError
+
+    def check(call: Callable[[], object]) -> Exception:
+        with pytest.raises((WireError, AuthenticationError, LateMessage, StateError)) as caught:
+            call()
+        assert not isinstance(caught.value, ProtocolViolation)
+        return caught.value
+
+    return check

@@ -1,0 +1,199 @@
+"""A scheme is a value: equal ones have equal ids, different ones different ids; nothing secret has a repr."""
+
+import pickle
+import re
+
+import pytest
+
+from secagg_protocols import ParameterError, Policy, RoundContext, RoundFailed, SecAggError
+
+CONTEXT = RoundContext("job", 1, bytes(32))
+
+
+def test_equal_schemes_are_equal_and_have_equal_ids(case):
+    first, second = case.make(5, 7), case.make(5, 7)
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first.id == second.id
+    assert len(first.id) == 32
+    assert pickle.loads(pickle.dumps(first)).id == first.id
+
+
+def test_every_public_parameter_is_in_the_id(case):
+    first = case.make(7, 7)
+    others = [case.make(8, 7), case.make(7, 8), case.make(7, 7, value_bits=17)]
+    for name in ("colluders", "threshold", "further_seeds"):
+        if hasattr(first, name):
+            value = {"colluders": 2, "threshold": 6, "further_seeds": 3}[name]
+            assert getattr(first, name) != value
+            try:
+                others.append(case.make(7, 7, **{name: value}))
+            except TypeError:
+                continue  # the case fixes this parameter itself
+    ids = {first.id, *(other.id for other in others)}
+    assert len(ids) == 1 + len(others)
+
+
+def test_no_two_schemes_of_the_suite_share_an_id(make_round):
+    from secagg_protocols import Bonawitz, Plain
+
+    made = [
+        Plain(5, 7),
+        Plain(5, 7, ciphersuite="p256"),
+        Bonawitz(5, 7),
+        Bonawitz(5, 7, ciphersuite="p256"),
+        Bonawitz(5, 7, adversary="active"),
+        Bonawitz(5, 7, adversary="active", ciphersuite="p256"),
+    ]
+    assert len({scheme.id for scheme in made}) == len(made)
+
+
+def test_a_scheme_cannot_be_changed(case):
+    scheme = case.make(3, 5)
+    with pytest.raises(AttributeError):
+        scheme.length = 6
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"participants": 0},
+        {"participants": -1},
+        {"participants": 65536},
+        {"length": 0},
+        {"length": -1},
+        {"length": (1 << 40) + 1},
+        {"value_bits": 0},
+        {"value_bits": 64},
+        {"value_bits": 63},
+        {"ciphersuite": "rot13"},
+        {"adversary": "friendly"},
+    ],
+    ids=str,
+)
+def test_unusable_public_parameters_are_refused_with_the_value(case, parameters):
+    ((name, value),) = parameters.items()
+    arguments = {"participants": 3, "length": 5, **parameters}
+    make = getattr(case.make, "func", case.make)
+    with pytest.raises(ParameterError, match=re.escape(str(value))):
+        make(**arguments)
+
+
+@pytest.mark.parametrize("participant", [0, -1, 4, 65536])
+def test_a_participant_outside_the_scheme_has_no_machine(small, make_round, participant):
+    running = make_round(small)
+    with pytest.raises(ParameterError):
+        small.client(participant, CONTEXT, identity=running.identities.get(1), roster=running.roster)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("", 1, bytes(32)),
+        ("x" * 257, 1, bytes(32)),
+        ("j", -1, bytes(32)),
+        ("j", 1 << 63, bytes(32)),
+        ("j", 1, bytes(31)),
+    ],
+    ids=["no job", "long job", "negative round", "huge round", "short digest"],
+)
+def test_an_unusable_context_is_refused(arguments):
+    with pytest.raises(ParameterError):
+        RoundContext(*arguments)
+
+
+def test_leakage_names_the_server_and_the_others(case):
+    rows = case.make(5, 5).leakage
+    assert all(len(row) == 2 and all(row) for row in rows)
+    assert any("server" in who for who, _ in rows)
+    assert any("other participants" in who for who, _ in rows)
+
+
+def test_steps_and_quorum_are_stated(case):
+    scheme = case.make(5, 5)
+    assert len(set(scheme.steps)) == len(scheme.steps) >= 1
+    assert 1 <= scheme.quorum <= scheme.participants
+
+
+def secrets_of(finished):
+    """Return every byte string that a participant's snapshots hold and its public messages do not."""
+    found = set()
+    for history in finished.snapshots.values():
+        for _, snapshot in history:
+            found |= {match for match in re.findall(rb"\xc4\x20(.{32})", snapshot, re.DOTALL)}
+    public = b"".join((*finished.sent.values(), *finished.heard.values()))
+    return {secret for secret in found if secret not in public and secret != finished.clients[1].context.context_digest}
+
+
+def shown(value, depth=0):
+    """Return repr and str of a value and of everything it is made of."""
+    texts = [repr(value), str(value)]
+    if depth < 4:
+        parts = list(vars(value).values()) if hasattr(value, "__dict__") and not isinstance(value, type) else []
+        for part in parts:
+            if type(part).__module__.startswith("secagg"):
+                texts += shown(part, depth + 1)
+    return texts
+
+
+def test_no_secret_is_in_the_repr_of_a_machine_its_memory_an_identity_or_an_envelope(small, make_round):
+    running = make_round(small)
+    recorded = make_round(small).finish()
+    secrets = secrets_of(recorded) | {own.signing_key for own in running.identities.values()}
+    if len(small.steps) > 1:
+        assert len(secrets) > 6
+    texts = []
+    for moment in running.moments():
+        for machine in (moment.server, *moment.clients.values(), *moment.identities.values()):
+            texts += shown(machine)
+        texts += [repr(moment.parse(data)) for queue in moment.uplink.values() for data in queue]
+    everything = "\n".join(texts)
+    assert "Memory" in everything or len(small.steps) == 1
+    for secret in secrets:
+        for form in (secret.hex(), repr(secret)[2:-1], str(list(secret))[1:-1]):
+            assert form not in everything
+
+
+def test_no_secret_is_in_an_error(small, make_round):
+    """Every refusal of a full round of damaged messages, as text."""
+    recorded = make_round(small).finish()
+    secrets = secrets_of(recorded)
+    texts = []
+    running = make_round(small)
+    for moment in running.moments():
+        for queue in moment.uplink.values():
+            for data in queue[:1]:
+                for position in (0, 5, 10, 60, 110, len(data) - 1):
+                    damaged = bytearray(data)
+                    damaged[position] ^= 0xFF
+                    if not small.active and position > 102:
+                        continue
+                    try:
+                        moment.server.receive(moment.parse(bytes(damaged)))
+                    except SecAggError as error:
+                        texts.append(f"{error!r} {error}")
+    assert texts
+    for secret in secrets:
+        for form in (secret.hex(), repr(secret)[2:-1]):
+            assert all(form not in text for text in texts)
+
+
+def test_policy_of_more_participants_than_the_scheme_has_is_refused(small):
+    with pytest.raises(ParameterError, match=r"7|asks for"):
+        small.check_policy(Policy(minimum_cohort=7))
+
+
+def test_a_policy_for_an_active_server_refuses_a_semi_honest_scheme(case):
+    scheme = case.make(3, 5)
+    if scheme.active:
+        scheme.check_policy(Policy(minimum_cohort=2, adversary="active"))
+        return
+    with pytest.raises(ParameterError, match="active"):
+        scheme.check_policy(Policy(minimum_cohort=2, adversary="active"))
+
+
+def test_round_failed_says_step_have_and_need():
+    error = RoundFailed("MaskedInput", 2, 5, "why", {3})
+    assert (error.step, error.have, error.need, error.culprits) == ("MaskedInput", 2, 5, frozenset({3}))
+    assert "2 of the 5" in str(error)
+    assert "no sum" in str(error)

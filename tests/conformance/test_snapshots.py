@@ -1,0 +1,113 @@
+"""A participant may be restored from its snapshot between any two messages, and nothing is different."""
+
+import numpy as np
+import pytest
+
+from secagg_protocols import InputError, ParameterError, RepeatedContext, SecAggError
+
+
+def test_a_round_of_participants_restored_before_every_call_is_the_same_byte_for_byte(case, make_round):
+    scheme = case.make(4, 5)
+    drop = {2: scheme.steps[-1]}
+    straight = make_round(scheme, drop=drop).finish()
+    reborn = make_round(scheme, drop=drop, reborn=True).finish()
+    reborn.check()
+    assert (reborn.sent, reborn.heard) == (straight.sent, straight.heard)
+    assert reborn.snapshots == straight.snapshots
+
+
+def test_a_snapshot_of_a_restored_participant_is_the_snapshot(small, make_round):
+    finished = make_round(small).finish()
+    for participant, history in finished.snapshots.items():
+        for state, snapshot in history:
+            client = finished.restore(participant, snapshot)
+            assert client.state is state
+            assert client.participant == participant
+            assert client.snapshot() == snapshot
+
+
+def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(small, make_round):
+    finished = make_round(small).finish()
+    make = type(small)
+    strangers = [make(4, 5), make(3, 6), make(3, 5, value_bits=15)]
+    for stranger in strangers:
+        running = make_round(stranger)
+        for _, snapshot in finished.snapshots[1]:
+            with pytest.raises(InputError):
+                stranger.restore(
+                    snapshot, identity=running.identities.get(1), roster=running.roster, policy=running.policy
+                )
+
+
+def test_every_truncated_or_extended_snapshot_is_refused(small, make_round):
+    finished = make_round(small).finish()
+    for _, snapshot in finished.snapshots[1]:
+        for cut in {*range(min(len(snapshot), 200)), *range(0, len(snapshot), 37), len(snapshot) - 1}:
+            with pytest.raises(InputError):
+                finished.restore(1, snapshot[:cut])
+        with pytest.raises(InputError):
+            finished.restore(1, snapshot + b"\x00")
+
+
+@pytest.mark.xfail(raises=UnicodeDecodeError, reason="invalid UTF-8 in a snapshot's text is not yet an InputError")
+def test_a_damaged_snapshot_never_makes_another_error_than_ours(small, make_round):
+    """Whatever byte is damaged: refused as a whole, or the machine is made; nothing else may escape."""
+    finished = make_round(small).finish()
+    generator = np.random.default_rng(5)
+    for _, snapshot in finished.snapshots[1]:
+        positions = {*range(min(len(snapshot), 160)), *generator.integers(0, len(snapshot), 60).tolist()}
+        for position in positions:
+            for flip in (0x01, 0x80, 0xFF):
+                damaged = bytearray(snapshot)
+                damaged[position] ^= flip
+                try:
+                    client = finished.restore(1, bytes(damaged))
+                except SecAggError:
+                    continue
+                assert 1 <= client.participant <= 3
+
+
+def test_a_snapshot_is_not_restored_by_somebody_else(small, make_round):
+    """Against an active server the snapshot's participant must be the identity's roster entry."""
+    if not small.active:
+        pytest.skip("no identities")
+    finished = make_round(small).finish()
+    for _, snapshot in finished.snapshots[1]:
+        with pytest.raises(ParameterError):
+            finished.restore(1, snapshot, identity=finished.identities[2])
+        with pytest.raises(ParameterError):
+            finished.restore(1, snapshot, identity=None)
+
+
+def test_a_stale_snapshot_cannot_be_used_to_answer_twice(small, make_round):
+    """The ledger is not in the snapshot: going back in time does not give a second masked input."""
+    finished = make_round(small).finish()
+    stale = [s for _, s in finished.snapshots[1] if finished.restore(1, s).awaits_vector]
+    assert len(stale) == 1
+    client = finished.restore(1, stale[0])
+    with pytest.raises(RepeatedContext):
+        client.contribute(finished.vectors[1])
+
+
+def test_a_finished_participant_s_snapshot_holds_no_share_and_no_key(small, make_round):
+    finished = make_round(small).finish()
+    if len(small.steps) == 1:
+        pytest.skip("no secrets")
+    early = finished.restore(1, finished.snapshots[1][1][1])
+    own = early._memory.own
+    last = finished.snapshots[1][-1][1]
+    for secret in (own.channel_secret, own.mask_secret, *own.seeds):
+        assert secret in finished.snapshots[1][1][1]
+        assert secret not in last
+    assert len(last) < 1500
+
+
+def test_the_vector_is_never_in_a_snapshot(case, make_round):
+    scheme = case.make(3, 64, value_bits=16)
+    marked = np.frombuffer(b"a vector that is easy to find!!!" * 4, dtype="<u2").astype(np.uint64)
+    finished = make_round(scheme, vectors=dict.fromkeys((1, 2, 3), marked)).finish()
+    finished.check()
+    for history in finished.snapshots.values():
+        for _, snapshot in history:
+            assert b"easy to find" not in snapshot
+            assert marked.tobytes()[:64] not in snapshot
