@@ -156,10 +156,10 @@ class Simulation:
     def run(self) -> Run:
         """Run the round. Raises `RoundFailed`; `refusals` then still says who refused what."""
         server, step = self.server, self.scheme.steps[0]
-        outgoing = self._from_server(step, server.start)
+        self._from_server(step, server.start)
         for client in self.clients.values():
             if self._takes_part(client, step):
-                self._deliver(step, self._from_client(client, step, partial(_begin, client, self._vector)))
+                self._turn(client, step, client.start)
         while server.output is None:
             self._answered[step] = tuple(sorted(set(self.clients) - server.waiting_for - server.dropped.keys()))
             outgoing = self._from_server(step, server.advance)
@@ -168,34 +168,35 @@ class Simulation:
             for envelope in outgoing:
                 client = self.clients[envelope.recipient]
                 if self._takes_part(client, step):
-                    self._deliver(step, self._answer(client, step, envelope.to_bytes()))
+                    data = envelope.to_bytes()
+                    self._received[client.participant] += len(data)
+                    self._turn(client, step, partial(self._hear, client, data))
         return self._result()
 
-    def _answer(self, client: Client, step: Step, data: bytes) -> list[bytes]:
-        """One participant's turn: bytes in, bytes out. The vector goes in when the machine asks for it."""
-        self._received[client.participant] += len(data)
+    def _hear(self, client: Client, data: bytes) -> list[Envelope]:
+        return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
 
-        def turn() -> list[Envelope]:
-            answers = client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
-            if client.awaits_vector:
-                answers += client.contribute(self._vector(client.participant))
-            return answers
-
-        return self._from_client(client, step, turn)
-
-    def _deliver(self, step: Step, answers: list[bytes]) -> None:
+    def _turn(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> None:
+        """One participant's turn, and the delivery of its answers. Its vector goes in when the machine asks for it."""
+        answers = self._from_client(client, step, call)
+        if client.awaits_vector:
+            vector = self._vector(client.participant)
+            answers += self._from_client(client, step, partial(client.contribute, vector))
         for data in answers:
             with self._server_meter.during(step, SERVER):
                 try:
                     self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
                 except (RemoteError, StateError) as error:
                     self.refusals.append(Refusal(SERVER, step, error))
+        if self._progress is not None:
+            steps, count = self.scheme.steps, len(self.clients)
+            self._progress(steps.index(step) * count + client.participant, len(steps) * count, step.value)
 
-    def _from_client(self, client: Client, step: Step, turn: Callable[[], list[Envelope]]) -> list[bytes]:
+    def _from_client(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> list[bytes]:
         participant = client.participant
         with self._client_meter.during(step, participant):
             try:
-                envelopes = turn()
+                envelopes = call()
             except (RemoteError, StateError, RepeatedContext) as error:
                 self.refusals.append(Refusal(participant, step, error))
                 envelopes = []
@@ -203,10 +204,6 @@ class Simulation:
                 envelopes = self._misbehave[participant](client, envelopes)
             answers = [envelope.to_bytes() for envelope in envelopes]
         self._sent[participant] += sum(map(len, answers))
-        if self._progress is not None:
-            steps = self.scheme.steps
-            done = steps.index(step) * len(self.clients) + participant
-            self._progress(done, len(steps) * len(self.clients), step.value)
         return answers
 
     def _from_server(self, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:
@@ -275,13 +272,6 @@ def simulate(
         parts=parts,
         progress=progress,
     ).run()
-
-
-def _begin(client: Client, vector: Callable[[int], Vector]) -> list[Envelope]:
-    envelopes = client.start()
-    if client.awaits_vector:
-        envelopes += client.contribute(vector(client.participant))
-    return envelopes
 
 
 def _lookup(inputs: Inputs, participants: int) -> Callable[[int], Vector]:

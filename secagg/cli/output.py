@@ -1,6 +1,7 @@
 """Two readers: a program, which gets one JSON object on stdout, and a person, who gets tables and a progress bar."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -30,11 +31,17 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, text: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as bar:
+    # Without a refreshing thread, whose CPU time would be counted as the round's.
+    with Progress(*columns, console=errors, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
+        drawn = 0.0
 
         def move(done: int, total: int, text: str) -> None:
             bar.update(task, completed=done, total=total, description=text)
+            nonlocal drawn
+            if time.monotonic() - drawn > 0.1 or done == total:
+                bar.refresh()
+                drawn = time.monotonic()
 
         yield move
 
