@@ -146,22 +146,28 @@ class TrainResult:
         worst = max((value for value in self.epsilon.values() if value is not None), default=None)
         done = [record for record in self.rounds if record.failed is None]
         survivors = f"{_mean([len(record.survivors) for record in done]):.1f} of {len(self.sites)}" if done else "none"
-        sent = f"{_mean([record.bytes or 0 for record in done]) / 1000:,.0f} kB/round" if done else "none"
-        privacy = {
-            "ε": "∞" if worst is None else f"{worst:.2f}",
-            "δ": "–" if self.delta is None else f"{self.delta:g}",
-        }
-        nothing_leaves = {"ε": "nothing leaves", "δ": "–", "survivors": "–", "bytes": "–"}
+        sent = f"{_mean([record.bytes or 0 for record in done]) / 1000:,.0f}" if done else "–"
+        epsilon = "∞" if worst is None else f"{worst:.2f}"
+        delta = "–" if self.delta is None else f"{self.delta:g}"
         return [
-            _scores(self.secure) | privacy | {"survivors": survivors, "bytes": sent},
-            _scores(self.plain) | privacy | {"survivors": survivors, "bytes": "–"},
-            _scores(self.alone) | nothing_leaves,
-            _scores(self.centralised) | nothing_leaves | {"ε": "∞ (rows are pooled)"},
+            _row(self.secure, epsilon, delta, survivors, sent),
+            _row(self.plain, epsilon, delta, survivors, "–"),
+            # Sites that train alone release nothing; whoever pools the rows sees them all.
+            _row(self.alone, "–", "–", "–", "–"),
+            _row(self.centralised, "∞", "–", "–", "–"),
         ]
 
 
-def _scores(row: Comparison) -> dict[str, str]:
-    return {"training": row.label, "AUC": f"{row.auc:.4f}", "accuracy": f"{row.accuracy:.1%}"}
+def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str) -> dict[str, str]:
+    return {
+        "training": scores.label,
+        "AUC": f"{scores.auc:.4f}",
+        "accuracy": f"{scores.accuracy:.1%}",
+        "ε": epsilon,
+        "δ": delta,
+        "survivors": survivors,
+        "kB/round": sent,
+    }
 
 
 def _mean(values: list[int]) -> float:

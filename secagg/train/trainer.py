@@ -61,6 +61,7 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     mean_auc = sum(own.auc for own in alone) / len(alone)
     mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
     ledger = outcome.ledger
+    label = "no masks (plain)" if config.scheme == "plain" else f"secure ({config.scheme})"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
@@ -81,9 +82,9 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
             for silo, own in zip(setup.silos, alone, strict=True)
         ),
         rounds=outcome.records,
-        secure=Comparison(f"federated, {config.scheme}", secure.auc, secure.accuracy),
+        secure=Comparison(label, secure.auc, secure.accuracy),
         plain=Comparison("plain FedAvg", plain.auc, plain.accuracy),
-        alone=Comparison("each site alone (mean)", mean_auc, mean_accuracy),
+        alone=Comparison("sites alone, mean", mean_auc, mean_accuracy),
         centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),

@@ -105,7 +105,7 @@ def test_the_json_object_holds_what_is_promised(demo: TrainResult) -> None:
 def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
     table = demo.table()
     assert [row["training"] for row in table] == [
-        "federated, bonawitz", "plain FedAvg", "each site alone (mean)", "centralised",
+        "secure (bonawitz)", "plain FedAvg", "sites alone, mean", "centralised",
     ]  # fmt: skip
     assert len({tuple(row) for row in table}) == 1
 
