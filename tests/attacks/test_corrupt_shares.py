@@ -88,10 +88,10 @@ def test_wrong_shares_beyond_the_decoding_radius_are_found_by_the_commitments(ad
 
 
 def test_without_the_checks_a_wrong_share_gives_a_wrong_sum(adversary, monkeypatch):
-    # 8 vectors of 13 bits fill their ring of 16 bits almost wholly, so that noise looks like a sum.
+    # Eight vectors of 29 bits fill 32 bits but for seven values, so that noise looks like a sum.
     monkeypatch.setattr(ShareCode, "wrong_shares", lambda self, elements, randomness: frozenset())
     monkeypatch.setattr(rounds, "verify_secret", lambda *arguments: True)
-    scheme = Bonawitz(8, 8, value_bits=13, adversary=adversary)
+    scheme = Bonawitz(8, 8, value_bits=29, adversary=adversary)
     inputs = vectors(scheme)
     run = simulate(scheme, inputs, misbehave={1: returns_wrong(2)})
     assert not np.array_equal(run.total, total_of(inputs, *range(1, 9)))

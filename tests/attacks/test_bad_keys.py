@@ -1,0 +1,155 @@
+"""Bad public keys from one participant: low order, not canonical, off the curve, or somebody's twice.
+
+That participant is dropped and the round goes on. Without the check its key would end the round for all.
+"""
+
+import msgspec
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, ProtocolViolation, RoundFailed, Simulation, simulate
+from secagg_protocols.agreement import X25519Agreement
+from secagg_protocols.bonawitz.messages import AdvertiseKeys
+from secagg_protocols.bonawitz.server import BonawitzServer
+
+P25519 = 2**255 - 19
+
+
+def little(value):
+    """Encode a u-coordinate."""
+    return value.to_bytes(32, "little")
+
+
+LOW_ORDER = {
+    "zero": little(0),
+    "one": little(1),
+    "minus one": little(P25519 - 1),
+    "order 8": little(325606250916557431795983626356110631294008115727848805560023387167927233504),
+    "order 8, twin": little(39382357235489614581723060781553021112529911719440698176882885853963445705823),
+}
+NOT_CANONICAL = {
+    "zero again": little(P25519),
+    "nine again": little(P25519 + 9),
+    "high bit": little(1 << 255 | 9),
+    "all ones": b"\xff" * 32,
+    "short": bytes(31),
+    "long": b"\x09" + bytes(32),
+}
+NOT_ON_P256 = {
+    "off the curve": b"\x04" + bytes(63) + b"\x01",
+    "infinity": bytes(65),
+    "compressed": b"\x02" + bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
+    "a bare x": bytes(65)[:32],
+}
+CASES = [("x25519", key) for key in (*LOW_ORDER.values(), *NOT_CANONICAL.values())]
+CASES += [("p256", key) for key in NOT_ON_P256.values()]
+NAMES = [*LOW_ORDER, *NOT_CANONICAL, *NOT_ON_P256]
+
+
+def advertises(**keys):
+    """Make a participant put other keys into its (properly signed) advertisement."""
+
+    def change(machine, envelopes):
+        if not envelopes or envelopes[0].kind != "AdvertiseKeys":
+            return envelopes
+        honest = msgspec.msgpack.decode(envelopes[0].payload, type=AdvertiseKeys)
+        values = {name: key(honest) if callable(key) else key for name, key in keys.items()}
+        message = msgspec.structs.replace(honest, **values)
+        return [machine.seal("AdvertiseKeys", 0, message)]
+
+    return change
+
+
+def inputs_of(scheme):
+    """Make one vector per participant."""
+    return [np.full(scheme.length, 10**who) for who in range(scheme.participants)]
+
+
+@pytest.mark.parametrize("field", ["channel_key", "mask_key"])
+@pytest.mark.parametrize(("suite", "key"), CASES, ids=NAMES)
+def test_a_participant_with_a_bad_key_is_dropped_and_the_round_goes_on(adversary, suite, key, field):
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3, ciphersuite=suite)
+    run = simulate(scheme, inputs_of(scheme), misbehave={3: advertises(**{field: key})})
+    assert set(run.dropped) == {3}
+    np.testing.assert_array_equal(run.total, 11011)
+    (refusal,) = run.refusals
+    assert isinstance(refusal.error, ProtocolViolation)
+
+
+def test_a_participant_with_one_key_for_both_uses_is_dropped(adversary):
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+    doubled = advertises(mask_key=lambda honest: honest.channel_key)
+    run = simulate(scheme, inputs_of(scheme), misbehave={3: doubled})
+    assert set(run.dropped) == {3}
+    np.testing.assert_array_equal(run.total, 11011)
+
+
+def copying(field):
+    """Make participant 3 advertise the key that participant 1 advertised before it."""
+    seen = {}
+
+    def watch(machine, envelopes):
+        if envelopes and envelopes[0].kind == "AdvertiseKeys":
+            seen[1] = msgspec.msgpack.decode(envelopes[0].payload, type=AdvertiseKeys)
+        return envelopes
+
+    return {1: watch, 3: advertises(**{field: lambda honest: getattr(seen[1], field)})}
+
+
+@pytest.mark.parametrize("field", ["channel_key", "mask_key"])
+def test_a_participant_with_someone_elses_key_is_dropped(adversary, field):
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+    run = simulate(scheme, inputs_of(scheme), misbehave=copying(field))
+    assert set(run.dropped) == {3}
+    np.testing.assert_array_equal(run.total, 11011)
+
+
+@pytest.mark.parametrize("key", LOW_ORDER.values(), ids=LOW_ORDER)
+def test_without_the_check_one_low_order_key_would_end_the_round(adversary, monkeypatch, key):
+    monkeypatch.setattr(X25519Agreement, "check_public", lambda self, public_key: None)
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+    attack = Simulation(scheme, inputs_of(scheme), misbehave={3: advertises(channel_key=key)})
+    with pytest.raises(RoundFailed):
+        attack.run()
+    assert {refusal.party for refusal in attack.refusals} >= {1, 2, 4, 5}
+
+
+def overlooks_its_own(change):
+    """Make the cheat's machine take its changed advertisement for its own, or it would refuse the key list."""
+
+    def wrapped(machine, envelopes):
+        changed = change(machine, envelopes)
+        if changed and changed[0].kind == "AdvertiseKeys":
+            machine._memory.advertised = bytes(changed[0].payload)
+        return changed
+
+    return wrapped
+
+
+def test_without_the_check_a_key_in_another_form_would_make_its_owner_unrecoverable(adversary, monkeypatch):
+    # X25519 ignores the high bit: the key works, but its secret gives another encoding.
+    def high_bit(honest):
+        return honest.mask_key[:31] + bytes([honest.mask_key[31] | 0x80])
+
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+    misbehave = {3: overlooks_its_own(advertises(mask_key=high_bit))}
+    run = simulate(scheme, inputs_of(scheme), misbehave=misbehave, drop={3: "MaskedInput"})
+    np.testing.assert_array_equal(run.total, 11011)
+    monkeypatch.setattr(X25519Agreement, "check_public", lambda self, public_key: None)
+    with pytest.raises(RoundFailed, match="participant 3 shared cannot be reconstructed"):
+        simulate(scheme, inputs_of(scheme), misbehave=misbehave, drop={3: "MaskedInput"})
+
+
+def test_without_the_check_a_copied_key_would_end_the_round(adversary, monkeypatch):
+    original = BonawitzServer._take_keys
+
+    def take_anything(self, *arguments):
+        self._public_keys = set()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(BonawitzServer, "_take_keys", take_anything)
+    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+    attack = Simulation(scheme, inputs_of(scheme), misbehave=copying("mask_key"))
+    with pytest.raises(RoundFailed):
+        attack.run()
+    assert all("appears twice" in str(refusal.error) for refusal in attack.refusals if refusal.party in (1, 2, 4, 5))

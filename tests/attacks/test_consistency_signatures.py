@@ -1,0 +1,128 @@
+"""Consistency signatures: the server asks for unmasking without t members of the survivors having signed them."""
+
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, Identity, Step, WireError
+from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz.messages import ConsistencyCheck
+
+SURVIVORS, VANISHED = (1, 2, 3, 4), (5,)
+ABSENT = {5: Step.MASKED_INPUT}
+
+
+def too_few(attack, signed):
+    """Show t − 1 signatures."""
+    return dict(list(signed.items())[:2])
+
+
+def none_at_all(attack, signed):
+    """Show none."""
+    return {}
+
+
+def foreign(attack, signed):
+    """Make up the number with a signature of one who did not survive."""
+    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    made = attack.clients[5].seal("ConsistencyCheck", 0, ConsistencyCheck(digest))
+    return {1: signed[1], 2: signed[2], 5: made.signature}
+
+
+def stranger(attack, signed):
+    """Make up the number with a signature by a key of the server's own, in participant 3's name."""
+    machine = attack.clients[3]
+    own, machine._identity = machine._identity, Identity.generate("stranger")
+    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    forged = machine.seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
+    machine._identity = own
+    return {1: signed[1], 2: signed[2], 3: forged}
+
+
+def one_for_all(attack, signed):
+    """Show participant 1's signature in everyone's name."""
+    return dict.fromkeys((1, 2, 3), signed[1])
+
+
+def over_others(attack, signed):
+    """Make up the number with a good signature over other survivors."""
+    digest = rounds.survivors_digest(attack.server._session, (*SURVIVORS, 5))
+    other = attack.clients[3].seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
+    return {1: signed[1], 2: signed[2], 3: other}
+
+
+def script(choose):
+    """Script a request with the signatures that `choose` makes of the real ones."""
+
+    def ask(attack, _):
+        chosen = choose(attack, attack.signatures(SURVIVORS))
+        request = (SURVIVORS, VANISHED, tuple(chosen), b"".join(chosen.values()))
+        return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
+
+    return {0: {"UnmaskRequest": ask}}
+
+
+CHOICES = [too_few, none_at_all, foreign, stranger, one_for_all, over_others]
+
+
+@pytest.mark.parametrize("choose", CHOICES)
+def test_unmasking_without_enough_consistency_signatures_is_refused(launch, choose):
+    attack = launch(Bonawitz(5, 20, adversary="active"), script(choose), absent=ABSENT)
+    for who in SURVIVORS:
+        assert attack.violation(who).culprits == {0}
+    assert not attack.shares
+    assert attack.server.output is None
+
+
+@pytest.mark.parametrize("choose", CHOICES)
+def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
+    monkeypatch.setattr(BonawitzClient, "_check_consistency", lambda self, message: None)
+    attack = launch(Bonawitz(5, 20, adversary="active"), script(choose), absent=ABSENT)
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*SURVIVORS))
+
+
+@pytest.mark.parametrize("signers", [(1, 1, 2), (1, 1, 1), (2, 1, 3)])
+def test_signers_listed_twice_or_out_of_order_are_no_message(launch, signers):
+    def ask(attack, honest):
+        signed = attack.signatures(SURVIVORS)
+        request = (SURVIVORS, VANISHED, signers, b"".join(signed[signer] for signer in signers))
+        return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
+    for who in SURVIVORS:
+        (refusal,) = attack.by(who)
+        assert isinstance(refusal, WireError)
+    assert not attack.shares
+
+
+def test_signatures_beyond_the_listed_signers_are_no_message(launch):
+    def ask(attack, honest):
+        signed = attack.signatures(SURVIVORS)
+        request = (SURVIVORS, VANISHED, (1, 2), b"".join(signed.values()))
+        return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
+    assert all(isinstance(attack.by(who)[0], WireError) for who in SURVIVORS)
+    assert not attack.shares
+
+
+def test_other_survivors_than_those_signed_are_refused_however_many_signed(launch):
+    # Four sign everyone's list; the server shows participant 1 their signatures over it and asks about another.
+    def ask(attack, _):
+        signed = attack.signatures((1, 2, 3, 4, 5))
+        request = ((1, 2, 3, 4), (5,), tuple(signed)[:4], b"".join(list(signed.values())[:4]))
+        return attack.tell("UnmaskRequest", {1: request})
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}})
+    assert "not those that this participant signed" in str(attack.violation(1))
+
+
+def test_a_participant_signs_one_list_only(launch):
+    def twice(attack, honest):
+        return honest + attack.tell("SurvivorList", dict.fromkeys(SURVIVORS, (SURVIVORS,)))
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"SurvivorList": twice}})
+    for who in SURVIVORS:
+        (refusal,) = attack.by(who)
+        assert "not expected" in str(refusal)
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 4, 5))

@@ -1,0 +1,122 @@
+"""Model inconsistency (Pasquini et al., CCS'22): one participant is sent another model than the rest.
+
+With models that silence everyone but the victim, the sum is the victim's update. Every participant binds what it was
+sent into its keys, so the odd one is refused; and since the masks are derived from it, they would not cancel.
+"""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, ProtocolViolation, RoundContext
+from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
+
+EVERYONE, ODD = (1, 2, 3, 4, 5), 4
+
+
+@pytest.fixture
+def scheme(adversary):
+    """Return five participants, t = 3, in both variants."""
+    return Bonawitz(5, 20, adversary=adversary, threshold=3)
+
+
+@pytest.fixture
+def contexts():
+    """Give participant 4 another model."""
+    return {ODD: RoundContext("job", 1, b"\xee" * 32)}
+
+
+def forward_all(attack, envelopes):
+    """Show everyone everyone's keys, the odd one's too."""
+    entries = tuple(
+        KeyEntry(who, bytes(envelope.payload), envelope.signature)
+        for who, envelope in sorted(attack.sent["AdvertiseKeys"].items())
+    )
+    return attack.tell("KeyList", dict.fromkeys(EVERYONE, KeyList(entries)))
+
+
+def test_the_server_drops_the_odd_one_before_it_shows_anyones_keys(launch, scheme, contexts):
+    attack = launch(scheme, contexts=contexts)
+    (refusal,) = attack.by(0)
+    assert isinstance(refusal, ProtocolViolation)
+    assert "different models" in str(refusal)
+    assert set(attack.server.dropped) == {ODD}
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 5))
+
+
+def test_a_server_that_forwards_the_odd_one_anyway_is_refused_before_any_masked_input(launch, scheme, contexts):
+    attack = launch(scheme, {0: {"KeyList": forward_all}}, contexts=contexts)
+    for who in EVERYONE:
+        assert "different models" in str(attack.violation(who))
+        other = attack.violation(who).culprits - {0}
+        assert 0 in attack.violation(who).culprits
+        assert other == {1} if who == ODD else other == {ODD}
+    assert not attack.sent["ShareKeys"]
+    assert not attack.sent["MaskedInput"]
+
+
+def deal_to_all(attack, _):
+    """Deliver everyone's shares to everyone, each under the session that its receiver is in."""
+    envelopes, size, own = [], attack.scheme.sealed_bytes, attack.server._session
+    for who in EVERYONE:
+        sealed = b""
+        for dealer in EVERYONE:
+            if dealer != who:
+                dealt = msgspec.msgpack.decode(attack.sent["ShareKeys"][dealer].payload)[1]
+                position = (who - 1) - (who > dealer)
+                sealed += dealt[position * size : (position + 1) * size]
+        attack.server._session = attack.clients[who]._memory.session
+        envelopes += attack.tell("SealedShares", {who: SealedShares(EVERYONE, memoryview(sealed))})
+    attack.server._session = own
+    return envelopes
+
+
+def without_self_masks(attack):
+    """Add up all masked inputs and take off the self-masks (known to this test): do the pairwise masks cancel?"""
+    words = np.zeros(attack.scheme.domain.lanes.words, dtype=np.uint64)
+    for who in EVERYONE:
+        words += attack.masked(who)
+        own = np.zeros_like(words)
+        session = attack.clients[who]._memory.session
+        rounds.mask(own, who, rounds.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
+        words -= own
+    return attack.scheme.domain.lanes.unpack(words)
+
+
+SCRIPT = {0: {"KeyList": forward_all, "SealedShares": deal_to_all}}
+
+
+def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, contexts, monkeypatch):
+    monkeypatch.setattr(rounds, "check_advertised", lambda *arguments: None)
+    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    attack = launch(scheme, SCRIPT, contexts=contexts)
+    assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
+    assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
+    same = launch(scheme, SCRIPT)
+    np.testing.assert_array_equal(without_self_masks(same), same.total_of(*EVERYONE))
+
+
+def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, scheme, contexts, monkeypatch):
+    monkeypatch.setattr(rounds, "check_advertised", lambda *arguments: None)
+    attack = launch(scheme, SCRIPT, contexts=contexts)
+    assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
+    assert ODD not in attack.sent["MaskedInput"]
+
+
+def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(launch, scheme, contexts, monkeypatch):
+    session_id = rounds.session_id
+
+    def forgetful(scheme, roster_digest, context, entries):
+        blank = dataclasses.replace(context, context_digest=bytes(32))
+        return session_id(scheme, roster_digest, blank, entries)
+
+    monkeypatch.setattr(rounds, "check_advertised", lambda *arguments: None)
+    monkeypatch.setattr(rounds, "session_id", forgetful)
+    victim = np.arange(1, 21)
+    silenced = {who: np.zeros(20, dtype=int) for who in EVERYONE} | {ODD: victim}
+    attack = launch(scheme, contexts=contexts, vectors=silenced)
+    np.testing.assert_array_equal(attack.server.output.total, victim)
