@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; text for people on stderr.")]
 
+REFRESH_S = 0.1
+
 
 def console(as_json: bool) -> Console:
     """Return where text for people goes: stdout, or stderr when a program reads stdout."""
@@ -31,17 +33,17 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, text: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Without a refreshing thread, whose CPU time would be counted as the round's.
+    # No refreshing thread: its CPU time would count as the round's.
     with Progress(*columns, console=errors, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
-        drawn = 0.0
+        shown = 0.0
 
         def move(done: int, total: int, text: str) -> None:
+            nonlocal shown
             bar.update(task, completed=done, total=total, description=text)
-            nonlocal drawn
-            if time.monotonic() - drawn > 0.1 or done == total:
+            if time.monotonic() - shown > REFRESH_S:
                 bar.refresh()
-                drawn = time.monotonic()
+                shown = time.monotonic()
 
         yield move
 
