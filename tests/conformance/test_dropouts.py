@@ -74,7 +74,7 @@ def test_after_a_failure_nothing_comes_out_any_more(case, make_round, refused):
         running.server.advance()
     before = running.observable()
     for data in uplink:
-        refused(lambda data=data: running.server.receive(running.parse(data)))
+        refused(running.offer, data)
     refused(running.server.advance)
     refused(running.server.start)
     assert running.observable() == before
@@ -102,7 +102,7 @@ def test_a_message_after_the_step_is_closed_is_late_and_changes_nothing(case, ma
         running.advance()
         before = running.observable()
         for data in held:
-            error = refused(lambda data=data: running.server.receive(running.parse(data)))
+            error = refused(running.offer, data)
             assert type(error).__name__ == "LateMessage"
         assert running.observable() == before
         if running.server.output is None:

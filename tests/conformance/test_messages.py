@@ -13,8 +13,10 @@ from secagg_protocols import (
     InsecureDeterministicRandomness,
     LateMessage,
     ProtocolViolation,
+    RemoteError,
     Roster,
     RoundContext,
+    RoundFailed,
     StateError,
     WireError,
 )
@@ -65,7 +67,7 @@ def test_any_changed_byte_of_any_signed_message_is_refused_and_changes_nothing(a
         for data in queue:
             before = running.observable()
             for _, changed in damaged(data, positions_of(data, generator), generator):
-                refused(lambda changed=changed: running.server.receive(running.parse(changed)))
+                refused(running.offer, changed)
                 assert running.observable() == before
                 tried += 1
         running.take()
@@ -95,7 +97,7 @@ def test_any_changed_header_byte_is_refused_even_without_signatures(case, make_r
             header = [p for p in range(HEADER + data[HEADER - 1]) if p not in (2, 3) or scheme.active]
             before = running.observable()
             for _, changed in damaged(data, header, generator):
-                refused(lambda changed=changed: running.server.receive(running.parse(changed)))
+                refused(running.offer, changed)
                 assert running.observable() == before
         running.take()
         running.advance()
@@ -132,13 +134,12 @@ def test_a_changed_payload_without_signatures_never_gives_a_wrong_sum_from_the_o
                     for item in running.drain():
                         try:
                             running.server.receive(running.parse(item))
-                        except Exception as error:
-                            assert type(error).__module__.startswith("secagg_protocols")
+                        except (RemoteError, StateError):
+                            continue
                     running.advance()
                     if running.server.output is None:
                         running.hear()
-            except Exception as error:
-                assert type(error).__module__.startswith("secagg_protocols")
+            except (RemoteError, RoundFailed):
                 assert running.server.output is None
                 outcomes["failed"] += 1
                 continue
@@ -154,7 +155,7 @@ def test_truncated_messages_are_refused(small, make_round, refused):
             before = moment.observable()
             cuts = {*range(HEADER + 30), *range(HEADER, len(data), 41), len(data) - 1}
             for cut in sorted(cut for cut in cuts if cut < len(data)):
-                refused(lambda cut=cut, data=data: moment.server.receive(moment.parse(data[:cut])))
+                refused(moment.offer, data[:cut])
             assert moment.observable() == before
     running.check()
 
@@ -165,7 +166,7 @@ def test_extended_messages_are_refused(small, make_round, refused):
         for data in moment.uplink[2][:1]:
             before = moment.observable()
             for more in (b"\x00", b"\xc0", b"\xff" * 64, data):
-                refused(lambda more=more, data=data: moment.server.receive(moment.parse(data + more)))
+                refused(moment.offer, data + more)
             assert moment.observable() == before
     running.check()
 
@@ -191,7 +192,7 @@ def test_a_length_that_is_not_there_is_refused_before_anything_is_allocated(smal
                 claim = form + b"\xff\xff\xff\xff"
                 for position in (0, 1, 2):
                     changed = data[: start + position] + claim + data[start + position :]
-                    refused(lambda changed=changed: moment.server.receive(moment.parse(changed)))
+                    refused(moment.offer, changed)
             assert moment.observable() == before
     running.check()
 
@@ -202,7 +203,7 @@ def test_deep_nesting_is_refused(small, make_round, refused):
     (data,) = running.uplink[2]
     start = HEADER + data[HEADER - 1]
     for depth in (2, 100, 100_000):
-        refused(lambda depth=depth: running.server.receive(running.parse(data[:start] + b"\x91" * depth + b"\xc0")))
+        refused(running.offer, data[:start] + b"\x91" * depth + b"\xc0")
     running.finish().check()
 
 
@@ -239,7 +240,7 @@ def test_a_payload_in_another_encoding_of_the_same_content_is_refused(case, make
                 envelope = moment.parse(changed)
                 if scheme.active:
                     envelope = resigned(moment, 2, envelope)
-                error = refused(lambda envelope=envelope: moment.server.receive(envelope))
+                error = refused(moment.server.receive, envelope)
                 assert isinstance(error, WireError)
                 tried += 1
             assert moment.observable() == before
@@ -275,7 +276,7 @@ def test_wrong_recipient_unknown_sender_and_unknown_kind_are_refused(small, make
                 wrong = msgspec.structs.replace(envelope, **change)
                 if small.active and 0 <= wrong.sender <= 3:
                     wrong = resigned(moment, wrong.sender, wrong)
-                error = refused(lambda wrong=wrong: moment.server.receive(wrong))
+                error = refused(moment.server.receive, wrong)
                 assert isinstance(error, WireError), change
             assert moment.observable() == before
     running.check()
@@ -305,7 +306,7 @@ def test_one_participant_cannot_speak_for_another(active_case, make_round, refus
             stolen = msgspec.structs.replace(running.parse(data), sender=2)
             for envelope in (stolen, resigned(running, 1, stolen), msgspec.structs.replace(stolen, signature=b"")):
                 before = running.observable()
-                error = refused(lambda envelope=envelope: running.server.receive(envelope))
+                error = refused(running.server.receive, envelope)
                 assert type(error).__name__ == "AuthenticationError"
                 assert running.observable() == before
         running.take()
@@ -324,7 +325,7 @@ def test_a_signed_message_is_refused_by_the_variant_that_never_signs(case, make_
         for data in moment.uplink[2][:1]:
             signed = msgspec.structs.replace(moment.parse(data), signature=b"\x01" * 64)
             before = moment.observable()
-            refused(lambda signed=signed: moment.server.receive(signed))
+            refused(moment.server.receive, signed)
             assert moment.observable() == before
     running.check()
 
@@ -359,7 +360,7 @@ def test_messages_of_a_foreign_session_are_refused(case, make_round, refused, wh
             if kind == first and what in ("another context", "other keys"):
                 continue  # authentic keys of this round: taken, or that one participant is dropped
             before = moment.observable()
-            refused(lambda data=data: moment.server.receive(foreign.parse(data)))
+            refused(moment.offer, data)
             assert moment.observable() == before, (participant, kind)
         for (participant, kind), data in foreign.heard.items():
             if kind == "KeyList" and what in ("another context", "other keys"):
@@ -393,15 +394,12 @@ def test_a_participant_that_was_sent_another_model_is_left_out(case, make_round)
     odd = RoundContext("conformance", 1, b"\xee" * 32)
     running = make_round(scheme, contexts={4: odd})
     running.open()
-    culprits = []
     for data in running.drain():
-        try:
-            running.server.receive(running.parse(data))
-        except Exception as error:
-            assert type(error).__name__ == "ProtocolViolation"
-            assert "different models" in str(error)
-            culprits.append(running.parse(data).sender)
-    assert culprits == [4]
+        if running.parse(data).sender == 4:
+            with pytest.raises(ProtocolViolation, match="different models"):
+                running.offer(data)
+        else:
+            running.offer(data)
     running.drop[4] = scheme.steps[1]
     running.finish().check()
     assert running.server.output.survivors == (1, 2, 3, 5)

@@ -72,7 +72,7 @@ def test_a_scheme_cannot_be_changed(case):
     ids=str,
 )
 def test_unusable_public_parameters_are_refused_with_the_value(case, parameters):
-    ((name, value),) = parameters.items()
+    (value,) = parameters.values()
     arguments = {"participants": 3, "length": 5, **parameters}
     make = getattr(case.make, "func", case.make)
     with pytest.raises(ParameterError, match=re.escape(str(value))):
@@ -120,7 +120,7 @@ def secrets_of(finished):
     found = set()
     for history in finished.snapshots.values():
         for _, snapshot in history:
-            found |= {match for match in re.findall(rb"\xc4\x20(.{32})", snapshot, re.DOTALL)}
+            found |= set(re.findall(rb"\xc4\x20(.{32})", snapshot, re.DOTALL))
     public = b"".join((*finished.sent.values(), *finished.heard.values()))
     return {secret for secret in found if secret not in public and secret != finished.clients[1].context.context_digest}
 

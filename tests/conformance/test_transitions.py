@@ -63,8 +63,8 @@ def test_an_aborted_participant_refuses_everything(small, make_round):
     if len(small.steps) == 1:
         pytest.skip("a participant of Plain hears nothing")
     finished = make_round(small).finish()
-    state, snapshot = next(
-        (state, snapshot)
+    snapshot = next(
+        snapshot
         for state, snapshot in finished.snapshots[1]
         if (state, "SealedShares") in finished.clients[1].transitions
     )
@@ -93,7 +93,7 @@ def test_every_pair_outside_the_server_s_table_is_refused_and_the_round_still_su
 
     def probe():
         table = running.server.transitions
-        for (participant, kind), data in genuine.items():
+        for (_, kind), data in genuine.items():
             if (running.server.state, kind) in table:
                 continue
             before = running.observable()
@@ -141,7 +141,7 @@ def test_messages_of_the_wrong_direction_are_refused(small, make_round, refused)
         running = make_round(small)
         running.open()
         before = running.observable()
-        refused(lambda data=data, running=running: running.server.receive(running.parse(data)))
+        refused(running.offer, data)
         assert running.observable() == before
 
 
@@ -152,7 +152,7 @@ def test_a_duplicate_of_a_message_is_refused_and_changes_nothing(small, make_rou
         for data in running.drain():
             running.server.receive(running.parse(data))
             before = running.observable()
-            refused(lambda data=data: running.server.receive(running.parse(data)))
+            refused(running.offer, data)
             assert running.observable() == before
         running.advance()
         if running.server.output is None:
