@@ -19,12 +19,13 @@ def code_digest() -> bytes:
     return hashlib.sha256(frame(*(part for f in sources for part in (f.name, f.read_bytes())))).digest()
 
 
-def context_digest(params: Params, how: LocalTraining, codec_digest: bytes, round_number: int) -> bytes:
-    """Digest the model (names, shapes, dtypes, bytes), the training settings, the codec, the code and the round.
+def context_digest(params: Params, how: LocalTraining, codec_digest: bytes) -> bytes:
+    """Digest the model (names, shapes, dtypes, bytes), the training settings, the codec and the code.
 
-    The round's number is in it, so a round that failed never repeats a context even though its model is unchanged.
+    The round's number is not in it: after a failed round the model is unchanged, and a site must notice that it is
+    asked about the same model again, with perhaps one site fewer.
     """
     arrays: list[bytes | str | int] = []
     for name, array in params.items():
         arrays += [name, array.dtype.str, repr(array.shape), array.tobytes()]
-    return digest(Use.CONTEXT, frame(*arrays), repr(how), codec_digest, code_digest(), round_number)
+    return digest(Use.CONTEXT, frame(*arrays), repr(how), codec_digest, code_digest())

@@ -30,12 +30,13 @@ Vectors = dict[int, NDArray[np.unsignedinteger[Any]]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where both trainings ended, round by round, and what was charged to whom."""
+    """Where both trainings ended, round by round, what was charged to whom, and why it stopped early, if it did."""
 
     secure: Params
     plain: Params
     records: tuple[RoundRecord, ...]
     ledger: Ledger
+    stopped: str | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Sum:
 def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     """Run every planned round until the plan or the privacy budget ends; `tell` hears of each as it is done.
 
-    A failed round leaves the model as it was and is charged like any other.
+    A failed round leaves the model as it was and is charged like any other. Asking about the same model again is then a
+    second release: under differential privacy it is charged too; without, no site answers twice and training stops.
     """
     door = randomness_for(setup.config, "run")
     secret, job = door.bytes(SECRET_BYTES), f"secagg-train-{door.bytes(8).hex()}"
@@ -62,17 +64,19 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     ledger = Ledger(setup.mechanism, setup.config.delta)
     secure = plain = setup.initial
     records: list[RoundRecord] = []
+    stopped: str | None = None
     steps = [str(step) for step in setup.scheme.steps]
     for number, plan in enumerate(setup.plans, start=1):
         started = time.perf_counter()
         trains = plan.trains(steps, setup.contribute)
         if _over_budget(setup, ledger, trains):
+            stopped = f"the budget ε = {setup.config.epsilon:g} is spent"
             break
         updates = {silo.id: _train(setup, secure, silo, secret, number) for silo in setup.silos if silo.id in trains}
         ledger.charge(trains)
         randomness = randomness_for(setup.config, f"round {number}")
         vectors, clipped = _encode(setup, updates, randomness)
-        context = RoundContext(job, number, context_digest(secure, setup.how, setup.codec.digest, number))
+        context = RoundContext(job, number, context_digest(secure, setup.how, setup.codec.digest))
         done, failed = None, None
         try:
             run = simulate(
@@ -87,6 +91,11 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
             done = _decode(setup, run, updates)
         except RoundFailed as error:
             failed = str(error)
+            if not setup.config.private and steps.index(error.step) >= steps.index(setup.contribute):
+                stopped = (
+                    f"round {number} failed after sites had sent their masked updates, and without differential privacy "
+                    "no site answers twice for the same model"
+                )
         if done is not None:
             secure = _add(secure, done.mean)
             present = [silo for silo in setup.silos if silo.id in done.survivors]
@@ -116,7 +125,9 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
             )
         )
         tell(number, _line(records[-1], len(setup.silos)))
-    return Outcome(secure, plain, tuple(records), ledger)
+        if stopped is not None:
+            break
+    return Outcome(secure, plain, tuple(records), ledger, stopped)
 
 
 def weight_of(setup: Setup, site: int) -> int:

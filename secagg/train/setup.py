@@ -93,7 +93,8 @@ def make_setup(config: TrainConfig) -> Setup:
     )
     policy = Policy()
     if config.scheme != "plain":
-        policy = Policy(colluders=config.colluders, adversary=config.adversary)
+        # Under differential privacy a repeated question is charged to the budget like any other.
+        policy = Policy(colluders=config.colluders, adversary=config.adversary, allow_rerun=config.private)
     return Setup(
         config=config,
         data=data,

@@ -42,11 +42,9 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
             + (", and they are charged to ε" if setup.mechanism else "")
             + ". Fewer dropouts, a later deadline or more sites would help."
         )
-    if len(outcome.records) < len(setup.plans):
-        found.append(
-            f"Training stopped after {len(outcome.records)} of {len(setup.plans)} rounds: "
-            f"the budget ε = {setup.config.epsilon:g} is spent."
-        )
+    if outcome.stopped is not None:
+        done, planned = len(outcome.records), len(setup.plans)
+        found.append(f"Training stopped after {done} of {planned} rounds: {outcome.stopped}.")
     clipped = sum(record.clipped for record in outcome.records)
     if clipped:
         found.append(
