@@ -93,7 +93,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
             failed = str(error)
             if not setup.config.private and steps.index(error.step) >= steps.index(setup.contribute):
                 stopped = (
-                    f"round {number} failed after sites had sent their masked updates, and without differential privacy "
+                    f"round {number} failed after masked updates had been sent, and without differential privacy "
                     "no site answers twice for the same model"
                 )
         if done is not None:

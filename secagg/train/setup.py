@@ -93,7 +93,7 @@ def make_setup(config: TrainConfig) -> Setup:
     )
     policy = Policy()
     if config.scheme != "plain":
-        # Under differential privacy a repeated question is charged to the budget like any other.
+        # Under differential privacy a repeated question is charged to the budget too.
         policy = Policy(colluders=config.colluders, adversary=config.adversary, allow_rerun=config.private)
     return Setup(
         config=config,
