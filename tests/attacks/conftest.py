@@ -36,6 +36,7 @@ from secagg import (
 )
 from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
 from secagg_protocols.domain import Use
 from secagg_protocols.wire import decode
@@ -125,7 +126,8 @@ class Attack:
         try:
             answers = client.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
             if client.awaits_vector:
-                self.seeds[who] = client._memory.own.seeds[0]
+                if isinstance(client, BonawitzClient):
+                    self.seeds[who] = client._memory.own.seeds[0]
                 answers += client.contribute(self.vectors[who])
         except (RemoteError, StateError, RepeatedContext) as error:
             self.refusals.append((who, envelope.kind, error))
