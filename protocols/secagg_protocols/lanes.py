@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Words: TypeAlias = NDArray[np.uint64]
 
+_IN_CACHE = 1 << 14
+"""Words that are packed at a time, so that temporaries stay in cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
@@ -46,21 +49,29 @@ class Lanes:
     def pack(self, vector: NDArray[np.integer]) -> Words:
         """Pack integers in [0, 2^bits), shape (length,), into words, shape (words,)."""
         full, rest = divmod(self.length, self.per_word)
-        words = np.zeros(self.words, dtype=np.uint64)
+        words = np.empty(self.words, dtype=np.uint64)
         grid = vector[: full * self.per_word].reshape(full, self.per_word)
-        for lane in range(self.per_word):
-            shift = np.uint64(lane * self.bits)
-            words[:full] |= grid[:, lane].astype(np.uint64) << shift
-            if lane < rest:
-                words[full] |= np.uint64(vector[full * self.per_word + lane]) << shift
+        for start in range(0, full, _IN_CACHE):
+            rows = grid[start : start + _IN_CACHE]
+            block = words[start : start + rows.shape[0]]
+            block[:] = rows[:, 0]
+            for lane in range(1, self.per_word):
+                shifted = rows[:, lane].astype(np.uint64)
+                shifted <<= np.uint64(lane * self.bits)
+                block |= shifted
+        if rest:
+            values = vector[full * self.per_word :].tolist()
+            words[full] = sum(value << (lane * self.bits) for lane, value in enumerate(values))
         return words
 
     def unpack(self, words: Words) -> Words:
         """Return the sums in the lanes, shape (length,)."""
         mask = np.uint64((1 << self.bits) - 1)
         grid = np.empty((self.words, self.per_word), dtype=np.uint64)
-        for lane in range(self.per_word):
-            np.bitwise_and(words >> np.uint64(lane * self.bits), mask, out=grid[:, lane])
+        for start in range(0, self.words, _IN_CACHE):
+            block, rows = words[start : start + _IN_CACHE], grid[start : start + _IN_CACHE]
+            for lane in range(self.per_word):
+                np.bitwise_and(block >> np.uint64(lane * self.bits), mask, out=rows[:, lane])
         return grid.reshape(-1)[: self.length]
 
     def to_bytes(self, words: Words) -> memoryview:

@@ -130,6 +130,8 @@ class Domain:
             )
         if array.shape != (self.length,):
             raise InputError(f"vector has shape {array.shape}; the scheme was made for length={self.length}")
+        if array.dtype.kind == "u" and 8 * array.dtype.itemsize <= self.value_bits:
+            return array  # no value of this type is out of range
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >> self.value_bits:
             value = low if low < 0 else high
