@@ -36,7 +36,7 @@ def simulate(
     colluders: Annotated[int, typer.Option(min=0, help="Participants that may help the server.")] = 0,
     threshold: Annotated[int | None, typer.Option(help="Survivors needed; by default derived.")] = None,
     ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519",
-    bits: Annotated[int, typer.Option(min=1, max=62, help="Bits of each value.")] = 16,
+    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
     threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors and of who vanishes; not of the keys.")] = 0,
     insecure_deterministic: Annotated[
