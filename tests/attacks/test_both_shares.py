@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, StateError, WireError
+from secagg import Bonawitz, StateError, Step, WireError
 from secagg_protocols import shamir
 from secagg_protocols.bonawitz import client, rounds
 from secagg_protocols.bonawitz.client import BonawitzClient, Waiting
@@ -11,6 +11,7 @@ from secagg_protocols.machine import Terminal
 
 EVERYONE = (1, 2, 3, 4, 5)
 OTHERS = (2, 3, 4, 5)
+SIXTH = {6: Step.ADVERTISE_KEYS}  # who is in the roster and not in the round
 
 
 def alive_and_gone(attack, _):
@@ -94,3 +95,26 @@ def test_shares_are_forgotten_with_the_answer(launch, adversary):
     for machine in attack.clients.values():
         assert machine._memory.shares == {}
         assert machine._memory.own is None
+
+
+@pytest.mark.parametrize(
+    ("survivors", "vanished"),
+    [(OTHERS, (1,)), (EVERYONE, (6,)), ((1, 2, 3, 6), (4, 5)), ((1, 2, 3), (4,))],
+    ids=["itself gone", "a stranger gone", "a stranger alive", "someone left out"],
+)
+def test_a_request_that_does_not_split_the_dealers_ends_the_machine(launch, adversary, survivors, vanished):
+    def ask(attack, honest):
+        signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
+        request = (survivors, vanished, tuple(signed), b"".join(signed.values()))
+        return attack.tell("UnmaskRequest", {1: request}) + honest
+
+    attack = launch(Bonawitz(6, 20, adversary=adversary, threshold=4), {0: {"UnmaskRequest": ask}}, absent=SIXTH)
+    violation, after = attack.by(1)
+    assert violation.culprits == {0}
+    # Aborted for good: the honest request after it is refused too, and there is nothing left to open.
+    assert isinstance(after, StateError)
+    assert attack.clients[1].state is Terminal.ABORTED
+    assert attack.clients[1].abort_reason == str(violation)
+    assert attack.clients[1]._memory.shares == {}
+    assert all(1 not in holders for holders in attack.shares.values())
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))

@@ -7,6 +7,7 @@ from secagg import Bonawitz, Identity, Step, WireError
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import ConsistencyCheck
+from secagg_protocols.bonawitz.server import BonawitzServer
 
 SURVIVORS, VANISHED = (1, 2, 3, 4), (5,)
 ABSENT = {5: Step.MASKED_INPUT}
@@ -126,3 +127,35 @@ def test_a_participant_signs_one_list_only(launch):
         (refusal,) = attack.by(who)
         assert "not expected" in str(refusal)
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 4, 5))
+
+
+def test_a_participant_that_signs_other_survivors_is_dropped_and_the_round_goes_on(launch):
+    # Relayed, its signature would make every other participant refuse the server's request.
+    def sign_another(attack, envelopes):
+        return [attack.clients[1].seal("ConsistencyCheck", 0, ConsistencyCheck(b"\x05" * 32))]
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {1: {"ConsistencyCheck": sign_another}})
+    assert set(attack.server.dropped) == {1}
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 4, 5))
+
+
+def test_if_the_server_relayed_whatever_is_signed_one_participant_would_end_the_round(launch, monkeypatch):
+    def take_anything(self, sender, message, envelope):
+        self._signatures[sender] = envelope.signature
+        return True
+
+    def sign_another(attack, envelopes):
+        return [attack.clients[1].seal("ConsistencyCheck", 0, ConsistencyCheck(b"\x05" * 32))]
+
+    monkeypatch.setattr(BonawitzServer, "_take_signature", take_anything)
+    attack = launch(Bonawitz(5, 20, adversary="active"), {1: {"ConsistencyCheck": sign_another}})
+    assert attack.failure is not None
+
+
+@pytest.mark.parametrize("survivors", [(2, 3, 4, 5), (1, 2, 3, 4, 5)], ids=["without it", "with one who dealt nothing"])
+def test_a_participant_signs_no_list_without_itself_or_with_strangers(launch, survivors):
+    scheme = Bonawitz(6, 20, adversary="active", threshold=4)
+    script = {"SurvivorList": lambda attack, _: attack.tell("SurvivorList", {1: (survivors,)})}
+    attack = launch(scheme, {0: script}, absent={5: Step.SHARE_KEYS})
+    assert attack.violation(1).culprits == {0}
+    assert not attack.sent["ConsistencyCheck"]

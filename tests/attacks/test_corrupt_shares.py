@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import SYSTEM, Bonawitz, RoundFailed, Simulation, simulate
+from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
 from secagg_protocols import merkle, shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
@@ -132,10 +132,12 @@ def test_a_wrong_share_of_a_mask_key_cannot_hide_in_the_bits_that_x25519_ignores
         return [machine.seal("Unmasking", 0, Unmasking(answer.missing, memoryview(bytes(shares))))]
 
     scheme = Bonawitz(5, 20, threshold=3)
-    inputs = vectors(scheme)
-    run = simulate(scheme, inputs, misbehave={3: off_by_one}, drop={5: "MaskedInput"})
-    np.testing.assert_array_equal(run.total, total_of(inputs, 1, 2, 3, 4))
-    assert [(one.dealer, one.holder) for one in run.corrections] == [(5, 3)]
+    inputs, misbehave, drop = vectors(scheme), {3: off_by_one}, {5: "MaskedInput"}
+    for seed in range(8):
+        keys = InsecureDeterministicRandomness(seed)
+        run = simulate(scheme, inputs, misbehave=misbehave, drop=drop, randomness=keys)
+        np.testing.assert_array_equal(run.total, total_of(inputs, 1, 2, 3, 4))
+        assert [(one.dealer, one.holder) for one in run.corrections] == [(5, 3)]
 
 
 def test_with_one_liar_nobody_else_is_named_when_shares_are_signed(adversary, blames_the_dealers_own_share):
@@ -288,11 +290,13 @@ def test_a_dealer_of_garbage_to_all_ends_the_round_without_a_sum(adversary):
     assert attack.server.output is None
 
 
-def test_shares_reported_missing_of_a_stranger_drop_only_the_liar(adversary):
+@pytest.mark.parametrize("missing", [(9,), (3,)], ids=["a stranger", "itself"])
+def test_shares_reported_missing_of_who_dealt_none_drop_only_the_liar(adversary, missing):
     def change(machine, envelopes):
         if not envelopes or envelopes[0].kind != "Unmasking":
             return envelopes
-        return [machine.seal("Unmasking", 0, Unmasking((3, 9), memoryview(b"")))]
+        answer = msgspec.msgpack.decode(envelopes[0].payload, type=Unmasking)
+        return [machine.seal("Unmasking", 0, Unmasking(missing, memoryview(bytes(answer.shares[:-SIZE]))))]
 
     scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
     inputs = vectors(scheme)

@@ -5,6 +5,7 @@ import pytest
 
 from secagg import Bonawitz, ParameterError, Policy, Step, simulate
 from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz.messages import SealedShares
 
 WHERE = {
     Step.ADVERTISE_KEYS: "key list counts 3",
@@ -75,3 +76,29 @@ def test_a_cohort_at_the_floor_takes_part(adversary):
     inputs = [np.full(20, who) for who in range(1, 6)]
     run = simulate(scheme, inputs, policy=Policy(minimum_cohort=4), drop={5: "MaskedInput"})
     np.testing.assert_array_equal(run.total, 1 + 2 + 3 + 4)
+
+
+def test_survivors_whose_shares_the_participant_does_not_hold_are_no_company(launch, adversary):
+    # Dealer 5 is not seen to be here by participant 1, whose floor is four: with 1, 2, 3 and 5 there are three.
+    def spoil(attack, envelopes):
+        first, size = attack.clients[1].open(envelopes[0]), attack.scheme.sealed_bytes
+        sealed = memoryview(bytes(first.sealed[: 3 * size]) + bytes(size))
+        return attack.tell("SealedShares", {1: SealedShares(first.dealers, sealed)}) + envelopes[1:]
+
+    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
+    absent = {4: Step.MASKED_INPUT}
+    attack = launch(scheme, {0: {"SealedShares": spoil}}, policy=Policy(minimum_cohort=4), absent=absent)
+    assert 1 in attack.sent["MaskedInput"]
+    assert "list of survivors with valid shares counts 3" in str(attack.violation(1))
+    assert not attack.by(2)
+
+
+@pytest.mark.parametrize("excess", [-1, 1, 66])
+def test_sealed_shares_that_do_not_fit_their_dealers_are_refused(launch, adversary, excess):
+    def misfit(attack, envelopes):
+        first = attack.clients[1].open(envelopes[0])
+        sealed = (bytes(first.sealed) + bytes(66))[: len(first.sealed) + excess]
+        return attack.tell("SealedShares", {1: SealedShares(first.dealers, memoryview(sealed))})
+
+    attack = launch(Bonawitz(5, 20, adversary=adversary, threshold=3), {0: {"SealedShares": misfit}})
+    assert "sealed bytes for 4 dealers" in str(attack.violation(1))
