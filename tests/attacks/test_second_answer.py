@@ -1,6 +1,8 @@
 """Second answer: a round is repeated with one participant fewer, and the two sums are subtracted."""
 
+import contextlib
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -106,3 +108,40 @@ def test_simulate_keeps_the_ledgers_it_is_given(scheme):
     simulate(scheme, inputs, context=FIRST, ledgers=ledgers)
     with pytest.raises(RoundFailed):
         simulate(scheme, inputs, context=FIRST, ledgers=ledgers, drop=WITHOUT)
+
+
+class SlowStore(SnapshotStore):
+    """A store in which two threads that get past the lock together read together, and write one after the other."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.meeting, self.writing = threading.Barrier(2), threading.Lock()
+
+    def _write(self, name, data):
+        with self.writing:
+            super()._write(name, data)
+
+    def _read(self, name, kind):
+        found = super()._read(name, kind)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.meeting.wait(timeout=2)
+        return found
+
+
+@pytest.mark.xfail(strict=True, reason="the store's lock is reentrant for every thread, not for the one that holds it")
+def test_of_two_threads_that_share_a_store_one_answers(tmp_path):
+    store, claimed, refused = SlowStore(tmp_path), [], []
+
+    def claim(job):
+        try:
+            store.claim(dataclasses.replace(FIRST, job=job), False)
+            claimed.append(job)
+        except RepeatedContext:
+            refused.append(job)
+
+    threads = [threading.Thread(target=claim, args=[job]) for job in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(claimed) == len(refused) == 1
