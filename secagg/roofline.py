@@ -7,6 +7,7 @@ in blocks that stay in cache; agreements with keys already loaded. Each figure i
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import time
 from collections.abc import Callable
@@ -24,12 +25,13 @@ _REPEATS = 9
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Unavoidable operations of one party: agreements, keystream bytes, signatures made and verified."""
+    """Unavoidable operations of one party: agreements, keystream bytes, signatures made and verified, what they cover."""
 
     agreements: float
     keystream_bytes: float
     signed: float = 0
     verified: float = 0
+    hashed_bytes: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Costs:
     keystream_byte: float
     sign: float
     verify: float
+    hashed_byte: float
 
     def ms(self, work: Work) -> float:
         """Return the CPU milliseconds of some work."""
@@ -56,6 +59,7 @@ class Costs:
             + work.keystream_bytes * self.keystream_byte
             + work.signed * self.sign
             + work.verified * self.verify
+            + work.hashed_bytes * self.hashed_byte
         )
         return 1e3 * seconds
 
@@ -82,6 +86,7 @@ def measure(scheme: Scheme) -> Costs:
         keystream_byte=_median_seconds(one_mask, 1 + (1 << 25) // (mask_bytes + 4096)) / mask_bytes,
         sign=_median_seconds(lambda: signatures.sign(signing_key, message), 50),
         verify=_median_seconds(lambda: signatures.verify(verify_key, signature, message), 50),
+        hashed_byte=_median_seconds(lambda: hashlib.sha256(zeros).digest(), 20) / _BLOCK,
     )
 
 
@@ -109,12 +114,29 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     blocks = -(-scheme.domain.lanes.size // (1 << 20))
     sent = 3 + blocks  # AdvertiseKeys, ShareKeys, each block, ConsistencyCheck; Unmasking is the one more
     heard = 4  # KeyList, SealedShares, SurvivorList, UnmaskRequest
-    client = Work(client.agreements, client.keystream_bytes, sent + 1, heard + members - 1 + scheme.quorum)
-    server_verified = (
-        members + dealers + survivors * blocks + answered[Step.CONSISTENCY_CHECK] + answered[Step.UNMASKING]
+    traffic = [
+        run.bytes_sent.get(party, 0) + run.bytes_received.get(party, 0) for party in run.answered[Step.ADVERTISE_KEYS]
+    ]
+    return (
+        Work(
+            client.agreements,
+            client.keystream_bytes,
+            signed=sent + 1,
+            verified=heard + members - 1 + scheme.quorum,
+            hashed_bytes=sum(traffic) / members,
+        ),
+        Work(
+            server.agreements,
+            server.keystream_bytes,
+            signed=members + dealers + survivors + answered[Step.CONSISTENCY_CHECK],
+            verified=members
+            + dealers
+            + survivors * blocks
+            + answered[Step.CONSISTENCY_CHECK]
+            + answered[Step.UNMASKING],
+            hashed_bytes=sum(run.bytes_sent.values()),
+        ),
     )
-    server_signed = members + dealers + survivors + answered[Step.CONSISTENCY_CHECK]
-    return client, Work(server.agreements, server.keystream_bytes, server_signed, server_verified)
 
 
 def limits(scheme: Scheme, run: Run, costs: Costs | None = None) -> Limits:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Identity:
         return f"Identity({self.name!r}, {self.suite.name}, signing_key=<redacted>)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Roster:
     """All parties of a federation: participants 1…n and the server (0)."""
 
@@ -115,19 +116,23 @@ class Roster:
         """Make a roster from entries in any order."""
         return cls(suite_named(ciphersuite), tuple(sorted(entries, key=lambda entry: entry.id)))
 
-    @property
+    @cached_property
     def participants(self) -> tuple[int, ...]:
         """Ids of the participants, without the server."""
         return tuple(entry.id for entry in self.entries if entry.id != SERVER)
 
     def key_of(self, party: int) -> bytes:
         """Return a party's verification key. Raises `AuthenticationError` for a stranger."""
-        for entry in self.entries:
-            if entry.id == party:
-                return entry.public_key
-        raise AuthenticationError(f"party {party} is not in the roster")
+        try:
+            return self._keys[party]
+        except KeyError:
+            raise AuthenticationError(f"party {party} is not in the roster") from None
 
-    @property
+    @cached_property
+    def _keys(self) -> dict[int, bytes]:
+        return {entry.id: entry.public_key for entry in self.entries}
+
+    @cached_property
     def digest(self) -> bytes:
         """32 bytes that name this roster; bound into every round."""
         return digest(Use.ROSTER, self._canonical())

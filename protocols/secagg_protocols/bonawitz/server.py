@@ -63,7 +63,7 @@ class BonawitzServer(Server):
         self._public_keys: set[bytes] = set()
         self._members: tuple[int, ...] = ()
         self._advertised: dict[int, AdvertiseKeys] = {}
-        self._sealed: NDArray[np.uint8] = np.zeros((0, 0, 0), dtype=np.uint8)
+        self._sealed: NDArray[np.uint8] = np.zeros((0, 0, 0), dtype=np.uint8)  # holder, dealer, sealed share
         self._digests: dict[int, bytes] = {}
         self._dealers: tuple[int, ...] = ()
         self._sum = BlockSum(scheme.domain)
@@ -140,20 +140,21 @@ class BonawitzServer(Server):
             raise ProtocolViolation(f"{len(message.share_digests)} bytes of share digests, not {digests}", {sender})
         position = self._members.index(sender)
         sealed = np.frombuffer(message.sealed, dtype=np.uint8).reshape(others, size)
-        self._sealed[position, :position] = sealed[:position]
-        self._sealed[position, position + 1 :] = sealed[position:]
+        self._sealed[:position, position] = sealed[:position]
+        self._sealed[position + 1 :, position] = sealed[position:]
         self._digests[sender] = message.share_digests
         return True
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
         outgoing = []
-        dealt = np.isin(self._members, answered)
-        by_holder = np.ascontiguousarray(self._sealed[dealt][:, dealt].transpose(1, 0, 2))
-        for position, holder in enumerate(answered):
-            # All but its own, which is empty: two contiguous pieces.
-            column = by_holder[position, :position].tobytes() + by_holder[position, position + 1 :].tobytes()
-            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(column))))
+        others = np.isin(self._members, answered)
+        for position, holder in enumerate(self._members):
+            if holder in self._answered:
+                others[position] = False
+                sealed = memoryview(self._sealed[position, others].tobytes())
+                others[position] = True
+                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, sealed)))
         self._sealed = np.zeros((0, 0, 0), dtype=np.uint8)
         return outgoing
 
