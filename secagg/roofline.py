@@ -25,7 +25,7 @@ _REPEATS = 9
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Unavoidable operations of one party: agreements, keystream bytes, signatures made and verified, what they cover."""
+    """Unavoidable operations of one party: agreements, keystream bytes, signatures made and verified, bytes signed."""
 
     agreements: float
     keystream_bytes: float
