@@ -424,6 +424,21 @@ def test_a_dealer_of_garbage_to_one_holder_does_not_end_the_round(masking, make_
     assert 2 not in running.clients[1]._memory.shares
 
 
+def test_a_dealer_of_garbage_to_everybody_gives_no_sum_rather_than_a_wrong_one(masking, make_round):
+    """It stays in the sum and nobody can take its self mask off: the price of not aborting for one bad share."""
+    if masking.quorum == 5:
+        pytest.skip("every share is needed at this threshold")
+    running = make_round(masking)
+    run_until(running, "ShareKeys")
+    message = running.server.open(running.parse(running.uplink[2][0]))
+    forged = ShareKeys(message.share_digests, memoryview(bytes(len(message.sealed))))
+    running.uplink[2] = [running.clients[2].seal("ShareKeys", SERVER, forged).to_bytes()]
+    with pytest.raises(RoundFailed) as caught:
+        running.finish()
+    assert (caught.value.step, caught.value.have, caught.value.need) == ("Unmasking", 1, masking.quorum)
+    assert running.server.output is None
+
+
 @pytest.mark.parametrize("vanishes", [None, 2], ids=["all stay", "the dealer vanishes"])
 def test_one_holder_of_five_opens_wrong_shares_and_the_sum_is_still_right(request, masking, make_round, vanishes):
     if masking.quorum > (3 if vanishes else 4):

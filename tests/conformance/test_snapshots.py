@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg_protocols import InputError, ParameterError, RepeatedContext, SecAggError
+from secagg_protocols import InputError, ParameterError, ProtocolViolation, RepeatedContext, SecAggError
 
 
 def test_a_round_of_participants_restored_before_every_call_is_the_same_byte_for_byte(case, make_round):
@@ -111,3 +111,19 @@ def test_the_vector_is_never_in_a_snapshot(case, make_round):
         for _, snapshot in history:
             assert b"easy to find" not in snapshot
             assert marked.tobytes()[:64] not in snapshot
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="the snapshot holds the state, not the reason")
+def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_round):
+    scheme = active_case.make(3, 5)
+    running = make_round(scheme)
+    running.open()
+    running.take()
+    running.advance()
+    client = running.clients[1]
+    forged = running.server.seal("KeyList", 1, client.messages["KeyList"](()))
+    with pytest.raises(ProtocolViolation):
+        client.receive(forged)
+    restored = running.restore(1, client.snapshot())
+    assert str(restored.state) == "Aborted"
+    assert restored.abort_reason == client.abort_reason

@@ -208,6 +208,14 @@ def test_validity_is_checked_at_both_ends(not_before, not_after, words):
         entry.check_valid_at(NOW)
 
 
+@pytest.mark.xfail(raises=(TypeError, ValueError), reason="times are parsed only when they are compared")
+@pytest.mark.parametrize("when", ["2026-01-01", "2026-01-01T00:00:00", "tomorrow", ""])
+def test_times_that_cannot_be_compared_are_refused_in_our_words(when):
+    with pytest.raises((ParameterError, InputError)) as caught:
+        PublicIdentity(1, "a", bytes(32), not_before=when).check_valid_at(NOW)
+    assert type(caught.value) is not ValueError
+
+
 @pytest.mark.parametrize(
     "content",
     [
