@@ -70,7 +70,7 @@ def measure(scheme: Scheme) -> Costs:
     agreement, signatures = suite.agreement, suite.signatures
     secret = agreement.load_secret(agreement.generate(SYSTEM))
     public = agreement.load_public(agreement.public_of(agreement.load_secret(agreement.generate(SYSTEM))))
-    signing_key = signatures.generate(SYSTEM)
+    signing_key = signatures.load(signatures.generate(SYSTEM))
     verify_key, message = signatures.public_of(signing_key), bytes(100)
     signature = signatures.sign(signing_key, message)
     mask_key, mask_bytes = SYSTEM.bytes(suite.mask_key_bytes), 8 * scheme.domain.lanes.words

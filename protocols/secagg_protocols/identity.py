@@ -43,7 +43,7 @@ class PublicIdentity:
                 raise ParameterError(f"identity {self.id} ({self.name}) is {wrong} {limit}; renew it in the roster")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """A party's own signing key. Secret: its repr shows none of it."""
 
@@ -57,14 +57,18 @@ class Identity:
         suite = suite_named(ciphersuite)
         return cls(name, suite, suite.signatures.generate(randomness))
 
-    @property
+    @cached_property
+    def _loaded(self) -> Any:
+        return self.suite.signatures.load(self.signing_key)
+
+    @cached_property
     def public_key(self) -> bytes:
         """The encoded verification key."""
-        return self.suite.signatures.public_of(self.signing_key)
+        return self.suite.signatures.public_of(self._loaded)
 
     def sign(self, message: bytes) -> bytes:
         """Return a 64-byte signature."""
-        return self.suite.signatures.sign(self.signing_key, message)
+        return self.suite.signatures.sign(self._loaded, message)
 
     def public(self, participant: int, not_before: str | None = None, not_after: str | None = None) -> PublicIdentity:
         """Return the roster entry for this identity as `participant` (0: the server)."""

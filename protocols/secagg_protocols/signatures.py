@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,11 +26,15 @@ class Signatures(ABC):
         """Return a fresh 32-byte signing key."""
 
     @abstractmethod
-    def public_of(self, signing_key: bytes) -> bytes:
-        """Return the encoded verification key."""
+    def load(self, signing_key: bytes) -> Any:
+        """Load a signing key, once for many signatures. Raises `ValueError` when the bytes are not one."""
 
     @abstractmethod
-    def sign(self, signing_key: bytes, message: bytes) -> bytes:
+    def public_of(self, loaded: Any) -> bytes:
+        """Return the encoded verification key of a loaded signing key."""
+
+    @abstractmethod
+    def sign(self, loaded: Any, message: bytes) -> bytes:
         """Return the 64-byte signature; the same input always gives the same bytes."""
 
     @abstractmethod
@@ -49,11 +54,14 @@ class Ed25519(Signatures):
     def generate(self, randomness: Randomness) -> bytes:
         return randomness.bytes(32)
 
-    def public_of(self, signing_key: bytes) -> bytes:
-        return ed25519.Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
+    def load(self, signing_key: bytes) -> ed25519.Ed25519PrivateKey:
+        return ed25519.Ed25519PrivateKey.from_private_bytes(signing_key)
 
-    def sign(self, signing_key: bytes, message: bytes) -> bytes:
-        return ed25519.Ed25519PrivateKey.from_private_bytes(signing_key).sign(message)
+    def public_of(self, loaded: ed25519.Ed25519PrivateKey) -> bytes:
+        return loaded.public_key().public_bytes_raw()
+
+    def sign(self, loaded: ed25519.Ed25519PrivateKey, message: bytes) -> bytes:
+        return loaded.sign(message)
 
     def verify(self, public_key: bytes, signature: bytes, message: bytes) -> None:
         try:
@@ -76,19 +84,17 @@ class EcdsaP256(Signatures):
     def generate(self, randomness: Randomness) -> bytes:
         return P256Agreement().generate(randomness)
 
-    def _load(self, signing_key: bytes) -> ec.EllipticCurvePrivateKey:
+    def load(self, signing_key: bytes) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(int.from_bytes(signing_key, "big"), ec.SECP256R1())
 
-    def public_of(self, signing_key: bytes) -> bytes:
-        return (
-            self._load(signing_key)
-            .public_key()
-            .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    def public_of(self, loaded: ec.EllipticCurvePrivateKey) -> bytes:
+        return loaded.public_key().public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )
 
-    def sign(self, signing_key: bytes, message: bytes) -> bytes:
+    def sign(self, loaded: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
         algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-        r, s = decode_dss_signature(self._load(signing_key).sign(message, algorithm))
+        r, s = decode_dss_signature(loaded.sign(message, algorithm))
         return r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
 
     def verify(self, public_key: bytes, signature: bytes, message: bytes) -> None:
