@@ -6,38 +6,57 @@ The server holds one sum and the uploads that have begun and not ended, whatever
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation, RoundFailed, StateError
-from .lanes import Lanes, Words
+from .lanes import Words
 from .scheme import Domain, Step
 
 BLOCK_BYTES = 1 << 20
 
 
-def block_words(lanes: Lanes) -> int:
+class Packing(Protocol):
+    """How a vector is laid into words of a fixed size on the wire, and how such words are added up."""
+
+    @property
+    def words(self) -> int:
+        """Words that hold a whole vector."""
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of one word on the wire."""
+
+    def to_bytes(self, words: Words) -> memoryview:
+        """Encode words."""
+
+    def add_bytes(self, words: Words, data: memoryview) -> None:
+        """Add encoded words onto `words` in place."""
+
+
+def block_words(packing: Packing) -> int:
     """Words in one block."""
-    return BLOCK_BYTES // lanes.word_bytes
+    return BLOCK_BYTES // packing.word_bytes
 
 
-def split(lanes: Lanes, words: Words) -> Iterator[tuple[int, memoryview]]:
+def split(packing: Packing, words: Words) -> Iterator[tuple[int, memoryview]]:
     """Yield (block number, bytes on the wire) over a packed vector."""
-    step = block_words(lanes)
+    step = block_words(packing)
     for block, start in enumerate(range(0, words.size, step)):
-        yield block, lanes.to_bytes(words[start : start + step])
+        yield block, packing.to_bytes(words[start : start + step])
 
 
-class BlockSum:
-    """The sum of packed vectors that arrive in blocks, in any order, each participant's whole or not at all."""
+class Uploads:
+    """The word-wise sum of packed vectors that arrive in blocks, in any order, each whole or not at all."""
 
-    def __init__(self, domain: Domain) -> None:
-        self._domain, self._lanes = domain, domain.lanes
-        self._step = block_words(self._lanes)
-        self._blocks = -(-self._lanes.words // self._step)
+    def __init__(self, packing: Packing) -> None:
+        self._packing = packing
+        self._step = block_words(packing)
+        self._blocks = -(-packing.words // self._step)
         self._uploads: dict[int, dict[int, memoryview]] = {}
-        self.words: Words = np.zeros(self._lanes.words, dtype=np.uint64)
+        self.words: Words = np.zeros(packing.words, dtype=np.uint64)
 
     def take(self, sender: int, block: int, data: memoryview) -> bool:
         """Take one block; return whether the sender's vector is complete, and then added.
@@ -49,14 +68,14 @@ class BlockSum:
         upload = self._uploads.setdefault(sender, {})
         if block in upload:
             raise StateError(f"participant {sender} has already sent block {block}")
-        expected = self._slice(block).size * self._lanes.word_bytes
+        expected = self._slice(block).size * self._packing.word_bytes
         if len(data) != expected:
             raise ProtocolViolation(f"block {block} has {len(data)} bytes, not {expected}", {sender})
         upload[block] = data
         if len(upload) < self._blocks:
             return False
         for number, words in self._uploads.pop(sender).items():
-            self._lanes.add_bytes(self._slice(number), words)
+            self._packing.add_bytes(self._slice(number), words)
         return True
 
     def _slice(self, block: int) -> Words:
@@ -65,6 +84,14 @@ class BlockSum:
     def forget(self, sender: int) -> None:
         """Free an upload that will not be completed."""
         self._uploads.pop(sender, None)
+
+
+class BlockSum(Uploads):
+    """The sum of vectors packed in the lanes of a domain."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain.lanes)
+        self._domain, self._lanes = domain, domain.lanes
 
     def total(self, survivors: tuple[int, ...], step: Step) -> NDArray[np.uint64]:
         """Return the sums, shape (length,), and free the words.

@@ -1,8 +1,9 @@
-"""The prime field GF(65537), with whole matrices at a time.
+"""Prime fields, with whole matrices at a time; products of matrices are exact and done by BLAS.
 
-65537 holds a 16-bit limb in one element, and products of matrices are exact in float64: an inner product of
-k terms is at most k · 65536², below 2⁵³ for every k ≤ 2²⁰, so the work is done by BLAS.
-Arrays of elements are int64 or float64 with values in [0, 65536].
+float64 holds integers up to 2⁵³ exactly, so an inner product is cut into runs of as many terms as cannot pass 2⁵³
+(`terms`), and what each run gives is reduced before it is added to the others. Beyond 26 bits one operand is also
+split into 16-bit halves. GF(65537) holds a 16-bit limb in one element and never needs more than one run.
+Arrays of elements are int64 or float64 with values in [0, p).
 """
 
 from __future__ import annotations
@@ -12,62 +13,147 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ProtocolViolation
 from .randomness import Randomness
 
-PRIME = 65537
-MAX_TERMS = 1 << 20
-
 Elements: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+_EXACT = (1 << 53) - 1
+_HALF_BITS = 16
+_IN_CACHE = 1 << 18
+"""Multiplications at a time where there are several runs: the block stays in cache and BLAS on one thread."""
 
 
-def multiply(left: NDArray[np.generic], right: NDArray[np.generic]) -> Elements:
-    """Return the matrix product over the field, exactly."""
-    assert left.shape[-1] <= MAX_TERMS
-    product = left.astype(np.float64, copy=False) @ right.astype(np.float64, copy=False)
-    reduced: Elements = product.astype(np.int64) % PRIME
-    return reduced
+class PrimeField:
+    """GF(p) for a prime 2¹⁶ < p < 2³¹."""
+
+    def __init__(self, prime: int) -> None:
+        self.prime = prime
+        self.element_bytes = -(-prime.bit_length() // 8)
+        """Bytes of one element on the wire."""
+        self._halves = prime.bit_length() > 26
+        largest = (1 << _HALF_BITS) - 1 if self._halves else prime - 1
+        self.terms = _EXACT // ((prime - 1) * largest)
+        """Most terms of an inner product that are summed exactly in one run."""
+        self._per_prime = (1 - 2.0**-50) / prime  # a little small, so that a quotient is never too large
+
+    def __repr__(self) -> str:
+        return f"PrimeField({self.prime})"
+
+    # --- products
+
+    def multiply(self, left: NDArray[np.generic], right: NDArray[np.generic]) -> Elements:
+        """Return the matrix product, exactly."""
+        first = left.astype(np.float64, copy=False)
+        if not self._halves:
+            return self._runs(first, right.astype(np.float64, copy=False)).astype(np.int64)
+        second = right.astype(np.int64, copy=False)
+        high = self._runs(first, (second >> _HALF_BITS).astype(np.float64))
+        low = self._runs(first, (second & ((1 << _HALF_BITS) - 1)).astype(np.float64))
+        high *= 1 << _HALF_BITS
+        high += low
+        return self._canonical(high).astype(np.int64)
+
+    def _runs(self, left: Floats, right: Floats) -> Floats:
+        inner, terms = left.shape[-1], self.terms
+        if inner <= terms:
+            return self._canonical(left @ right)
+        product = np.zeros((left.shape[0], right.shape[1]))
+        width = max(8, _IN_CACHE // (left.shape[0] * terms))
+        for column in range(0, right.shape[1], width):
+            block = product[:, column : column + width]
+            for start in range(0, inner, terms):
+                run = slice(start, start + terms)
+                block += self._reduced(left[:, run] @ right[run, column : column + width])
+            block[:] = self._canonical(block)
+        return product
+
+    def _reduced(self, values: Floats) -> Floats:
+        """Return integers in [0, 2⁵³) modulo p, below 2p, in place: every step is exact in float64."""
+        quotients = values * self._per_prime
+        np.floor(quotients, out=quotients)
+        quotients *= self.prime
+        values -= quotients
+        return values
+
+    def _canonical(self, values: Floats) -> Floats:
+        reduced = self._reduced(values)
+        reduced -= self.prime * (reduced >= self.prime)
+        return reduced
+
+    # --- element by element
+
+    def inverse(self, elements: Elements) -> Elements:
+        """Return the inverses of nonzero elements, by Fermat: x^(p−2)."""
+        result, power = np.ones_like(elements), elements % self.prime
+        exponent = self.prime - 2
+        while exponent:
+            if exponent & 1:
+                result = result * power % self.prime
+            power = power * power % self.prime
+            exponent >>= 1
+        return result
+
+    def powers(self, points: Elements, count: int) -> Elements:
+        """Return the matrix whose row i is 1, xᵢ, xᵢ², … (`count` columns), by doubling."""
+        table = np.ones((points.size, count), dtype=np.int64)
+        if count > 1:
+            table[:, 1] = points % self.prime
+        done = 2
+        while done < count:
+            width = min(done, count - done)
+            step = table[:, done - 1] * table[:, 1] % self.prime  # x^done
+            table[:, done : done + width] = table[:, :width] * step[:, None] % self.prime
+            done += width
+        return table
+
+    def product(self, rows: Elements) -> Elements:
+        """Return the product of each row, by halving."""
+        while rows.shape[1] > 1:
+            half = rows.shape[1] // 2
+            paired = rows[:, :half] * rows[:, half : 2 * half] % self.prime
+            rows = paired if rows.shape[1] % 2 == 0 else np.concatenate([paired, rows[:, -1:]], axis=1)
+        result: Elements = rows[:, 0]
+        return result
+
+    def uniform(self, shape: tuple[int, ...], randomness: Randomness) -> Elements:
+        """Return exactly uniform elements.
+
+        A uniform 32-bit word reduces without bias once the words above the largest multiple of p are rejected
+        (2³² − 1 = 65535 · 65537: for that prime it is one word).
+        """
+        count = int(np.prod(shape))
+        first_rejected = (1 << 32) // self.prime * self.prime
+        words = np.frombuffer(randomness.bytes(4 * count), dtype="<u4").copy()
+        while (rejected := np.flatnonzero(words >= first_rejected)).size:
+            words[rejected] = np.frombuffer(randomness.bytes(4 * rejected.size), dtype="<u4")
+        return (words % np.uint32(self.prime)).astype(np.int64).reshape(shape)
+
+    # --- the wire
+
+    def to_bytes(self, elements: NDArray[np.integer]) -> memoryview:
+        """Encode elements at `element_bytes` each, little-endian."""
+        count, width = elements.size, self.element_bytes
+        buffer = bytearray(count * width + 4)
+        # Overlapping 4-byte stores in ascending order: each element's surplus byte is overwritten by the next one.
+        np.ndarray((count,), dtype="<u4", buffer=buffer, strides=(width,))[:] = elements.reshape(-1)
+        return memoryview(buffer)[: count * width]
+
+    def from_bytes(self, data: bytes | memoryview) -> Elements:
+        """Decode whole elements. Raises `ProtocolViolation` on a value that is no element of the field."""
+        width = self.element_bytes
+        count = len(data) // width
+        padded = data if width == 4 else b"".join((data, bytes(4 - width)))
+        words = np.ndarray((count,), dtype="<u4", buffer=padded, strides=(width,))
+        elements = (words & np.uint32((1 << 8 * width) - 1)).astype(np.int64)
+        if count and int(elements.max()) >= self.prime:
+            raise ProtocolViolation(f"a value is no element of GF({self.prime})")
+        return elements
 
 
-def inverse(elements: Elements) -> Elements:
-    """Return the inverses of nonzero elements, by Fermat: x^(p−2) = x^65535."""
-    result, power = np.ones_like(elements), elements % PRIME
-    for _ in range(16):  # 65535 is sixteen ones in binary
-        result = result * power % PRIME
-        power = power * power % PRIME
-    return result
+GF65537 = PrimeField(65537)
 
-
-def uniform(shape: tuple[int, ...], randomness: Randomness) -> Elements:
-    """Return exactly uniform elements.
-
-    2³² − 1 = 65535 · 65537, so a uniform 32-bit word reduces without bias once the one word 2³² − 1 is rejected.
-    """
-    count = int(np.prod(shape))
-    words = np.frombuffer(randomness.bytes(4 * count), dtype="<u4").copy()
-    while (rejected := np.flatnonzero(words == 0xFFFFFFFF)).size:
-        words[rejected] = np.frombuffer(randomness.bytes(4 * rejected.size), dtype="<u4")
-    return (words % PRIME).astype(np.int64).reshape(shape)
-
-
-def powers(points: Elements, count: int) -> Elements:
-    """Return the matrix whose row i is 1, xᵢ, xᵢ², … (`count` columns), by doubling."""
-    table = np.ones((points.size, count), dtype=np.int64)
-    if count > 1:
-        table[:, 1] = points % PRIME
-    done = 2
-    while done < count:
-        width = min(done, count - done)
-        step = table[:, done - 1] * table[:, 1] % PRIME  # x^done
-        table[:, done : done + width] = table[:, :width] * step[:, None] % PRIME
-        done += width
-    return table
-
-
-def product(rows: Elements) -> Elements:
-    """Return the product of each row, by halving."""
-    while rows.shape[1] > 1:
-        half = rows.shape[1] // 2
-        paired = rows[:, :half] * rows[:, half : 2 * half] % PRIME
-        rows = paired if rows.shape[1] % 2 == 0 else np.concatenate([paired, rows[:, -1:]], axis=1)
-    result: Elements = rows[:, 0]
-    return result
+PRIME, MAX_TERMS = GF65537.prime, GF65537.terms
+multiply, inverse, powers = GF65537.multiply, GF65537.inverse, GF65537.powers
+product, uniform = GF65537.product, GF65537.uniform

@@ -9,29 +9,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from .. import masks, merkle, shamir
+from ..channels import ChannelKeys as ChannelKeys
+from ..channels import PairwiseKeys as PairwiseKeys
+from ..channels import open_share as open_share
+from ..channels import seal_share as seal_share
+from ..channels import session_id as session_id
 from ..domain import Use, digest, separated
 from ..errors import ProtocolViolation
 from ..kdf import derive
 from ..lanes import Words
 from ..randomness import Randomness
 from ..scheme import RoundContext
-from ..suites import Ciphersuite
-from ..wire import Envelope, encode
-from .messages import NONCE_BYTES, AdvertiseKeys, KeyEntry
+from .messages import NONCE_BYTES, AdvertiseKeys
 from .params import Bonawitz
 
 MASK_KEY, SELF_MASK_SEED = 0, 1
 """Rows of a holder's share: the dealer's mask secret key, its self-mask seed, then further seeds."""
-
-_CHANNEL_KEY_BYTES = 32
-_CHANNEL_NONCE = bytes(12)
 
 
 # --- AdvertiseKeys: "generate key pairs (c_u^PK, c_u^SK), (s_u^PK, s_u^SK) and send the public keys" ---------------
@@ -143,91 +141,6 @@ def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundCon
 # --- ShareKeys: "share s_u^SK and b_u, seal the shares for each v under KA.agree(c_u^SK, c_v^PK)" ------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Another member of U₁, as its AdvertiseKeys says."""
-
-    channel_key: bytes
-    mask_key: bytes
-    share_root: bytes
-
-
-def session_id(scheme: Bonawitz, roster_digest: bytes, context: RoundContext, entries: Sequence[KeyEntry]) -> bytes:
-    """Return H(version, scheme, ciphersuite, roster, job, round, context, final key list): 32 bytes.
-
-    Signatures of the entries are left out: they are checked, and may differ without the keys being different.
-    """
-    key_list = [msgspec.structs.replace(entry, signature=b"") for entry in entries]
-    return digest(
-        Use.SESSION,
-        scheme.id,
-        scheme.suite.id,
-        roster_digest,
-        context.job,
-        context.round,
-        context.context_digest,
-        digest(Use.KEY_LIST, *(encode(entry) for entry in key_list)),
-    )
-
-
-def _pair(session_prefix: bytes, u: int, u_key: bytes, v: int, v_key: bytes) -> bytes:
-    """Return what both ends of a pair bind into a derived key: ids and public keys, the smaller id first."""
-    if u > v:
-        u, u_key, v, v_key = v, v_key, u, u_key
-    return b"".join((session_prefix, u.to_bytes(4, "big"), v.to_bytes(4, "big"), u_key, v_key))
-
-
-class PairwiseKeys:
-    """Agreements of one participant's key pair with its peers', for one use in one session.
-
-    Also the server's tool: with a vanished participant's reconstructed mask key it makes the same keys.
-    """
-
-    def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
-        self._suite, self._owner = suite, owner
-        self._prefix = separated(use, session)
-        self._secret = suite.agreement.load_secret(secret_key)
-        self.public_key = suite.agreement.public_of(self._secret)
-        self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
-
-    def with_peer(self, peer: int, public_key: bytes) -> bytes:
-        """Return the key shared with a peer. Raises `ProtocolViolation` for a key that cannot be agreed with."""
-        return self.with_loaded(peer, public_key, self._suite.agreement.load_public(public_key))
-
-    def with_loaded(self, peer: int, public_key: bytes, loaded: Any) -> bytes:
-        """As `with_peer`, with the peer's public key already loaded."""
-        shared = self._suite.agreement.agree(self._secret, loaded)
-        return derive(shared, self._length, _pair(self._prefix, self._owner, self.public_key, peer, public_key))
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelKeys:
-    """AEAD keys with one peer, one for each direction; each seals one message, so the nonce is fixed."""
-
-    send: bytes
-    receive: bytes
-
-    @classmethod
-    def of(cls, keys: PairwiseKeys, me: int, peer: int, public_key: bytes) -> ChannelKeys:
-        both = keys.with_peer(peer, public_key)
-        low_to_high, high_to_low = both[:_CHANNEL_KEY_BYTES], both[_CHANNEL_KEY_BYTES:]
-        return cls(low_to_high, high_to_low) if me < peer else cls(high_to_low, low_to_high)
-
-
-def _associated_data(session: bytes, sender: int, recipient: int) -> bytes:
-    return separated(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
-
-
-def seal_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, share: bytes) -> bytes:
-    """Seal one dealer's shares for one holder."""
-    return suite.aead(key).encrypt(_CHANNEL_NONCE, share, _associated_data(session, sender, recipient))
-
-
-def open_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, sealed: bytes) -> bytes:
-    """Open what a dealer sealed. Raises `cryptography.exceptions.InvalidTag`."""
-    return suite.aead(key).decrypt(_CHANNEL_NONCE, sealed, _associated_data(session, sender, recipient))
-
-
 def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, share: bytes) -> bytes:
     """Return the share proper, (secrets × SHARE_BYTES) bytes, once it is canonical and (active) proven.
 
@@ -267,11 +180,6 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
 def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     """Return the digest of U₃ that its members sign (through their envelope's signature)."""
     return digest(Use.SURVIVORS, session, *survivors)
-
-
-def consistency_envelope(template: Envelope, signer: int, payload: bytes) -> Envelope:
-    """Return the ConsistencyCheck envelope that `signer` must have signed, rebuilt for verification."""
-    return msgspec.structs.replace(template, sender=signer, payload=payload, signature=b"")
 
 
 # --- Unmasking: "Σ x_u = Σ y_u − Σ_{U₃} PRG(b_u) + Σ_{u∈U₃, v∈U₂\\U₃} p_{v,u}" ------------------------------------

@@ -1,0 +1,99 @@
+"""Sessions and the sealed channels between participants: what every scheme does between the key list and the masks.
+
+From here on everything binds the session, which names the final key list; a channel's keys bind both ids and both
+public keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from .domain import Use, digest, separated
+from .kdf import derive
+from .scheme import RoundContext, Scheme
+from .suites import Ciphersuite
+from .wire import encode
+
+_CHANNEL_KEY_BYTES = 32
+_CHANNEL_NONCE = bytes(12)
+
+
+def session_id(scheme: Scheme, roster_digest: bytes, context: RoundContext, entries: Sequence[msgspec.Struct]) -> bytes:
+    """Return H(version, scheme, ciphersuite, roster, job, round, context, final key list): 32 bytes.
+
+    entries: the key list as it travelled, each with a `signature`. Signatures are left out: they are
+    checked, and may differ without the keys being different.
+    """
+    key_list = [msgspec.structs.replace(entry, signature=b"") for entry in entries]
+    return digest(
+        Use.SESSION,
+        scheme.id,
+        scheme.suite.id,
+        roster_digest,
+        context.job,
+        context.round,
+        context.context_digest,
+        digest(Use.KEY_LIST, *(encode(entry) for entry in key_list)),
+    )
+
+
+def _pair(session_prefix: bytes, u: int, u_key: bytes, v: int, v_key: bytes) -> bytes:
+    """Return what both ends of a pair bind into a derived key: ids and public keys, the smaller id first."""
+    if u > v:
+        u, u_key, v, v_key = v, v_key, u, u_key
+    return b"".join((session_prefix, u.to_bytes(4, "big"), v.to_bytes(4, "big"), u_key, v_key))
+
+
+class PairwiseKeys:
+    """Agreements of one participant's key pair with its peers', for one use in one session.
+
+    Also the server's tool: with a vanished participant's reconstructed mask key it makes the same keys.
+    """
+
+    def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
+        self._suite, self._owner = suite, owner
+        self._prefix = separated(use, session)
+        self._secret = suite.agreement.load_secret(secret_key)
+        self.public_key = suite.agreement.public_of(self._secret)
+        self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
+
+    def with_peer(self, peer: int, public_key: bytes) -> bytes:
+        """Return the key shared with a peer. Raises `ProtocolViolation` for a key that cannot be agreed with."""
+        return self.with_loaded(peer, public_key, self._suite.agreement.load_public(public_key))
+
+    def with_loaded(self, peer: int, public_key: bytes, loaded: Any) -> bytes:
+        """As `with_peer`, with the peer's public key already loaded."""
+        shared = self._suite.agreement.agree(self._secret, loaded)
+        return derive(shared, self._length, _pair(self._prefix, self._owner, self.public_key, peer, public_key))
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKeys:
+    """AEAD keys with one peer, one for each direction; each seals one message, so the nonce is fixed."""
+
+    send: bytes = field(repr=False)
+    receive: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, keys: PairwiseKeys, me: int, peer: int, public_key: bytes) -> ChannelKeys:
+        both = keys.with_peer(peer, public_key)
+        low_to_high, high_to_low = both[:_CHANNEL_KEY_BYTES], both[_CHANNEL_KEY_BYTES:]
+        return cls(low_to_high, high_to_low) if me < peer else cls(high_to_low, low_to_high)
+
+
+def _associated_data(session: bytes, sender: int, recipient: int) -> bytes:
+    return separated(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
+
+
+def seal_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, share: bytes) -> bytes:
+    """Seal one dealer's shares for one holder."""
+    return suite.aead(key).encrypt(_CHANNEL_NONCE, share, _associated_data(session, sender, recipient))
+
+
+def open_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, sealed: bytes) -> bytes:
+    """Open what a dealer sealed. Raises `cryptography.exceptions.InvalidTag`."""
+    return suite.aead(key).decrypt(_CHANNEL_NONCE, sealed, _associated_data(session, sender, recipient))
