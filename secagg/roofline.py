@@ -103,6 +103,8 @@ def _median_seconds(operation: Callable[[], object], count: int) -> float:
 
 def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     """Return the unavoidable work of one surviving client and of the server, counted from what happened."""
+    if Step.SHARE_KEYS not in scheme.steps:
+        return Work(0, 0), Work(0, 0)  # nothing is masked
     mask_bytes = 8 * scheme.domain.lanes.words
     answered = {step: len(run.answered.get(step, ())) for step in Step}
     members, dealers, survivors = (answered[step] for step in (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT))

@@ -67,15 +67,23 @@ class Agreement(ABC):
         """Return the 32 raw shared bytes. Raises `ProtocolViolation` for a degenerate public key."""
 
 
+def _clamped(secret_key: bytes) -> bytes:
+    """Return a 32-byte string with the bits set and cleared as RFC 7748 §5 does."""
+    return bytes([secret_key[0] & 248]) + secret_key[1:31] + bytes([secret_key[31] & 127 | 64])
+
+
 class X25519Agreement(Agreement):
     """RFC 7748; a low-order public key (all-zero result) is refused as in §6.1."""
 
     public_key_bytes = 32
 
     def generate(self, randomness: Randomness) -> bytes:
-        return randomness.bytes(SECRET_KEY_BYTES)
+        return _clamped(randomness.bytes(SECRET_KEY_BYTES))
 
     def load_secret(self, secret_key: bytes) -> x25519.X25519PrivateKey:
+        # X25519 ignores five bits. With one form allowed, a reconstructed key that is nearly right does not pass.
+        if secret_key != _clamped(secret_key):
+            raise ValueError("an X25519 secret key is not in clamped form")
         return x25519.X25519PrivateKey.from_private_bytes(secret_key)
 
     def load_public(self, public_key: bytes) -> x25519.X25519PublicKey:

@@ -10,20 +10,20 @@ Out of scope: a disk rolled back by its owner, and network file systems without 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from .domain import Use, digest
-from .errors import InputError, ProtocolViolation, StateError
+from .errors import InputError, LocalError, ProtocolViolation, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client
@@ -31,46 +31,61 @@ from .randomness import SYSTEM, Randomness
 from .scheme import Policy, RoundContext, Scheme
 from .wire import Envelope
 
+try:
+    import fcntl
+except ImportError:  # no POSIX locks on this system
+    fcntl = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 
 _START, _CONTRIBUTE = b"start", b"contribute"
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
-    """One session on disk. generation: counts saves. request: hash of the last request answered. answers: what it
-    got."""
+    """One session on disk. generation: counts saves. request: hash of the last request answered. answers: what it got.
+
+    before: hash of the request before a `contribute`: when it is delivered again, the vector's answer is due.
+    """
 
     generation: int
     snapshot: bytes
     request: bytes
     answers: tuple[bytes, ...]
+    before: bytes = b""
 
     def __repr__(self) -> str:
         return f"Record(generation={self.generation}, <redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
 
 
 class SnapshotStore:
     """One identity's folder: a lock, its ledger of answers, one record per session. Readable by its owner alone."""
 
     def __init__(self, folder: Path) -> None:
+        if fcntl is None:
+            raise LocalError("a snapshot store needs POSIX file locks, which this system does not have")
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._depth = 0
+        self._thread = threading.RLock()
+        self._held = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the identity's lock. Reentrant within this object; other processes wait."""
-        if self._depth:
-            yield
-            return
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._depth += 1
-            yield
-        finally:
-            self._depth = 0
-            os.close(descriptor)
+        """Hold the identity's lock. Reentrant for the thread that holds it; other threads and processes wait."""
+        with self._thread:
+            if self._held:
+                yield
+                return
+            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._held = True
+                yield
+            finally:
+                self._held = False
+                os.close(descriptor)
 
     def claim(self, context: RoundContext, rerun: bool) -> None:
         """Record an answer durably (see `ledger.ContributionLedger`)."""
@@ -103,7 +118,7 @@ class SnapshotStore:
             return None
         try:
             return msgspec.msgpack.decode(data, type=kind)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):
             raise InputError(
                 f"{self._folder / name} is damaged: this participant cannot go on with the session"
             ) from None
@@ -172,7 +187,7 @@ class DurableClient:
         request_digest = hashlib.sha256(request).digest()
         with self._store.locked():
             record = self._store.load(self.session)
-            if record is not None and record.request == request_digest:
+            if record is not None and request_digest in (record.request, record.before):
                 return list(record.answers)
             client = self._make(record)
             try:
@@ -184,8 +199,10 @@ class DurableClient:
             return list(answers)
 
     def _save(self, record: Record | None, client: Client, request: bytes, answers: tuple[bytes, ...]) -> None:
-        generation = 1 if record is None else record.generation + 1
-        self._store.save(self.session, Record(generation, client.snapshot(), request, answers))
+        generation, before = (1, b"") if record is None else (record.generation + 1, record.request)
+        if request != hashlib.sha256(_CONTRIBUTE).digest():
+            before = b""
+        self._store.save(self.session, Record(generation, client.snapshot(), request, answers, before))
 
     def _make(self, record: Record | None) -> Client:
         if record is None:

@@ -33,14 +33,21 @@ class PublicIdentity:
     not_before: str | None = None
     not_after: str | None = None
 
+    def __post_init__(self) -> None:
+        for limit in (self.not_before, self.not_after):
+            try:
+                aware = limit is None or datetime.fromisoformat(limit).tzinfo is not None
+            except ValueError:
+                aware = False
+            if not aware:
+                raise ParameterError(f"{limit!r} is no ISO 8601 time with a zone; write e.g. 2027-01-31T00:00:00+00:00")
+
     def check_valid_at(self, now: datetime) -> None:
         """Raise `ParameterError` unless the identity is valid at `now` (timezone-aware)."""
-        for limit, wrong in ((self.not_before, "not valid before"), (self.not_after, "not valid after")):
-            if limit is None:
-                continue
-            when = datetime.fromisoformat(limit)
-            if (now < when) if limit == self.not_before else (now > when):
-                raise ParameterError(f"identity {self.id} ({self.name}) is {wrong} {limit}; renew it in the roster")
+        if self.not_before is not None and now < datetime.fromisoformat(self.not_before):
+            raise ParameterError(f"identity {self.id} ({self.name}) is not valid before {self.not_before}")
+        if self.not_after is not None and now > datetime.fromisoformat(self.not_after):
+            raise ParameterError(f"identity {self.id} ({self.name}) is not valid after {self.not_after}; renew it")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,9 @@ class Identity:
         """Make a fresh identity."""
         suite = suite_named(ciphersuite)
         return cls(name, suite, suite.signatures.generate(randomness))
+
+    def __reduce__(self) -> tuple[type[Identity], tuple[str, Ciphersuite, bytes]]:
+        return Identity, (self.name, self.suite, self.signing_key)
 
     @cached_property
     def _loaded(self) -> Any:
@@ -91,7 +101,11 @@ class Identity:
         """Read an identity file. Raises `InputError` when it is not one."""
         content = _read(path, "identity")
         try:
-            return cls(content["name"], suite_named(content["suite"]), bytes.fromhex(content["signing_key"]))
+            identity = cls(content["name"], suite_named(content["suite"]), bytes.fromhex(content["signing_key"]))
+            if len(identity.signing_key) != 32:
+                raise ValueError(f"the signing key has {len(identity.signing_key)} bytes, not 32")
+            identity.suite.signatures.load(identity.signing_key)
+            return identity
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is not an identity file: {error}") from None
 
@@ -153,6 +167,11 @@ class Roster:
             for entry in self.entries
         ]
         return json.dumps({"secagg": "roster", "suite": self.suite.name, "entries": rows}, sort_keys=True, indent=1)
+
+    def check_valid_at(self, now: datetime) -> None:
+        """Raise `ParameterError` unless every identity is valid at `now`. For drivers: machines have no clock."""
+        for entry in self.entries:
+            entry.check_valid_at(now)
 
     def save(self, path: Path, consortium: Identity | None = None) -> None:
         """Write the roster file; with `consortium`, signed by that key."""

@@ -86,7 +86,7 @@ class Machine(ABC):
                     f"the roster lists {len(self._roster.participants)} participants, "
                     f"the scheme is made for 1 … {self.scheme.participants}"
                 )
-            if self._roster.suite is not self.scheme.suite:
+            if self._roster.suite.id != self.scheme.suite.id:
                 raise ParameterError(
                     f"the roster's keys are for {self._roster.suite.name}, the scheme uses {self.scheme.suite.name}"
                 )
@@ -206,9 +206,18 @@ class Client(Machine):
         following = self._next(CONTRIBUTE)
         checked = self.scheme.domain.check(vector)
         self._ledger.claim(self.context, self.policy.allow_rerun)
-        outgoing = self._contribute(checked)
+        try:
+            outgoing = self._contribute(checked)
+        except ProtocolViolation as violation:
+            self._abort(violation)
+            raise
         self.state = following
         return outgoing
+
+    def _abort(self, violation: ProtocolViolation) -> None:
+        self.state = Terminal.ABORTED
+        self.abort_reason = str(violation)
+        self._forget()
 
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take one envelope from the server; return the answers.
@@ -226,9 +235,7 @@ class Client(Machine):
         try:
             outgoing = self._handle(envelope.kind, message)
         except ProtocolViolation as violation:
-            self.state = Terminal.ABORTED
-            self.abort_reason = str(violation)
-            self._forget()
+            self._abort(violation)
             raise
         self.state = following
         return outgoing

@@ -68,9 +68,12 @@ def _mask_sum(start: int, count: int, plus: Sequence[bytes], minus: Sequence[byt
 
 
 def add_masks_with(executor: Executor, parts: int, words: Words, plus: Sequence[bytes], minus: Sequence[bytes]) -> None:
-    """As `add_masks` over the whole vector, split by coordinate over any executor (threads or processes)."""
+    """As `add_masks` over the whole vector, split by coordinate over any executor (threads or processes).
+
+    Nothing is added unless every part has been made.
+    """
     bounds = [words.size * part // parts for part in range(parts + 1)]
     starts, counts = bounds[:-1], [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
-    sums = executor.map(_mask_sum, starts, counts, [plus] * parts, [minus] * parts)
+    sums = list(executor.map(_mask_sum, starts, counts, [plus] * parts, [minus] * parts))
     for start, part in zip(starts, sums, strict=True):
         words[start : start + part.size] += part

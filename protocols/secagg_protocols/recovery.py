@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import shamir
-from .errors import SecAggError
+from .errors import SERVER, SecAggError
+from .field import multiply
 from .randomness import Randomness
 from .reed_solomon import ShareCode, TooManyErrors
 
 _DEALERS_AT_ONCE = 64
-_SUBSETS_TRIED = 2000
+_SUBSET_WORK = 1 << 24
+"""Bound on t² · subsets tried for one dealer: a few seconds, whatever its shares are."""
 
 
 class Unrecoverable(SecAggError):
@@ -77,7 +79,10 @@ class Recovery:
             points = [opened.holders[row] for row in rows]
             if len(points) < self._threshold:
                 dealer = opened.dealers[columns[0]]
-                raise Unrecoverable(dealer, len(points), frozenset())  # a missing share is nobody's proven fault
+                absent = {holder for holder in opened.holders if holder not in points}
+                raise Unrecoverable(
+                    dealer, len(points), frozenset({dealer, SERVER, *absent})
+                )  # nobody can tell them apart
             code = ShareCode(points, self._threshold)
             for start in range(0, columns.size, _DEALERS_AT_ONCE):
                 part = columns[start : start + _DEALERS_AT_ONCE]
@@ -98,61 +103,76 @@ class Recovery:
     def _together(
         self, code: ShareCode, dealers: Sequence[int], shares: NDArray[np.uint8]
     ) -> Iterator[tuple[int, bytes]]:
-        elements = shamir.decode(shares)
+        """Reconstruct dealers whose shares the same holders returned; one by one where that does not verify."""
+        elements, t = shamir.decode(shares), self._threshold
         candidates: Sequence[bytes | None] = [None] * len(dealers)
+        wrong: dict[int, NDArray[np.bool_]] = {}
         try:
-            if not code.wrong_shares(elements.reshape(len(code.points), -1), self._randomness):
-                t = self._threshold
-                candidates = shamir.reconstruct(code.points[:t], elements[:t])
+            liars = code.wrong_shares(elements.reshape(len(code.points), -1), self._randomness)
+            good = [row for row, point in enumerate(code.points) if point not in liars][:t]
+            points = [code.points[row] for row in good]
+            candidates = shamir.reconstruct(points, elements[good])
+            wrong = {
+                row: misfits(points, elements[good], point, elements[row])
+                for row, point in enumerate(code.points)
+                if point in liars
+            }
         except TooManyErrors:
             pass  # look at each dealer alone
         for position, (dealer, secret) in enumerate(zip(dealers, candidates, strict=True)):
             if secret is None or not self._verify(dealer, secret):
                 secret = self._alone(dealer, code.points, shares[:, position])
+            else:
+                for row in (row for row, off in wrong.items() if off[position]):
+                    holder = code.points[row]
+                    blame = self._blame(dealer, holder, shares[row, position].tobytes())
+                    self.corrections.append(Correction(dealer, holder, blame))
             yield dealer, secret
 
     def _alone(self, dealer: int, holders: Sequence[int], shares: NDArray[np.uint8]) -> bytes:
         """Reconstruct one dealer's secret although some of its shares are wrong."""
         rows = dict(zip(holders, shares, strict=True))
         blame = {holder: self._blame(dealer, holder, share.tobytes()) for holder, share in rows.items()}
-        for holder in [holder for holder in rows if blame[holder] == {holder}]:
+        # A holder that returns something else than what the dealer signed is out at once. (A dealer's own share is the
+        # one where dealer and holder are the same: it stays, and is left out only if it proves wrong.)
+        liars = [holder for holder in rows if blame[holder] == {holder} and holder != dealer]
+        for holder in liars:
             self.corrections.append(Correction(dealer, holder, blame[holder]))
             del rows[holder]
-        for secret, wrong in self._attempts(rows):
-            if self._verify(dealer, secret):
-                self.corrections.extend(Correction(dealer, holder, blame[holder]) for holder in sorted(wrong))
+        if len(rows) < self._threshold:
+            raise Unrecoverable(dealer, len(rows), frozenset(liars))
+        elements = {holder: shamir.decode(share[None, None, :])[0] for holder, share in rows.items()}
+        for chosen in self._subsets(elements):
+            values = np.stack([elements[holder] for holder in chosen])
+            secret = shamir.reconstruct(chosen, values)[0]
+            if secret is not None and self._verify(dealer, secret):
+                for holder in (holder for holder in rows if holder not in chosen):
+                    if misfits(chosen, values, holder, elements[holder]).any():
+                        self.corrections.append(Correction(dealer, holder, blame[holder]))
                 return secret
         raise Unrecoverable(dealer, len(rows), frozenset().union(*(blame[holder] for holder in rows)))
 
-    def _attempts(self, rows: dict[int, NDArray[np.uint8]]) -> Iterator[tuple[bytes, frozenset[int]]]:
-        """Yield candidate secrets with the holders that each would make wrong, the likeliest first."""
-        t = self._threshold
-        if len(rows) < t:
-            return
-        elements = {holder: shamir.decode(share[None, :])[0] for holder, share in rows.items()}
+    def _subsets(self, elements: dict[int, NDArray[np.int64]]) -> Iterator[Sequence[int]]:
+        """Yield sets of t holders whose shares may all be right, the likeliest first."""
+        holders, t = tuple(elements), self._threshold
         try:
-            code = ShareCode(tuple(rows), t)
-            wrong = code.wrong_shares(np.stack(list(elements.values())), self._randomness)
-            yield from self._interpolate([holder for holder in rows if holder not in wrong][:t], elements)
+            rows = np.stack([elements[holder][0] for holder in holders])
+            wrong = ShareCode(holders, t).wrong_shares(rows, self._randomness)
+            yield [holder for holder in holders if holder not in wrong][:t]
+            if not wrong:
+                return  # all lie on one polynomial: every subset gives the same secret
         except TooManyErrors:
             pass
-        for subset in islice(combinations(rows, t), _SUBSETS_TRIED):
-            yield from self._interpolate(subset, elements)
+        yield from islice(combinations(holders, t), max(1, _SUBSET_WORK // t**2))
 
-    def _interpolate(
-        self, holders: Sequence[int], elements: dict[int, NDArray[np.int64]]
-    ) -> Iterator[tuple[bytes, frozenset[int]]]:
-        chosen = np.stack([elements[holder] for holder in holders])
-        secret = shamir.reconstruct(holders, chosen[:, None, :])[0]
-        if secret is not None:
-            others = [holder for holder in elements if holder not in holders]
-            yield secret, frozenset(h for h in others if not self._fits(holders, chosen, h, elements[h]))
 
-    def _fits(self, holders: Sequence[int], chosen: NDArray[np.int64], holder: int, element: NDArray[np.int64]) -> bool:
-        try:
-            ShareCode((*holders, holder), self._threshold).wrong_shares(
-                np.concatenate([chosen, element[None, :]]), self._randomness
-            )
-        except TooManyErrors:
-            return False
-        return True
+def misfits(
+    points: Sequence[int], elements: NDArray[np.int64], at: int, values: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell for each secret whether its values at the point `at` lie off the polynomials.
+
+    `elements`: shape (t, secrets, LIMBS), the values at t `points`, `at` not among them. `values`: (secrets, LIMBS).
+    """
+    expected = multiply(shamir.lagrange(points, at)[None, :], elements.reshape(len(points), -1))
+    wrong: NDArray[np.bool_] = np.any(expected.reshape(values.shape) != values, axis=1)
+    return wrong

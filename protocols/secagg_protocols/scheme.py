@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
@@ -55,7 +56,7 @@ def parse_adversary(value: Adversary | str) -> Adversary:
 class RoundContext:
     """What one round is about. Every party must hold the same one; it is bound into every key and signature.
 
-    job: a name for the training job. round: its number, from 1. context_digest: 32 bytes over everything the
+    job: a name for the training job. round: its number; each is used once. context_digest: 32 bytes over everything the
     participant was sent, as its trainer sees it (model, shared configuration, code).
     """
 
@@ -64,6 +65,8 @@ class RoundContext:
     context_digest: bytes
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.job, str) and isinstance(self.round, int) and isinstance(self.context_digest, bytes)):
+            raise ParameterError("a round context needs job: str, round: int and context_digest: bytes")
         if not 0 < len(self.job.encode()) <= 256:
             raise ParameterError(f"job name of {len(self.job.encode())} bytes; give 1 to 256")
         if not 0 <= self.round < 1 << 63:
@@ -123,7 +126,10 @@ class Domain:
 
     def check(self, vector: NDArray[np.generic]) -> NDArray[np.integer]:
         """Return the vector if it can be summed. Raises `InputError` naming what is wrong and the remedy."""
-        array = np.asarray(vector)
+        try:
+            array = np.asarray(vector)
+        except ValueError as error:
+            raise InputError(f"the vector is no array: {error}") from None
         if array.dtype.kind not in "iu":
             raise InputError(
                 f"vector has dtype {array.dtype}; secure sums are over integers: encode it with secagg.codec first"
@@ -161,6 +167,8 @@ class Scheme(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        for name in ("participants", "length", "value_bits"):
+            self.check_integer(name)
         check_participants(self.participants)
         if not 1 <= self.length <= 1 << 40:
             raise ParameterError(f"length={self.length} is not between 1 and 2**40")
@@ -172,6 +180,13 @@ class Scheme(ABC):
                 "the largest is 64: lower value_bits"
             )
         suite_named(self.ciphersuite)
+
+    def check_integer(self, name: str) -> None:
+        """Make a parameter a plain int. Raises `ParameterError` when it is not an integer."""
+        try:
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        except TypeError:
+            raise ParameterError(f"{name}={getattr(self, name)!r} is not an integer") from None
 
     @cached_property
     def domain(self) -> Domain:

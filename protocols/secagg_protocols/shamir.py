@@ -56,12 +56,12 @@ def decode(shares: NDArray[np.uint8]) -> Elements:
     return low | (high.astype(np.int64) << 16)
 
 
-def lagrange_at_zero(points: Sequence[int]) -> Elements:
-    """Return the coefficients that turn values at distinct `points` into the value at 0."""
+def lagrange(points: Sequence[int], at: int = 0) -> Elements:
+    """Return the coefficients that turn values at distinct `points` into the value at `at`, another point."""
     x = np.asarray(points, dtype=np.int64)
     differences = (x[None, :] - x[:, None]) % PRIME
     np.fill_diagonal(differences, 1)
-    others = np.broadcast_to(x, differences.shape).copy()
+    others = np.broadcast_to((x - at) % PRIME, differences.shape).copy()
     np.fill_diagonal(others, 1)
     return product(others) * inverse(product(differences)) % PRIME
 
@@ -81,7 +81,7 @@ def reconstruct(points: Sequence[int], elements: Elements) -> list[bytes | None]
     or None where a limb exceeds 16 bits (the shares are then certainly wrong).
     """
     secrets = elements.shape[1]
-    limbs = multiply(lagrange_at_zero(points)[None, :], elements.reshape(len(points), -1))
+    limbs = multiply(lagrange(points)[None, :], elements.reshape(len(points), -1))
     limbs = limbs.reshape(secrets, LIMBS)
     encoded = limbs.astype("<u2")
     valid = limbs.max(axis=1) <= 0xFFFF

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -27,6 +28,9 @@ class Ciphersuite:
     signatures: Signatures
     aead: type[ChaCha20Poly1305] | type[AESGCM]
     mask_key_bytes: int
+
+    def __reduce__(self) -> tuple[Callable[[str], Ciphersuite], tuple[str]]:
+        return suite_named, (self.name,)
 
 
 X25519 = Ciphersuite(1, "x25519", X25519Agreement(), Ed25519(), ChaCha20Poly1305, 16)

@@ -131,10 +131,14 @@ class Envelope(msgspec.Struct, frozen=True):
 
         Raises `WireError` before anything of the payload's size is allocated.
         """
+        if isinstance(data, memoryview) and not data.readonly:
+            data = bytes(data)  # the payload is kept as a view: it must not change under us
         if not _HEADER.size < len(data) <= limit:
             raise WireError(f"an envelope is {len(data)} bytes long; {_HEADER.size + 1} to {limit} are allowed")
         version, suite, sender, recipient, binding, signature, width = _HEADER.unpack_from(data)
         start = _HEADER.size + width
+        if len(data) < start:
+            raise WireError("an envelope ends inside its kind")
         try:
             kind = str(data[_HEADER.size : start], "ascii")
         except UnicodeDecodeError:

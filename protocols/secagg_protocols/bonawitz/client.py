@@ -97,9 +97,13 @@ class Memory(msgspec.Struct, array_like=True):
     shares: dict[int, bytes] = {}
     dealers: tuple[int, ...] = ()
     survivors: tuple[int, ...] = ()
+    abort_reason: str | None = None
 
     def __repr__(self) -> str:
         return f"Memory(participant={self.participant}, {self.state}, <redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
 
 
 class BonawitzClient(Client):
@@ -131,7 +135,8 @@ class BonawitzClient(Client):
 
     @property
     def _floor(self) -> int:
-        return max(self.scheme.quorum, self.policy.floor)
+        colluders = max(self.policy.colluders, self.scheme.colluders)
+        return max(self.scheme.quorum, self.policy.minimum_cohort + colluders)
 
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in _BEFORE_SESSION else self._memory.session
@@ -208,6 +213,8 @@ class BonawitzClient(Client):
         try:
             advertised = decode(AdvertiseKeys, entry.payload, self.scheme.payload_limit)
             rounds.check_advertised(self.scheme, advertised, self.context)
+            for key in (advertised.channel_key, advertised.mask_key):
+                self.scheme.suite.agreement.check_public(key)
             if self.scheme.active:
                 self._verify_relayed(participant, Step.ADVERTISE_KEYS.value, entry.payload, entry.signature)
             elif entry.signature:
@@ -339,7 +346,7 @@ class BonawitzClient(Client):
         self._memory.channels, self._memory.shares = {}, {}
 
     def snapshot(self) -> bytes:
-        self._memory.state = self.state.value
+        self._memory.state, self._memory.abort_reason = self.state.value, self.abort_reason
         return msgspec.msgpack.encode(self._memory)
 
     @classmethod
@@ -357,11 +364,11 @@ class BonawitzClient(Client):
         try:
             memory = msgspec.msgpack.decode(snapshot, type=Memory)
             state = _STATES[memory.state]
-        except (msgspec.MsgspecError, KeyError) as error:
+            context = RoundContext(memory.job, memory.round, memory.context_digest)
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
             raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
         if memory.scheme_id != scheme.id:
             raise InputError("the snapshot belongs to another scheme or other parameters")
-        context = RoundContext(memory.job, memory.round, memory.context_digest)
         client = cls(scheme, context, memory.participant, identity, roster, policy, randomness, ledger)
-        client.state, client._memory = state, memory
+        client.state, client._memory, client.abort_reason = state, memory, memory.abort_reason
         return client

@@ -44,6 +44,8 @@ class Bonawitz(Scheme):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("colluders", "further_seeds", *(("threshold",) if self.threshold is not None else ())):
+            self.check_integer(name)
         if self.participants < 2:
             raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
         if not 0 <= self.colluders <= self.participants - 2:
@@ -136,7 +138,14 @@ class Bonawitz(Scheme):
         from .client import BonawitzClient
 
         return BonawitzClient(
-            self, context, participant, identity, roster, policy, randomness, ledger or MemoryLedger()
+            self,
+            context,
+            participant,
+            identity,
+            roster,
+            policy,
+            randomness,
+            MemoryLedger() if ledger is None else ledger,
         )
 
     def server(
@@ -165,4 +174,6 @@ class Bonawitz(Scheme):
     ) -> BonawitzClient:
         from .client import BonawitzClient
 
-        return BonawitzClient.resume(self, snapshot, identity, roster, policy, randomness, ledger or MemoryLedger())
+        return BonawitzClient.resume(
+            self, snapshot, identity, roster, policy, randomness, MemoryLedger() if ledger is None else ledger
+        )

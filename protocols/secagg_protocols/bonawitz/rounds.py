@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -49,6 +50,9 @@ class OwnSecrets(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "OwnSecrets(<redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
 
 
 def make_secrets(scheme: Bonawitz, randomness: Randomness) -> OwnSecrets:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import merkle, shamir
 from ..blocks import BlockSum
 from ..domain import Use
-from ..errors import SERVER, ProtocolViolation, RoundFailed
+from ..errors import SERVER, ParameterError, ProtocolViolation, RoundFailed
 from ..identity import Identity, Roster
 from ..machine import Server
 from ..masks import add_masks, add_masks_with
@@ -57,6 +57,8 @@ class BonawitzServer(Server):
         parts: int,
     ) -> None:
         super().__init__(scheme, context, identity, roster)
+        if parts < 1:
+            raise ParameterError(f"parts={parts}: unmask in 1 part or more")
         self._randomness, self._executor, self._parts = randomness, executor, parts
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
@@ -191,7 +193,6 @@ class BonawitzServer(Server):
 
     def _unmask(self, answered: tuple[int, ...]) -> Output:
         secrets = self._recover(answered)
-        self._opened = {}
         survivors = set(self._survivors)
         plus = [
             rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor])
@@ -210,6 +211,7 @@ class BonawitzServer(Server):
             add_masks(self._sum.words, 0, minus, plus)
         else:
             add_masks_with(self._executor, self._parts, self._sum.words, minus, plus)
+        self._opened = {}
         return Output(self._sum.total(self._survivors, self.step), self._survivors)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:

@@ -92,11 +92,11 @@ class PlainClient(Client):
         try:
             memory = msgspec.msgpack.decode(snapshot, type=Memory)
             state = _STATES[memory.state]
-        except (msgspec.MsgspecError, KeyError) as error:
+            context = RoundContext(memory.job, memory.round, memory.context_digest)
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
             raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
         if memory.scheme_id != scheme.id:
             raise InputError("the snapshot belongs to another scheme or other parameters")
-        context = RoundContext(memory.job, memory.round, memory.context_digest)
         client = cls(scheme, context, memory.participant, identity, roster, policy, ledger)
         client.state = state
         return client

@@ -65,7 +65,9 @@ class Plain(Scheme):
     ) -> PlainClient:
         from .client import PlainClient
 
-        return PlainClient(self, context, participant, identity, roster, policy, ledger or MemoryLedger())
+        return PlainClient(
+            self, context, participant, identity, roster, policy, MemoryLedger() if ledger is None else ledger
+        )
 
     def server(
         self,
@@ -93,4 +95,6 @@ class Plain(Scheme):
     ) -> PlainClient:
         from .client import PlainClient
 
-        return PlainClient.resume(self, snapshot, identity, roster, policy, ledger or MemoryLedger())
+        return PlainClient.resume(
+            self, snapshot, identity, roster, policy, MemoryLedger() if ledger is None else ledger
+        )

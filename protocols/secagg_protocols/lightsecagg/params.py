@@ -1,0 +1,219 @@
+"""LightSecAgg: the public parameters and the rules that derive and refuse them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from ..blocks import BLOCK_BYTES
+from ..errors import ParameterError
+from ..identity import Identity, Roster
+from ..ledger import ContributionLedger, MemoryLedger
+from ..randomness import SYSTEM, Randomness
+from ..scheme import Policy, RoundContext, Scheme, Step
+from .packing import FieldPacking
+
+if TYPE_CHECKING:
+    from .client import LightSecAggClient
+    from .server import LightSecAggServer
+
+AEAD_TAG_BYTES = 16
+MAX_DEALT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class LightSecAgg(Scheme):
+    """One mask per participant, shared in coded pieces; the sum of the masks is recovered in one shot (MLSys'22).
+
+    participants: N. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
+    colluders: T, participants that may pool what they hold, with the server; one holder alone never learns anything, so
+    the code is made for at least 1. dropouts: D, how many may vanish. threshold: U, how many must finish.
+    ciphersuite: "x25519" or "p256". The adversary is semi-honest: "active" is refused.
+
+    T + D < N and T < U ≤ N − D. Given neither D nor U, what T leaves of N is halved: U = ⌊(N + T + 1) / 2⌋. Given one,
+    the other is as large as it can be. Each participant deals N shares of about length / (U − T) elements: a larger U
+    makes them smaller. Raises `ParameterError` with the bound that is violated.
+    """
+
+    colluders: int = field(default=0, kw_only=True)
+    dropouts: int | None = field(default=None, kw_only=True)
+    threshold: int | None = field(default=None, kw_only=True)
+
+    name: ClassVar[str] = "lightsecagg"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("colluders", "dropouts", "threshold"):
+            if getattr(self, name) is not None:
+                self.check_integer(name)
+        if self.active:
+            raise ParameterError(
+                'lightsecagg has no defence against a server that departs from the protocol: adversary="active" is '
+                "refused; choose bonawitz"
+            )
+        if self.participants < 2:
+            raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
+        if not 0 <= self.colluders <= self.participants - 2:
+            raise ParameterError(
+                f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
+                "two honest participants are the least a sum can hide"
+            )
+        self._check_dropouts()
+        self._check_threshold()
+        if self.participants * self.sealed_bytes > MAX_DEALT_BYTES:
+            raise ParameterError(
+                f"length={self.length}: each participant would deal {self.participants} shares of "
+                f"{self.share_bytes} bytes, above {MAX_DEALT_BYTES} in all: lower length, or raise threshold={self.quorum}"
+            )
+
+    def _check_dropouts(self) -> None:
+        if self.dropouts is None:
+            if self.threshold is None:
+                object.__setattr__(self, "threshold", (self.participants + self.privacy + 1) // 2)
+            object.__setattr__(self, "dropouts", self.participants - self.quorum)
+        assert self.dropouts is not None
+        if self.dropouts < 0:
+            raise ParameterError(
+                f"dropouts={self.dropouts} is negative (participants={self.participants}, threshold={self.threshold}): "
+                "lower threshold"
+            )
+        if self.privacy + self.dropouts >= self.participants:
+            raise ParameterError(
+                f"T + D < N is violated: T = {self.privacy} (colluders={self.colluders}), D = {self.dropouts} dropouts, "
+                f"N = {self.participants} participants: lower colluders, or tolerate fewer dropouts"
+            )
+
+    def _check_threshold(self) -> None:
+        assert self.dropouts is not None
+        most = self.participants - self.dropouts
+        if self.threshold is None:
+            object.__setattr__(self, "threshold", most)
+        if not self.privacy < self.quorum <= most:
+            raise ParameterError(
+                f"threshold={self.quorum} is not between T + 1 = {self.privacy + 1} and N − D = {most} "
+                f"(colluders={self.colluders}, dropouts={self.dropouts}, participants={self.participants})"
+            )
+
+    def minimum_threshold(self, colluders: int) -> int:
+        return max(1, colluders) + 1
+
+    def check_policy(self, policy: Policy) -> None:
+        super().check_policy(policy)
+        if policy.colluders > self.privacy:
+            raise ParameterError(
+                f"this participant's policy asks for {policy.colluders} colluders; the masks are coded against "
+                f"T = {self.privacy}: raise colluders"
+            )
+
+    @property
+    def privacy(self) -> int:
+        """T: any so many coded shares of a mask are independent of it."""
+        return max(1, self.colluders)
+
+    @property
+    def quorum(self) -> int:
+        assert self.threshold is not None
+        return self.threshold
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return (Step.ADVERTISE_KEYS, Step.SHARE_MASKS, Step.MASKED_INPUT, Step.UNMASKING)
+
+    @property
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        return (
+            ("the released sum, to the server", "the sum over the survivors, who survived, who vanished at which step"),
+            ("other participants", "who takes part and who survives; not the sum, unless it is sent to them"),
+            (
+                f"the server with up to {self.privacy} colluding participants",
+                "the sum over the survivors that do not collude",
+            ),
+            ("a server and participants beyond that number", "parts of every mask; everything, from U = "
+             f"{self.quorum} share holders on"),
+            (
+                "a server that departs from the protocol",
+                "any participant's vector (different survivor lists, keys of its own): choose bonawitz with "
+                'adversary="active"',
+            ),
+            (
+                "a participant that departs from the protocol",
+                f"nothing more, but it can spoil the sum: a wrong share is seen only when more than U = {self.quorum} "
+                "answer",
+            ),
+        )
+
+    @cached_property
+    def packing(self) -> FieldPacking:
+        """How a vector is laid into field elements; `packing.field` is the field."""
+        return FieldPacking.of(self.domain)
+
+    @property
+    def pieces(self) -> int:
+        """U − T: pieces into which a mask is cut."""
+        return self.quorum - self.privacy
+
+    @cached_property
+    def piece_length(self) -> int:
+        """Elements of one piece, and of one coded share."""
+        return -(-self.packing.words // self.pieces)
+
+    @property
+    def share_bytes(self) -> int:
+        """Bytes of one coded share."""
+        return self.piece_length * self.packing.word_bytes
+
+    @property
+    def sealed_bytes(self) -> int:
+        """Bytes of one sealed share on the wire."""
+        return self.share_bytes + AEAD_TAG_BYTES
+
+    @cached_property
+    def payload_limit(self) -> int:
+        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
+
+    def client(
+        self,
+        participant: int,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> LightSecAggClient:
+        from .client import LightSecAggClient
+
+        return LightSecAggClient(
+            self, context, participant, identity, roster, policy, randomness, ledger or MemoryLedger()
+        )
+
+    def server(
+        self,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        randomness: Randomness = SYSTEM,
+        executor: Executor | None = None,
+        parts: int = 1,
+    ) -> LightSecAggServer:
+        from .server import LightSecAggServer
+
+        return LightSecAggServer(self, context, identity, roster, randomness)
+
+    def restore(
+        self,
+        snapshot: bytes,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> LightSecAggClient:
+        from .client import LightSecAggClient
+
+        return LightSecAggClient.resume(self, snapshot, identity, roster, policy, randomness, ledger or MemoryLedger())

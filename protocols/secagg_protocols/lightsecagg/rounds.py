@@ -1,0 +1,168 @@
+"""The steps of So et al., LightSecAgg, MLSys'22, as pure functions. The machines only put them in order.
+
+Symbols are joined to the paper's in NOTATION.md, with what is different here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import masks
+from ..domain import Use, separated
+from ..errors import ProtocolViolation
+from ..field import Elements, PrimeField
+from ..kdf import derive
+from ..lanes import Words
+from ..randomness import Randomness
+from ..scheme import RoundContext
+from .messages import NONCE_BYTES, AdvertiseKeys
+from .params import LightSecAgg
+
+SEED_BYTES = 32
+
+
+# --- AdvertiseKeys: the channels between users, which the paper takes for granted ----------------------------------
+
+
+class OwnSecrets(msgspec.Struct, frozen=True):
+    """What a participant makes at the start and never sends: its channel key, the seed of its mask (32 bytes)."""
+
+    channel_secret: bytes
+    mask_seed: bytes
+
+    def __repr__(self) -> str:
+        return "OwnSecrets(<redacted>)"
+
+
+def make_secrets(scheme: LightSecAgg, randomness: Randomness) -> OwnSecrets:
+    """Draw the channel key pair and the seed."""
+    return OwnSecrets(scheme.suite.agreement.generate(randomness), randomness.bytes(SEED_BYTES))
+
+
+def advertise(
+    scheme: LightSecAgg, own: OwnSecrets, context: RoundContext, randomness: Randomness
+) -> AdvertiseKeys:
+    """Return the public part."""
+    agreement = scheme.suite.agreement
+    return AdvertiseKeys(
+        agreement.public_of(agreement.load_secret(own.channel_secret)),
+        randomness.bytes(NONCE_BYTES),
+        context.context_digest,
+    )
+
+
+def check_advertised(scheme: LightSecAgg, message: AdvertiseKeys, context: RoundContext) -> None:
+    """Raise `ProtocolViolation` unless a participant's key can be used and it was sent the same context."""
+    scheme.suite.agreement.check_public(message.channel_key)
+    if message.context_digest != context.context_digest:
+        raise ProtocolViolation(
+            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
+            "different participants were sent different models or settings"
+        )
+
+
+# --- ShareMasks: "each user i picks z_i uniformly, partitions it to U − T sub-masks, and encodes
+#     [z~_i]_j = ([z_i]_1, …, [z_i]_{U−T}, [n_i]_{U−T+1}, …, [n_i]_U) · W_j for each j" (offline phase) ---------------
+
+
+class MaskStream:
+    """The keystream of a mask key, as a source of bytes for `field.uniform`."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key, self._word = key, 0
+
+    def bytes(self, count: int) -> bytes:
+        words = -(-count // 8)
+        start, self._word = self._word, self._word + words
+        return masks.keystream(self._key, start, words).tobytes()[:count]
+
+
+def draw_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> tuple[Elements, MaskStream]:
+    """Return the mask z, shape (U − T, piece_length), and the stream behind it: exactly uniform elements."""
+    stream = MaskStream(mask_key(scheme, session, participant, seed))
+    return scheme.packing.field.uniform((scheme.pieces, scheme.piece_length), stream), stream
+
+
+def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> bytes:
+    """Return the key that the mask is expanded from: another one in every session."""
+    return derive(seed, scheme.suite.mask_key_bytes, separated(Use.SELF_MASK_KEY, session, participant))
+
+
+def encode_mask(
+    scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
+) -> Elements:
+    """Return the coded shares of a participant's mask for `holders`, one row each of piece_length elements."""
+    pieces, stream = draw_mask(scheme, session, participant, seed)
+    field = scheme.packing.field
+    noise = field.uniform((scheme.privacy, scheme.piece_length), stream)
+    rows = np.asarray(holders) - 1
+    matrix = encoding_matrix(field, scheme.participants, scheme.quorum)
+    return field.multiply(matrix[rows], np.concatenate([pieces, noise]))
+
+
+@lru_cache(maxsize=4)
+def encoding_matrix(field: PrimeField, participants: int, pieces: int) -> NDArray[np.float64]:
+    """Return W, transposed: shape (N, U). Row j − 1 are the values at j of the Lagrange basis over N + 1, …, N + U.
+
+    Any U rows are invertible (the code is MDS). So is any T × T submatrix, since it is a Cauchy matrix with its rows
+    and columns scaled: any T shares are masked by T uniform pieces that nothing else reveals (T-private).
+    """
+    points = np.arange(1, participants + 1, dtype=np.int64)
+    matrix = lagrange_basis(field, piece_points(participants, pieces), points).astype(np.float64)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def piece_points(participants: int, pieces: int) -> Elements:
+    """Return the points that stand for the pieces; those of the holders are their ids."""
+    return np.arange(participants + 1, participants + pieces + 1, dtype=np.int64)
+
+
+def lagrange_basis(field: PrimeField, nodes: Elements, points: Elements) -> Elements:
+    """Return the Lagrange basis over distinct `nodes`, at `points` that are none of them: shape (points, nodes)."""
+    p = field.prime
+    differences = (nodes[:, None] - nodes[None, :]) % p
+    np.fill_diagonal(differences, 1)
+    weights = field.inverse(field.product(differences))
+    distances = (points[:, None] - nodes[None, :]) % p
+    return field.product(distances)[:, None] * field.inverse(distances) % p * weights % p
+
+
+# --- MaskedInput: "user i uploads x~_i = x_i + z_i" ----------------------------------------------------------------
+
+
+def mask(scheme: LightSecAgg, words: Words, pieces: Elements) -> Elements:
+    """Return the packed vector plus the mask, modulo p."""
+    masked = words.astype(np.int64) + pieces.reshape(-1)[: words.size]
+    masked -= scheme.packing.field.prime * (masked >= scheme.packing.field.prime)
+    return masked
+
+
+# --- Unmasking: "each user j sends Σ_{i∈U₁} [z~_i]_j; from any U of them the server recovers Σ_{i∈U₁} z_i" -----------
+
+
+def aggregate_shares(scheme: LightSecAgg, shares: Sequence[bytes]) -> Elements:
+    """Return the sum of the coded shares that one holder has of the survivors."""
+    field = scheme.packing.field
+    total = np.zeros(scheme.piece_length, dtype=np.int64)
+    for share in shares:
+        total += field.from_bytes(share)
+    return total % field.prime
+
+
+def decode_aggregate(scheme: LightSecAgg, holders: Sequence[int], shares: Elements) -> Elements:
+    """Return the sum of the survivors' masks, in elements, from the sums of U holders, shape (U, piece_length)."""
+    field = scheme.packing.field
+    points = piece_points(scheme.participants, scheme.quorum)[: scheme.pieces]
+    basis = lagrange_basis(field, np.asarray(holders, dtype=np.int64), points)
+    return field.multiply(basis, shares).reshape(-1)[: scheme.packing.words]
+
+
+def unmask(scheme: LightSecAgg, masked: Words, aggregate: Elements) -> Words:
+    """Return Σ x_u, in elements, from the integer sum of the masked inputs."""
+    return ((masked.astype(np.int64) - aggregate) % scheme.packing.field.prime).astype(np.uint64)
