@@ -101,6 +101,21 @@ def test_a_finished_participant_s_snapshot_holds_no_share_and_no_key(small, make
     assert len(last) < 1500
 
 
+def test_a_participant_s_own_keys_are_forgotten_as_soon_as_its_vector_is_masked(small, make_round):
+    if len(small.steps) == 1:
+        pytest.skip("no secrets")
+    finished = make_round(small).finish()
+    own = finished.restore(1, finished.snapshots[1][1][1])._memory.own
+    before, after = [], []
+    for _, snapshot in finished.snapshots[1][1:]:
+        waited = before and finished.restore(1, before[-1]).awaits_vector
+        (after if after or waited else before).append(snapshot)
+    assert len(after) >= 2
+    for secret in (own.channel_secret, own.mask_secret, *own.seeds):
+        assert all(secret in snapshot for snapshot in before)
+        assert all(secret not in snapshot for snapshot in after)
+
+
 def test_the_vector_is_never_in_a_snapshot(case, make_round):
     scheme = case.make(3, 64, value_bits=16)
     marked = np.frombuffer(b"a vector that is easy to find!!!" * 4, dtype="<u2").astype(np.uint64)
