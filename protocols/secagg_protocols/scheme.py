@@ -100,11 +100,6 @@ class Policy:
         if self.colluders < 0:
             raise ParameterError(f"colluders={self.colluders} is negative")
 
-    @property
-    def floor(self) -> int:
-        """Fewest participants, itself included, in a sum: colluders are not company."""
-        return self.minimum_cohort + self.colluders
-
 
 @dataclass(frozen=True)
 class Domain:
@@ -228,6 +223,10 @@ class Scheme(ABC):
     def minimum_threshold(self, colluders: int) -> int:
         """Return the smallest threshold that is safe against the server together with `colluders` participants."""
 
+    def floor(self, policy: Policy) -> int:
+        """Return the fewest participants, itself included, in a sum that a participant with this policy joins."""
+        return max(self.quorum, policy.minimum_cohort + policy.colluders)
+
     def check_policy(self, policy: Policy) -> None:
         """Raise `ParameterError` unless this scheme is at least what a participant's own policy asks for."""
         if policy.adversary == Adversary.ACTIVE and not self.active:
@@ -238,9 +237,9 @@ class Scheme(ABC):
                 f"threshold={self.quorum} is below {minimum}, which this participant's policy needs "
                 f"against {policy.colluders} colluders: raise the threshold"
             )
-        if policy.floor > self.participants:
+        if self.floor(policy) > self.participants:
             raise ParameterError(
-                f"this participant's policy asks for {policy.floor} participants in a sum; "
+                f"this participant's policy asks for {self.floor(policy)} participants in a sum; "
                 f"the scheme has {self.participants}"
             )
 

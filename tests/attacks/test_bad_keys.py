@@ -157,7 +157,6 @@ def test_without_the_check_a_copied_key_would_end_the_round(adversary, monkeypat
     assert all("appears twice" in str(refusal.error) for refusal in attack.refusals if refusal.party in (1, 2, 4, 5))
 
 
-@pytest.mark.xfail(strict=True, reason="mask keys are first used in contribute, after the claim: too late to abort")
 @pytest.mark.parametrize(
     ("suite", "key"), [("x25519", bytes(32)), ("p256", NOT_ON_P256["infinity"])], ids=["x25519", "p256"]
 )

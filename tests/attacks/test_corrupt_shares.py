@@ -18,14 +18,6 @@ from secagg_protocols.wire import encode
 SIZE = shamir.SHARE_BYTES
 
 
-@pytest.fixture
-def blames_the_dealers_own_share(adversary, request):
-    """Mark what fails while a dealer's own share counts as proven wrong (active)."""
-    if adversary == "active":
-        reason = "every dealer's own share is left out, and the dealer named for it"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-
-
 def vectors(scheme):
     """Make one vector per participant."""
     draw = np.random.default_rng(1)
@@ -59,7 +51,6 @@ def returns_wrong(*dealers, flip=0x5A):
     return change
 
 
-@pytest.mark.usefixtures("blames_the_dealers_own_share")
 def test_one_holder_of_wrong_shares_is_corrected_and_named(adversary):
     scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
     inputs = vectors(scheme)
@@ -73,7 +64,6 @@ def test_one_holder_of_wrong_shares_is_corrected_and_named(adversary):
 
 
 @pytest.mark.parametrize("dropped", [{}, {7: "MaskedInput"}], ids=["of seeds", "of a mask key too"])
-@pytest.mark.usefixtures("blames_the_dealers_own_share")
 def test_wrong_shares_beyond_the_decoding_radius_are_found_by_the_commitments(adversary, dropped):
     # n = 7, t = 4: at most one wrong share can be located by decoding; here are two or three.
     scheme = Bonawitz(7, 20, adversary=adversary)
@@ -110,7 +100,6 @@ def test_too_many_wrong_shares_end_the_round_without_a_sum(adversary, liars):
         assert failed.value.culprits == {0, *range(1, 8)}  # nothing is signed
 
 
-@pytest.mark.xfail(strict=True, reason="the honest dealer is blamed: the shares that are left are the right ones")
 def test_holders_whose_lies_end_the_round_are_blamed_and_not_the_dealer_they_lied_about():
     scheme = Bonawitz(7, 20, adversary="active")
     liars = (4, 5, 6, 7)
@@ -120,7 +109,6 @@ def test_holders_whose_lies_end_the_round_are_blamed_and_not_the_dealer_they_lie
     assert failed.value.culprits == set(liars)
 
 
-@pytest.mark.xfail(strict=True, reason="X25519 ignores five bits of a secret key, so a near miss verifies")
 def test_a_wrong_share_of_a_mask_key_cannot_hide_in_the_bits_that_x25519_ignores():
     # From the points 1, 2, 3 the coefficient of 3 is 1: an error of one in its first limb is one of one in the key.
     def off_by_one(machine, envelopes):
@@ -140,7 +128,7 @@ def test_a_wrong_share_of_a_mask_key_cannot_hide_in_the_bits_that_x25519_ignores
         assert [(one.dealer, one.holder) for one in run.corrections] == [(5, 3)]
 
 
-def test_with_one_liar_nobody_else_is_named_when_shares_are_signed(adversary, blames_the_dealers_own_share):
+def test_with_one_liar_nobody_else_is_named_when_shares_are_signed(adversary):
     scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
     run = simulate(scheme, vectors(scheme), misbehave={3: returns_wrong(1)})
     assert [(one.dealer, one.holder) for one in run.corrections] == [(1, 3)]
@@ -179,7 +167,6 @@ def deals_wrong(*holders, listing_the_right_ones=False):
 
 
 @pytest.mark.parametrize("gone", [{}, {2: "MaskedInput"}], ids=["dealer survives", "dealer vanishes"])
-@pytest.mark.usefixtures("blames_the_dealers_own_share")
 def test_a_dealer_of_inconsistent_shares_is_blamed_and_the_sum_is_right(adversary, gone):
     scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
     inputs = vectors(scheme)

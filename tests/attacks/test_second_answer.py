@@ -128,7 +128,6 @@ class SlowStore(SnapshotStore):
         return found
 
 
-@pytest.mark.xfail(strict=True, reason="the store's lock is reentrant for every thread, not for the one that holds it")
 def test_of_two_threads_that_share_a_store_one_answers(tmp_path):
     store, claimed, refused = SlowStore(tmp_path), [], []
 

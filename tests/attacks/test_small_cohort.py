@@ -42,7 +42,7 @@ def test_without_the_floor_the_small_sum_comes_out(launch, adversary, step, monk
 
 def test_a_sum_of_two_gives_one_participant_to_the_other(launch):
     # What the floor is for: participant 2 takes its own vector off.
-    scheme = Bonawitz(4, 20, threshold=2, colluders=1)
+    scheme = Bonawitz(4, 20, threshold=2)
     two = {3: Step.MASKED_INPUT, 4: Step.MASKED_INPUT}
     attack = launch(scheme, policy=Policy(minimum_cohort=2), absent=two)
     np.testing.assert_array_equal(attack.server.output.total - attack.vectors[2], attack.vectors[1])

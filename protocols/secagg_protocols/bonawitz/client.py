@@ -135,8 +135,7 @@ class BonawitzClient(Client):
 
     @property
     def _floor(self) -> int:
-        colluders = max(self.policy.colluders, self.scheme.colluders)
-        return max(self.scheme.quorum, self.policy.minimum_cohort + colluders)
+        return self.scheme.floor(self.policy)
 
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in _BEFORE_SESSION else self._memory.session

@@ -67,6 +67,10 @@ class Bonawitz(Scheme):
     def minimum_threshold(self, colluders: int) -> int:
         return (self.participants + colluders) // 2 + 1 if self.active else colluders + 1
 
+    def floor(self, policy: Policy) -> int:
+        # Colluders are not company, whoever states them.
+        return max(self.quorum, policy.minimum_cohort + max(policy.colluders, self.colluders))
+
     @property
     def quorum(self) -> int:
         assert self.threshold is not None
