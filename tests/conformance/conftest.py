@@ -23,6 +23,7 @@ from secagg_protocols import (
     Identity,
     InsecureDeterministicRandomness,
     LateMessage,
+    LightSecAgg,
     MemoryLedger,
     Plain,
     Policy,
@@ -58,6 +59,8 @@ CASES = [
     Case("bonawitz-active-x25519", partial(Bonawitz, adversary="active")),
     Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
     Case("bonawitz-colluders-seeds", partial(Bonawitz, adversary="active", colluders=1, further_seeds=2), smallest=3),
+    Case("lightsecagg-x25519", LightSecAgg),
+    Case("lightsecagg-p256", partial(LightSecAgg, ciphersuite="p256")),
 ]
 
 

@@ -147,8 +147,10 @@ def test_policies_that_protect_nobody_are_refused(arguments, words):
 
 
 def test_colluders_are_no_company():
-    assert Policy().floor == 3
-    assert Policy(minimum_cohort=4, colluders=3).floor == 7
+    assert make(10, threshold=1).floor(Policy()) == 3
+    assert make(10, threshold=4).floor(Policy(minimum_cohort=4, colluders=3)) == 7
+    assert make(10, threshold=4, colluders=3).floor(Policy(minimum_cohort=4)) == 7
+    assert make(10, threshold=9).floor(Policy()) == 9
     scheme = make(6, colluders=3)
     scheme.check_policy(Policy(minimum_cohort=3, colluders=3))
     with pytest.raises(ParameterError, match="7 participants"):
