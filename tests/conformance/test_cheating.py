@@ -377,11 +377,10 @@ def test_server_shows_consistency_signatures_that_are_not_enough(active, make_ro
     aborts(running.clients[1], resealed(running, envelope, request))
 
 
-def test_server_asks_for_signatures_where_nobody_signs(case, make_round):
-    scheme = case.make(5, 5)
-    if scheme.active or "ShareKeys" not in scheme.steps:
-        pytest.skip("signatures are the rule here, or there is no request")
-    running = make_round(scheme)
+def test_server_asks_for_signatures_where_nobody_signs(masking, make_round):
+    if masking.active:
+        pytest.skip("signatures are the rule here")
+    running = make_round(masking)
     envelope = to_clients(running, "UnmaskRequest")[1]
     honest = running.clients[1].open(envelope)
     aborts(running.clients[1], resealed(running, envelope, UnmaskRequest(honest.survivors, (), (1,), bytes(64))))
