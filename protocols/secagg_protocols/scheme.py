@@ -32,6 +32,7 @@ class Step(StrEnum):
     SUM = "Sum"
     ADVERTISE_KEYS = "AdvertiseKeys"
     SHARE_KEYS = "ShareKeys"
+    SHARE_MASKS = "ShareMasks"
     MASKED_INPUT = "MaskedInput"
     CONSISTENCY_CHECK = "ConsistencyCheck"
     UNMASKING = "Unmasking"
@@ -293,10 +294,13 @@ class Scheme(ABC):
         self,
         snapshot: bytes,
         *,
+        ledger: ContributionLedger,
         identity: Identity | None = None,
         roster: Roster | None = None,
         policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
     ) -> Client:
-        """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot."""
+        """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
+
+        ledger: the one that this identity keeps. It cannot be left out: a snapshot restored twice must not answer twice.
+        """

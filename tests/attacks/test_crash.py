@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, Envelope, RepeatedContext, StateError
+from secagg import Bonawitz, Envelope, MemoryLedger, RepeatedContext, StateError
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyList
 from secagg_protocols.durable import SnapshotStore
@@ -203,7 +203,7 @@ def ask_again(attack, honest):
         attack.deliver(envelope)
     for who in OTHERS:
         if isinstance(attack.clients[who], BonawitzClient):
-            attack.clients[who] = attack.scheme.restore(attack.restarts[who])
+            attack.clients[who] = attack.scheme.restore(attack.restarts[who], ledger=MemoryLedger())
     return attack.tell("UnmaskRequest", dict.fromkeys(OTHERS, attack.request(OTHERS, EVERYONE)))
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 import secagg_protocols
-from secagg_protocols import Envelope, Identity, InsecureDeterministicRandomness, Policy, Roster, SecAggError
+from secagg_protocols import (
+    Envelope,
+    Identity,
+    InsecureDeterministicRandomness,
+    MemoryLedger,
+    Policy,
+    Roster,
+    SecAggError,
+)
 
 HERE = Path(__file__).parent
 ROUNDS = json.loads((HERE / "bonawitz.json").read_text())
@@ -79,7 +87,7 @@ def test_every_fault_has_the_stated_outcome(generate, fault):
         }
         roster = Roster.of(scheme.ciphersuite, [own.public(party) for party, own in identities.items()])
     snapshot = bytes.fromhex(NEGATIVE["snapshots"][fault["case"]][fault["receives"]])
-    client = scheme.restore(snapshot, identity=identities.get(3), roster=roster, policy=Policy())
+    client = scheme.restore(snapshot, identity=identities.get(3), roster=roster, policy=Policy(), ledger=MemoryLedger())
     before = client.state
     assert f"waiting for {fault['receives']}" == str(before)
     with pytest.raises(SecAggError) as caught:

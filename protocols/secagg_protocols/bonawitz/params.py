@@ -170,14 +170,14 @@ class Bonawitz(Scheme):
         self,
         snapshot: bytes,
         *,
+        ledger: ContributionLedger,
         identity: Identity | None = None,
         roster: Roster | None = None,
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
     ) -> BonawitzClient:
         from .client import BonawitzClient
 
         return BonawitzClient.resume(
-            self, snapshot, identity, roster, policy, randomness, MemoryLedger() if ledger is None else ledger
+            self, snapshot, identity, roster, policy, randomness, ledger
         )

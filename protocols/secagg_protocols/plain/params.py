@@ -87,14 +87,14 @@ class Plain(Scheme):
         self,
         snapshot: bytes,
         *,
+        ledger: ContributionLedger,
         identity: Identity | None = None,
         roster: Roster | None = None,
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
     ) -> PlainClient:
         from .client import PlainClient
 
         return PlainClient.resume(
-            self, snapshot, identity, roster, policy, MemoryLedger() if ledger is None else ledger
+            self, snapshot, identity, roster, policy, ledger
         )
