@@ -3,6 +3,9 @@
 `limits` times those alone, in this process, for as many as a run needed. measured CPU ÷ limit is the figure of merit:
 1.0 would mean that everything else is free. Keystream is timed as masks of the run's length, each under its own key,
 in blocks that stay in cache; agreements with keys already loaded. Each figure is the median of several timings.
+
+Conventions. A mask is 8 bytes of keystream per packed word, the width at which it is added, although only the word's bytes
+(5 to 8) travel. A broadcast is signed once. Of the bytes that signatures cover, the server's limit counts what it receives.
 """
 
 from __future__ import annotations
@@ -130,7 +133,7 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
         Work(
             server.agreements,
             server.keystream_bytes,
-            signed=members + dealers + survivors + answered[Step.CONSISTENCY_CHECK],
+            signed=dealers + 3,  # SealedShares to each; KeyList, SurvivorList and UnmaskRequest to all
             verified=members
             + dealers
             + survivors * blocks
