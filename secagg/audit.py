@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -50,8 +52,8 @@ class AuditRecord:
     """What happened in one round. Hashes are hexadecimal; times are UTC, ISO 8601.
 
     dropped: id → "step: reason". opened: which secrets of whom were reconstructed. refusals: "party at step: reason".
-    epsilon: adversary view → ε at `delta`. aggregate_commitment: salted hash of the released sum; whoever holds the
-    sum and the salt can open it.
+    epsilon: adversary view → ε at `delta`. failure: why no sum came out; empty when one did. aggregate_commitment:
+    salted hash of the released sum (empty when there is none); whoever holds the sum and the salt can open it.
     """
 
     time: str
@@ -69,6 +71,7 @@ class AuditRecord:
     refusals: tuple[str, ...]
     epsilon: Mapping[str, float]
     delta: float | None
+    failure: str
     aggregate_commitment: str
     insecure_deterministic: bool
 
@@ -84,12 +87,15 @@ def describe(
     delta: float | None = None,
     insecure_deterministic: bool = False,
 ) -> AuditRecord:
-    """Make the record of a finished round.
+    """Make the record of a round that ended, with a sum or (see `Simulation.result`) without.
 
     now: timezone-aware. salt: 32 bytes from `new_salt`, kept by whoever may open the commitment.
     """
     if now.tzinfo is None:
         raise InputError(f"the record's time {now} has no time zone; give an aware datetime")
+    for view, value in (epsilon or {}).items():
+        if not math.isfinite(value):
+            raise InputError(f"ε = {value} for {view!r} is not finite; leave a view without a guarantee out")
     dealers = set(run.answered.get(Step.SHARE_KEYS, ()))
     return AuditRecord(
         time=now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -104,7 +110,7 @@ def describe(
         dropped={str(party): f"{item.step}: {item.reason}" for party, item in sorted(run.dropped.items())},
         opened={
             "self_mask_seeds": tuple(sorted(dealers & set(run.survivors))),
-            "mask_keys": tuple(sorted(dealers - set(run.survivors))),
+            "mask_keys": tuple(sorted(dealers - set(run.survivors))) if run.survivors else (),
         },
         corrections=tuple(
             f"share of {item.dealer} held by {item.holder}: at fault {sorted(item.culprits)}"
@@ -113,7 +119,8 @@ def describe(
         refusals=tuple(f"{item.party} at {item.step}: {item.error}" for item in run.refusals),
         epsilon=dict(epsilon or {}),
         delta=delta,
-        aggregate_commitment=commit(run.total, salt),
+        failure="" if run.failure is None else str(run.failure),
+        aggregate_commitment="" if run.failure is not None else commit(run.total, salt),
         insecure_deterministic=insecure_deterministic,
     )
 
@@ -141,6 +148,7 @@ class AuditLog:
         self._path, self._identity = path, identity
         self._head = GENESIS
         if path.exists():
+            _cut_unfinished_line(path)
             for line in verify(path, identity.public_key, identity.suite.name):
                 self._head = line.hash
 
@@ -156,6 +164,8 @@ class AuditLog:
         line = _canonical(body)
         with self._path.open("a") as file:
             file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._head = _hash(line)
         return self._head
 
@@ -177,6 +187,8 @@ def verify(path: Path, public_key: bytes, ciphersuite: str = "x25519") -> Iterat
     for number, line in enumerate(path.read_text().splitlines(), 1):
         try:
             body = json.loads(line)
+            if _canonical(body) != line:
+                raise ValueError("not in canonical form")
             signature = bytes.fromhex(body.pop("signature"))
             signatures.verify(public_key, signature, separated(Use.AUDIT_SIGNATURE, _canonical(body)))
             if body["previous"] != previous:
@@ -186,6 +198,14 @@ def verify(path: Path, public_key: bytes, ciphersuite: str = "x25519") -> Iterat
             raise AuditError(f"{path} line {number}: changed, or not signed by this key ({error})") from None
         previous = _hash(line)
         yield AuditLine(record, previous)
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Drop what a crash left of a line: its record was never acknowledged."""
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 def _canonical(body: object) -> str:

@@ -4,8 +4,8 @@
 1.0 would mean that everything else is free. Keystream is timed as masks of the run's length, each under its own key,
 in blocks that stay in cache; agreements with keys already loaded. Each figure is the median of several timings.
 
-Conventions. A mask is 8 bytes of keystream per packed word, the width at which it is added, although only the word's bytes
-(5 to 8) travel. A broadcast is signed once. Of the bytes that signatures cover, the server's limit counts what it receives.
+Conventions. A mask is 8 bytes of keystream per packed word, the width at which it is added, although only the word's
+5 to 8 bytes travel. A broadcast is signed once. Signed bytes: the server's limit counts those it receives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from secagg_protocols import SYSTEM, Scheme, Step
+from secagg_protocols import SYSTEM, LightSecAgg, Scheme, Step
 
 from .simulation import Run
 
@@ -106,6 +106,12 @@ def _median_seconds(operation: Callable[[], object], count: int) -> float:
 
 def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     """Return the unavoidable work of one surviving client and of the server, counted from what happened."""
+    if isinstance(scheme, LightSecAgg):
+        # One mask with its T uniform pieces, and one channel to every peer. Coding and decoding are matrix products,
+        # which are not counted; the server expands no mask.
+        elements = scheme.quorum * scheme.piece_length
+        peers = len(run.answered.get(Step.ADVERTISE_KEYS, ())) - 1
+        return Work(peers, elements * scheme.packing.word_bytes), Work(0, 0)
     if Step.SHARE_KEYS not in scheme.steps:
         return Work(0, 0), Work(0, 0)  # nothing is masked
     mask_bytes = 8 * scheme.domain.lanes.words

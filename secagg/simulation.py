@@ -35,6 +35,7 @@ from secagg_protocols import (
     RepeatedContext,
     Roster,
     RoundContext,
+    RoundFailed,
     Scheme,
     SecAggError,
     Server,
@@ -64,6 +65,7 @@ class Run:
     total: uint64, shape (length,): the sum over `survivors`. dropped: who did not finish (a participant that vanishes
     after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
     envelopes. client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
+    failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so is `survivors`).
     """
 
     total: NDArray[np.uint64]
@@ -77,6 +79,7 @@ class Run:
     client_ms: Mapping[Step, float]
     server_ms: Mapping[Step, float]
     server_wall_s: float
+    failure: RoundFailed | None = None
 
 
 @dataclass
@@ -154,7 +157,7 @@ class Simulation:
         }
 
     def run(self) -> Run:
-        """Run the round. Raises `RoundFailed`; `refusals` then still says who refused what."""
+        """Run the round. Raises `RoundFailed`; `result` then still tells what happened until then."""
         server, step = self.server, self.scheme.steps[0]
         self._from_server(step, server.start)
         for client in self.clients.values():
@@ -171,7 +174,7 @@ class Simulation:
                     data = envelope.to_bytes()
                     self._received[client.participant] += len(data)
                     self._turn(client, step, partial(self._hear, client, data))
-        return self._result()
+        return self.result()
 
     def _hear(self, client: Client, data: bytes) -> list[Envelope]:
         return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
@@ -217,12 +220,12 @@ class Simulation:
         gone = self._drop.get(client.participant)
         return gone is None or self.scheme.steps.index(step) < self.scheme.steps.index(gone)
 
-    def _result(self) -> Run:
+    def result(self) -> Run:
+        """Return what has happened so far."""
         output = self.server.output
-        assert output is not None
         return Run(
-            total=output.total,
-            survivors=output.survivors,
+            total=np.zeros(0, dtype=np.uint64) if output is None else output.total,
+            survivors=() if output is None else output.survivors,
             dropped=dict(self.server.dropped),
             corrections=self.server.corrections,
             refusals=tuple(self.refusals),
@@ -232,6 +235,7 @@ class Simulation:
             client_ms=self._client_meter.means_ms(),
             server_ms=self._server_meter.means_ms(),
             server_wall_s=self._server_meter.wall,
+            failure=self.server.failure,
         )
 
 

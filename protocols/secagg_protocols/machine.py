@@ -4,8 +4,8 @@ Rules that every machine keeps, whatever the scheme:
 1. Transitions are a table. A (state, event) pair that is not in it raises and changes nothing.
 2. An envelope is checked from the outside in: address, then the table, then the signature, then the encoding, then
    the content. Everything before the content leaves the machine as it was.
-3. Invalid content aborts a client, and makes a server drop that one participant. Nobody kills a round alone by
-   sending garbage.
+3. Invalid content aborts a client, and makes a server drop that one participant: the round goes on without it. (What a
+   single dealer can still do is in each scheme's NOTATION.md.)
 4. One machine is one session; there is no reset.
 """
 

@@ -302,5 +302,5 @@ class Scheme(ABC):
     ) -> Client:
         """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
 
-        ledger: the one that this identity keeps. It cannot be left out: a snapshot restored twice must not answer twice.
+        ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice.
         """

@@ -80,6 +80,38 @@ def test_a_trail_that_was_tampered_with_is_refused(tmp_path, round_one, damage):
         list(audit.verify(path, key))
 
 
+def test_a_round_without_a_sum_is_recorded_too(tmp_path):
+    scheme = secagg.Bonawitz(participants=5, length=4)
+    simulation = secagg.Simulation(scheme, [np.arange(4)] * 5, drop=dict.fromkeys((1, 2, 3), "Unmasking"))
+    with pytest.raises(secagg.RoundFailed):
+        simulation.run()
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    record = audit.describe(scheme, context, simulation.result(), now=NOW, salt=bytes(32))
+    assert record.failure.startswith("round failed at Unmasking: have 2 of the 3")
+    assert (record.aggregate_commitment, record.survivors) == ("", ())
+    assert record.dropped["1"] == "Unmasking: did not answer"
+
+
+def test_a_key_that_appears_twice_in_a_line_is_seen(tmp_path, round_one):
+    identity, path, _ = written(tmp_path, round_one, records=1)
+    path.write_text(path.read_text().replace("{", '{"previous":"other",', 1))
+    with pytest.raises(audit.AuditError, match="line 1"):
+        list(audit.verify(path, identity.public_key))
+
+
+def test_a_line_that_a_crash_cut_short_is_dropped_at_the_next_start(tmp_path, round_one):
+    identity, path, log = written(tmp_path, round_one)
+    with path.open("a") as file:
+        file.write('{"previous":')
+    assert audit.AuditLog(path, identity).head == log.head
+
+
+def test_an_epsilon_that_is_not_finite_is_refused(round_one):
+    scheme, context, run = round_one
+    with pytest.raises(secagg.InputError, match="not finite"):
+        audit.describe(scheme, context, run, now=NOW, salt=bytes(32), epsilon={"server": float("inf")})
+
+
 def test_a_time_without_zone_is_refused(round_one):
     scheme, context, run = round_one
     with pytest.raises(secagg.InputError, match="time zone"):
