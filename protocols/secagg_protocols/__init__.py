@@ -22,6 +22,7 @@ from .errors import (
 )
 from .identity import Identity, PublicIdentity, Roster
 from .ledger import ContributionLedger, MemoryLedger
+from .lightsecagg import LightSecAgg
 from .machine import Client, Dropout, Server
 from .plain import Plain
 from .randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
@@ -46,6 +47,7 @@ __all__ = [
     "InputError",
     "InsecureDeterministicRandomness",
     "LateMessage",
+    "LightSecAgg",
     "LocalError",
     "MemoryLedger",
     "Output",

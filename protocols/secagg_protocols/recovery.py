@@ -37,7 +37,10 @@ class Unrecoverable(SecAggError):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A wrong share that was found and left out. culprits: who may be at fault, as far as signed content shows."""
+    """A wrong share that was found and left out. culprits: who may be at fault, as far as signed content shows.
+
+    dealer: whose share; 0 where it is a sum over the shares of all survivors.
+    """
 
     dealer: int
     holder: int

@@ -6,13 +6,14 @@ import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
-from secagg_protocols import Bonawitz, Plain
+from secagg_protocols import Bonawitz, LightSecAgg, Plain
 from secagg_protocols.scheme import Adversary, Scheme
 
 EXAMPLES: tuple[Scheme, ...] = (
     Plain(10, 1),
     Bonawitz(10, 1, colluders=2),
     Bonawitz(10, 1, colluders=2, adversary=Adversary.ACTIVE),
+    LightSecAgg(10, 1, colluders=2),
 )
 
 

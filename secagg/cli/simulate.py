@@ -15,10 +15,10 @@ import secagg
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload, largest_difference
 from secagg.roofline import Limits, limits
-from secagg_protocols import Bonawitz, Plain, Policy, Scheme, Step
+from secagg_protocols import Bonawitz, LightSecAgg, Plain, Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 
-SchemeName = Literal["plain", "bonawitz"]
+SchemeName = Literal["plain", "bonawitz", "lightsecagg"]
 Adversary = Literal["semi-honest", "active"]
 Ciphersuite = Literal["x25519", "p256"]
 
@@ -96,6 +96,16 @@ def _scheme(
         if adversary == "active":
             raise typer.BadParameter("the plain scheme withstands no server; choose bonawitz", param_hint="--adversary")
         return Plain(clients, length, value_bits=bits)
+    if name == "lightsecagg":
+        return LightSecAgg(
+            clients,
+            length,
+            value_bits=bits,
+            colluders=colluders,
+            adversary=adversary,
+            threshold=threshold,
+            ciphersuite=ciphersuite,
+        )
     return Bonawitz(
         clients,
         length,

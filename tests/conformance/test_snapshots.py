@@ -36,7 +36,11 @@ def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(small, make
         for _, snapshot in finished.snapshots[1]:
             with pytest.raises(InputError):
                 stranger.restore(
-                    snapshot, identity=running.identities.get(1), roster=running.roster, policy=running.policy
+                    snapshot,
+                    ledger=running.ledgers[1],
+                    identity=running.identities.get(1),
+                    roster=running.roster,
+                    policy=running.policy,
                 )
 
 

@@ -60,44 +60,37 @@ class LightSecAgg(Scheme):
                 f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
                 "two honest participants are the least a sum can hide"
             )
-        self._check_dropouts()
-        self._check_threshold()
+        self._check_dropouts_and_threshold()
         if self.participants * self.sealed_bytes > MAX_DEALT_BYTES:
             raise ParameterError(
-                f"length={self.length}: each participant would deal {self.participants} shares of "
-                f"{self.share_bytes} bytes, above {MAX_DEALT_BYTES} in all: lower length, or raise threshold={self.quorum}"
+                f"length={self.length}: each participant would deal {self.participants} shares of {self.share_bytes} "
+                f"bytes, above {MAX_DEALT_BYTES} in all: lower length, or raise threshold={self.quorum}"
             )
 
-    def _check_dropouts(self) -> None:
-        if self.dropouts is None:
-            if self.threshold is None:
-                object.__setattr__(self, "threshold", (self.participants + self.privacy + 1) // 2)
-            object.__setattr__(self, "dropouts", self.participants - self.quorum)
-        assert self.dropouts is not None
-        if self.dropouts < 0:
+    def _check_dropouts_and_threshold(self) -> None:
+        n, privacy = self.participants, self.privacy
+        if self.dropouts is not None and not 0 <= self.dropouts < n - privacy:
             raise ParameterError(
-                f"dropouts={self.dropouts} is negative (participants={self.participants}, threshold={self.threshold}): "
-                "lower threshold"
+                f"dropouts={self.dropouts} is not between 0 and N − T − 1 = {n - privacy - 1}: T + D < N must hold, "
+                f"with T = {privacy} (colluders={self.colluders}) and N = {n}; lower dropouts or colluders"
             )
-        if self.privacy + self.dropouts >= self.participants:
-            raise ParameterError(
-                f"T + D < N is violated: T = {self.privacy} (colluders={self.colluders}), D = {self.dropouts} dropouts, "
-                f"N = {self.participants} participants: lower colluders, or tolerate fewer dropouts"
-            )
-
-    def _check_threshold(self) -> None:
-        assert self.dropouts is not None
-        most = self.participants - self.dropouts
+        most = n if self.dropouts is None else n - self.dropouts
         if self.threshold is None:
-            object.__setattr__(self, "threshold", most)
-        if not self.privacy < self.quorum <= most:
+            object.__setattr__(self, "threshold", (n + privacy + 1) // 2 if self.dropouts is None else most)
+        if not privacy < self.quorum <= most:
             raise ParameterError(
-                f"threshold={self.quorum} is not between T + 1 = {self.privacy + 1} and N − D = {most} "
-                f"(colluders={self.colluders}, dropouts={self.dropouts}, participants={self.participants})"
+                f"threshold={self.quorum} is not between {privacy + 1} and {most}: T < U ≤ N − D must hold, with "
+                f"T = {privacy} (colluders={self.colluders}), D = {self.dropouts or 0} and N = {n}"
             )
+        if self.dropouts is None:
+            object.__setattr__(self, "dropouts", n - self.quorum)
 
     def minimum_threshold(self, colluders: int) -> int:
         return max(1, colluders) + 1
+
+    def floor(self, policy: Policy) -> int:
+        # Colluders are not company, whoever states them.
+        return max(self.quorum, policy.minimum_cohort + max(policy.colluders, self.colluders))
 
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
@@ -130,8 +123,10 @@ class LightSecAgg(Scheme):
                 f"the server with up to {self.privacy} colluding participants",
                 "the sum over the survivors that do not collude",
             ),
-            ("a server and participants beyond that number", "parts of every mask; everything, from U = "
-             f"{self.quorum} share holders on"),
+            (
+                "a server and participants beyond that number",
+                f"parts of every mask; everything, from U = {self.quorum} share holders on",
+            ),
             (
                 "a server that departs from the protocol",
                 "any participant's vector (different survivor lists, keys of its own): choose bonawitz with "
@@ -187,7 +182,14 @@ class LightSecAgg(Scheme):
         from .client import LightSecAggClient
 
         return LightSecAggClient(
-            self, context, participant, identity, roster, policy, randomness, ledger or MemoryLedger()
+            self,
+            context,
+            participant,
+            identity,
+            roster,
+            policy,
+            randomness,
+            MemoryLedger() if ledger is None else ledger,
         )
 
     def server(
@@ -208,12 +210,12 @@ class LightSecAgg(Scheme):
         self,
         snapshot: bytes,
         *,
+        ledger: ContributionLedger,
         identity: Identity | None = None,
         roster: Roster | None = None,
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
     ) -> LightSecAggClient:
         from .client import LightSecAggClient
 
-        return LightSecAggClient.resume(self, snapshot, identity, roster, policy, randomness, ledger or MemoryLedger())
+        return LightSecAggClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)

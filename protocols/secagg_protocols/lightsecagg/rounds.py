@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -38,15 +39,16 @@ class OwnSecrets(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "OwnSecrets(<redacted>)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
+
 
 def make_secrets(scheme: LightSecAgg, randomness: Randomness) -> OwnSecrets:
     """Draw the channel key pair and the seed."""
     return OwnSecrets(scheme.suite.agreement.generate(randomness), randomness.bytes(SEED_BYTES))
 
 
-def advertise(
-    scheme: LightSecAgg, own: OwnSecrets, context: RoundContext, randomness: Randomness
-) -> AdvertiseKeys:
+def advertise(scheme: LightSecAgg, own: OwnSecrets, context: RoundContext, randomness: Randomness) -> AdvertiseKeys:
     """Return the public part."""
     agreement = scheme.suite.agreement
     return AdvertiseKeys(
@@ -93,9 +95,7 @@ def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes)
     return derive(seed, scheme.suite.mask_key_bytes, separated(Use.SELF_MASK_KEY, session, participant))
 
 
-def encode_mask(
-    scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
-) -> Elements:
+def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> Elements:
     """Return the coded shares of a participant's mask for `holders`, one row each of piece_length elements."""
     pieces, stream = draw_mask(scheme, session, participant, seed)
     field = scheme.packing.field
