@@ -228,11 +228,11 @@ def test_largest_values_of_many_participants_do_not_wrap(value_bits):
 
 
 def wrong_sum(machine, envelopes):
-    """Send another sum of shares than the honest one, in one element."""
+    """Send another sum of shares than the honest one: every liar is off by something else."""
     if not envelopes or envelopes[0].kind != "Unmasking":
         return envelopes
     share = bytearray(msgspec.msgpack.decode(envelopes[0].payload, type=Unmasking).share)
-    share[0] ^= 1
+    share[:2] = (int.from_bytes(share[:2], "little") * 31 + 7919 * machine.me).to_bytes(4, "little")[:2]
     return [machine.seal("Unmasking", SERVER, Unmasking((), memoryview(bytes(share))))]
 
 
