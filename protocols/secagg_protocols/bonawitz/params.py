@@ -178,6 +178,4 @@ class Bonawitz(Scheme):
     ) -> BonawitzClient:
         from .client import BonawitzClient
 
-        return BonawitzClient.resume(
-            self, snapshot, identity, roster, policy, randomness, ledger
-        )
+        return BonawitzClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)

@@ -153,7 +153,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     """
     size = scheme.secrets * shamir.SHARE_BYTES
     values, path = share[:size], share[size:]
-    shamir.check_canonical(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
+    shamir.decode(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
         hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))

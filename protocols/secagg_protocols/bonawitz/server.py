@@ -6,7 +6,6 @@ from concurrent.futures import Executor
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import merkle, shamir
 from ..blocks import BlockSum
@@ -65,7 +64,7 @@ class BonawitzServer(Server):
         self._public_keys: set[bytes] = set()
         self._members: tuple[int, ...] = ()
         self._advertised: dict[int, AdvertiseKeys] = {}
-        self._sealed: NDArray[np.uint8] = np.zeros((0, 0, 0), dtype=np.uint8)  # holder, dealer, sealed share
+        self._sealed: dict[int, memoryview] = {}
         self._digests: dict[int, bytes] = {}
         self._dealers: tuple[int, ...] = ()
         self._sum = BlockSum(scheme.domain)
@@ -128,7 +127,6 @@ class BonawitzServer(Server):
         outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
         roster_digest = self._roster.digest if self._roster is not None else b""
         self._session = rounds.session_id(self.scheme, roster_digest, self.context, entries)
-        self._sealed = np.zeros((len(answered), len(answered), self.scheme.sealed_bytes), dtype=np.uint8)
         return outgoing
 
     # --- ShareKeys
@@ -140,24 +138,23 @@ class BonawitzServer(Server):
         digests = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
         if len(message.share_digests) != digests:
             raise ProtocolViolation(f"{len(message.share_digests)} bytes of share digests, not {digests}", {sender})
-        position = self._members.index(sender)
-        sealed = np.frombuffer(message.sealed, dtype=np.uint8).reshape(others, size)
-        self._sealed[:position, position] = sealed[:position]
-        self._sealed[position + 1 :, position] = sealed[position:]
+        self._sealed[sender] = message.sealed
         self._digests[sender] = message.share_digests
         return True
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
-        outgoing = []
-        others = np.isin(self._members, answered)
-        for position, holder in enumerate(self._members):
+        members, size = self._members, self.scheme.sealed_bytes
+        sealed = np.frombuffer(b"".join(self._sealed[dealer] for dealer in answered), dtype=np.uint8)
+        sealed = sealed.reshape(len(answered), len(members) - 1, size)
+        self._sealed = {}
+        outgoing, dealers = [], np.asarray(answered)
+        for position, holder in enumerate(members):
             if holder in self._answered:
-                others[position] = False
-                sealed = memoryview(self._sealed[position, others].tobytes())
-                others[position] = True
-                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, sealed)))
-        self._sealed = np.zeros((0, 0, 0), dtype=np.uint8)
+                # A dealer's row leaves the dealer out, so a holder that comes after it stands one place further up.
+                before, after = np.searchsorted(dealers, holder), np.searchsorted(dealers, holder, side="right")
+                column = sealed[:before, position - 1].tobytes() + sealed[after:, position : position + 1].tobytes()
+                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(column))))
         return outgoing
 
     # --- MaskedInput
@@ -187,7 +184,7 @@ class BonawitzServer(Server):
             raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
         if len(message.shares) != (len(self._dealers) - len(message.missing)) * shamir.SHARE_BYTES:
             raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
-        shamir.check_canonical(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
+        shamir.decode(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
         self._opened[sender] = message
         return True
 
@@ -250,9 +247,9 @@ class BonawitzServer(Server):
         shape = (len(answered), len(self._dealers))
         shares = np.zeros((*shape, shamir.SHARE_BYTES), dtype=np.uint8)
         present = np.ones(shape, dtype=np.bool_)
-        dealers = np.asarray(self._dealers)
         for row, holder in enumerate(answered):
             message = self._opened[holder]
-            present[row] = ~np.isin(dealers, message.missing)
+            if message.missing:
+                present[row] = ~np.isin(self._dealers, message.missing)
             shares[row, present[row]] = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
         return OpenedShares(answered, self._dealers, shares, present)

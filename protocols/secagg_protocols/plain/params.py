@@ -95,6 +95,4 @@ class Plain(Scheme):
     ) -> PlainClient:
         from .client import PlainClient
 
-        return PlainClient.resume(
-            self, snapshot, identity, roster, policy, ledger
-        )
+        return PlainClient.resume(self, snapshot, identity, roster, policy, ledger)
