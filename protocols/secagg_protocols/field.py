@@ -46,28 +46,30 @@ class PrimeField:
     def multiply(self, left: NDArray[np.generic], right: NDArray[np.generic]) -> Elements:
         """Return the matrix product, exactly."""
         first = left.astype(np.float64, copy=False)
+        if first.shape[-1] <= self.terms:
+            return self._columns(first, right).astype(np.int64)
+        product = np.empty((first.shape[0], right.shape[1]), dtype=np.int64)
+        width = max(8, _IN_CACHE // (first.shape[0] * self.terms))
+        for start in range(0, right.shape[1], width):
+            columns = slice(start, start + width)
+            product[:, columns] = self._columns(first, right[:, columns])
+        return product
+
+    def _columns(self, left: Floats, right: NDArray[np.generic]) -> Floats:
         if not self._halves:
-            return self._runs(first, right.astype(np.float64, copy=False)).astype(np.int64)
-        second = right.astype(np.int64, copy=False)
-        high = self._runs(first, (second >> _HALF_BITS).astype(np.float64))
-        low = self._runs(first, (second & ((1 << _HALF_BITS) - 1)).astype(np.float64))
+            return self._runs(left, right.astype(np.float64, copy=False))
+        whole = right.astype(np.int64, copy=False)
+        high = self._runs(left, (whole >> _HALF_BITS).astype(np.float64))
         high *= 1 << _HALF_BITS
-        high += low
-        return self._canonical(high).astype(np.int64)
+        high += self._runs(left, (whole & ((1 << _HALF_BITS) - 1)).astype(np.float64))
+        return self._canonical(high)
 
     def _runs(self, left: Floats, right: Floats) -> Floats:
-        inner, terms = left.shape[-1], self.terms
-        if inner <= terms:
-            return self._canonical(left @ right)
-        product = np.zeros((left.shape[0], right.shape[1]))
-        width = max(8, _IN_CACHE // (left.shape[0] * terms))
-        for column in range(0, right.shape[1], width):
-            block = product[:, column : column + width]
-            for start in range(0, inner, terms):
-                run = slice(start, start + terms)
-                block += self._reduced(left[:, run] @ right[run, column : column + width])
-            block[:] = self._canonical(block)
-        return product
+        terms = self.terms
+        product: Floats = self._reduced(left[:, :terms] @ right[:terms])
+        for start in range(terms, left.shape[1], terms):
+            product += self._reduced(left[:, start : start + terms] @ right[start : start + terms])
+        return self._canonical(product)
 
     def _reduced(self, values: Floats) -> Floats:
         """Return integers in [0, 2⁵³) modulo p, below 2p, in place: every step is exact in float64."""
@@ -145,8 +147,8 @@ class PrimeField:
         width = self.element_bytes
         count = len(data) // width
         padded = data if width == 4 else b"".join((data, bytes(4 - width)))
-        words = np.ndarray((count,), dtype="<u4", buffer=padded, strides=(width,))
-        elements = (words & np.uint32((1 << 8 * width) - 1)).astype(np.int64)
+        elements = np.ndarray((count,), dtype="<u4", buffer=padded, strides=(width,)).astype(np.int64)
+        elements &= (1 << 8 * width) - 1
         if count and int(elements.max()) >= self.prime:
             raise ProtocolViolation(f"a value is no element of GF({self.prime})")
         return elements

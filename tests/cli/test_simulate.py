@@ -15,7 +15,7 @@ PROMISED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["plain", "bonawitz"])
+@pytest.mark.parametrize("scheme", ["plain", "bonawitz", "lightsecagg"])
 @pytest.mark.parametrize("drop", [0, 0.2])
 def test_a_round_is_exact_and_reports_what_it_cost(secagg_command: Command, scheme: str, drop: float) -> None:
     ended = secagg_command("simulate", "--scheme", scheme, "--clients", 10, "--length", 300, "--drop", drop, "--json")

@@ -152,6 +152,33 @@ def rank(matrix, prime):
     return found
 
 
+@pytest.mark.parametrize("field", FIELDS, ids=str)
+@pytest.mark.parametrize("terms", [1, 31, 32, 33, 64, 200, 65535])
+def test_products_of_the_largest_elements_are_exact_in_float64(field, terms):
+    top = field.prime - 1
+    left, right = np.full((2, terms), top), np.full((terms, 3), top)
+    left[1, -1] = right[-1, 2] = top - 1  # an odd summand would be the first thing lost
+    exact = [
+        [sum(a * b for a, b in zip(row, column, strict=True)) % field.prime for column in right.T.tolist()]
+        for row in left.tolist()
+    ]
+    assert field.multiply(left, right).tolist() == exact
+    assert field.terms * top * (0xFFFF if top >> 26 else top) < 2**53
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=str)
+def test_random_products_are_exact_and_elements_survive_the_wire(field):
+    source = InsecureDeterministicRandomness(5)
+    left, right = field.uniform((40, 130), source), field.uniform((130, 300), source)
+    exact = (left.astype(object) @ right.astype(object)) % field.prime
+    assert field.multiply(left, right).tolist() == exact.tolist()
+    right.flat[:3] = field.prime - 1, 0, 1
+    assert field.from_bytes(field.to_bytes(right)).tolist() == right.reshape(-1).tolist()
+    assert len(field.to_bytes(right)) == right.size * field.element_bytes
+    with pytest.raises(ProtocolViolation, match="no element"):
+        field.from_bytes(field.prime.to_bytes(field.element_bytes, "little"))
+
+
 def test_t_shares_are_compatible_with_every_mask():
     """For given shares of T holders and any other mask there are random pieces that give exactly those shares."""
     scheme = LightSecAgg(5, 4, colluders=2, threshold=4)

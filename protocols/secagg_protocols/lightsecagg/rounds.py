@@ -149,10 +149,9 @@ def mask(scheme: LightSecAgg, words: Words, pieces: Elements) -> Elements:
 def aggregate_shares(scheme: LightSecAgg, shares: Sequence[bytes]) -> Elements:
     """Return the sum of the coded shares that one holder has of the survivors."""
     field = scheme.packing.field
-    total = np.zeros(scheme.piece_length, dtype=np.int64)
-    for share in shares:
-        total += field.from_bytes(share)
-    return total % field.prime
+    elements = field.from_bytes(b"".join(shares)).reshape(len(shares), scheme.piece_length)
+    total: Elements = elements.sum(axis=0) % field.prime
+    return total
 
 
 def decode_aggregate(scheme: LightSecAgg, holders: Sequence[int], shares: Elements) -> Elements:
