@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from secagg_protocols import SYSTEM, LightSecAgg, Scheme, Step
+from secagg_protocols import SYSTEM, LightSecAgg, Scheme, SecAggPlus, Step
 
 from .simulation import Run
 
@@ -118,8 +118,13 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     answered = {step: len(run.answered.get(step, ())) for step in Step}
     members, dealers, survivors = (answered[step] for step in (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT))
     vanished = dealers - survivors
-    client = Work(members - 1 + dealers - 1, dealers * mask_bytes)
-    server = Work(vanished * survivors, (survivors + vanished * survivors) * mask_bytes)
+    reach = members
+    if isinstance(scheme, SecAggPlus):  # a pair masks if it is an edge, and a neighbour is gone as often as anyone
+        reach = min(scheme.degree + 1, members)
+    edges = vanished * survivors * (reach - 1) / (members - 1) if members > 1 else 0
+    partners = (reach - 1) * (dealers - 1) / (members - 1) if members > 1 else 0
+    client = Work(reach - 1 + partners, (1 + partners) * mask_bytes)
+    server = Work(edges, (survivors + edges) * mask_bytes)
     if not scheme.active:
         return client, server
     blocks = -(-scheme.domain.lanes.size // (1 << 20))

@@ -28,6 +28,7 @@ from .plain import Plain
 from .randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 from .recovery import Correction
 from .scheme import Adversary, Domain, Output, Policy, RoundContext, Scheme, Step
+from .secaggplus import SecAggPlus
 from .wire import Envelope
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "RoundFailed",
     "Scheme",
     "SecAggError",
+    "SecAggPlus",
     "Server",
     "SnapshotStore",
     "StateError",

@@ -22,13 +22,16 @@ _CHANNEL_KEY_BYTES = 32
 _CHANNEL_NONCE = bytes(12)
 
 
-def session_id(scheme: Scheme, roster_digest: bytes, context: RoundContext, entries: Sequence[msgspec.Struct]) -> bytes:
-    """Return H(version, scheme, ciphersuite, roster, job, round, context, final key list): 32 bytes.
+def key_list_digest(entries: Sequence[msgspec.Struct]) -> bytes:
+    """Return 32 bytes that name a key list as it travelled, each entry with a `signature`.
 
-    entries: the key list as it travelled, each with a `signature`. Signatures are left out: they are
-    checked, and may differ without the keys being different.
+    Signatures are left out: they are checked, and may differ without the keys being different.
     """
-    key_list = [msgspec.structs.replace(entry, signature=b"") for entry in entries]
+    return digest(Use.KEY_LIST, *(encode(msgspec.structs.replace(entry, signature=b"")) for entry in entries))
+
+
+def session_id(scheme: Scheme, roster_digest: bytes, context: RoundContext, list_digest: bytes) -> bytes:
+    """Return H(version, scheme, ciphersuite, roster, job, round, context, final key list): 32 bytes."""
     return digest(
         Use.SESSION,
         scheme.id,
@@ -37,7 +40,7 @@ def session_id(scheme: Scheme, roster_digest: bytes, context: RoundContext, entr
         context.job,
         context.round,
         context.context_digest,
-        digest(Use.KEY_LIST, *(encode(entry) for entry in key_list)),
+        list_digest,
     )
 
 

@@ -65,43 +65,29 @@ Blame = Callable[[int, int, bytes], frozenset[int]]
 
 
 class Recovery:
-    """One opening of many dealers' secrets."""
+    """Opens dealers' secrets and keeps the corrections."""
 
-    def __init__(
-        self, opened: OpenedShares, threshold: int, verify: Verify, blame: Blame, randomness: Randomness
-    ) -> None:
-        self._opened, self._threshold = opened, threshold
+    def __init__(self, threshold: int, verify: Verify, blame: Blame, randomness: Randomness) -> None:
+        self._threshold = threshold
         self._verify, self._blame, self._randomness = verify, blame, randomness
         self.corrections: list[Correction] = []
 
-    def secrets(self) -> dict[int, bytes]:
+    def secrets(self, opened: OpenedShares) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
-        opened = self._opened
         found: dict[int, bytes] = {}
-        for rows, columns in self._groups():
+        for rows, columns in _groups(opened.present):
             points = [opened.holders[row] for row in rows]
             if len(points) < self._threshold:
                 dealer = opened.dealers[columns[0]]
                 absent = {holder for holder in opened.holders if holder not in points}
-                raise Unrecoverable(
-                    dealer, len(points), frozenset({dealer, SERVER, *absent})
-                )  # nobody can tell them apart
+                # Nothing shows who kept the shares back: the dealer, those holders, or the server.
+                raise Unrecoverable(dealer, len(points), frozenset({dealer, SERVER, *absent}))
             code = ShareCode(points, self._threshold)
             for start in range(0, columns.size, _DEALERS_AT_ONCE):
                 part = columns[start : start + _DEALERS_AT_ONCE]
                 dealers = [opened.dealers[column] for column in part]
                 found.update(self._together(code, dealers, opened.shares[np.ix_(rows, part)]))
         return found
-
-    def _groups(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield (rows of holders, columns of dealers) such that each group of dealers has the same holders."""
-        present = self._opened.present
-        if present.all():
-            yield np.arange(present.shape[0]), np.arange(present.shape[1])
-            return
-        patterns, group_of = np.unique(present, axis=1, return_inverse=True)
-        for group in range(patterns.shape[1]):
-            yield np.flatnonzero(patterns[:, group]), np.flatnonzero(group_of.reshape(-1) == group)
 
     def _together(
         self, code: ShareCode, dealers: Sequence[int], shares: NDArray[np.uint8]
@@ -179,3 +165,13 @@ def misfits(
     expected = multiply(shamir.lagrange(points, at)[None, :], elements.reshape(len(points), -1))
     wrong: NDArray[np.bool_] = np.any(expected.reshape(values.shape) != values, axis=1)
     return wrong
+
+
+def _groups(present: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield (rows of holders, columns of dealers) such that each group of dealers has the same holders."""
+    if present.all():
+        yield np.arange(present.shape[0]), np.arange(present.shape[1])
+        return
+    patterns, group_of = np.unique(present, axis=1, return_inverse=True)
+    for group in range(patterns.shape[1]):
+        yield np.flatnonzero(patterns[:, group]), np.flatnonzero(group_of.reshape(-1) == group)

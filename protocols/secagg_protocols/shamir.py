@@ -23,21 +23,21 @@ SHARE_BYTES = 2 * LIMBS + LIMBS // 8
 
 
 @lru_cache(maxsize=4)
-def _vandermonde(participants: int, threshold: int) -> NDArray[np.float64]:
-    table = powers(np.arange(1, participants + 1, dtype=np.int64), threshold).astype(np.float64)
+def _vandermonde(points: tuple[int, ...], threshold: int) -> NDArray[np.float64]:
+    table = powers(np.asarray(points, dtype=np.int64), threshold).astype(np.float64)
     table.flags.writeable = False
     return table
 
 
-def deal(secrets: Sequence[bytes], participants: int, threshold: int, randomness: Randomness) -> NDArray[np.uint8]:
-    """Share each 32-byte secret t-out-of-n.
+def deal(secrets: Sequence[bytes], holders: Sequence[int], threshold: int, randomness: Randomness) -> NDArray[np.uint8]:
+    """Share each 32-byte secret so that any t of the holders (distinct ids, never 0) can put it together.
 
-    Returns encoded shares, shape (participants, secrets, SHARE_BYTES); row i − 1 is participant i's.
+    Returns encoded shares, shape (holders, secrets, SHARE_BYTES), in the order of `holders`.
     """
     limbs = np.frombuffer(b"".join(secrets), dtype="<u2").astype(np.int64)
     coefficients = np.concatenate([limbs[None, :], uniform((threshold - 1, limbs.size), randomness)])
-    values = multiply(_vandermonde(participants, threshold), coefficients)
-    return encode(values.reshape(participants, len(secrets), LIMBS))
+    values = multiply(_vandermonde(tuple(holders), threshold), coefficients)
+    return encode(values.reshape(len(holders), len(secrets), LIMBS))
 
 
 def encode(elements: Elements) -> NDArray[np.uint8]:

@@ -34,7 +34,7 @@ from secagg import (
     StateError,
     Step,
 )
-from secagg_protocols import shamir
+from secagg_protocols import channels, shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
@@ -240,7 +240,7 @@ class Attack:
             secret = own if own is not None else self.secret(peer, rounds.MASK_KEY)
             if secret is None:
                 return None
-            agreed = rounds.PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self.server._session, owner, secret)
+            agreed = channels.PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self.server._session, owner, secret)
             keys[peer] = agreed.with_peer(other, self.advertised(other).mask_key)
         return keys
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols import merkle, shamir
+from secagg_protocols import channels, merkle, shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
 from secagg_protocols.bonawitz.server import BonawitzServer
@@ -214,13 +214,13 @@ def deals_outside_its_root(machine, envelopes):
         return envelopes
     memory, scheme = machine._memory, machine.scheme
     dealt = msgspec.msgpack.decode(envelopes[0].payload, type=ShareKeys)
-    keys = rounds.PairwiseKeys(scheme.suite, Use.CHANNEL_KEY, memory.session, machine.me, memory.own.channel_secret)
-    channel = rounds.ChannelKeys.of(keys, machine.me, 4, memory.peers[4].channel_key)
+    keys = channels.PairwiseKeys(scheme.suite, Use.CHANNEL_KEY, memory.session, machine.me, memory.own.channel_secret)
+    channel = channels.ChannelKeys.of(keys, machine.me, 4, memory.peers[4].channel_key)
     path = merkle.paths(rounds.holder_leaves(scheme, dealt.share_digests))[3]
     wrong = (os.urandom(32) + bytes(2)) * scheme.secrets + path
     sealed, size = bytearray(dealt.sealed), scheme.sealed_bytes
     start = size * [who for who in range(1, 6) if who != machine.me].index(4)
-    sealed[start : start + size] = rounds.seal_share(scheme.suite, channel.send, memory.session, machine.me, 4, wrong)
+    sealed[start : start + size] = channels.seal_share(scheme.suite, channel.send, memory.session, machine.me, 4, wrong)
     return [machine.seal("ShareKeys", 0, ShareKeys(dealt.share_digests, memoryview(bytes(sealed))))]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, ProtocolViolation, RoundContext
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols import channels
+from secagg_protocols.bonawitz import client, rounds, server
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
 
@@ -108,14 +109,15 @@ def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, s
 
 
 def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(launch, scheme, contexts, monkeypatch):
-    session_id = rounds.session_id
+    session_id = channels.session_id
 
-    def forgetful(scheme, roster_digest, context, entries):
+    def forgetful(scheme, roster_digest, context, list_digest):
         blank = dataclasses.replace(context, context_digest=bytes(32))
-        return session_id(scheme, roster_digest, blank, entries)
+        return session_id(scheme, roster_digest, blank, list_digest)
 
     monkeypatch.setattr(rounds, "check_advertised", lambda *arguments: None)
-    monkeypatch.setattr(rounds, "session_id", forgetful)
+    for side in (client, server):
+        monkeypatch.setattr(side, "session_id", forgetful)
     victim = np.arange(1, 21)
     silenced = {who: np.zeros(20, dtype=int) for who in EVERYONE} | {ODD: victim}
     attack = launch(scheme, contexts=contexts, vectors=silenced)

@@ -42,7 +42,7 @@ def substitute(scheme, swapped):
     """Script a key list in which one entry holds the server's keys, for everyone but its owner."""
 
     def script(attack, envelopes):
-        own = rounds.make_secrets(scheme, InsecureDeterministicRandomness(7))
+        own = rounds.make_secrets(scheme, range(1, scheme.participants + 1), InsecureDeterministicRandomness(7))
         randomness = InsecureDeterministicRandomness(8)
         forged = rounds.advertise(scheme, swapped, own, attack.server._address, attack.server.context, randomness)
         messages = {}

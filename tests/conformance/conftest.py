@@ -30,6 +30,7 @@ from secagg_protocols import (
     Roster,
     RoundContext,
     Scheme,
+    SecAggPlus,
     StateError,
     Step,
     WireError,
@@ -52,6 +53,12 @@ class Case:
     binds_context: bool = True
 
 
+def neighbourly(participants: int, length: int, **parameters: Any) -> SecAggPlus:
+    """Return SecAgg+ for few participants: everyone is everyone's neighbour, and nobody is assumed corrupt."""
+    sparse = {"neighbours": participants - 1, "threshold": participants // 2 + 1 if participants > 2 else 1}
+    return SecAggPlus(participants, length, **{**sparse, "corrupt_rate": 0.0, "dropout_rate": 0.0, **parameters})
+
+
 CASES = [
     Case("plain", Plain, binds_context=False),
     Case("bonawitz-x25519", Bonawitz),
@@ -59,6 +66,8 @@ CASES = [
     Case("bonawitz-active-x25519", partial(Bonawitz, adversary="active")),
     Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
     Case("bonawitz-colluders-seeds", partial(Bonawitz, adversary="active", colluders=1, further_seeds=2), smallest=3),
+    Case("secagg-plus-x25519", neighbourly, smallest=3),
+    Case("secagg-plus-p256", partial(neighbourly, ciphersuite="p256"), smallest=3),
     Case("lightsecagg-x25519", LightSecAgg),
     Case("lightsecagg-p256", partial(LightSecAgg, ciphersuite="p256")),
 ]

@@ -12,7 +12,7 @@ THRESHOLD = 3
 
 def opened(secrets, holders, threshold=THRESHOLD, seed=1):
     """Return what honest holders return, of dealers 1, 2, … with these secrets."""
-    dealt = shamir.deal(secrets, max(holders), threshold, InsecureDeterministicRandomness(seed))
+    dealt = shamir.deal(secrets, range(1, max(holders) + 1), threshold, InsecureDeterministicRandomness(seed))
     shares = dealt[np.array(holders) - 1].copy()
     return OpenedShares(
         tuple(holders), tuple(range(1, len(secrets) + 1)), shares, np.ones(shares.shape[:2], dtype=bool)
@@ -22,8 +22,8 @@ def opened(secrets, holders, threshold=THRESHOLD, seed=1):
 def recover(given, secrets, blame=None, threshold=THRESHOLD):
     """Return (recovered secrets, corrections). Without signed content all three are named."""
     anyone = blame or (lambda dealer, holder, share: frozenset({dealer, holder, 0}))
-    recovery = Recovery(given, threshold, lambda dealer, secret: secret == secrets[dealer - 1], anyone, SYSTEM)
-    return recovery.secrets(), recovery.corrections
+    recovery = Recovery(threshold, lambda dealer, secret: secret == secrets[dealer - 1], anyone, SYSTEM)
+    return recovery.secrets(given), recovery.corrections
 
 
 def spoil(given, holder, dealer, seed=0):

@@ -118,7 +118,7 @@ def test_extremes_of_the_field_in_points_and_values():
 
 
 def test_dealt_shares_are_codewords():
-    shares = shamir.deal([bytes(range(32))] * 5, 20, 11, InsecureDeterministicRandomness(1))
+    shares = shamir.deal([bytes(range(32))] * 5, range(1, 20 + 1), 11, InsecureDeterministicRandomness(1))
     elements = shamir.decode(shares).reshape(20, -1)
     code = ShareCode(range(1, 21), 11)
     assert code.wrong_shares(elements, SYSTEM) == frozenset()

@@ -26,7 +26,7 @@ def slow_interpolation(points, values):
 
 @pytest.mark.parametrize(("participants", "threshold"), [(1, 1), (2, 1), (2, 2), (5, 1), (5, 3), (5, 5), (6, 4)])
 def test_any_t_shares_reconstruct_every_secret(participants, threshold):
-    shares = shamir.deal(SECRETS, participants, threshold, InsecureDeterministicRandomness(1))
+    shares = shamir.deal(SECRETS, range(1, participants + 1), threshold, InsecureDeterministicRandomness(1))
     assert shares.shape == (participants, 3, shamir.SHARE_BYTES)
     elements = shamir.decode(shares)
     for chosen in combinations(range(1, participants + 1), threshold):
@@ -36,7 +36,7 @@ def test_any_t_shares_reconstruct_every_secret(participants, threshold):
 
 
 def test_order_of_shares_does_not_matter():
-    elements = shamir.decode(shamir.deal(SECRETS, 7, 4, InsecureDeterministicRandomness(1)))
+    elements = shamir.decode(shamir.deal(SECRETS, range(1, 7 + 1), 4, InsecureDeterministicRandomness(1)))
     for points in ((7, 2, 5, 1), (1, 2, 5, 7), (5, 7, 1, 2)):
         assert shamir.reconstruct(points, elements[np.array(points) - 1]) == SECRETS
 
@@ -44,7 +44,9 @@ def test_order_of_shares_does_not_matter():
 @pytest.mark.parametrize(("participants", "threshold"), [(1000, 501), (3000, 2001)])
 def test_large_rounds_are_exact(participants, threshold):
     secrets = [bytes([255 - i]) * 32 for i in range(3)]
-    elements = shamir.decode(shamir.deal(secrets, participants, threshold, InsecureDeterministicRandomness(2)))
+    elements = shamir.decode(
+        shamir.deal(secrets, range(1, participants + 1), threshold, InsecureDeterministicRandomness(2))
+    )
     points = tuple(range(participants - threshold + 1, participants + 1))
     assert shamir.reconstruct(points, elements[-threshold:]) == secrets
 
@@ -69,7 +71,7 @@ def test_one_share_of_two_says_nothing_exactly():
     # and `deal` computes exactly that function of the coefficient
     for coefficient in (0, 1, 2, 65535, 65536):
         for secret in (0, 1, 65535):
-            shares = shamir.deal([secret.to_bytes(2, "little") * 16], 3, 2, AllOf(coefficient))
+            shares = shamir.deal([secret.to_bytes(2, "little") * 16], range(1, 3 + 1), 2, AllOf(coefficient))
             expected = [[(secret + holder * coefficient) % P] * 16 for holder in (1, 2, 3)]
             assert shamir.decode(shares)[:, 0].tolist() == expected
 
@@ -77,7 +79,7 @@ def test_one_share_of_two_says_nothing_exactly():
 def test_shares_below_the_threshold_are_spread_alike_for_different_secrets():
     """t = 3, two holders together: each share alone is uniform for two very different secrets."""
     for secret in (bytes(32), b"\xff" * 32):
-        elements = shamir.decode(shamir.deal([secret] * 4096, 3, 3, InsecureDeterministicRandomness(5)))
+        elements = shamir.decode(shamir.deal([secret] * 4096, range(1, 3 + 1), 3, InsecureDeterministicRandomness(5)))
         for holder in (0, 1, 2):
             counts, _ = np.histogram(elements[holder], bins=16, range=(0, P))
             expected = elements[holder].size / 16
@@ -85,7 +87,9 @@ def test_shares_below_the_threshold_are_spread_alike_for_different_secrets():
 
 
 def test_two_dealings_of_one_secret_share_nothing():
-    first, second = (shamir.deal([bytes(32)], 5, 3, InsecureDeterministicRandomness(seed)) for seed in (1, 2))
+    first, second = (
+        shamir.deal([bytes(32)], range(1, 5 + 1), 3, InsecureDeterministicRandomness(seed)) for seed in (1, 2)
+    )
     assert not np.any(np.all(first == second, axis=-1))
 
 
@@ -110,7 +114,7 @@ def test_a_share_that_is_no_field_element_is_refused(limb, value):
 
 
 def test_canonical_shares_pass():
-    shamir.decode(shamir.deal(SECRETS, 300, 150, InsecureDeterministicRandomness(9)))
+    shamir.decode(shamir.deal(SECRETS, range(1, 300 + 1), 150, InsecureDeterministicRandomness(9)))
     shamir.decode(shamir.encode(np.full((2, 16), 65536)))
 
 
@@ -121,6 +125,6 @@ def test_a_reconstructed_limb_that_is_no_16_bit_value_gives_no_secret():
 
 
 def test_too_few_shares_give_another_secret():
-    elements = shamir.decode(shamir.deal(SECRETS, 5, 4, InsecureDeterministicRandomness(3)))
+    elements = shamir.decode(shamir.deal(SECRETS, range(1, 5 + 1), 4, InsecureDeterministicRandomness(3)))
     wrong = shamir.reconstruct((1, 2, 3), elements[:3])
     assert all(got != secret for got, secret in zip(wrong, SECRETS, strict=True))

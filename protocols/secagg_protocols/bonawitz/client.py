@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import merkle, shamir
 from ..blocks import split
+from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
 from ..domain import VERSION, Use
 from ..errors import SERVER, AuthenticationError, InputError, ProtocolViolation, WireError
 from ..identity import Identity, Roster
@@ -143,15 +144,19 @@ class BonawitzClient(Client):
     # --- AdvertiseKeys
 
     def _start(self) -> list[Envelope]:
-        own = rounds.make_secrets(self.scheme, self._randomness)
+        own = rounds.make_secrets(self.scheme, self._holders_at_start(), self._randomness)
         message = rounds.advertise(self.scheme, self.me, own, self._address, self.context, self._randomness)
         self._memory.own, self._memory.advertised = own, encode(message)
         return [self.seal(Step.ADVERTISE_KEYS.value, SERVER, message)]
 
+    def _holders_at_start(self) -> Sequence[int]:
+        """Return to whom shares are dealt before anyone's keys are known: to everyone, so that they can be signed."""
+        return range(1, self.scheme.participants + 1)
+
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:
             case KeyList():
-                return self._share_keys(message)
+                return self._share_keys(message.entries, key_list_digest(message.entries))
             case SealedShares():
                 return self._open_shares(message)
             case SurvivorList():
@@ -162,35 +167,37 @@ class BonawitzClient(Client):
 
     # --- ShareKeys
 
-    def _share_keys(self, message: KeyList) -> list[Envelope]:
+    def _share_keys(self, entries: tuple[KeyEntry, ...], list_digest: bytes) -> list[Envelope]:
         own = self._memory.own
         assert own is not None
-        peers = self._check_key_list(message)
+        peers = self._check_key_list(entries)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        session = rounds.session_id(self.scheme, roster_digest, self.context, message.entries)
-        keys = rounds.PairwiseKeys(self.scheme.suite, Use.CHANNEL_KEY, session, self.me, own.channel_secret)
+        session = session_id(self.scheme, roster_digest, self.context, list_digest)
+        keys = PairwiseKeys(self.scheme.suite, Use.CHANNEL_KEY, session, self.me, own.channel_secret)
         digests, paths = b"", [b""] * self.scheme.participants
         if self.scheme.active:
             digests = rounds.share_digests(self.scheme, self.me, own)
             paths = merkle.paths(rounds.holder_leaves(self.scheme, digests))
+        shares = self._shares_for(own, (self.me, *peers))
         sealed, channels = [], {}
         for peer, public in peers.items():
-            channel = rounds.ChannelKeys.of(keys, self.me, peer, public.channel_key)
+            channel = ChannelKeys.of(keys, self.me, peer, public.channel_key)
             channels[peer] = channel.receive
-            share = self._own_share(own, peer) + paths[peer - 1]
-            sealed.append(rounds.seal_share(self.scheme.suite, channel.send, session, self.me, peer, share))
+            share = shares[peer] + paths[peer - 1]
+            sealed.append(seal_share(self.scheme.suite, channel.send, session, self.me, peer, share))
         memory = self._memory
         memory.session, memory.peers, memory.channels = session, peers, channels
-        memory.shares = {self.me: self._own_share(own, self.me)}
+        memory.shares = {self.me: shares[self.me]}
         return [self.seal(Step.SHARE_KEYS.value, SERVER, ShareKeys(digests, memoryview(b"".join(sealed))))]
 
-    def _own_share(self, own: rounds.OwnSecrets, holder: int) -> bytes:
+    def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
+        """Return holder → what this participant deals to it."""
         size = self.scheme.secrets * shamir.SHARE_BYTES
-        return own.shares[(holder - 1) * size : holder * size]
+        return {holder: own.shares[(holder - 1) * size : holder * size] for holder in holders}
 
-    def _check_key_list(self, message: KeyList) -> dict[int, PeerKeys]:
+    def _check_key_list(self, listed: tuple[KeyEntry, ...]) -> dict[int, PeerKeys]:
         """Check U₁ as the figure asks, and the context of every member; return the others' keys."""
-        entries = {entry.participant: entry for entry in message.entries}
+        entries = {entry.participant: entry for entry in listed}
         mine = entries.get(self.me)
         if mine is None or mine.payload != self._memory.advertised:
             raise ProtocolViolation("the key list does not hold this participant's own keys", {SERVER})
@@ -255,9 +262,7 @@ class BonawitzClient(Client):
         for position, dealer in enumerate(others):
             sealed = bytes(message.sealed[position * size : (position + 1) * size])
             try:
-                share = rounds.open_share(
-                    self.scheme.suite, memory.channels[dealer], memory.session, dealer, self.me, sealed
-                )
+                share = open_share(self.scheme.suite, memory.channels[dealer], memory.session, dealer, self.me, sealed)
                 root = memory.peers[dealer].share_root
                 memory.shares[dealer] = rounds.check_share(self.scheme, dealer, self.me, root, share)
             except (InvalidTag, ProtocolViolation):
@@ -270,7 +275,7 @@ class BonawitzClient(Client):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory, scheme = self._memory, self.scheme
         assert memory.own is not None
-        keys = rounds.PairwiseKeys(scheme.suite, Use.MASK_KEY, memory.session, self.me, memory.own.mask_secret)
+        keys = PairwiseKeys(scheme.suite, Use.MASK_KEY, memory.session, self.me, memory.own.mask_secret)
         pairwise = {
             peer: keys.with_peer(peer, memory.peers[peer].mask_key) for peer in memory.dealers if peer != self.me
         }
@@ -358,7 +363,7 @@ class BonawitzClient(Client):
         policy: Policy,
         randomness: Randomness,
         ledger: ContributionLedger,
-    ) -> BonawitzClient:
+    ) -> Self:
         """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
         try:
             memory = msgspec.msgpack.decode(snapshot, type=Memory)

@@ -15,11 +15,6 @@ import msgspec
 import numpy as np
 
 from .. import masks, merkle, shamir
-from ..channels import ChannelKeys as ChannelKeys
-from ..channels import PairwiseKeys as PairwiseKeys
-from ..channels import open_share as open_share
-from ..channels import seal_share as seal_share
-from ..channels import session_id as session_id
 from ..domain import Use, digest, separated
 from ..errors import ProtocolViolation
 from ..kdf import derive
@@ -55,13 +50,15 @@ class OwnSecrets(msgspec.Struct, frozen=True):
         return [("secrets", "<redacted>")]
 
 
-def make_secrets(scheme: Bonawitz, randomness: Randomness) -> OwnSecrets:
-    """Draw both key pairs and all seeds, and share the secrets among participants 1 … n."""
+def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomness) -> OwnSecrets:
+    """Draw both key pairs and all seeds, and share the secrets among `holders` (none yet, if they are not known)."""
     agreement = scheme.suite.agreement
     channel_secret, mask_secret = agreement.generate(randomness), agreement.generate(randomness)
     seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(scheme.secrets - 1))
-    shares = shamir.deal((mask_secret, *seeds), scheme.participants, scheme.quorum, randomness)
-    return OwnSecrets(channel_secret, mask_secret, seeds, shares.tobytes())
+    shares = b""
+    if holders:
+        shares = shamir.deal((mask_secret, *seeds), holders, scheme.quorum, randomness).tobytes()
+    return OwnSecrets(channel_secret, mask_secret, seeds, shares)
 
 
 def advertise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from types import MappingProxyType
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from .. import merkle, shamir
 from ..blocks import BlockSum
+from ..channels import PairwiseKeys, key_list_digest, session_id
 from ..domain import Use
 from ..errors import SERVER, ParameterError, ProtocolViolation, RoundFailed
 from ..identity import Identity, Roster
@@ -126,13 +128,17 @@ class BonawitzServer(Server):
         self._members, self._entries = answered, {}
         outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
         roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = rounds.session_id(self.scheme, roster_digest, self.context, entries)
+        self._session = session_id(self.scheme, roster_digest, self.context, key_list_digest(entries))
         return outgoing
+
+    def _circle(self, member: int) -> tuple[int, ...]:
+        """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
+        return self._members
 
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = len(self._members) - 1, self.scheme.sealed_bytes
+        others, size = len(self._circle(sender)) - 1, self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         digests = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
@@ -180,13 +186,18 @@ class BonawitzServer(Server):
         return self.seal_for_all("UnmaskRequest", answered, request)
 
     def _take_opened(self, sender: int, message: Unmasking) -> bool:
-        if not set(message.missing) <= set(self._dealers) - {sender}:
+        dealers = self._dealers_to(sender)
+        if not set(message.missing) <= set(dealers) - {sender}:
             raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
-        if len(message.shares) != (len(self._dealers) - len(message.missing)) * shamir.SHARE_BYTES:
+        if len(message.shares) != (len(dealers) - len(message.missing)) * shamir.SHARE_BYTES:
             raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
         shamir.decode(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
         self._opened[sender] = message
         return True
+
+    def _dealers_to(self, holder: int) -> tuple[int, ...]:
+        """Return whose shares a holder was delivered, itself included, ascending: all of U₂."""
+        return self._dealers
 
     def _unmask(self, answered: tuple[int, ...]) -> Output:
         secrets = self._recover(answered)
@@ -199,9 +210,11 @@ class BonawitzServer(Server):
         load = self.scheme.suite.agreement.load_public
         public = {peer: (key, load(key)) for peer in self._survivors for key in [self._advertised[peer].mask_key]}
         for vanished in set(self._dealers) - survivors:
-            keys = rounds.PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished])
-            for survivor, (public_key, loaded) in public.items():
-                key = keys.with_loaded(survivor, public_key, loaded)
+            keys = PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished])
+            for survivor in self._circle(vanished):
+                if survivor not in public:
+                    continue
+                key = keys.with_loaded(survivor, *public[survivor])
                 # What the survivor added comes off, what it subtracted goes back on.
                 (plus if survivor > vanished else minus).append(key)
         if self._executor is None:
@@ -224,9 +237,12 @@ class BonawitzServer(Server):
             row = rounds.row_to_open(dealer, survivors)
             return frozenset({self._signed_blame(dealer, holder, row, share)})
 
-        recovery = Recovery(self._opened_shares(answered), self.scheme.quorum, verify, blame, self._randomness)
+        recovery = Recovery(self.scheme.quorum, verify, blame, self._randomness)
+        secrets: dict[int, bytes] = {}
         try:
-            return recovery.secrets()
+            for opened in self._opened_shares(answered):
+                secrets.update(recovery.secrets(opened))
+            return secrets
         except Unrecoverable as failure:
             raise RoundFailed(
                 self.step.value, failure.have, self.scheme.quorum, str(failure), failure.culprits
@@ -243,7 +259,8 @@ class BonawitzServer(Server):
         matches = rounds.share_digest(dealer, holder, row, share) == digests[start : start + merkle.HASH_BYTES]
         return dealer if matches else holder
 
-    def _opened_shares(self, answered: tuple[int, ...]) -> OpenedShares:
+    def _opened_shares(self, answered: tuple[int, ...]) -> Iterator[OpenedShares]:
+        """Yield what was opened, in pieces with the same holders each."""
         shape = (len(answered), len(self._dealers))
         shares = np.zeros((*shape, shamir.SHARE_BYTES), dtype=np.uint8)
         present = np.ones(shape, dtype=np.bool_)
@@ -252,4 +269,4 @@ class BonawitzServer(Server):
             if message.missing:
                 present[row] = ~np.isin(self._dealers, message.missing)
             shares[row, present[row]] = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-        return OpenedShares(answered, self._dealers, shares, present)
+        yield OpenedShares(answered, self._dealers, shares, present)

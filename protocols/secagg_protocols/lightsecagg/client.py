@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from numpy.typing import NDArray
 
 from ..blocks import split
-from ..channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
+from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
 from ..domain import Use
 from ..errors import SERVER, InputError, ProtocolViolation, WireError
 from ..identity import Identity, Roster
@@ -145,7 +145,7 @@ class LightSecAggClient(Client):
         assert own is not None
         public_keys = self._check_key_list(message)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        session = session_id(scheme, roster_digest, self.context, message.entries)
+        session = session_id(scheme, roster_digest, self.context, key_list_digest(message.entries))
         keys = PairwiseKeys(scheme.suite, Use.CHANNEL_KEY, session, self.me, own.channel_secret)
         coded = rounds.encode_mask(scheme, session, self.me, own.mask_seed, tuple(public_keys))
         shares, size = scheme.packing.to_bytes(coded), scheme.share_bytes

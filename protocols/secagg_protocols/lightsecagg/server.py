@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..blocks import Uploads
-from ..channels import session_id
+from ..channels import key_list_digest, session_id
 from ..errors import SERVER, ProtocolViolation, RoundFailed
 from ..field import Elements
 from ..identity import Identity, Roster
@@ -110,7 +110,7 @@ class LightSecAggServer(Server):
         self._members, self._entries = answered, {}
         outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
         roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = session_id(self.scheme, roster_digest, self.context, entries)
+        self._session = session_id(self.scheme, roster_digest, self.context, key_list_digest(entries))
         return outgoing
 
     # --- ShareMasks

@@ -1,0 +1,52 @@
+"""A participant of SecAggPlus: Bonawitz among its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from .. import shamir
+from ..bonawitz import rounds
+from ..bonawitz.client import BonawitzClient, Waiting
+from ..bonawitz.messages import SealedShares, UnmaskRequest
+from ..machine import CONTRIBUTE, START, Terminal, Transitions
+from ..wire import Envelope, Message
+from .messages import NeighbourList
+from .params import SecAggPlus
+
+TRANSITIONS: Transitions = MappingProxyType(
+    {
+        (Terminal.NEW, START): Waiting.KEY_LIST,
+        (Waiting.KEY_LIST, "NeighbourList"): Waiting.SEALED_SHARES,
+        (Waiting.SEALED_SHARES, "SealedShares"): Waiting.VECTOR,
+        (Waiting.VECTOR, CONTRIBUTE): Waiting.UNMASK_REQUEST,
+        (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Terminal.DONE,
+    }
+)
+
+
+class SecAggPlusClient(BonawitzClient):
+    """Made by `SecAggPlus.client`. See `machine.Client` for the calls."""
+
+    scheme: SecAggPlus
+    messages = MappingProxyType({kind.__name__: kind for kind in (NeighbourList, SealedShares, UnmaskRequest)})
+
+    @property
+    def transitions(self) -> Transitions:
+        return TRANSITIONS
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address if kind in ("AdvertiseKeys", "NeighbourList") else self._memory.session
+
+    def _holders_at_start(self) -> Sequence[int]:
+        return ()  # its neighbours are not known yet
+
+    def _handle(self, kind: str, message: Message) -> list[Envelope]:
+        if isinstance(message, NeighbourList):
+            return self._share_keys(message.entries, message.list_digest)
+        return super()._handle(kind, message)
+
+    def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
+        secrets = (own.mask_secret, *own.seeds)
+        dealt = shamir.deal(secrets, holders, self.scheme.quorum, self._randomness)
+        return {holder: share.tobytes() for holder, share in zip(holders, dealt, strict=True)}

@@ -1,0 +1,18 @@
+"""What SecAggPlus sends otherwise than Bonawitz: everyone hears of its own neighbours only."""
+
+from __future__ import annotations
+
+from ..bonawitz.messages import KeyEntry
+from ..merkle import HASH_BYTES
+from ..wire import Message, check_ascending, check_size
+
+
+class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A participant's own keys and its neighbours', ascending, and the digest of everybody's (32 bytes)."""
+
+    entries: tuple[KeyEntry, ...]
+    list_digest: bytes
+
+    def __post_init__(self) -> None:
+        check_ascending("neighbour list", tuple(entry.participant for entry in self.entries))
+        check_size("list_digest", self.list_digest, HASH_BYTES)

@@ -1,0 +1,179 @@
+"""SecAggPlus: the public parameters and how they are derived."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from .. import shamir
+from ..blocks import BLOCK_BYTES
+from ..bonawitz import Bonawitz
+from ..errors import ParameterError
+from ..graphs import Requirements, Risks, Tails, derive
+from ..identity import Identity, Roster
+from ..ledger import ContributionLedger, MemoryLedger
+from ..randomness import SYSTEM, Randomness
+from ..scheme import Policy, RoundContext, Scheme
+
+if TYPE_CHECKING:
+    from .client import SecAggPlusClient
+    from .server import SecAggPlusServer
+
+
+@dataclass(frozen=True)
+class SecAggPlus(Bonawitz):
+    """Bonawitz on a sparse random graph: a participant's cost grows with log n (Bell et al., CCS'20, semi-honest).
+
+    participants, length, value_bits, ciphersuite, further_seeds: as in `Bonawitz`. corrupt_rate, dropout_rate:
+    fractions of the participants that may work with the server, and that may vanish. neighbours: k; threshold: t of
+    the k + 1 holders of a secret; both derived when not given, and refused when a requirement fails. sigma, eta: bits
+    of statistical security and of correctness. colluders follows from corrupt_rate and cannot be given.
+
+    A wrong k or t fails the round or opens one participant, so whatever is not met raises `ParameterError` with the
+    event that is too likely. `adversary="active"` is refused: the paper's malicious protocol lets participants choose
+    their neighbours from a signed Merkle tree of keys, which is not built here.
+    """
+
+    corrupt_rate: float = field(default=0.05, kw_only=True)
+    dropout_rate: float = field(default=0.05, kw_only=True)
+    neighbours: int | None = field(default=None, kw_only=True)
+    sigma: int = field(default=40, kw_only=True)
+    eta: int = field(default=20, kw_only=True)
+
+    name: ClassVar[str] = "secagg-plus"
+
+    def __post_init__(self) -> None:
+        Scheme.__post_init__(self)
+        for name in ("sigma", "eta", *(("neighbours",) if self.neighbours is not None else ())):
+            self.check_integer(name)
+        if self.colluders != 0 and self.colluders != self.requirements.corrupt_count:
+            raise ParameterError(f"colluders={self.colluders}: SecAggPlus takes corrupt_rate, a fraction, instead")
+        self._derive()
+        object.__setattr__(self, "colluders", self.requirements.corrupt_count)
+        super().__post_init__()
+        if self.active:
+            raise ParameterError('secagg-plus is semi-honest here: adversary="active" is refused; choose bonawitz')
+
+    def _derive(self) -> None:
+        if self.neighbours is None:
+            neighbours, threshold = derive(self.requirements)
+            object.__setattr__(self, "neighbours", neighbours)
+            object.__setattr__(self, "threshold", threshold if self.threshold is None else self.threshold)
+        assert self.neighbours is not None
+        if not 2 <= self.neighbours < self.participants:
+            raise ParameterError(
+                f"neighbours={self.neighbours} is not between 2 and participants − 1 = {self.participants - 1}"
+            )
+        if self.neighbours % 2 and self.participants % 2:
+            raise ParameterError(
+                f"neighbours={self.neighbours} and participants={self.participants} cannot both be odd"
+            )
+        if self.threshold is None:
+            raise ParameterError("neighbours is given: give threshold as well")
+        if not 1 <= self.threshold <= self.neighbours:
+            raise ParameterError(f"threshold={self.threshold} is not between 1 and neighbours={self.neighbours}")
+        problem = self.risks.problem(self.requirements)
+        if problem is not None:
+            raise ParameterError(
+                f"neighbours={self.neighbours}, threshold={self.threshold} are refused: {problem}; leave both out to "
+                "have them derived, or lower the rates, sigma or eta"
+            )
+
+    @property
+    def requirements(self) -> Requirements:
+        """What the graph must withstand."""
+        return Requirements(self.participants, self.corrupt_rate, self.dropout_rate, self.sigma, self.eta)
+
+    @property
+    def risks(self) -> Risks:
+        """Probabilities of the three bad events for this k and t."""
+        assert self.neighbours is not None
+        return Tails(self.requirements, self.neighbours).risks(self.quorum)
+
+    @property
+    def degree(self) -> int:
+        """k."""
+        assert self.neighbours is not None
+        return self.neighbours
+
+    def minimum_threshold(self, colluders: int) -> int:
+        # Against more colluders than the rates state, no threshold among k neighbours is known to be enough.
+        return 1 if colluders <= self.requirements.corrupt_count else self.participants
+
+    def floor(self, policy: Policy) -> int:
+        """As in `Scheme.floor`, but counted in its neighbourhood, which is all that a participant sees."""
+        return max(self.quorum, policy.minimum_cohort)
+
+    @property
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        corrupt = self.requirements.corrupt_count
+        return (
+            ("the released sum, to the server", "the sum over the survivors, who survived, who vanished at which step"),
+            (
+                "other participants",
+                "their neighbours, and which of those survive; not the sum, unless it is sent to them",
+            ),
+            (
+                f"the server with up to {corrupt} colluding participants, chosen before the graph",
+                f"the sum over the survivors that do not collude (but for a chance of 2^-{self.sigma})",
+            ),
+            (
+                "a server and participants beyond that number, or chosen after the graph",
+                f"a participant's vector, once t = {self.quorum} of its {self.degree} neighbours help",
+            ),
+            (
+                "a server that departs from the protocol",
+                'any participant\'s vector (it draws the graph): choose bonawitz with adversary="active"',
+            ),
+        )
+
+    @cached_property
+    def payload_limit(self) -> int:
+        per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
+        return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
+
+    def client(
+        self,
+        participant: int,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+        ledger: ContributionLedger | None = None,
+    ) -> SecAggPlusClient:
+        from .client import SecAggPlusClient
+
+        ledger = MemoryLedger() if ledger is None else ledger
+        return SecAggPlusClient(self, context, participant, identity, roster, policy, randomness, ledger)
+
+    def server(
+        self,
+        context: RoundContext,
+        *,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        randomness: Randomness = SYSTEM,
+        executor: Executor | None = None,
+        parts: int = 1,
+    ) -> SecAggPlusServer:
+        from .server import SecAggPlusServer
+
+        return SecAggPlusServer(self, context, identity, roster, randomness, executor, parts)
+
+    def restore(
+        self,
+        snapshot: bytes,
+        *,
+        ledger: ContributionLedger,
+        identity: Identity | None = None,
+        roster: Roster | None = None,
+        policy: Policy = Policy(),  # noqa: B008  (frozen)
+        randomness: Randomness = SYSTEM,
+    ) -> SecAggPlusClient:
+        from .client import SecAggPlusClient
+
+        return SecAggPlusClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)

@@ -1,0 +1,262 @@
+"""SecAgg+: parameters from stated risks, the graph, and rounds in which most pairs share nothing."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from secagg import Policy, Simulation, simulate
+from secagg_protocols import (
+    SYSTEM,
+    InsecureDeterministicRandomness,
+    ParameterError,
+    ProtocolViolation,
+    RoundFailed,
+    SecAggPlus,
+)
+from secagg_protocols.bonawitz.messages import Unmasking, UnmaskRequest
+from secagg_protocols.graphs import Requirements, Tails, derive, harary
+from secagg_protocols.secaggplus.messages import NeighbourList
+from secagg_protocols.shamir import SHARE_BYTES
+
+
+def sparse(participants: int = 40, length: int = 30, neighbours: int = 10, threshold: int = 6) -> SecAggPlus:
+    """A graph that is really sparse among few participants; sigma is low because few cannot give more."""
+    rates = {"corrupt_rate": 0.0, "dropout_rate": 0.05, "sigma": 20, "eta": 10}
+    return SecAggPlus(participants, length, neighbours=neighbours, threshold=threshold, **rates)
+
+
+def vectors(scheme: SecAggPlus) -> list[np.ndarray]:
+    draw = np.random.default_rng(3)
+    return [draw.integers(0, 1 << scheme.value_bits, scheme.length) for _ in range(scheme.participants)]
+
+
+def total_of(inputs: list[np.ndarray], who: tuple[int, ...]) -> np.ndarray:
+    return np.sum([inputs[one - 1] for one in who], axis=0)
+
+
+# --- parameters
+
+
+@pytest.mark.parametrize(
+    ("participants", "corrupt", "vanishing", "expected"),
+    [
+        (1_000, 0.05, 0.05, (30, 17)),
+        (10_000, 0.05, 0.05, (34, 20)),
+        (1_000, 1 / 3, 0.05, (78, 60)),
+        (10_000, 1 / 3, 0.05, (92, 70)),
+    ],
+)
+def test_neighbours_and_threshold_agree_with_an_independent_computation(participants, corrupt, vanishing, expected):
+    assert derive(Requirements(participants, corrupt, vanishing, 40, 20)) == expected
+
+
+def test_at_the_paper_s_scale_fewer_than_150_neighbours_do_for_a_hundred_million():
+    """Bell et al. state about 150 neighbours for 10⁸ participants, a fifth corrupt, a twentieth vanishing (recalled).
+
+    They use a looser bound than the exact tails here, which allow fewer.
+    """
+    neighbours, threshold = derive(Requirements(10**8, 0.2, 0.05, 40, 20))
+    assert 60 <= neighbours <= 150
+    assert neighbours // 4 < threshold < neighbours
+
+
+def test_tails_are_exact_for_a_case_that_can_be_enumerated():
+    """n = 10, 3 corrupt, 2 vanishing, k = 4: hypergeometric sums by hand."""
+    tails = Tails(Requirements(10, 0.3, 0.2, 20, 10), 4)
+    risks = tails.risks(3)
+    assert risks.too_many_corrupt == pytest.approx(10 * math.comb(3, 3) * math.comb(6, 1) / math.comb(9, 4))
+    left = sum(math.comb(7, x) * math.comb(2, 4 - x) for x in range(3)) / math.comb(9, 4)
+    assert risks.too_few_left == pytest.approx(10 * left)
+    assert risks.disconnected == pytest.approx(10 * (5 / 10) * (4 / 9))
+
+
+@pytest.mark.parametrize("neighbours", [2, 4, 8, 14, 20])
+def test_more_neighbours_never_make_the_graph_fall_apart_more_easily(neighbours):
+    requirements = Requirements(200, 0.1, 0.1, 40, 20)
+    assert (
+        Tails(requirements, neighbours + 2).risks(1).disconnected
+        <= Tails(requirements, neighbours).risks(1).disconnected
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"corrupt_rate": 0.6, "dropout_rate": 0.5}, "nobody honest"),
+        ({"corrupt_rate": -0.1}, "corrupt_rate=-0.1"),
+        ({"dropout_rate": 1.0}, "dropout_rate=1.0"),
+        ({"neighbours": 10, "threshold": 6}, "falls apart"),
+        ({"neighbours": 60, "threshold": 2}, "corrupt neighbours"),
+        ({"neighbours": 60, "threshold": 59}, "fewer than t"),
+        ({"neighbours": 60}, "threshold as well"),
+        ({"neighbours": 1000, "threshold": 5}, "neighbours=1000"),
+        ({"neighbours": 60, "threshold": 61}, "threshold=61"),
+        ({"sigma": 5}, "sigma=5"),
+        ({"colluders": 3}, "corrupt_rate"),
+        ({"adversary": "active"}, "active"),
+    ],
+    ids=str,
+)
+def test_what_a_requirement_forbids_is_refused_by_name(parameters, words):
+    with pytest.raises(ParameterError, match=words):
+        SecAggPlus(1000, 10, **parameters)
+
+
+def test_too_few_participants_for_any_sparse_graph_say_which_event_and_what_would_do():
+    with pytest.raises(ParameterError, match=r"no sparse graph of 20 .* Bonawitz"):
+        SecAggPlus(20, 10, corrupt_rate=0.3, dropout_rate=0.3)
+
+
+def test_a_policy_that_fears_more_than_the_stated_corrupt_is_refused():
+    scheme = SecAggPlus(1000, 10)
+    scheme.check_policy(Policy(colluders=50))
+    with pytest.raises(ParameterError, match="51 colluders"):
+        scheme.check_policy(Policy(colluders=51))
+
+
+# --- the graph
+
+
+@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (41, 10), (40, 9), (41, 9), (5, 10), (3, 2), (2, 2)])
+def test_the_graph_is_regular_symmetric_and_without_loops(members, neighbours):
+    ids = list(range(3, 3 + members))
+    graph = harary(ids, neighbours, SYSTEM)
+    degrees = {len(others) for others in graph.values()}
+    assert len(degrees) == 1
+    assert degrees.pop() >= min(neighbours, members - 1)
+    for member, others in graph.items():
+        assert member not in others
+        assert list(others) == sorted(set(others))
+        assert all(member in graph[other] for other in others)
+
+
+def test_the_graph_is_drawn_anew_from_its_randomness():
+    ids = list(range(1, 101))
+    first, again = (harary(ids, 10, InsecureDeterministicRandomness(1)) for _ in range(2))
+    assert first == again
+    assert first != harary(ids, 10, InsecureDeterministicRandomness(2))
+
+
+def test_every_pair_is_about_equally_often_neighbours():
+    counts = np.zeros((13, 13))
+    for seed in range(2000):
+        for member, others in harary(list(range(1, 13)), 4, InsecureDeterministicRandomness(seed)).items():
+            counts[member, list(others)] += 1
+    pairs = counts[1:, 1:][~np.eye(12, dtype=bool)] / 2000
+    assert np.abs(pairs - 4 / 11).max() < 0.06  # five standard deviations
+
+
+# --- rounds
+
+
+@pytest.mark.parametrize("step", [None, "AdvertiseKeys", "ShareKeys", "MaskedInput", "Unmasking"])
+def test_the_sum_is_exact_whoever_vanishes_at_any_step(step):
+    scheme = sparse()
+    inputs = vectors(scheme)
+    drop = {} if step is None else {3: step, 17: step}
+    run = simulate(scheme, inputs, drop=drop)
+    gone = set(drop) if step in ("AdvertiseKeys", "ShareKeys", "MaskedInput") else set()
+    assert set(run.survivors) == set(range(1, 41)) - gone
+    np.testing.assert_array_equal(run.total, total_of(inputs, run.survivors))
+
+
+def test_participants_may_vanish_at_all_steps_of_one_round():
+    scheme = sparse()
+    inputs = vectors(scheme)
+    run = simulate(scheme, inputs, drop={1: "AdvertiseKeys", 2: "ShareKeys", 3: "MaskedInput", 4: "Unmasking"})
+    assert set(run.survivors) == set(range(4, 41))
+    np.testing.assert_array_equal(run.total, total_of(inputs, run.survivors))
+
+
+def test_a_participant_hears_of_its_neighbours_only_and_pays_for_them_only():
+    scheme = sparse()
+    simulation = Simulation(scheme, vectors(scheme))
+    simulation.run()
+    for client in simulation.clients.values():
+        assert len(client._memory.peers) == 10
+    run = simulation.result()
+    assert max(run.bytes_sent.values()) < 10 * (scheme.sealed_bytes + SHARE_BYTES) + 11 * 80 + scheme.domain.lanes.size
+
+
+def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secret_is_lost():
+    scheme = sparse(threshold=8)
+    simulation = Simulation(scheme, vectors(scheme))
+    circle: list[int] = []
+
+    def vanish(server, envelopes):
+        if not circle and envelopes and envelopes[0].kind == "SealedShares":
+            circle.extend(other for other in server._circles[1] if other != 1)
+        if envelopes and envelopes[0].kind == "UnmaskRequest":
+            return [envelope for envelope in envelopes if envelope.recipient not in circle[:4]]
+        return envelopes
+
+    simulation._misbehave = {0: vanish}
+    with pytest.raises(RoundFailed, match="cannot be reconstructed") as failed:
+        simulation.run()
+    assert failed.value.step == "Unmasking"
+
+
+def test_a_wrong_share_is_corrected_and_its_holder_among_the_named():
+    scheme = sparse(neighbours=12, threshold=6)
+    inputs = vectors(scheme)
+
+    def lie(machine, envelopes):
+        if not envelopes or envelopes[0].kind != "Unmasking":
+            return envelopes
+        answer = msgspec.msgpack.decode(envelopes[0].payload, type=Unmasking)
+        shares = bytearray(answer.shares)
+        shares[0] ^= 1
+        return [machine.seal("Unmasking", 0, Unmasking(answer.missing, memoryview(bytes(shares))))]
+
+    run = simulate(scheme, inputs, misbehave={5: lie})
+    np.testing.assert_array_equal(run.total, total_of(inputs, run.survivors))
+    assert [one.holder for one in run.corrections] == [5]
+    assert {0, 5} <= run.corrections[0].culprits
+
+
+@pytest.mark.parametrize("attack", ["without its own keys", "two the same", "a stranger"])
+def test_a_neighbour_list_that_cannot_be_is_refused(attack):
+    scheme = sparse()
+
+    def change(entries):
+        if attack == "without its own keys":
+            return tuple(entry for entry in entries if entry.participant != 1)
+        if attack == "two the same":
+            first, second = [entry for entry in entries if entry.participant != 1][-2:]
+            copied = msgspec.structs.replace(second, payload=first.payload)
+            return tuple(copied if entry is second else entry for entry in entries)
+        return (*entries, msgspec.structs.replace(entries[-1], participant=41))
+
+    def forge(server, envelopes):
+        if not envelopes or envelopes[0].kind != "NeighbourList":
+            return envelopes
+        victim = next(envelope for envelope in envelopes if envelope.recipient == 1)
+        message = msgspec.msgpack.decode(victim.payload, type=NeighbourList)
+        forged = server.seal("NeighbourList", 1, NeighbourList(change(message.entries), message.list_digest))
+        # Sealed after the session is known: the list still travels under the round's address.
+        return [msgspec.structs.replace(forged, binding=victim.binding), *(e for e in envelopes if e.recipient != 1)]
+
+    run = simulate(scheme, vectors(scheme), misbehave={0: forge})
+    (refusal,) = [item for item in run.refusals if item.party == 1]
+    assert isinstance(refusal.error, ProtocolViolation)
+    assert 0 in refusal.error.culprits
+    assert 1 not in run.survivors
+
+
+def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
+    scheme = sparse()
+
+    def forge(server, envelopes):
+        if not envelopes or envelopes[0].kind != "UnmaskRequest":
+            return envelopes
+        circle = server._circles[1]
+        both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), b""))
+        return [both, *(envelope for envelope in envelopes if envelope.recipient != 1)]
+
+    run = simulate(scheme, vectors(scheme), misbehave={0: forge})
+    (refusal,) = [item for item in run.refusals if item.party == 1]
+    assert "never opened" in str(refusal.error)
