@@ -6,13 +6,14 @@ import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
-from secagg_protocols import Bonawitz, LightSecAgg, Plain
+from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 from secagg_protocols.scheme import Adversary, Scheme
 
 EXAMPLES: tuple[Scheme, ...] = (
     Plain(10, 1),
     Bonawitz(10, 1, colluders=2),
     Bonawitz(10, 1, colluders=2, adversary=Adversary.ACTIVE),
+    SecAggPlus(1000, 1),
     LightSecAgg(10, 1, colluders=2),
 )
 
@@ -21,7 +22,7 @@ def schemes(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print who learns what, scheme by scheme, for ten participants of whom two may collude."""
+    """Print who learns what: ten participants of whom two may collude (secagg-plus: a thousand, fifty)."""
     if as_json:
         print_json({"schemes": [_fields(scheme) for scheme in EXAMPLES]})
         return

@@ -32,6 +32,7 @@ def test_schemes_say_who_learns_what(secagg_command: Command) -> None:
         ("plain", "semi-honest"),
         ("bonawitz", "semi-honest"),
         ("bonawitz", "active"),
+        ("secagg-plus", "semi-honest"),
         ("lightsecagg", "semi-honest"),
     ]
     assert all(row["learns"] for scheme in schemes for row in scheme["leakage"])
