@@ -171,7 +171,8 @@ class Simulation:
             for envelope in outgoing:
                 client = self.clients[envelope.recipient]
                 if self._takes_part(client, step):
-                    data = envelope.to_bytes()
+                    with self._server_meter.during(step, SERVER):
+                        data = envelope.to_bytes()
                     self._received[client.participant] += len(data)
                     self._turn(client, step, partial(self._hear, client, data))
         return self.result()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .domain import Use, digest, separated
+from .domain import Use, digest, prefix, separated
 from .kdf import derive
 from .scheme import RoundContext, Scheme
 from .suites import Ciphersuite
@@ -89,7 +89,7 @@ class ChannelKeys:
 
 
 def _associated_data(session: bytes, sender: int, recipient: int) -> bytes:
-    return separated(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
+    return prefix(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
 
 
 def seal_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, share: bytes) -> bytes:

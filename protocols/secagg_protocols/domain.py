@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
+from functools import lru_cache
 
 VERSION = 1
 """Version of the protocol and of its wire format; bound into every derivation."""
@@ -59,6 +60,12 @@ def frame(*fields: bytes | str | int) -> bytes:
 def separated(use: Use, *fields: bytes | str | int) -> bytes:
     """Return version ‖ use ‖ fields, unambiguously framed."""
     return _PREFIX + frame(use.value, *fields)
+
+
+@lru_cache(maxsize=64)
+def prefix(use: Use, session: bytes) -> bytes:
+    """Return `separated(use, session)`, remembered: what is appended must have a fixed layout for the use."""
+    return separated(use, session)
 
 
 def digest(use: Use, *fields: bytes | str | int) -> bytes:

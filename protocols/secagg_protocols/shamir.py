@@ -51,7 +51,7 @@ def decode(shares: NDArray[np.uint8]) -> Elements:
     """Decode shares (…, SHARE_BYTES) to elements (…, LIMBS). Raises `ProtocolViolation` on a value above 65536."""
     elements = np.ascontiguousarray(shares[..., : 2 * LIMBS]).view("<u2").astype(np.int64)
     # The 17th bit is set for one value only, 65536, so it is rare: look at the shares that carry one.
-    carrying = np.nonzero(shares[..., 2 * LIMBS :].max(axis=-1, initial=0))
+    carrying = np.nonzero(np.bitwise_or.reduce(shares[..., 2 * LIMBS :], axis=-1))
     if carrying[0].size:
         high = np.unpackbits(np.ascontiguousarray(shares[carrying][:, 2 * LIMBS :]), axis=-1)
         rows = elements[carrying]

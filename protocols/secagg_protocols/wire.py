@@ -78,9 +78,7 @@ def check_size(name: str, value: bytes | memoryview, size: int) -> None:
 
 def check_ascending(name: str, ids: tuple[int, ...]) -> None:
     """Raise `ValueError` unless ids are participants (1 … 65535), strictly ascending: sorted, none twice."""
-    if any(a >= b for a, b in zip(ids, ids[1:], strict=False)) or (
-        ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS
-    ):
+    if list(ids) != sorted(set(ids)) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS):
         raise ValueError(f"{name} is not a strictly ascending list of participants")
 
 
