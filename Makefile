@@ -12,7 +12,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
-	@echo "make bench   measure the cost of the secure sum beside the cost of its raw cryptography"
+	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
 	@echo "make clean   remove .venv and everything built"
 
 demo: .venv/demo.stamp
@@ -32,7 +32,7 @@ format: .venv/dev.stamp
 	.venv/bin/ruff format .
 
 bench: .venv/bench.stamp
-	.venv/bin/python -m secagg_bench
+	.venv/bin/secagg bench overhead --quick
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -52,4 +52,4 @@ bench: .venv/bench.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv build dist report.html .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,80 +5,135 @@ Ratios, not times, are the result: both parts of a ratio are measured in the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
 from statistics import fmean
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
 import secagg
 from secagg import roofline
+from secagg.cli.workload import Workload, largest_difference
+
+from .cases import Case
+
+CONVENTIONS = (
+    "Times are CPU time of one process, all parties in it: they depend on the machine. Only ratios travel.",
+    "A client's figures are means: its times over those who did the step, its bytes over the survivors. Bytes are "
+    "encoded envelopes, headers included.",
+    "÷ raw: CPU time over the time of the work that cannot be avoided, measured in the same process just before and "
+    "just after the round. 1.0 would mean that everything else is free.",
+    "That work is mask keystream (8 bytes for each packed word, the width at which masks are added), key agreements "
+    "with keys already loaded and, against an active server, making and verifying signatures: a broadcast is signed "
+    "once, and bytes under signatures are hashed once by who makes or gets them.",
+    "SecAggPlus: masks and agreements along the edges of its graph only, at their expected number.",
+    "LightSecAgg: one mask with its random pieces and one key agreement for every peer. Coding and decoding are matrix "
+    "products and are not in the limit; its server expands no mask, so it has no limit and no ratio (–).",
+    "Whoever vanishes does so before its masked input, when all keys and shares have been dealt. Each sum is compared "
+    "with the plain sum of the survivors' vectors, and a wrong one ends the benchmark.",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One round to measure. drop: fraction that vanishes before its masked input."""
-
-    clients: int
-    length: int
-    drop: float
-    adversary: str
+class WrongSum(secagg.SecAggError):
+    """A round ended with a sum that is not the survivors'."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """One measured round. Times in CPU milliseconds (a client's are the mean), bytes per client."""
+class Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A figure of one client and of the server; None where there is none."""
+
+    client: float | None
+    server: float | None
+
+
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measured round.
+
+    scheme_id: hex. version: of secagg. machine: where it was measured. threshold: who must finish. survivors, dropped:
+    counts. max_abs_error: 0, or there would be no cost. client_ms, server_ms: CPU milliseconds by step (a client's are
+    means), with their `total`. server_wall_s: elapsed. upload_bytes, download_bytes: of a client, mean over survivors.
+    limit_ms: the unavoidable work. ratio: total ÷ limit.
+    """
 
     case: Case
-    client_ms: float
-    server_ms: float
-    client_ratio: float
-    server_ratio: float
+    scheme_id: str
+    version: str
+    machine: str
+    threshold: int
+    survivors: int
+    dropped: int
+    max_abs_error: int
+    client_ms: dict[str, float]
+    server_ms: dict[str, float]
+    server_wall_s: float
     upload_bytes: float
+    download_bytes: float
+    limit_ms: Both
+    ratio: Both
+
+    @property
+    def key(self) -> tuple[str, Case, str]:
+        """What makes a measurement the same one: scheme id, case, version."""
+        return self.scheme_id, self.case, self.version
 
 
-QUICK = tuple(
-    Case(clients, length, drop, adversary)
-    for adversary in ("semi-honest", "active")
-    for clients, length in ((10, 1_000_000), (100, 100_000))
-    for drop in (0.0, 0.1, 0.3)
-)
-FULL = (
-    *QUICK,
-    *(Case(1000, 100_000, drop, adversary) for adversary in ("semi-honest", "active") for drop in (0.0, 0.1, 0.3)),
-)
+def key_of(case: Case) -> tuple[str, Case, str]:
+    """Return the `key` that a cost of this case would have now."""
+    return case.build().id.hex(), case, version("secagg")
 
 
-def measure(case: Case) -> Cost:
-    """Run one round and return its cost. Raises `secagg.RoundFailed`, and `ArithmeticError` if the sum is wrong."""
-    scheme = secagg.Bonawitz(case.clients, case.length, adversary=case.adversary)
+@cache
+def machine() -> str:
+    """Name the machine as far as it matters for times."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
-    def vector(participant: int) -> NDArray[np.uint16]:
-        stream = np.random.default_rng([0, participant])
-        return stream.integers(0, 1 << 16, size=case.length, dtype=np.uint16)
 
-    vanishing = range(1, round(case.drop * case.clients) + 1)
+def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> Cost:
+    """Run one round and return its cost. Raises `secagg.RoundFailed`, and `WrongSum`."""
+    scheme = case.build()
+    workload = Workload(0, case.clients, case.length, scheme.value_bits)
+    drop = dict.fromkeys(workload.vanishing(case.drop), secagg.Step.MASKED_INPUT)
     before = roofline.measure(scheme)
-    run = secagg.simulate(scheme, vector, drop=dict.fromkeys(vanishing, secagg.Step.MASKED_INPUT))
+    run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]
-    expected = np.zeros(case.length, dtype=np.uint64)
-    for participant in run.survivors:
-        expected += vector(participant)
-    if not np.array_equal(run.total, expected):
-        raise ArithmeticError(f"the sum of {case} is wrong")
-    client, server = sum(run.client_ms.values()), sum(run.server_ms.values())
+    error = largest_difference(run.total, workload.sum_over(run.survivors))
+    if error:
+        raise WrongSum(f"the sum is wrong by up to {error}: {describe(case)}")
+    client_ms, server_ms = _by_name(run.client_ms), _by_name(run.server_ms)
+    limit = Both(
+        fmean(limit.client_ms for limit in limits) or None,
+        fmean(limit.server_ms for limit in limits) or None,
+    )
     return Cost(
-        case,
-        client,
-        server,
-        client / fmean(limit.client_ms for limit in limits),
-        server / fmean(limit.server_ms for limit in limits),
-        fmean(run.bytes_sent[participant] for participant in run.survivors),
+        case=case,
+        scheme_id=scheme.id.hex(),
+        version=version("secagg"),
+        machine=machine(),
+        threshold=scheme.quorum,
+        survivors=len(run.survivors),
+        dropped=len(drop),
+        max_abs_error=error,
+        client_ms=client_ms,
+        server_ms=server_ms,
+        server_wall_s=run.server_wall_s,
+        upload_bytes=fmean(run.bytes_sent[participant] for participant in run.survivors),
+        download_bytes=fmean(run.bytes_received[participant] for participant in run.survivors),
+        limit_ms=limit,
+        ratio=Both(_ratio(client_ms, limit.client), _ratio(server_ms, limit.server)),
     )
 
 
-def measure_all(cases: Sequence[Case]) -> Iterator[Cost]:
-    """Measure cases one after another."""
-    for case in cases:
-        yield measure(case)
+def describe(case: Case) -> str:
+    """Return a case as one line for people."""
+    return f"{case.scheme} ({case.adversary}), {case.clients} × {case.length:,}, {case.drop:.0%} vanish"
+
+
+def _by_name(step_ms: Mapping[secagg.Step, float]) -> dict[str, float]:
+    named = {step.value: ms for step, ms in step_ms.items()}
+    return named | {"total": sum(named.values())}
+
+
+def _ratio(step_ms: Mapping[str, float], limit_ms: float | None) -> float | None:
+    return step_ms["total"] / limit_ms if limit_ms else None

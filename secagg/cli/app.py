@@ -1,6 +1,6 @@
 """The commands, joined."""
 
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
@@ -19,6 +19,9 @@ app.command("schemes")(schemes.schemes)
 app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")
 app.add_typer(audit.app, name="audit")
+# Packages above this one bring commands of their own: secagg imports nothing from there.
+for command in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):
+    app.add_typer(command.load(), name=command.name)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,88 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from secagg.pages import ALARM, ALONE, DASHED, DOTTED, PLAIN, POOLED, SECURE, drawing
+
 from .result import TrainResult
-
-INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-SECURE, PLAIN, ALONE, POOLED, ALARM = "#0b6e4f", "#e09f3e", "#9aa5b1", "#3e4c9a", "#b42318"
-DASHED: Any = {"lw": 1.2, "ls": (0, (4, 3))}
-DOTTED: Any = {"lw": 1.4, "ls": (0, (1, 2))}
-
-STYLE: Any = {
-    # Text stays text, so that the page's own font is used and words can be found and copied.
-    "svg.fonttype": "none",
-    # Names come from the data: a $ in one is a $.
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": FAINT,
-    "axes.edgecolor": GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "legend.frameon": False,
-}
-
-
-class Drawing:
-    """A figure being drawn, panels side by side; `svg` holds it when the block ends."""
-
-    def __init__(self, width: float, height: float, panels: int) -> None:
-        self.figure = Figure(figsize=(width, height), layout="constrained")
-        self.panels: list[Axes] = [self.figure.add_subplot(1, panels, i + 1) for i in range(panels)]
-        self.axes = self.panels[0]
-        self.svg = ""
-
-    def legend_above(self, axes: Axes) -> None:
-        """Put the legend of these axes above the figure, where it covers nothing."""
-        handles, labels = axes.get_legend_handles_labels()
-        self.figure.legend(handles, labels, loc="outside upper center", ncols=5, fontsize=9)
-
-
-@contextmanager
-def _drawing(name: str, height: float, width: float = 8.6, panels: int = 1) -> Iterator[Drawing]:
-    """Draw on a figure of this size in inches; a page column is 8.6 wide, half of it 4.2."""
-    # The salt makes element ids differ between the figures of one page, and agree between two runs.
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        drawing = Drawing(width, height, panels)
-        yield drawing
-        FigureCanvasSVG(drawing.figure)
-        buffer = io.StringIO()
-        drawing.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    drawing.svg = text[text.index("<svg") :]
 
 
 def learning_curves(result: TrainResult) -> str:
     """AUC and accuracy after each round, secure and plain, between training alone and training on pooled rows."""
     rounds = [record.round for record in result.rounds]
-    with _drawing("learning", 3.2, panels=2) as drawing:
-        _learning(drawing.panels[0], "AUC", result, rounds, [(r.auc, r.plain_auc) for r in result.rounds])
-        drawing.panels[0].axhline(result.centralised.auc, color=POOLED, **DASHED, label="centralised")
-        drawing.panels[0].axhline(result.alone.auc, color=ALONE, **DOTTED, label="each site alone (mean)")
+    with drawing("learning", 3.2, panels=2) as drawn:
+        _learning(drawn.panels[0], "AUC", result, rounds, [(r.auc, r.plain_auc) for r in result.rounds])
+        drawn.panels[0].axhline(result.centralised.auc, color=POOLED, **DASHED, label="centralised")
+        drawn.panels[0].axhline(result.alone.auc, color=ALONE, **DOTTED, label="each site alone (mean)")
         accuracies = [(r.accuracy, r.plain_accuracy) for r in result.rounds]
-        _learning(drawing.panels[1], "accuracy", result, rounds, accuracies)
-        drawing.panels[1].axhline(result.centralised.accuracy, color=POOLED, **DASHED)
-        drawing.panels[1].axhline(result.alone.accuracy, color=ALONE, **DOTTED)
-        drawing.legend_above(drawing.panels[0])
-    return drawing.svg
+        _learning(drawn.panels[1], "accuracy", result, rounds, accuracies)
+        drawn.panels[1].axhline(result.centralised.accuracy, color=POOLED, **DASHED)
+        drawn.panels[1].axhline(result.alone.accuracy, color=ALONE, **DOTTED)
+        drawn.legend_above(drawn.panels[0])
+    return drawn.svg
 
 
 def _learning(
@@ -103,8 +42,8 @@ def _learning(
 
 def epsilon_curve(result: TrainResult, budget: float | None) -> str:
     """ε spent by the worst site after each round."""
-    with _drawing("epsilon", 2.3) as drawing:
-        axes = drawing.axes
+    with drawing("epsilon", 2.3) as drawn:
+        axes = drawn.axes
         spent = [record.epsilon or 0.0 for record in result.rounds]
         axes.step([record.round for record in result.rounds], spent, where="mid", color=SECURE, lw=1.8)
         if budget is not None:
@@ -114,35 +53,35 @@ def epsilon_curve(result: TrainResult, budget: float | None) -> str:
         axes.set_xlabel("round")
         axes.set_ylabel("ε spent, worst site")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return drawing.svg
+    return drawn.svg
 
 
 def silo_sizes(result: TrainResult) -> str:
     """Rows of each site, by class."""
-    with _drawing("silos", 2.7, 4.2) as drawing:
-        axes, places = drawing.axes, range(len(result.sites))
+    with drawing("silos", 2.7, 4.2) as drawn:
+        axes, places = drawn.axes, range(len(result.sites))
         positives = [site.positives for site in result.sites]
         axes.bar(places, positives, color=SECURE, width=0.65, label=result.classes[1])
         rest = [site.rows - site.positives for site in result.sites]
         axes.bar(places, rest, bottom=positives, color="#b7d8cc", width=0.65, label=result.classes[0])
         axes.set_ylabel("rows")
         _name_sites(axes, result)
-        drawing.legend_above(axes)
-    return drawing.svg
+        drawn.legend_above(axes)
+    return drawn.svg
 
 
 def alone_against_together(result: TrainResult) -> str:
     """AUC of each site training alone, against the federated model on the same held-out rows."""
-    with _drawing("alone", 2.7, 4.2) as drawing:
-        axes, places = drawing.axes, range(len(result.sites))
+    with drawing("alone", 2.7, 4.2) as drawn:
+        axes, places = drawn.axes, range(len(result.sites))
         scores = [site.alone_auc for site in result.sites]
         axes.bar(places, scores, color=ALONE, width=0.65, label="alone")
         axes.axhline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
         axes.set_ylim(max(0.0, min(0.5, result.secure.auc - 0.05, min(scores) - 0.05)), 1.0)
         axes.set_ylabel("AUC on held-out rows")
         _name_sites(axes, result)
-        drawing.legend_above(axes)
-    return drawing.svg
+        drawn.legend_above(axes)
+    return drawn.svg
 
 
 def _name_sites(axes: Axes, result: TrainResult) -> None:

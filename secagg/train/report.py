@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
+from secagg.pages import environment
 from secagg_protocols.errors import InputError
 
 from . import figures
@@ -26,13 +26,6 @@ def write_report(result: TrainResult, path: Path) -> None:
 
 def render(result: TrainResult) -> str:
     """Return the report as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("secagg.train"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = {
         "learning": figures.learning_curves(result),
         "silos": figures.silo_sizes(result),
@@ -41,18 +34,22 @@ def render(result: TrainResult) -> str:
     private = result.delta is not None
     if private:
         drawn["epsilon"] = figures.epsilon_curve(result, result.settings["epsilon"])
-    return environment.get_template("report.html.j2").render(
-        result=result,
-        table=result.table(),
-        figures={name: Markup(svg) for name, svg in drawn.items()},
-        private=private,
-        masked=result.scheme != "plain",
-        names={site.id: site.name for site in result.sites},
-        settings=_shown(result.settings),
-        derived=_shown(result.derived),
-        largest_error=max((r.codec_error for r in result.rounds if r.codec_error is not None), default=None),
-        largest_bound=max((r.codec_bound for r in result.rounds if r.codec_bound is not None), default=None),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    return (
+        environment("secagg.train")
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            table=result.table(),
+            figures={name: Markup(svg) for name, svg in drawn.items()},
+            private=private,
+            masked=result.scheme != "plain",
+            names={site.id: site.name for site in result.sites},
+            settings=_shown(result.settings),
+            derived=_shown(result.derived),
+            largest_error=max((r.codec_error for r in result.rounds if r.codec_error is not None), default=None),
+            largest_bound=max((r.codec_bound for r in result.rounds if r.codec_bound is not None), default=None),
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
 
 

@@ -1,0 +1,207 @@
+"""The rounds to measure: the papers' grids, a quick stand-in for them, and how cost grows in n, d and dropouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Literal
+
+import msgspec
+
+import secagg
+
+SchemeName = Literal["bonawitz", "secagg-plus", "lightsecagg"]
+Adversary = Literal["semi-honest", "active"]
+Axis = Literal["clients", "length", "drop"]
+
+EXPECTED_LOSS = 0.05
+"""SecAggPlus' graph is made for at least this fraction of dropouts, whether or not anyone vanishes."""
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One round to measure, 16-bit values.
+
+    clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt: fraction that may collude
+    with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
+    """
+
+    scheme: SchemeName
+    adversary: Adversary
+    clients: int
+    length: int
+    drop: float
+    corrupt: float
+
+    def build(self) -> secagg.Scheme:
+        """Return the scheme of this round. Raises `secagg.ParameterError` when there is none."""
+        if self.scheme == "secagg-plus":
+            loss = max(self.drop, EXPECTED_LOSS)
+            return secagg.SecAggPlus(self.clients, self.length, corrupt_rate=self.corrupt, dropout_rate=loss)
+        colluders = round(self.corrupt * self.clients)
+        if self.scheme == "lightsecagg":
+            return secagg.LightSecAgg(self.clients, self.length, colluders=colluders, dropouts=self.clients // 2)
+        return secagg.Bonawitz(
+            self.clients, self.length, colluders=colluders, adversary=secagg.Adversary(self.adversary)
+        )
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What a paper reports for a case, in seconds, and where that is stated."""
+
+    client_s: float
+    server_s: float
+    source: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Cases that are read together. note: where the grid comes from and what it may be compared with."""
+
+    title: str
+    note: str
+    cases: tuple[Case, ...]
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """Cases that differ in `axis` only, for each scheme. fixed: the rest, in words."""
+
+    axis: Axis
+    fixed: str
+    cases: tuple[Case, ...]
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """Everything one run measures."""
+
+    name: str
+    tables: tuple[Table, ...]
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case once, in reading order."""
+        parts: tuple[Table | Sweep, ...] = (*self.tables, *self.sweeps)
+        return tuple(dict.fromkeys(case for part in parts for case in part.cases))
+
+
+SCHEMES: tuple[tuple[SchemeName, Adversary, float], ...] = (
+    ("bonawitz", "semi-honest", 0.1),
+    ("bonawitz", "active", 0.1),
+    ("secagg-plus", "semi-honest", 0.05),
+    ("lightsecagg", "semi-honest", 0.1),
+)
+"""Each scheme, with the fraction of colluders that the tables and sweeps assume, unless they say otherwise."""
+
+WARM_UP = Case("bonawitz", "active", 10, 100_000, 0.1, 0.1)
+"""A round whose cost is thrown away: the first one in a process also pays for what is loaded once."""
+
+CCS17_SOURCE = "Bonawitz et al., CCS'17, their table as commonly cited"
+_CCS17_CLIENT_S = {500: 0.85, 1000: 1.7}
+_CCS17_SERVER_S = {
+    (500, 0.0): 2.0,
+    (500, 0.1): 62.0,
+    (500, 0.3): 143.0,
+    (1000, 0.0): 4.9,
+    (1000, 0.1): 181.0,
+    (1000, 0.3): 414.0,
+}
+
+
+def published(case: Case) -> Published | None:
+    """Return the paper's own figure for a case; None where we know of none that is sure enough to print."""
+    server_s = _CCS17_SERVER_S.get((case.clients, case.drop))
+    if (case.scheme, case.adversary, case.length) != ("bonawitz", "semi-honest", 100_000) or server_s is None:
+        return None
+    return Published(_CCS17_CLIENT_S[case.clients], server_s, CCS17_SOURCE)
+
+
+def _bonawitz(clients: Iterable[int]) -> tuple[Case, ...]:
+    adversaries: tuple[Adversary, ...] = ("semi-honest", "active")
+    return tuple(
+        Case("bonawitz", adversary, n, 100_000, drop, 0.1)
+        for adversary, n, drop in product(adversaries, clients, (0.0, 0.1, 0.3))
+    )
+
+
+def _lightsecagg(clients: int, length: int) -> tuple[Case, ...]:
+    return tuple(Case("lightsecagg", "semi-honest", clients, length, drop, 0.1) for drop in (0.1, 0.3, 0.5))
+
+
+def _sweep(axis: Axis, fixed: str, clients: Iterable[int], lengths: Iterable[int], drops: Iterable[float]) -> Sweep:
+    workloads = tuple(product(clients, lengths, drops))
+    return Sweep(
+        axis,
+        fixed,
+        tuple(
+            Case(scheme, adversary, n, d, drop, corrupt)
+            for scheme, adversary, corrupt in SCHEMES
+            for n, d, drop in workloads
+        ),
+    )
+
+
+_INSTITUTIONS = Table(
+    "Ten institutions, a million values",
+    "No paper's grid: the size that institutions rather than phones have.",
+    tuple(
+        Case(scheme, adversary, 10, 1_000_000, 0.1, corrupt)
+        for scheme, adversary, corrupt in SCHEMES
+        if scheme != "secagg-plus"  # among ten there is no sparse graph to speak of
+    ),
+)
+_CCS17_NOTE = (
+    "The paper's seconds are the table of Bonawitz et al. (CCS'17) as commonly cited: one series, printed beside the "
+    "semi-honest rows only, with one time of a client for each n, whatever the dropouts. It was taken years ago with "
+    "other code on other hardware: it says what the protocol used to cost, not who is faster."
+)
+_CCS20_NOTE = (
+    "Bell et al. (CCS'20): 5 % may vanish, and 5 % or a third may be corrupt. No figure of the paper's own is printed, "
+    "because none is at hand that we are sure of."
+)
+_LIGHTSECAGG_NOTE = (
+    "So et al. (MLSys'22): n = 200 at 10, 30 and 50 % dropouts. Our parameters: a tenth may collude, half may vanish. "
+    "No figure of the paper's own is printed, because none is at hand that we are sure of."
+)
+_QUICK_NOTE = "A small stand-in: the papers' sizes are in the full grid (leave out --quick), and so are their figures."
+
+QUICK = Grid(
+    "quick",
+    (
+        _INSTITUTIONS,
+        Table("Bonawitz", _QUICK_NOTE, _bonawitz([100])),
+        Table(
+            "SecAggPlus",
+            _QUICK_NOTE,
+            tuple(Case("secagg-plus", "semi-honest", 100, 100_000, drop, 0.05) for drop in (0.0, 0.05)),
+        ),
+        Table("LightSecAgg", _QUICK_NOTE, _lightsecagg(50, 100_000)),
+    ),
+    (
+        _sweep("clients", "10,000 values, 10 % vanish", (20, 50, 100), (10_000,), (0.1,)),
+        _sweep("length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000), (0.1,)),
+        _sweep("drop", "50 participants, 10,000 values", (50,), (10_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
+    ),
+)
+FULL = Grid(
+    "full",
+    (
+        _INSTITUTIONS,
+        Table("CCS'17: Bonawitz", _CCS17_NOTE, _bonawitz([500, 1000])),
+        Table(
+            "CCS'20: SecAggPlus",
+            _CCS20_NOTE,
+            (
+                *(
+                    Case("secagg-plus", "semi-honest", 1000, 100_000, drop, corrupt)
+                    for corrupt, drop in product((0.05, 1 / 3), (0.0, 0.05))
+                ),
+                *(Case("secagg-plus", "semi-honest", 10_000, 100_000, 0.05, corrupt) for corrupt in (0.05, 1 / 3)),
+            ),
+        ),
+        Table("MLSys'22: LightSecAgg", _LIGHTSECAGG_NOTE, _lightsecagg(200, 100_000)),
+    ),
+    (
+        _sweep("clients", "10,000 values, 10 % vanish", (20, 50, 100, 200, 500), (10_000,), (0.1,)),
+        _sweep("length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000, 1_000_000), (0.1,)),
+        _sweep("drop", "100 participants, 100,000 values", (100,), (100_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
+    ),
+)

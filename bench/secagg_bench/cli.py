@@ -1,0 +1,101 @@
+"""`secagg bench …`: joined to the command line through the entry point group `secagg.commands`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.extras import needed
+
+from .cases import FULL, QUICK, WARM_UP, Case, Grid
+from .journal import Journal
+from .overhead import Cost, describe, key_of, measure
+
+DEFAULT_OUT = Path("secagg-bench")
+
+app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
+
+
+@app.callback()
+def options() -> None:
+    """Measure what secure sums cost."""
+
+
+@app.command()
+def overhead(
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a minute, not an hour.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the page, the figures and the finished cases.")] = DEFAULT_OUT,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the finished cases that are in that folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the papers' grids: cost by step, bytes, and CPU time over that of the unavoidable cryptography."""
+    run(QUICK if quick else FULL, out, resume=resume, as_json=as_json)
+
+
+def run(grid: Grid, out: Path, *, resume: bool, as_json: bool) -> None:
+    """Measure a grid and write its files. Raises `secagg.InputError` for a damaged file of finished cases."""
+    with needed("bench"):
+        from . import report
+    out.mkdir(parents=True, exist_ok=True)
+    costs = measure_all(grid, Journal(out / "overhead.jsonl", resume=resume))
+    found = report.as_json(grid, costs)
+    page = out / "overhead.html"
+    (out / "overhead.json").write_text(json.dumps(found, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    page.write_text(report.render(grid, costs), encoding="utf-8")
+    _print_tables(console(as_json), grid, costs)
+    console(as_json).print(f"report: {page}", soft_wrap=True)
+    if as_json:
+        print_json({**found, "report": str(page)})
+
+
+def measure_all(grid: Grid, journal: Journal) -> dict[Case, Cost]:
+    """Return the cost of every case, measuring those that the journal does not have."""
+    costs = {}
+    warm = False
+    with progress_bar() as move:
+        for number, case in enumerate(grid.cases):
+            move(number, len(grid.cases), describe(case))
+            cost = journal.get(key_of(case))
+            if cost is None:
+                if not warm:
+                    measure(WARM_UP)
+                    warm = True
+                cost = measure(case)
+                journal.append(cost)
+            costs[case] = cost
+    return costs
+
+
+def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> None:
+    from .figures import short
+    from .report import duration, times
+
+    for part in grid.tables:
+        table = Table(title=part.title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+        for heading in ("scheme", "n", "d", "vanish", "client", "÷ raw", "server", "÷ raw", "sends"):
+            table.add_column(heading, justify="left" if heading == "scheme" else "right", no_wrap=True)
+        for case in part.cases:
+            cost = costs[case]
+            table.add_row(
+                f"{case.scheme}{' active' if case.adversary == 'active' else ''}",
+                short(case.clients),
+                short(case.length),
+                f"{case.drop:.0%}",
+                duration(cost.client_ms["total"]),
+                times(cost.ratio.client),
+                duration(cost.server_ms["total"]),
+                times(cost.ratio.server),
+                bytes_in_words(cost.upload_bytes),
+            )
+        target.print(table)
+    target.print(
+        f"{len(grid.cases)} rounds, every sum exact. Times are CPU times and depend on the machine.", soft_wrap=True
+    )

@@ -1,0 +1,71 @@
+"""How cost grows: one figure per axis, each scheme a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from secagg.pages import PLAIN, POOLED, SECURE, drawing
+
+from .cases import Axis, Case, Sweep
+from .overhead import Cost
+
+LINES = {
+    ("bonawitz", "semi-honest"): (SECURE, "o"),
+    ("bonawitz", "active"): (POOLED, "s"),
+    ("secagg-plus", "semi-honest"): (PLAIN, "^"),
+    ("lightsecagg", "semi-honest"): ("#9c4f96", "D"),
+}
+AXES: Mapping[Axis, str] = {"clients": "participants", "length": "values", "drop": "vanished"}
+PANELS: tuple[tuple[str, Callable[[Cost], float]], ...] = (
+    ("client, CPU ms", lambda cost: cost.client_ms["total"]),
+    ("server, CPU ms", lambda cost: cost.server_ms["total"]),
+    ("upload of one client, kB", lambda cost: cost.upload_bytes / 1000),
+)
+
+
+def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
+    """Draw CPU time of a client and of the server, and the upload, along the sweep's axis."""
+    with drawing(f"growth-{sweep.axis}", 3.1, panels=3) as drawn:
+        for axes, (label, figure_of) in zip(drawn.panels, PANELS, strict=True):
+            for (scheme, adversary), (colour, marker) in LINES.items():
+                line = [case for case in sweep.cases if (case.scheme, case.adversary) == (scheme, adversary)]
+                places, heights = [_place(case, sweep) for case in line], [figure_of(costs[case]) for case in line]
+                if line:
+                    name = f"{scheme}, active" if adversary == "active" else scheme
+                    axes.plot(places, heights, color=colour, marker=marker, ms=4, lw=1.6, label=name)
+            _scale(axes, sweep)
+            axes.set_title(label, fontsize=10, loc="left")
+            axes.set_xlabel(AXES[sweep.axis])
+        drawn.legend_above(drawn.axes)
+    return drawn.svg
+
+
+def _place(case: Case, sweep: Sweep) -> float:
+    place: float = getattr(case, sweep.axis)
+    return place
+
+
+def _scale(axes: Axes, sweep: Sweep) -> None:
+    """Logarithmic axes, on which a power law is a straight line, with the measured places as ticks."""
+    places = sorted({_place(case, sweep) for case in sweep.cases})
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if sweep.axis == "drop":
+        axes.set_xticks(places, [f"{place:.0%}" for place in places])
+        return
+    axes.set_xscale("log")
+    axes.set_xticks(places, [short(int(place)) for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def short(count: int) -> str:
+    """Return a count as people write it: 100k, 1M."""
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if count >= unit and count % unit == 0:
+            return f"{count // unit}{name}"
+    return str(count)

@@ -1,0 +1,75 @@
+"""What a benchmark found, as one JSON object and as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from secagg.cli.output import bytes_in_words
+from secagg.pages import environment
+
+from . import figures
+from .cases import Case, Grid, published
+from .overhead import CONVENTIONS, Cost, machine
+
+
+def as_json(grid: Grid, costs: Mapping[Case, Cost]) -> dict[str, Any]:
+    """Return everything measured, and beside each row what its paper reports (None where nothing is certain)."""
+    return {
+        "benchmark": "overhead",
+        "grid": grid.name,
+        "version": version("secagg"),
+        "machine": machine(),
+        "exact": all(costs[case].max_abs_error == 0 for case in grid.cases),
+        "conventions": list(CONVENTIONS),
+        "tables": [
+            {"title": table.title, "note": table.note, "rows": [_row(case, costs[case]) for case in table.cases]}
+            for table in grid.tables
+        ],
+        "growth": [
+            {"axis": sweep.axis, "fixed": sweep.fixed, "rows": [_row(case, costs[case]) for case in sweep.cases]}
+            for sweep in grid.sweeps
+        ],
+    }
+
+
+def _row(case: Case, cost: Cost) -> dict[str, Any]:
+    paper = published(case)
+    fields: dict[str, Any] = msgspec.to_builtins(cost)
+    return {**fields, "paper": None if paper is None else msgspec.to_builtins(paper)}
+
+
+def render(grid: Grid, costs: Mapping[Case, Cost]) -> str:
+    """Return the page."""
+    pages = environment("secagg_bench")
+    pages.filters |= {"duration": duration, "bytes": bytes_in_words, "times": times, "published": published}
+    return pages.get_template("overhead.html.j2").render(
+        grid=grid,
+        costs=costs,
+        published=published,
+        conventions=CONVENTIONS,
+        figures={sweep.axis: Markup(figures.growth(sweep, costs)) for sweep in grid.sweeps},
+        axes=figures.AXES,
+        machines=sorted({costs[case].machine for case in grid.cases}),
+        version=version("secagg"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def duration(ms: float | None) -> str:
+    """Return milliseconds with a unit a person reads at a glance; a dash for none."""
+    if ms is None:
+        return "–"
+    if ms >= 1000:
+        return f"{ms / 1000:,.1f} s"
+    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 0.1 else f"{1000 * ms:.0f} µs"
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio for people; a dash for none."""
+    return "–" if ratio is None else f"{ratio:.2f}"
