@@ -43,6 +43,7 @@ from secagg_protocols import (
     StateError,
     Step,
     WireError,
+    WorkerLost,
 )
 
 from .simulation import Refusal, Run, Simulation, simulate
@@ -87,5 +88,6 @@ __all__ = [
     "StateError",
     "Step",
     "WireError",
+    "WorkerLost",
     "simulate",
 ]

@@ -19,6 +19,7 @@ from .errors import (
     SecAggError,
     StateError,
     WireError,
+    WorkerLost,
 )
 from .identity import Identity, PublicIdentity, Roster
 from .ledger import ContributionLedger, MemoryLedger
@@ -71,4 +72,5 @@ __all__ = [
     "StateError",
     "Step",
     "WireError",
+    "WorkerLost",
 ]

@@ -41,6 +41,13 @@ class RepeatedContext(LocalError):
     """
 
 
+class WorkerLost(LocalError):
+    """A worker of the server's executor, or the executor itself, is gone: no sum came out.
+
+    The machine is as it was. Give the server another executor, or none, and call `advance` again.
+    """
+
+
 class RemoteError(SecAggError):
     """The other side's fault. `culprits` holds ids (0 is the server); empty when nobody can be named."""
 

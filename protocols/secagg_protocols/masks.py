@@ -14,6 +14,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from numpy.typing import NDArray
 
+from . import workers
 from .lanes import Words
 
 BLOCK_WORDS = 1 << 15
@@ -58,7 +59,7 @@ def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[b
                 zeros, stream = _ZEROS[: 8 * block.size], scratch[: block.size]
                 for context in contexts:
                     context.update_into(zeros, out)
-                    operation(block, stream, out=block)
+                    operation(block, stream, block)
 
 
 def _mask_sum(start: int, count: int, plus: Sequence[bytes], minus: Sequence[bytes]) -> Words:
@@ -70,10 +71,10 @@ def _mask_sum(start: int, count: int, plus: Sequence[bytes], minus: Sequence[byt
 def add_masks_with(executor: Executor, parts: int, words: Words, plus: Sequence[bytes], minus: Sequence[bytes]) -> None:
     """As `add_masks` over the whole vector, split by coordinate over any executor (threads or processes).
 
-    Nothing is added unless every part has been made.
+    Nothing is added unless every part has been made. Raises `WorkerLost`.
     """
     bounds = [words.size * part // parts for part in range(parts + 1)]
     starts, counts = bounds[:-1], [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
-    sums = list(executor.map(_mask_sum, starts, counts, [plus] * parts, [minus] * parts))
+    sums = workers.run(executor, _mask_sum, starts, counts, [plus] * parts, [minus] * parts)
     for start, part in zip(starts, sums, strict=True):
         words[start : start + part.size] += part

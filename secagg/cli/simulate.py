@@ -2,8 +2,10 @@
 
 import resource
 import sys
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
@@ -41,6 +43,7 @@ def simulate(
     ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519",
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
     threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that do all of the server's unmasking.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors and of who vanishes; not of the keys.")] = 0,
     insecure_deterministic: Annotated[
         bool, typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data.")
@@ -61,15 +64,17 @@ def simulate(
     workload = Workload(seed, clients, length, bits)
     step = _step(protocol, drop_at)
     vanishing = workload.vanishing(drop)
-    with ThreadPoolExecutor(threads) as pool, progress_bar() as progress:
+    if threads > 1 and processes > 1:
+        raise typer.BadParameter("unmask in threads or in processes, not in both", param_hint="--processes")
+    with _executor(threads, processes) as executor, progress_bar() as progress:
         run = secagg.simulate(
             protocol,
             workload.vector,
             drop=dict.fromkeys(vanishing, step),
             policy=Policy(colluders=colluders, adversary=adversary),
             randomness=InsecureDeterministicRandomness(seed) if insecure_deterministic else SYSTEM,
-            executor=pool if threads > 1 else None,
-            parts=threads,
+            executor=executor,
+            parts=max(threads, processes),
             progress=progress,
         )
     error = largest_difference(run.total, workload.sum_over(run.survivors))
@@ -83,6 +88,7 @@ def simulate(
         "exact": error == 0,
         **_what_it_cost(protocol, run),
         "threads": threads,
+        "processes": processes,
         "seed": seed,
         "insecure_deterministic": insecure_deterministic,
     }
@@ -105,6 +111,25 @@ def _scheme(name: SchemeName, clients: int, length: int, adversary: Adversary, s
         "lightsecagg": LightSecAgg,
     }
     return makers[name](clients, length, adversary=adversary, **shape)
+
+
+@contextmanager
+def _executor(threads: int, processes: int) -> Iterator[Executor | None]:
+    """Where the server unmasks. Processes start at once, so that they are there when they are needed."""
+    if processes > 1:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for _ in range(processes):
+                pool.submit(_load)
+            yield pool
+    elif threads > 1:
+        with ThreadPoolExecutor(threads) as threaded:
+            yield threaded
+    else:
+        yield None
+
+
+def _load() -> None:
+    """Do nothing: a worker process that has been asked to has loaded this module."""
 
 
 def _step(scheme: Scheme, name: str | None) -> Step:

@@ -43,6 +43,14 @@ def test_participants_may_vanish_at_any_step(secagg_command: Command, step: str)
     assert result["survivors"] == (10 if gave_their_input else 8)
 
 
+@pytest.mark.parametrize("where", ["--threads", "--processes"])
+def test_the_server_may_unmask_on_many_cores(secagg_command: Command, where: str) -> None:
+    ended = secagg_command("simulate", "--clients", 6, "--length", 300, "--drop", 0.3, where, 2, "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json()["exact"]
+    assert ended.json()[where.removeprefix("--")] == 2
+
+
 def test_people_read_a_table_on_stdout(secagg_command: Command) -> None:
     ended = secagg_command("simulate", "--clients", 5, "--length", 20)
     assert ended.code == 0
@@ -70,6 +78,7 @@ def test_a_failed_round_leaves_with_1_and_one_line(secagg_command: Command) -> N
         ["--clients", "0"],
         ["--scheme", "nonsense"],
         ["--drop-at", "Tuesday"],
+        ["--threads", "2", "--processes", "2"],
         ["--clients", "10", "--threshold", "11"],
         ["--clients", "10", "--adversary", "active", "--threshold", "5"],
     ],

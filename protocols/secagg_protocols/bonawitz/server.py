@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from types import MappingProxyType
@@ -10,8 +11,7 @@ import numpy as np
 
 from .. import merkle, shamir
 from ..blocks import BlockSum
-from ..channels import PairwiseKeys, key_list_digest, session_id
-from ..domain import Use
+from ..channels import key_list_digest, session_id
 from ..errors import SERVER, ParameterError, ProtocolViolation, RoundFailed
 from ..identity import Identity, Roster
 from ..machine import Server
@@ -20,6 +20,7 @@ from ..randomness import Randomness
 from ..recovery import OpenedShares, Recovery, Unrecoverable
 from ..scheme import Output, RoundContext, Step
 from ..wire import Envelope, Message
+from ..workers import Agreements, agree, agree_with
 from . import rounds
 from .messages import (
     AdvertiseKeys,
@@ -40,6 +41,7 @@ class BonawitzServer(Server):
     """Made by `Bonawitz.server`. See `machine.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and O(n²) bytes of sealed shares for one step.
+    executor: where it unmasks (None: here). It may be replaced at any time, so after `WorkerLost`, too.
     """
 
     scheme: Bonawitz
@@ -60,7 +62,7 @@ class BonawitzServer(Server):
         super().__init__(scheme, context, identity, roster)
         if parts < 1:
             raise ParameterError(f"parts={parts}: unmask in 1 part or more")
-        self._randomness, self._executor, self._parts = randomness, executor, parts
+        self._randomness, self.executor, self._parts = randomness, executor, parts
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._public_keys: set[bytes] = set()
@@ -73,6 +75,7 @@ class BonawitzServer(Server):
         self._survivors: tuple[int, ...] = ()
         self._signatures: dict[int, bytes] = {}
         self._opened: dict[int, Unmasking] = {}
+        self._secrets: dict[int, bytes] = {}
 
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in ("AdvertiseKeys", "KeyList") else self._session
@@ -154,13 +157,15 @@ class BonawitzServer(Server):
         sealed = np.frombuffer(b"".join(self._sealed[dealer] for dealer in answered), dtype=np.uint8)
         sealed = sealed.reshape(len(answered), len(members) - 1, size)
         self._sealed = {}
-        outgoing, dealers = [], np.asarray(answered)
+        outgoing = []
         for position, holder in enumerate(members):
             if holder in self._answered:
                 # A dealer's row leaves the dealer out, so a holder that comes after it stands one place further up.
-                before, after = np.searchsorted(dealers, holder), np.searchsorted(dealers, holder, side="right")
-                column = sealed[:before, position - 1].tobytes() + sealed[after:, position : position + 1].tobytes()
-                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(column))))
+                before, after = bisect_left(answered, holder), bisect_right(answered, holder)
+                column = np.concatenate(
+                    [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
+                )
+                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column.data.cast("B"))))
         return outgoing
 
     # --- MaskedInput
@@ -200,28 +205,32 @@ class BonawitzServer(Server):
         return self._dealers
 
     def _unmask(self, answered: tuple[int, ...]) -> Output:
-        secrets = self._recover(answered)
-        survivors = set(self._survivors)
+        if not self._secrets:  # they are here already when an executor failed after they were recovered
+            self._secrets, self._opened = self._recover(answered), {}
         plus = [
-            rounds.self_mask_key(self.scheme, self._session, survivor, secrets[survivor])
+            rounds.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
             for survivor in self._survivors
         ]
         minus: list[bytes] = []
-        load = self.scheme.suite.agreement.load_public
-        public = {peer: (key, load(key)) for peer in self._survivors for key in [self._advertised[peer].mask_key]}
-        for vanished in set(self._dealers) - survivors:
-            keys = PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self._session, vanished, secrets[vanished])
-            for survivor in self._circle(vanished):
-                if survivor not in public:
-                    continue
-                key = keys.with_loaded(survivor, *public[survivor])
-                # What the survivor added comes off, what it subtracted goes back on.
-                (plus if survivor > vanished else minus).append(key)
-        if self._executor is None:
+        survivors = frozenset(self._survivors)
+        rows = [
+            (vanished, self._secrets[vanished], tuple(peer for peer in self._circle(vanished) if peer in survivors))
+            for vanished in self._dealers
+            if vanished not in survivors
+        ]
+        public = {peer: self._advertised[peer].mask_key for peer in self._survivors}
+        agreements = Agreements(self.scheme.suite, self._session, public, rows)
+        executor = self.executor
+        keys = agree(agreements) if executor is None else agree_with(executor, self._parts, agreements)
+        pairs = [(vanished, survivor) for vanished, _, peers in rows for survivor in peers]
+        for (vanished, survivor), key in zip(pairs, keys, strict=True):
+            # What the survivor added comes off, what it subtracted goes back on.
+            (plus if survivor > vanished else minus).append(key)
+        if executor is None:
             add_masks(self._sum.words, 0, minus, plus)
         else:
-            add_masks_with(self._executor, self._parts, self._sum.words, minus, plus)
-        self._opened = {}
+            add_masks_with(executor, self._parts, self._sum.words, minus, plus)
+        self._secrets = {}
         return Output(self._sum.total(self._survivors, self.step), self._survivors)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:

@@ -1,0 +1,85 @@
+"""Heavy work on any `concurrent.futures.Executor`: threads, processes of this machine, a cluster.
+
+What travels is keys and, from each worker, its part of one vector: never a participant's vector. The work is pure
+functions of their arguments, so the result is the same bytes wherever they run. Workers belong to the server: the keys
+they are sent take masks off, so links to other machines must be encrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .channels import PairwiseKeys
+from .domain import Use
+from .errors import SecAggError, WorkerLost
+from .suites import Ciphersuite
+
+R = TypeVar("R")
+
+Row = tuple[int, bytes, tuple[int, ...]]
+"""One vanished participant, its mask secret key, and the peers that masked against it."""
+
+_BATCHES_PER_PART = 4
+"""More batches than workers: one that is slow or shares its core holds up less."""
+
+
+def run(executor: Executor, function: Callable[..., R], *arguments: Iterable[Any]) -> list[R]:
+    """Return `function` of every set of arguments, in order. Raises `WorkerLost` unless all came back."""
+    try:
+        return list(executor.map(function, *arguments))
+    except SecAggError:
+        raise
+    except Exception as error:  # every kind of executor has errors of its own for a worker that is gone
+        reason = str(error).partition("\n")[0]
+        raise WorkerLost(
+            f"unmasking was interrupted ({type(error).__name__}: {reason}); nothing was released, no answer is lost: "
+            "set the server's executor to one that works, or to None, and call advance() again"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Agreements:
+    """A batch of agreements on mask keys. public: each peer's encoded mask key."""
+
+    suite: Ciphersuite
+    session: bytes
+    public: Mapping[int, bytes]
+    rows: Sequence[Row] = field(repr=False)
+
+
+def agree(batch: Agreements) -> list[bytes]:
+    """Return the mask key of every pair of a batch, in order."""
+    loaded = {peer: batch.suite.agreement.load_public(key) for peer, key in batch.public.items()}
+    found = []
+    for owner, secret, peers in batch.rows:
+        keys = PairwiseKeys(batch.suite, Use.MASK_KEY, batch.session, owner, secret)
+        found += [keys.with_loaded(peer, batch.public[peer], loaded[peer]) for peer in peers]
+    return found
+
+
+def agree_with(executor: Executor, parts: int, whole: Agreements) -> list[bytes]:
+    """As `agree`, in batches over an executor."""
+    batches = [
+        Agreements(whole.suite, whole.session, whole.public, rows)
+        for rows in split_rows(whole.rows, _BATCHES_PER_PART * parts)
+    ]
+    return [key for keys in run(executor, agree, batches) for key in keys]
+
+
+def split_rows(rows: Sequence[Row], count: int) -> list[list[Row]]:
+    """Cut rows into at most `count` batches of equally many pairs, keeping their order."""
+    size = max(1, -(-sum(len(peers) for _, _, peers in rows) // count))
+    batches: list[list[Row]] = []
+    room = 0
+    for owner, secret, peers in rows:
+        while peers:
+            if not room:
+                batches.append([])
+                room = size
+            head, peers = peers[:room], peers[room:]
+            batches[-1].append((owner, secret, head))
+            room -= len(head)
+    return batches
