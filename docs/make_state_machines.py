@@ -1,0 +1,62 @@
+"""Writes docs/state-machines.md from the transition tables themselves: `python docs/make_state_machines.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
+from secagg_protocols.bonawitz import client as bonawitz
+from secagg_protocols.lightsecagg import client as lightsecagg
+from secagg_protocols.machine import Transitions, server_transitions
+from secagg_protocols.plain import client as plain
+from secagg_protocols.secaggplus import client as secaggplus
+
+PAGE = Path(__file__).parent / "state-machines.md"
+
+CLIENTS: Mapping[str, Transitions] = {
+    "Plain": plain.TRANSITIONS,
+    "Bonawitz, semi-honest": bonawitz.SEMI_HONEST,
+    "Bonawitz, active": bonawitz.ACTIVE,
+    "SecAggPlus": secaggplus.TRANSITIONS,
+    "LightSecAgg": lightsecagg.TRANSITIONS,
+}
+SERVERS: Mapping[str, Transitions] = {
+    "Plain": server_transitions(Plain(2, 1).steps),
+    "Bonawitz, semi-honest, and SecAggPlus": server_transitions(Bonawitz(2, 1).steps),
+    "Bonawitz, active": server_transitions(Bonawitz(2, 1, adversary="active").steps),
+    "LightSecAgg": server_transitions(LightSecAgg(3, 1).steps),
+}
+assert SecAggPlus(1000, 1).steps == Bonawitz(2, 1).steps
+
+INTRODUCTION = """# State machines
+
+Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and event
+that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few answers
+take a server there.
+"""
+
+
+def diagram(table: Transitions) -> str:
+    """Return one table as a Mermaid state diagram."""
+    names = {state.value: f"s{number}" for number, state in enumerate(dict.fromkeys(state for state, _ in table))}
+    for state in table.values():
+        names.setdefault(state.value, f"s{len(names)}")
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f'    state "{value}" as {name}' for value, name in names.items()]
+    lines.append("    [*] --> s0")
+    lines += [f"    {names[state.value]} --> {names[to.value]}: {event}" for (state, event), to in table.items()]
+    return "\n".join([*lines, "```"])
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [INTRODUCTION]
+    for title, tables in (("Participants", CLIENTS), ("Servers", SERVERS)):
+        parts.append(f"## {title}\n")
+        parts += [f"### {name}\n\n{diagram(table)}\n" for name, table in tables.items()]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,15 @@
+"""The drawn state machines are the tables in the code."""
+
+import importlib.util
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_state_machines_on_the_page_are_those_of_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("make_state_machines", DOCS / "make_state_machines.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == (DOCS / "state-machines.md").read_text(encoding="utf-8"), "run docs/make_state_machines.py"
