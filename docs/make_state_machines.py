@@ -31,9 +31,9 @@ assert SecAggPlus(1000, 1).steps == Bonawitz(2, 1).steps
 
 INTRODUCTION = """# State machines
 
-Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and event
-that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few answers
-take a server there.
+Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and
+event that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few
+answers take a server there.
 """
 
 
