@@ -18,10 +18,12 @@ from secagg.extras import needed
 from .cases import FULL, QUICK, WARM_UP, Case, Grid
 from .journal import Journal
 from .overhead import Cost, describe, key_of, measure
+from .peers.command import run_peers
 
 DEFAULT_OUT = Path("secagg-bench")
 
 app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
+app.command("peers")(run_peers)
 
 
 @app.callback()

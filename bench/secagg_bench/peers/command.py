@@ -1,0 +1,98 @@
+"""The command `peers`: run everybody, show ratios."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+
+from .runner import Outcome, Status, line_up, ratios, run_one
+
+
+def run_peers(
+    clients: Annotated[int, typer.Option(min=4, help="Participants.")] = 100,
+    length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 100_000,
+    dropped: Annotated[int, typer.Option(min=0, help="How many vanish before they upload.")] = 10,
+    neighbours: Annotated[int, typer.Option(min=2, help="Of a participant, on the sparse graph.")] = 20,
+    threshold: Annotated[int, typer.Option(min=2, help="Of the shares of a secret, on the sparse graph.")] = 11,
+    only: Annotated[
+        list[str] | None, typer.Option(help="flower, flare or naive; may be repeated. Ours always runs.")
+    ] = None,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
+    as_json: AsJson = False,
+) -> None:
+    """Compare with Flower's SecAgg+, FLARE's HE and naive masking on this machine. Ratios to ours are the result."""
+    contestants = line_up(clients, length, dropped, neighbours, threshold)
+    most = clients - max(contestant.task.threshold for contestant in contestants)
+    if dropped > most:
+        raise typer.BadParameter(f"at most {most} of {clients} may vanish", param_hint="--dropped")
+    known = {contestant.module for contestant in contestants} - {"ours"}
+    if only and not set(only) <= known:
+        raise typer.BadParameter(f"choose among {', '.join(sorted(known))}", param_hint="--only")
+    wanted = {*(only or known), "ours"}
+    contestants = [contestant for contestant in contestants if contestant.module in wanted]
+    told, outcomes = console(as_json), []
+    if neighbours >= clients - 1:
+        told.print(f"No sparse graph: {neighbours} neighbours need more than {neighbours + 1} clients.")
+    with progress_bar() as move:
+        for done, contestant in enumerate(contestants):
+            move(done, len(contestants), contestant.label)
+            outcomes.append(run_one(contestant, limit))
+    if as_json:
+        print_json({"clients": clients, "length": length, "dropped": dropped, "peers": _fields(outcomes)})
+    else:
+        title = f"{clients} clients, {length:,} coordinates, {dropped} dropped; CPU time; ratios to ours"
+        told.print(_table(outcomes, title))
+    for outcome in outcomes:
+        if outcome.status is not Status.MEASURED:
+            told.print(f"{outcome.contestant.label}: {outcome.status.value}: {outcome.reason}", soft_wrap=True)
+    if any(outcome.status in (Status.FAILED, Status.TIMED_OUT) for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _fields(outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": outcome.contestant.label,
+            "neighbours": outcome.contestant.task.neighbours,
+            "threshold": outcome.contestant.task.threshold,
+            "against": outcome.contestant.against,
+            "status": outcome.status.value,
+            "reason": outcome.reason,
+            "cost": asdict(outcome.cost) if outcome.cost else None,
+            "ratios": asdict(found) if (found := ratios(outcome, outcomes)) else None,
+        }
+        for outcome in outcomes
+    ]
+
+
+def _table(outcomes: list[Outcome], title: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for heading in ("", "client ms", "ratio", "server ms", "ratio", "upload", "ratio"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for outcome in outcomes:
+        cost, found = outcome.cost, ratios(outcome, outcomes)
+        if cost is None:
+            table.add_row(outcome.contestant.label, outcome.status.value)
+            continue
+        client, server, upload = (times(r) for r in (found.client, found.server, found.upload)) if found else "???"
+        table.add_row(
+            outcome.contestant.label,
+            f"{cost.client_ms:,.1f}",
+            client,
+            f"{cost.server_ms:,.0f}",
+            server,
+            bytes_in_words(cost.upload_bytes),
+            upload,
+        )
+    return table
+
+
+def times(ratio: float) -> str:
+    """Return a ratio as people read it: two digits below ten, whole numbers above."""
+    return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:,.0f}×"
