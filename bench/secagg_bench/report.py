@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from secagg import Step
 from secagg.cli.output import bytes_in_words
 from secagg.pages import environment
 
 from . import figures
-from .cases import Case, Grid, published
+from .cases import Case, Grid, Table, published
 from .overhead import CONVENTIONS, Cost, machine
 
 
@@ -52,6 +53,7 @@ def render(grid: Grid, costs: Mapping[Case, Cost]) -> str:
         grid=grid,
         costs=costs,
         published=published,
+        steps={table.title: _steps(table, costs) for table in grid.tables},
         conventions=CONVENTIONS,
         figures={sweep.axis: Markup(figures.growth(sweep, costs)) for sweep in grid.sweeps},
         axes=figures.AXES,
@@ -59,6 +61,11 @@ def render(grid: Grid, costs: Mapping[Case, Cost]) -> str:
         version=version("secagg"),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _steps(table: Table, costs: Mapping[Case, Cost]) -> list[str]:
+    """Return the names of the steps that any scheme of this table has, in order."""
+    return [step.value for step in Step if any(step.value in costs[case].server_ms for case in table.cases)]
 
 
 def duration(ms: float | None) -> str:

@@ -34,22 +34,19 @@ def render(result: TrainResult) -> str:
     private = result.delta is not None
     if private:
         drawn["epsilon"] = figures.epsilon_curve(result, result.settings["epsilon"])
-    return (
-        environment("secagg.train")
-        .get_template("report.html.j2")
-        .render(
-            result=result,
-            table=result.table(),
-            figures={name: Markup(svg) for name, svg in drawn.items()},
-            private=private,
-            masked=result.scheme != "plain",
-            names={site.id: site.name for site in result.sites},
-            settings=_shown(result.settings),
-            derived=_shown(result.derived),
-            largest_error=max((r.codec_error for r in result.rounds if r.codec_error is not None), default=None),
-            largest_bound=max((r.codec_bound for r in result.rounds if r.codec_bound is not None), default=None),
-            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        )
+    template = environment("secagg.train").get_template("report.html.j2")
+    return template.render(
+        result=result,
+        table=result.table(),
+        figures={name: Markup(svg) for name, svg in drawn.items()},
+        private=private,
+        masked=result.scheme != "plain",
+        names={site.id: site.name for site in result.sites},
+        settings=_shown(result.settings),
+        derived=_shown(result.derived),
+        largest_error=max((r.codec_error for r in result.rounds if r.codec_error is not None), default=None),
+        largest_bound=max((r.codec_bound for r in result.rounds if r.codec_bound is not None), default=None),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
