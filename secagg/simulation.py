@@ -28,6 +28,7 @@ from secagg_protocols import (
     Identity,
     InputError,
     InsecureDeterministicRandomness,
+    Output,
     ParameterError,
     Policy,
     Randomness,
@@ -62,14 +63,13 @@ class Refusal:
 class Run:
     """What happened in one round. Mappings are by participant id, or by step; times are CPU milliseconds.
 
-    total: uint64, shape (length,): the sum over `survivors`. dropped: who did not finish (a participant that vanishes
+    output: the sum and whose it is. dropped: who did not finish (a participant that vanishes
     after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
     envelopes. client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
     failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so is `survivors`).
     """
 
-    total: NDArray[np.uint64]
-    survivors: tuple[int, ...]
+    output: Output
     dropped: Mapping[int, Dropout]
     corrections: tuple[Correction, ...]
     refusals: tuple[Refusal, ...]
@@ -80,6 +80,16 @@ class Run:
     server_ms: Mapping[Step, float]
     server_wall_s: float
     failure: RoundFailed | None = None
+
+    @property
+    def total(self) -> NDArray[np.uint64]:
+        """The sum over the survivors: uint64, shape (length,)."""
+        return self.output.total
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """Whose vectors are in the sum, ascending."""
+        return self.output.survivors
 
 
 @dataclass
@@ -184,9 +194,10 @@ class Simulation:
         """One participant's turn, and the delivery of its answers. Its vector goes in when the machine asks for it."""
         answers = self._from_client(client, step, call)
         if client.awaits_vector:
-            vector = self._vector(client.participant)
-            answers += self._from_client(client, step, partial(client.contribute, vector))
-        for data in answers:
+            answers += self._from_client(client, step, partial(client.contribute, self._vector(client.participant)))
+        answers.reverse()
+        while answers:  # what has been delivered is held by the server alone
+            data = self._encode(client, step, answers.pop())
             with self._server_meter.during(step, SERVER):
                 try:
                     self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
@@ -196,7 +207,7 @@ class Simulation:
             steps, count = self.scheme.steps, len(self.clients)
             self._progress(steps.index(step) * count + client.participant, len(steps) * count, step.value)
 
-    def _from_client(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> list[bytes]:
+    def _from_client(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:
         participant = client.participant
         with self._client_meter.during(step, participant):
             try:
@@ -206,9 +217,13 @@ class Simulation:
                 envelopes = []
             if participant in self._misbehave:
                 envelopes = self._misbehave[participant](client, envelopes)
-            answers = [envelope.to_bytes() for envelope in envelopes]
-        self._sent[participant] += sum(map(len, answers))
-        return answers
+        return envelopes
+
+    def _encode(self, client: Client, step: Step, envelope: Envelope) -> bytes:
+        with self._client_meter.during(step, client.participant):
+            data = envelope.to_bytes()
+        self._sent[client.participant] += len(data)
+        return data
 
     def _from_server(self, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:
         with self._server_meter.during(step, SERVER):
@@ -225,8 +240,7 @@ class Simulation:
         """Return what has happened so far."""
         output = self.server.output
         return Run(
-            total=np.zeros(0, dtype=np.uint64) if output is None else output.total,
-            survivors=() if output is None else output.survivors,
+            output=output or Output(np.zeros(0, dtype=np.uint64), ()),
             dropped=dict(self.server.dropped),
             corrections=self.server.corrections,
             refusals=tuple(self.refusals),

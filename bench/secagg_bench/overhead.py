@@ -16,7 +16,7 @@ import msgspec
 
 import secagg
 from secagg import roofline
-from secagg.cli.workload import Workload, largest_difference
+from secagg.cli.workload import Workload
 
 from .cases import Case
 
@@ -98,7 +98,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     before = roofline.measure(scheme)
     run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]
-    error = largest_difference(run.total, workload.sum_over(run.survivors))
+    error = workload.largest_difference(run.output)
     if error:
         raise WrongSum(f"the sum is wrong by up to {error}: {describe(case)}")
     client_ms, server_ms = _by_name(run.client_ms), _by_name(run.server_ms)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation, RoundFailed, StateError
-from .lanes import Words
-from .scheme import Domain, Step
+from .lanes import Lanes, Words
+from .scheme import Domain, Output, Step
 
 BLOCK_BYTES = 1 << 20
 
@@ -39,6 +39,12 @@ class Packing(Protocol):
 def block_words(packing: Packing) -> int:
     """Words in one block."""
     return BLOCK_BYTES // packing.word_bytes
+
+
+def pack_blocks(lanes: Lanes, vector: NDArray[np.integer]) -> Iterator[tuple[int, int, Words]]:
+    """Yield (block number, number of its first word, words) over a vector: it is never packed as a whole."""
+    for block, (start, words) in enumerate(lanes.pack_parts(vector, block_words(lanes))):
+        yield block, start, words
 
 
 def split(packing: Packing, words: Words) -> Iterator[tuple[int, memoryview]]:
@@ -93,23 +99,30 @@ class BlockSum(Uploads):
         super().__init__(domain.lanes)
         self._domain, self._lanes = domain, domain.lanes
 
-    def total(self, survivors: tuple[int, ...], step: Step) -> NDArray[np.uint64]:
-        """Return the sums, shape (length,), and free the words.
+    def output(self, survivors: tuple[int, ...], step: Step) -> Output:
+        """Return the result, which takes the words over.
 
         Raises `RoundFailed` when they are no sum of that many valid vectors: some input was garbage, and a wrong sum
         must not come out silently. (Garbage that looks like a sum cannot be seen.)
         """
-        lanes, words = self._lanes, self.words
-        self._uploads, self.words = {}, words[:0]
+        lanes = self._lanes
+        output = Output(self.words, survivors, lanes)
+        self._uploads, self.words = {}, self.words[:0]
         top = lanes.per_word * lanes.bits
         spare = 8 * lanes.word_bytes - top
-        surplus = bool(np.any((words >> np.uint64(top)) & np.uint64((1 << spare) - 1))) if spare else False
-        total = lanes.unpack(words)
-        if surplus or int(total.max()) > len(survivors) * ((1 << self._domain.value_bits) - 1):
+        possible = max(int(sums.max()) for _, sums in output.parts()) <= len(survivors) * (
+            (1 << self._domain.value_bits) - 1
+        )
+        if spare:
+            above = np.uint64(((1 << spare) - 1) << top)
+            step_words = block_words(lanes)
+            parts = (output.words[start : start + step_words] for start in range(0, lanes.words, step_words))
+            possible &= not any(np.bitwise_and(part, above).any() for part in parts)
+        if not possible:
             raise RoundFailed(
                 step.value,
                 len(survivors),
                 len(survivors),
                 "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
             )
-        return total
+        return output

@@ -8,7 +8,8 @@ it is cut off when the word is sent and when the sum is unpacked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -63,6 +64,21 @@ class Lanes:
             values = vector[full * self.per_word :].tolist()
             words[full] = sum(value << (lane * self.bits) for lane, value in enumerate(values))
         return words
+
+    def part(self, start: int, count: int) -> Lanes:
+        """Return the packing of the coordinates in words start … start+count−1, or up to the end."""
+        return replace(self, length=min(count * self.per_word, self.length - start * self.per_word))
+
+    def pack_parts(self, vector: NDArray[np.integer], count: int) -> Iterator[tuple[int, Words]]:
+        """Yield (number of its first word, words) over a vector, `count` words at a time."""
+        for start in range(0, self.words, count):
+            first = start * self.per_word
+            yield start, self.part(start, count).pack(vector[first : first + count * self.per_word])
+
+    def unpack_parts(self, words: Words, count: int) -> Iterator[tuple[int, Words]]:
+        """Yield (number of its first coordinate, sums) over a packed vector, `count` words at a time."""
+        for start in range(0, self.words, count):
+            yield start * self.per_word, self.part(start, count).unpack(words[start : start + count])
 
     def unpack(self, words: Words) -> Words:
         """Return the sums in the lanes, shape (length,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from .domain import Use, digest, frame
 from .errors import InputError, ParameterError
 from .identity import Identity, Roster
-from .lanes import Lanes
+from .lanes import Lanes, Words
 from .randomness import SYSTEM, Randomness
 from .suites import Ciphersuite, suite_named
 from .wire import ENVELOPE_OVERHEAD, check_participants
@@ -141,12 +142,30 @@ class Domain:
         return array
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """The result of a round. total: uint64, shape (length,). survivors: whose vectors are in it, ascending."""
+_PART_WORDS = 1 << 17
 
-    total: NDArray[np.uint64]
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """The result of a round. survivors: whose vectors are in the sum, ascending.
+
+    words: the sum, packed by `lanes`; without lanes, the sum itself. Read `total`, or `parts` where 8 bytes for every
+    coordinate are too many to hold at once.
+    """
+
+    words: Words
     survivors: tuple[int, ...]
+    lanes: Lanes | None = None
+
+    @cached_property
+    def total(self) -> NDArray[np.uint64]:
+        """The sum: uint64, shape (length,). Unpacked when it is first asked for, and kept."""
+        return self.words if self.lanes is None else self.lanes.unpack(self.words)
+
+    def parts(self) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield (number of its first coordinate, sums) over the whole sum, a piece at a time."""
+        lanes = self.lanes or Lanes.of(self.words.size, 64)
+        yield from lanes.unpack_parts(self.words, _PART_WORDS)
 
 
 @dataclass(frozen=True)

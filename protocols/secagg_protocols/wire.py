@@ -36,7 +36,18 @@ _DECODERS: dict[type[msgspec.Struct], msgspec.msgpack.Decoder[msgspec.Struct]] =
 
 def encode(message: msgspec.Struct) -> bytes:
     """Return the one encoding of a message."""
-    return _ENCODER.encode(message)
+    bulk = getattr(message, message.__struct_fields__[-1]) if isinstance(message, Message) else None
+    if not isinstance(bulk, memoryview):
+        return _ENCODER.encode(message)
+    return b"".join((_head(message, bulk), bulk))  # the encoder would keep half as much again as it needs
+
+
+def _head(message: msgspec.Struct, bulk: memoryview) -> bytes:
+    """Return the encoding of a message up to its bulk."""
+    width = 8 if len(bulk) < 1 << 8 else 16 if len(bulk) < 1 << 16 else 32
+    header = {8: b"\xc4", 16: b"\xc5", 32: b"\xc6"}[width] + len(bulk).to_bytes(width // 8, "big")
+    empty = msgspec.structs.replace(message, **{message.__struct_fields__[-1]: memoryview(b"")})
+    return _ENCODER.encode(empty)[:-2] + header
 
 
 def decode(kind: type[M], data: bytes | memoryview, limit: int) -> M:
@@ -57,14 +68,11 @@ def decode(kind: type[M], data: bytes | memoryview, limit: int) -> M:
 
 def _check_canonical(message: msgspec.Struct, data: bytes | memoryview) -> None:
     """Raise `WireError` unless `data` is exactly what encoding the message gives."""
-    last = message.__struct_fields__[-1]
-    bulk = getattr(message, last)
+    bulk = getattr(message, message.__struct_fields__[-1])
     if not isinstance(bulk, memoryview):
         canonical = _ENCODER.encode(message) == data
     else:  # encode all but the bulk, then compare what stands before it
-        width = 8 if len(bulk) < 1 << 8 else 16 if len(bulk) < 1 << 16 else 32
-        header = {8: b"\xc4", 16: b"\xc5", 32: b"\xc6"}[width] + len(bulk).to_bytes(width // 8, "big")
-        head = _ENCODER.encode(msgspec.structs.replace(message, **{last: memoryview(b"")}))[:-2] + header
+        head = _head(message, bulk)
         canonical = len(data) == len(head) + len(bulk) and data[: len(head)] == head
     if not canonical:
         raise WireError(f"{type(message).__name__} is not in canonical form")

@@ -15,7 +15,7 @@ from rich.table import Table
 
 import secagg
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
-from secagg.cli.workload import Workload, largest_difference
+from secagg.cli.workload import Workload
 from secagg.roofline import Limits, limits
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, Policy, Scheme, SecAggPlus, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
@@ -77,7 +77,7 @@ def simulate(
             parts=max(threads, processes),
             progress=progress,
         )
-    error = largest_difference(run.total, workload.sum_over(run.survivors))
+    error = workload.largest_difference(run.output)
     result = {
         **_what_was_run(protocol),
         "drop_at": step.value,

@@ -1,12 +1,14 @@
 """A made-up workload: vectors and vanishing participants that follow from a seed, made one at a time."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from secagg_protocols import Output
+
+_PIECE = 1 << 16
 _DROPOUTS = 0  # the stream that chooses who vanishes; participants are 1..n
 
 
@@ -21,25 +23,36 @@ class Workload:
 
     def vector(self, participant: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Return the same vector for the same participant, every time."""
+        return self._draw(self._stream(participant), self.length)
+
+    def _draw(self, stream: np.random.Generator, count: int) -> npt.NDArray[np.unsignedinteger[Any]]:
+        # In pieces, so that a part of a vector can be made without the rest.
         dtype = np.min_scalar_type((1 << self.value_bits) - 1)
-        return self._stream(participant).integers(0, 1 << self.value_bits, size=self.length, dtype=dtype)
+        drawn = np.empty(count, dtype)
+        for start in range(0, count, _PIECE):
+            size = min(_PIECE, count - start)
+            drawn[start : start + size] = stream.integers(0, 1 << self.value_bits, size=size, dtype=dtype)
+        return drawn
 
     def vanishing(self, fraction: float) -> list[int]:
         """Return the ids of `fraction` (0 to 1) of the participants, rounded to whole ones."""
         chosen = self._stream(_DROPOUTS).permutation(self.clients)[: round(fraction * self.clients)]
         return sorted(int(index) + 1 for index in chosen)
 
-    def sum_over(self, participants: Iterable[int]) -> npt.NDArray[np.uint64]:
-        """Return the sum of the participants' vectors: what a correct round must output."""
-        total = np.zeros(self.length, np.uint64)
-        for participant in participants:
-            total += self.vector(participant)
-        return total
+    def largest_difference(self, output: Output) -> int:
+        """Return max |sum − plain sum over its survivors| over all coordinates, exactly: 0 for a correct round."""
+        streams = [self._stream(survivor) for survivor in output.survivors]
+        worst, end, expected, first = 0, 0, np.zeros(0, np.uint64), 0
+        for start, sums in output.parts():
+            while start + sums.size > end:  # both sides come in pieces, of different sizes
+                piece = np.zeros(min(_PIECE, self.length - end), np.uint64)
+                for stream in streams:
+                    piece += self._draw(stream, piece.size)
+                expected, first = np.concatenate((expected[start - first :], piece)), start
+                end += piece.size
+            right = expected[start - first : start - first + sums.size]
+            worst = max(worst, int((np.maximum(sums, right) - np.minimum(sums, right)).max(initial=0)))
+        return worst
 
     def _stream(self, participant: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, participant])
-
-
-def largest_difference(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> int:
-    """Return max |left - right| over all coordinates, exactly."""
-    return int((np.maximum(left, right) - np.minimum(left, right)).max(initial=0))

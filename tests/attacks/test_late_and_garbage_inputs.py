@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, LateMessage, RoundFailed, Simulation, simulate
-from secagg_protocols import masks
+from secagg_protocols import Output, masks
 from secagg_protocols.blocks import BlockSum
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import MaskedInput
@@ -64,9 +64,9 @@ def test_a_server_that_keeps_a_late_masked_input_still_faces_the_self_mask(launc
 def test_without_the_self_mask_a_late_masked_input_would_be_bare(launch, adversary, monkeypatch):
     masked = rounds.mask
 
-    def pairwise_only(words, participant, self_key, pairwise):
-        masked(words, participant, self_key, pairwise)
-        masks.add_masks(words, 0, [], [self_key])
+    def pairwise_only(words, participant, self_key, pairwise, start=0):
+        masked(words, participant, self_key, pairwise, start)
+        masks.add_masks(words, start, [], [self_key])
 
     monkeypatch.setattr(rounds, "mask", pairwise_only)
     attack = launch(Bonawitz(5, 20, adversary=adversary), {5: {"MaskedInput": hold_back}})
@@ -132,9 +132,9 @@ def test_garbage_that_looks_like_a_sum_cannot_be_seen(adversary):
 
 def test_without_the_check_garbage_would_come_out_as_a_sum(adversary, monkeypatch):
     def unchecked(self, survivors, step):
-        return self._lanes.unpack(self.words)
+        return Output(self.words, survivors, self._lanes)
 
-    monkeypatch.setattr(BlockSum, "total", unchecked)
+    monkeypatch.setattr(BlockSum, "output", unchecked)
     scheme = Bonawitz(5, 200, adversary=adversary, threshold=3)
     run = simulate(scheme, ones(scheme), misbehave={3: garbage})
     assert run.total.max() > 5 * 0xFFFF

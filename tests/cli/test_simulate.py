@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from secagg.cli.workload import Workload
+from secagg_protocols import Output
+from secagg_protocols.lanes import Lanes
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -105,3 +108,16 @@ def test_vectors_fill_their_range(bits: int) -> None:
     vector = Workload(0, 1, 2000, bits).vector(1)
     assert vector.max() < 1 << bits
     assert bits > 8 or len(set(vector.tolist())) == 1 << bits
+
+
+@pytest.mark.parametrize("length", [1, 1000, 131073, 300_000])
+@pytest.mark.parametrize("bits", [13, 16])
+def test_one_wrong_value_anywhere_is_seen(length: int, bits: int) -> None:
+    workload, survivors = Workload(3, 4, length, bits), (1, 3, 4)
+    total = sum(workload.vector(survivor).astype(np.uint64) for survivor in survivors)
+    lanes = Lanes.of(length, 18)
+    assert workload.largest_difference(Output(lanes.pack(total), survivors, lanes)) == 0
+    for position in (0, length // 2, length - 1):
+        wrong = total.copy()
+        wrong[position] += 5
+        assert workload.largest_difference(Output(wrong, survivors)) == 5

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from numpy.typing import NDArray
 
 from .. import merkle, shamir
-from ..blocks import split
+from ..blocks import pack_blocks
 from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
 from ..domain import VERSION, Use
 from ..errors import SERVER, AuthenticationError, InputError, ProtocolViolation, WireError
@@ -280,13 +280,13 @@ class BonawitzClient(Client):
             peer: keys.with_peer(peer, memory.peers[peer].mask_key) for peer in memory.dealers if peer != self.me
         }
         lanes = scheme.domain.lanes
-        words = lanes.pack(vector)
-        rounds.mask(
-            words, self.me, rounds.self_mask_key(scheme, memory.session, self.me, memory.own.seeds[0]), pairwise
-        )
+        self_key = rounds.self_mask_key(scheme, memory.session, self.me, memory.own.seeds[0])
+        outgoing = []
+        for block, start, words in pack_blocks(lanes, vector):
+            rounds.mask(words, self.me, self_key, pairwise, start)
+            outgoing.append(self.seal(Step.MASKED_INPUT.value, SERVER, MaskedInput(block, lanes.to_bytes(words))))
         memory.own = None
-        kind = Step.MASKED_INPUT.value
-        return [self.seal(kind, SERVER, MaskedInput(block, data)) for block, data in split(lanes, words)]
+        return outgoing
 
     # --- ConsistencyCheck
 

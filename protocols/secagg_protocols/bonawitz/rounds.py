@@ -168,11 +168,11 @@ def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: byte
     return derive(seed, scheme.suite.mask_key_bytes, info)
 
 
-def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int, bytes]) -> None:
-    """Mask a packed vector in place: p_{u,v} is added when u > v and subtracted when u < v."""
+def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int, bytes], start: int = 0) -> None:
+    """Mask words of a packed vector in place, from word `start` on: p_{u,v} is added when u > v, else subtracted."""
     plus = [self_key, *(key for peer, key in pairwise.items() if participant > peer)]
     minus = [key for peer, key in pairwise.items() if participant < peer]
-    masks.add_masks(words, 0, plus, minus)
+    masks.add_masks(words, start, plus, minus)
 
 
 # --- ConsistencyCheck: "σ'_u = SIG.sign(d_u^SK, U₃)" --------------------------------------------------------------

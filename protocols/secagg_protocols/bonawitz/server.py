@@ -231,7 +231,7 @@ class BonawitzServer(Server):
         else:
             add_masks_with(executor, self._parts, self._sum.words, minus, plus)
         self._secrets = {}
-        return Output(self._sum.total(self._survivors, self.step), self._survivors)
+        return self._sum.output(self._survivors, self.step)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
         survivors = set(self._survivors)

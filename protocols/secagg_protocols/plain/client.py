@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import split
+from ..blocks import pack_blocks
 from ..errors import SERVER, InputError
 from ..identity import Identity, Roster
 from ..ledger import ContributionLedger
@@ -63,7 +63,8 @@ class PlainClient(Client):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         lanes = self.scheme.domain.lanes
         return [
-            self.seal(Step.SUM.value, SERVER, Sum(block, words)) for block, words in split(lanes, lanes.pack(vector))
+            self.seal(Step.SUM.value, SERVER, Sum(block, lanes.to_bytes(words)))
+            for block, _, words in pack_blocks(lanes, vector)
         ]
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:

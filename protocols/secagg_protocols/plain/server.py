@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ..blocks import BlockSum
 from ..identity import Identity, Roster
 from ..machine import Server
-from ..scheme import Output, RoundContext, Step
+from ..scheme import RoundContext, Step
 from ..wire import Envelope, Message
 from .messages import Sum
 from .params import Plain
@@ -34,5 +34,5 @@ class PlainServer(Server):
         self._sum.forget(participant)
 
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
-        self.output = Output(self._sum.total(answered, step), answered)
+        self.output = self._sum.output(answered, step)
         return []
