@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +97,14 @@ def test_a_peer_that_hangs_is_killed_with_all_it_started(tmp_path: Path, monkeyp
             break
         time.sleep(0.05)
     assert not is_running(child)
+
+
+def test_a_worker_ends_by_itself_when_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(tmp_path, "flwr", "import time; time.sleep(600)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = [sys.executable, "-m", "secagg_bench.peers.worker", "flower", "{}", str(tmp_path / "result"), "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run(command, env=environment, timeout=LIMIT_S, check=False).returncode == -signal.SIGALRM
 
 
 def is_running(process: int) -> bool:

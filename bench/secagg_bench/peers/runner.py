@@ -22,6 +22,8 @@ INSTALL = {
     "flare": "pip install nvflare==2.9.0 tenseal==0.3.18",
 }
 
+GRACE_S = 5
+
 
 class Status(StrEnum):
     """How a contestant's turn ended."""
@@ -92,7 +94,7 @@ def run_one(contestant: Contestant, limit_s: float) -> Outcome:
         folder = Path(name)
         result, errors = folder / "result.json", folder / "stderr"
         command = [sys.executable, "-m", f"{__package__}.worker", contestant.module]
-        command += [json.dumps(asdict(contestant.task)), str(result)]
+        command += [json.dumps(asdict(contestant.task)), str(result), str(ceil(limit_s) + GRACE_S)]
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
                 command,

@@ -1,4 +1,4 @@
-"""`python -m secagg_bench.peers.worker CONTESTANT TASK FILE`: measure one contestant and write its cost to a file.
+"""`python -m secagg_bench.peers.worker CONTESTANT TASK FILE SECONDS`: measure one and write its cost to a file.
 
 Short rounds are repeated, everybody's by the same rule, and each figure is the median: one short sample on a busy
 machine says little, and a process's first round is its slowest.
@@ -7,6 +7,7 @@ machine says little, and a process's first round is its slowest.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +24,9 @@ MOST_ROUNDS = 7
 ENOUGH_S = 10.0
 
 
-def main(contestant: str, task: str, file: str) -> None:
+def main(contestant: str, task: str, file: str, seconds: str) -> None:
     """Write {"cost": …} or {"missing": module}. Any other failure ends in a traceback on stderr."""
+    signal.alarm(int(seconds))  # its own end, should the process that watches it be gone by then
     try:
         module = import_module(f"{__package__}.{contestant}")
     except ModuleNotFoundError as missing:
