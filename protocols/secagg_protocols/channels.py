@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .domain import Use, digest, prefix, separated
+from .domain import Use, digest, prefix
 from .kdf import derive
 from .scheme import RoundContext, Scheme
 from .suites import Ciphersuite
@@ -44,13 +44,6 @@ def session_id(scheme: Scheme, roster_digest: bytes, context: RoundContext, list
     )
 
 
-def _pair(session_prefix: bytes, u: int, u_key: bytes, v: int, v_key: bytes) -> bytes:
-    """Return what both ends of a pair bind into a derived key: ids and public keys, the smaller id first."""
-    if u > v:
-        u, u_key, v, v_key = v, v_key, u, u_key
-    return b"".join((session_prefix, u.to_bytes(4, "big"), v.to_bytes(4, "big"), u_key, v_key))
-
-
 class PairwiseKeys:
     """Agreements of one participant's key pair with its peers', for one use in one session.
 
@@ -59,7 +52,7 @@ class PairwiseKeys:
 
     def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
         self._suite, self._owner = suite, owner
-        self._prefix = separated(use, session)
+        self._prefix, self._id = prefix(use, session), owner.to_bytes(4, "big")
         self._secret = suite.agreement.load_secret(secret_key)
         self.public_key = suite.agreement.public_of(self._secret)
         self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
@@ -71,7 +64,12 @@ class PairwiseKeys:
     def with_loaded(self, peer: int, public_key: bytes, loaded: Any) -> bytes:
         """As `with_peer`, with the peer's public key already loaded."""
         shared = self._suite.agreement.agree(self._secret, loaded)
-        return derive(shared, self._length, _pair(self._prefix, self._owner, self.public_key, peer, public_key))
+        # Both ends bind ids and public keys in the same order, the smaller id first.
+        if self._owner < peer:
+            binding = self._id + peer.to_bytes(4, "big") + self.public_key + public_key
+        else:
+            binding = peer.to_bytes(4, "big") + self._id + public_key + self.public_key
+        return derive(shared, self._length, self._prefix + binding)
 
 
 @dataclass(frozen=True, slots=True)
