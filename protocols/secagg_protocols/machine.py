@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import msgspec
 import numpy as np
@@ -36,6 +37,7 @@ from .errors import (
 )
 from .identity import Identity, Roster
 from .ledger import ContributionLedger
+from .randomness import Randomness
 from .recovery import Correction
 from .scheme import Output, Policy, RoundContext, Scheme, Step
 from .wire import Envelope, Message, decode, encode, signed_bytes
@@ -164,12 +166,13 @@ class Client(Machine):
 
     def __init__(
         self,
-        scheme: Scheme,
+        scheme: Any,
         context: RoundContext,
         participant: int,
         identity: Identity | None,
         roster: Roster | None,
         policy: Policy,
+        randomness: Randomness,
         ledger: ContributionLedger,
     ) -> None:
         if not 1 <= participant <= scheme.participants:
@@ -178,7 +181,7 @@ class Client(Machine):
         scheme.check_policy(policy)
         self.policy = policy
         self.abort_reason: str | None = None
-        self._ledger = ledger
+        self._randomness, self._ledger = randomness, ledger
 
     @property
     def participant(self) -> int:
@@ -253,6 +256,20 @@ class Client(Machine):
     def _forget(self) -> None:
         """Drop every reference to a secret (Python cannot wipe memory)."""
 
+    @classmethod
+    @abstractmethod
+    def resume(
+        cls,
+        scheme: Any,
+        snapshot: bytes,
+        identity: Identity | None,
+        roster: Roster | None,
+        policy: Policy,
+        randomness: Randomness,
+        ledger: ContributionLedger,
+    ) -> Self:
+        """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
+
     @abstractmethod
     def snapshot(self) -> bytes:
         """Return the whole state. Secret; resume it once, through a `SnapshotStore`."""
@@ -269,10 +286,25 @@ def server_transitions(steps: tuple[Step, ...]) -> Transitions:
 
 
 class Server(Machine):
-    """The aggregator. Made by `Scheme.server`. *When* a step is closed is the caller's policy: it has no clock."""
+    """The aggregator. Made by `Scheme.server`. *When* a step is closed is the caller's policy: it has no clock.
 
-    def __init__(self, scheme: Scheme, context: RoundContext, identity: Identity | None, roster: Roster | None) -> None:
+    executor: where it unmasks (None: here). It may be replaced at any time, so after `WorkerLost`, too.
+    """
+
+    def __init__(
+        self,
+        scheme: Any,
+        context: RoundContext,
+        identity: Identity | None,
+        roster: Roster | None,
+        randomness: Randomness,
+        executor: Executor | None,
+        parts: int,
+    ) -> None:
         super().__init__(scheme, context, SERVER, identity, roster)
+        if parts < 1:
+            raise ParameterError(f"parts={parts}: unmask in 1 part or more")
+        self._randomness, self.executor, self._parts = randomness, executor, parts
         self._transitions = server_transitions(scheme.steps)
         self._order = {step.value: position for position, step in enumerate(scheme.steps)}
         self._expected: frozenset[int] = frozenset()

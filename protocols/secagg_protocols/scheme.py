@@ -279,6 +279,9 @@ class Scheme(ABC):
         """Longest payload any message of this scheme may have, in bytes."""
 
     @abstractmethod
+    def _machines(self) -> tuple[type[Client], type[Server]]:
+        """Return the classes of a participant's and of the server's machine."""
+
     def client(
         self,
         participant: int,
@@ -291,8 +294,11 @@ class Scheme(ABC):
         ledger: ContributionLedger | None = None,
     ) -> Client:
         """Make a participant's machine for one round. `ledger`: what this identity has answered before, if anything."""
+        from .ledger import MemoryLedger
 
-    @abstractmethod
+        ledger = MemoryLedger() if ledger is None else ledger
+        return self._machines()[0](self, context, participant, identity, roster, policy, randomness, ledger)
+
     def server(
         self,
         context: RoundContext,
@@ -307,8 +313,8 @@ class Scheme(ABC):
 
         executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`.
         """
+        return self._machines()[1](self, context, identity, roster, randomness, executor, parts)
 
-    @abstractmethod
     def restore(
         self,
         snapshot: bytes,
@@ -323,3 +329,4 @@ class Scheme(ABC):
 
         ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice.
         """
+        return self._machines()[0].resume(self, snapshot, identity, roster, policy, randomness, ledger)

@@ -124,8 +124,7 @@ class BonawitzClient(Client):
         randomness: Randomness,
         ledger: ContributionLedger,
     ) -> None:
-        super().__init__(scheme, context, participant, identity, roster, policy, ledger)
-        self._randomness = randomness
+        super().__init__(scheme, context, participant, identity, roster, policy, randomness, ledger)
         self._memory = Memory(
             participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
         )

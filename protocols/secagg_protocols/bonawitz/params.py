@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -10,10 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .. import merkle, shamir
 from ..blocks import BLOCK_BYTES
 from ..errors import ParameterError
-from ..identity import Identity, Roster
-from ..ledger import ContributionLedger, MemoryLedger
-from ..randomness import SYSTEM, Randomness
-from ..scheme import Policy, RoundContext, Scheme, Step
+from ..scheme import Policy, Scheme, Step
 
 if TYPE_CHECKING:
     from .client import BonawitzClient
@@ -128,54 +124,8 @@ class Bonawitz(Scheme):
         per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, self.participants * per_participant) + 1024
 
-    def client(
-        self,
-        participant: int,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
-    ) -> BonawitzClient:
+    def _machines(self) -> tuple[type[BonawitzClient], type[BonawitzServer]]:
         from .client import BonawitzClient
-
-        return BonawitzClient(
-            self,
-            context,
-            participant,
-            identity,
-            roster,
-            policy,
-            randomness,
-            MemoryLedger() if ledger is None else ledger,
-        )
-
-    def server(
-        self,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        randomness: Randomness = SYSTEM,
-        executor: Executor | None = None,
-        parts: int = 1,
-    ) -> BonawitzServer:
         from .server import BonawitzServer
 
-        return BonawitzServer(self, context, identity, roster, randomness, executor, parts)
-
-    def restore(
-        self,
-        snapshot: bytes,
-        *,
-        ledger: ContributionLedger,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-    ) -> BonawitzClient:
-        from .client import BonawitzClient
-
-        return BonawitzClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)
+        return BonawitzClient, BonawitzServer

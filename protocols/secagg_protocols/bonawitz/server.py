@@ -12,7 +12,7 @@ import numpy as np
 from .. import merkle, shamir
 from ..blocks import BlockSum
 from ..channels import key_list_digest, session_id
-from ..errors import SERVER, ParameterError, ProtocolViolation, RoundFailed
+from ..errors import SERVER, ProtocolViolation, RoundFailed
 from ..identity import Identity, Roster
 from ..machine import Server
 from ..masks import add_masks, add_masks_with
@@ -41,7 +41,6 @@ class BonawitzServer(Server):
     """Made by `Bonawitz.server`. See `machine.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and O(n²) bytes of sealed shares for one step.
-    executor: where it unmasks (None: here). It may be replaced at any time, so after `WorkerLost`, too.
     """
 
     scheme: Bonawitz
@@ -59,10 +58,7 @@ class BonawitzServer(Server):
         executor: Executor | None,
         parts: int,
     ) -> None:
-        super().__init__(scheme, context, identity, roster)
-        if parts < 1:
-            raise ParameterError(f"parts={parts}: unmask in 1 part or more")
-        self._randomness, self.executor, self._parts = randomness, executor, parts
+        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._public_keys: set[bytes] = set()

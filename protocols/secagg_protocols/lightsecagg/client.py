@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -103,8 +103,7 @@ class LightSecAggClient(Client):
         randomness: Randomness,
         ledger: ContributionLedger,
     ) -> None:
-        super().__init__(scheme, context, participant, identity, roster, policy, ledger)
-        self._randomness = randomness
+        super().__init__(scheme, context, participant, identity, roster, policy, randomness, ledger)
         self._memory = Memory(
             participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
         )
@@ -266,7 +265,7 @@ class LightSecAggClient(Client):
         policy: Policy,
         randomness: Randomness,
         ledger: ContributionLedger,
-    ) -> LightSecAggClient:
+    ) -> Self:
         """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
         try:
             memory = msgspec.msgpack.decode(snapshot, type=Memory)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
 from ..errors import ParameterError
-from ..identity import Identity, Roster
-from ..ledger import ContributionLedger, MemoryLedger
-from ..randomness import SYSTEM, Randomness
-from ..scheme import Policy, RoundContext, Scheme, Step
+from ..scheme import Policy, Scheme, Step
 from .packing import FieldPacking
 
 if TYPE_CHECKING:
@@ -168,54 +164,8 @@ class LightSecAgg(Scheme):
     def payload_limit(self) -> int:
         return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
 
-    def client(
-        self,
-        participant: int,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
-    ) -> LightSecAggClient:
+    def _machines(self) -> tuple[type[LightSecAggClient], type[LightSecAggServer]]:
         from .client import LightSecAggClient
-
-        return LightSecAggClient(
-            self,
-            context,
-            participant,
-            identity,
-            roster,
-            policy,
-            randomness,
-            MemoryLedger() if ledger is None else ledger,
-        )
-
-    def server(
-        self,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        randomness: Randomness = SYSTEM,
-        executor: Executor | None = None,
-        parts: int = 1,
-    ) -> LightSecAggServer:
         from .server import LightSecAggServer
 
-        return LightSecAggServer(self, context, identity, roster, randomness)
-
-    def restore(
-        self,
-        snapshot: bytes,
-        *,
-        ledger: ContributionLedger,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-    ) -> LightSecAggClient:
-        from .client import LightSecAggClient
-
-        return LightSecAggClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)
+        return LightSecAggClient, LightSecAggServer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from types import MappingProxyType
 
 import numpy as np
@@ -48,9 +49,10 @@ class LightSecAggServer(Server):
         identity: Identity | None,
         roster: Roster | None,
         randomness: Randomness,
+        executor: Executor | None,
+        parts: int,
     ) -> None:
-        super().__init__(scheme, context, identity, roster)
-        self._randomness = randomness
+        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
         self._public_keys: set[bytes] = set()
         self._entries: dict[int, KeyEntry] = {}
         self._session = b""

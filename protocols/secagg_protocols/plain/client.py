@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from ..errors import SERVER, InputError
 from ..identity import Identity, Roster
 from ..ledger import ContributionLedger
 from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
+from ..randomness import Randomness
 from ..scheme import Policy, RoundContext, Step
 from ..wire import Envelope, Message
 from .messages import Sum
@@ -87,8 +88,9 @@ class PlainClient(Client):
         identity: Identity | None,
         roster: Roster | None,
         policy: Policy,
+        randomness: Randomness,
         ledger: ContributionLedger,
-    ) -> PlainClient:
+    ) -> Self:
         """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
         try:
             memory = msgspec.msgpack.decode(snapshot, type=Memory)
@@ -98,6 +100,6 @@ class PlainClient(Client):
             raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
         if memory.scheme_id != scheme.id:
             raise InputError("the snapshot belongs to another scheme or other parameters")
-        client = cls(scheme, context, memory.participant, identity, roster, policy, ledger)
+        client = cls(scheme, context, memory.participant, identity, roster, policy, randomness, ledger)
         client.state = state
         return client

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
 from ..errors import ParameterError
-from ..identity import Identity, Roster
-from ..ledger import ContributionLedger, MemoryLedger
-from ..randomness import SYSTEM, Randomness
-from ..scheme import Policy, RoundContext, Scheme, Step
+from ..scheme import Scheme, Step
 
 if TYPE_CHECKING:
     from .client import PlainClient
@@ -52,47 +48,8 @@ class Plain(Scheme):
     def payload_limit(self) -> int:
         return BLOCK_BYTES + 1024
 
-    def client(
-        self,
-        participant: int,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
-    ) -> PlainClient:
+    def _machines(self) -> tuple[type[PlainClient], type[PlainServer]]:
         from .client import PlainClient
-
-        return PlainClient(
-            self, context, participant, identity, roster, policy, MemoryLedger() if ledger is None else ledger
-        )
-
-    def server(
-        self,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        randomness: Randomness = SYSTEM,
-        executor: Executor | None = None,
-        parts: int = 1,
-    ) -> PlainServer:
         from .server import PlainServer
 
-        return PlainServer(self, context, identity, roster)
-
-    def restore(
-        self,
-        snapshot: bytes,
-        *,
-        ledger: ContributionLedger,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-    ) -> PlainClient:
-        from .client import PlainClient
-
-        return PlainClient.resume(self, snapshot, identity, roster, policy, ledger)
+        return PlainClient, PlainServer

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from types import MappingProxyType
 
 from ..blocks import BlockSum
 from ..identity import Identity, Roster
 from ..machine import Server
+from ..randomness import Randomness
 from ..scheme import RoundContext, Step
 from ..wire import Envelope, Message
 from .messages import Sum
@@ -19,8 +21,17 @@ class PlainServer(Server):
     scheme: Plain
     messages = MappingProxyType({"Sum": Sum})
 
-    def __init__(self, scheme: Plain, context: RoundContext, identity: Identity | None, roster: Roster | None) -> None:
-        super().__init__(scheme, context, identity, roster)
+    def __init__(
+        self,
+        scheme: Plain,
+        context: RoundContext,
+        identity: Identity | None,
+        roster: Roster | None,
+        randomness: Randomness,
+        executor: Executor | None,
+        parts: int,
+    ) -> None:
+        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
         self._sum = BlockSum(scheme.domain)
 
     def _binding(self, kind: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -12,10 +11,7 @@ from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
 from ..errors import ParameterError
 from ..graphs import Requirements, Risks, Tails, derive
-from ..identity import Identity, Roster
-from ..ledger import ContributionLedger, MemoryLedger
-from ..randomness import SYSTEM, Randomness
-from ..scheme import Policy, RoundContext, Scheme
+from ..scheme import Policy, Scheme
 
 if TYPE_CHECKING:
     from .client import SecAggPlusClient
@@ -134,46 +130,8 @@ class SecAggPlus(Bonawitz):
         per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
 
-    def client(
-        self,
-        participant: int,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-        ledger: ContributionLedger | None = None,
-    ) -> SecAggPlusClient:
+    def _machines(self) -> tuple[type[SecAggPlusClient], type[SecAggPlusServer]]:
         from .client import SecAggPlusClient
-
-        ledger = MemoryLedger() if ledger is None else ledger
-        return SecAggPlusClient(self, context, participant, identity, roster, policy, randomness, ledger)
-
-    def server(
-        self,
-        context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        randomness: Randomness = SYSTEM,
-        executor: Executor | None = None,
-        parts: int = 1,
-    ) -> SecAggPlusServer:
         from .server import SecAggPlusServer
 
-        return SecAggPlusServer(self, context, identity, roster, randomness, executor, parts)
-
-    def restore(
-        self,
-        snapshot: bytes,
-        *,
-        ledger: ContributionLedger,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        randomness: Randomness = SYSTEM,
-    ) -> SecAggPlusClient:
-        from .client import SecAggPlusClient
-
-        return SecAggPlusClient.resume(self, snapshot, identity, roster, policy, randomness, ledger)
+        return SecAggPlusClient, SecAggPlusServer
