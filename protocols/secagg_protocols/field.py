@@ -8,6 +8,7 @@ Arrays of elements are int64 or float64 with values in [0, p).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from .errors import ProtocolViolation
 from .randomness import Randomness
 
 Elements: TypeAlias = NDArray[np.int64]
+Logarithms: TypeAlias = NDArray[np.uint16]
 Floats: TypeAlias = NDArray[np.float64]
 
 _EXACT = (1 << 53) - 1
@@ -44,7 +46,7 @@ class PrimeField:
     # --- products
 
     def multiply(self, left: NDArray[np.generic], right: NDArray[np.generic]) -> Elements:
-        """Return the matrix product, exactly."""
+        """Return the matrix product, exactly; of stacks of matrices where one run is enough."""
         first = left.astype(np.float64, copy=False)
         if first.shape[-1] <= self.terms:
             return self._columns(first, right).astype(np.int64)
@@ -66,8 +68,8 @@ class PrimeField:
 
     def _runs(self, left: Floats, right: Floats) -> Floats:
         terms = self.terms
-        product: Floats = self._reduced(left[:, :terms] @ right[:terms])
-        for start in range(terms, left.shape[1], terms):
+        product: Floats = self._reduced(left[..., :terms] @ right[..., :terms, :])
+        for start in range(terms, left.shape[-1], terms):
             product += self._reduced(left[:, start : start + terms] @ right[start : start + terms])
         return self._canonical(product)
 
@@ -157,5 +159,33 @@ class PrimeField:
 GF65537 = PrimeField(65537)
 
 PRIME, MAX_TERMS = GF65537.prime, GF65537.terms
-multiply, inverse, powers = GF65537.multiply, GF65537.inverse, GF65537.powers
-product, uniform = GF65537.product, GF65537.uniform
+multiply, powers, uniform = GF65537.multiply, GF65537.powers, GF65537.uniform
+
+
+# --- products, quotients and powers in GF(65537) by table
+#
+# For public numbers only, such as the points of holders: which entry of a table is read shows in the cache.
+
+_GENERATOR = 3
+
+
+@cache
+def _tables() -> tuple[Floats, Logarithms]:
+    """Return 3ᵉ for every e, shape (p − 1,), and the e of every element, shape (p,)."""
+    elements = powers(np.array([_GENERATOR]), PRIME - 1)[0]
+    exponents = np.zeros(PRIME, dtype=np.uint16)
+    exponents[elements] = np.arange(PRIME - 1)
+    return elements.astype(np.float64), exponents
+
+
+def logarithms(numbers: NDArray[np.int64]) -> Logarithms:
+    """Return the discrete logarithms of public numbers in (−p, p), and 0 for 0, so that it drops out of a product.
+
+    There are 2¹⁶ nonzero elements, so the sums of logarithms wrap in 16 bits as they must.
+    """
+    return _tables()[1].take(numbers)  # an index below 0 counts from the end: p + x
+
+
+def from_logarithms(exponents: Logarithms) -> Floats:
+    """Return the elements with these logarithms, none of them secret."""
+    return _tables()[0].take(exponents)

@@ -18,6 +18,7 @@ from itertools import accumulate
 from math import exp, floor, lgamma, log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import ParameterError
 from .randomness import Randomness
@@ -132,20 +133,64 @@ def derive(requirements: Requirements) -> tuple[int, int]:
     )
 
 
-def harary(members: Sequence[int], neighbours: int, randomness: Randomness) -> dict[int, tuple[int, ...]]:
-    """Return a random Harary graph over `members`: participant → its neighbours, ascending.
+@dataclass(frozen=True, slots=True, eq=False)
+class Circles:
+    """Everyone's neighbourhood, as matrices over positions in `members`.
+
+    members: (n,) ids, ascending. circle: (n, c) positions, each row ascending: a member's neighbours and itself.
+    """
+
+    members: NDArray[np.int64]
+    circle: NDArray[np.intp]
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The circles as participant ids, (n, c)."""
+        return self.members[self.circle]
+
+    def position(self, member: int) -> int:
+        """Return where a member stands in `members`."""
+        return int(self.members.searchsorted(member))
+
+    def among(self, ids: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which members are among these, (n,)."""
+        return np.isin(self.members, ids)
+
+    def of(self, member: int) -> tuple[int, ...]:
+        """Return a member's neighbours and itself, ascending."""
+        return tuple(self.members[self.circle[self.position(member)]].tolist())
+
+    @property
+    def transposition(self) -> NDArray[np.intp]:
+        """The matrix (n, c) that says at [v, j] where v stands in the row of its j-th neighbour, as a flat index.
+
+        If u is v's neighbour then v is u's: read row by row, v occurs in the rows of its circle, in ascending order.
+        """
+        return np.argsort(self.circle, axis=None, kind="stable").reshape(self.circle.shape)
+
+    def sent_to_me(self, sent: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return where to find what members were sent, when each row's items are laid one after another, row by row.
+
+        `sent`: (n, c), whether row u has an item for its j-th neighbour. Returns (n, c): the item's number for what
+        v was sent by its j-th neighbour, −1 for nothing.
+        """
+        numbers = np.where(sent.reshape(-1), np.cumsum(sent) - 1, -1)
+        return numbers[self.transposition]
+
+
+def harary(members: Sequence[int], neighbours: int, randomness: Randomness) -> Circles:
+    """Return a random Harary graph over `members` (ids, ascending).
 
     `neighbours` is cut to what the members allow; with an odd number of members an odd k is rounded up to even.
     """
     n = len(members)
     k = min(neighbours, n - 1)
     keys = np.frombuffer(randomness.bytes(16 * n), dtype="<u8").reshape(n, 2)
-    circle = [members[position] for position in np.lexsort((keys[:, 1], keys[:, 0]))]
-    steps = list(range(1, k // 2 + 1))
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    steps = list(range(k // 2 + 1))
     if k % 2:
         steps.append(n // 2 if n % 2 == 0 else k // 2 + 1)
-    graph = {}
-    for position, member in enumerate(circle):
-        around = {circle[(position + sign * step) % n] for step in steps for sign in (1, -1)}
-        graph[member] = tuple(sorted(around - {member}))
-    return graph
+    around = sorted({sign * step % n for step in steps for sign in (1, -1)})
+    circle = np.empty((n, len(around)), dtype=np.intp)
+    circle[order] = np.sort(order[(np.arange(n)[:, None] + around) % n], axis=1)
+    return Circles(np.asarray(members, dtype=np.int64), circle)

@@ -1,8 +1,9 @@
 """Putting shared secrets together again, and finding out which shares were wrong.
 
 Many dealers at once while all is well: one interpolation, and one syndrome check that sees any wrong share among the
-spare ones. When something is off, dealer by dealer: what the dealer signed decides first (active), then Reed–Solomon
-decoding, then, beyond its radius, the commitment decides which subset of shares is right.
+spare ones; whether dealers share their holders or have their own each. When something is off, dealer by dealer: what
+the dealer signed decides first (active), then Reed–Solomon decoding, then, beyond its radius, the commitment decides
+which subset of shares is right.
 
 Blame comes from signed content only. Without it, dealer, holder and server look alike, and all three are named.
 """
@@ -23,6 +24,7 @@ from .randomness import Randomness
 from .reed_solomon import ShareCode, TooManyErrors
 
 _DEALERS_AT_ONCE = 64
+_DEALERS_APART_AT_ONCE = 256
 _SUBSET_WORK = 1 << 24
 """Bound on t² · subsets tried for one dealer: a few seconds, whatever its shares are."""
 
@@ -57,6 +59,24 @@ class OpenedShares:
     present: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class ScatteredShares:
+    """What holders returned where each dealer has its own. dealers: D ids. holders: (D, h) ids, 0 in the place of one
+    that did not answer. shares: (N, SHARE_BYTES). rows: (D, h), which of the shares each returned, −1 for none."""
+
+    dealers: tuple[int, ...]
+    holders: NDArray[np.int64]
+    shares: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+
+    def of(self, position: int) -> OpenedShares:
+        """Return what was opened of one dealer."""
+        answered = self.holders[position] > 0
+        rows = self.rows[position, answered][:, None]
+        holders = tuple(self.holders[position, answered].tolist())
+        return OpenedShares(holders, self.dealers[position : position + 1], self.shares[rows], rows >= 0)
+
+
 Verify = Callable[[int, bytes], bool]
 """(dealer, secret): is this the secret that the dealer committed to?"""
 
@@ -87,6 +107,33 @@ class Recovery:
                 part = columns[start : start + _DEALERS_AT_ONCE]
                 dealers = [opened.dealers[column] for column in part]
                 found.update(self._together(code, dealers, opened.shares[np.ix_(rows, part)]))
+        return found
+
+    def secrets_apart(self, opened: ScatteredShares) -> dict[int, bytes]:
+        """As `secrets`, for dealers that have their own holders each."""
+        found: dict[int, bytes] = {}
+        for position, (dealer, secret) in enumerate(zip(opened.dealers, self._candidates(opened), strict=True)):
+            if secret is not None and self._verify(dealer, secret):
+                found[dealer] = secret
+            else:
+                found.update(self.secrets(opened.of(position)))
+        return found
+
+    def _candidates(self, opened: ScatteredShares) -> list[bytes | None]:
+        """Reconstruct all dealers without a wrong share, as many at once as have equally many shares."""
+        found: list[bytes | None] = [None] * len(opened.dealers)
+        present = opened.rows >= 0
+        counts = present.sum(axis=1)
+        for count in np.unique(counts[counts >= self._threshold]):
+            alike = np.flatnonzero(counts == count)
+            for start in range(0, alike.size, _DEALERS_APART_AT_ONCE):
+                part = alike[start : start + _DEALERS_APART_AT_ONCE]
+                shape = (part.size, int(count))
+                points = opened.holders[part][present[part]].reshape(shape)
+                elements = shamir.decode(opened.shares[opened.rows[part][present[part]]]).reshape(*shape, -1)
+                secrets = shamir.reconstruct_each(points, elements, self._threshold)
+                for position, secret in zip(part.tolist(), secrets, strict=True):
+                    found[position] = secret
         return found
 
     def _together(

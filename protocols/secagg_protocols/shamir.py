@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation
-from .field import PRIME, Elements, inverse, multiply, powers, product, uniform
+from .field import Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, powers, uniform
 from .randomness import Randomness
 
 SECRET_BYTES = 32
@@ -61,14 +61,23 @@ def decode(shares: NDArray[np.uint8]) -> Elements:
     return elements
 
 
-def lagrange(points: Sequence[int], at: int = 0) -> Elements:
+def _weights(x: Elements) -> Logarithms:
+    """Return 1 / ∏_{k ≠ i} (xᵢ − xₖ) for points (…, m), as logarithms."""
+    weights: Logarithms = -logarithms(x[..., :, None] - x[..., None, :]).sum(axis=-1, dtype=np.uint16)
+    return weights
+
+
+def _lagrange(x: Elements, at: int, weights: Logarithms) -> Logarithms:
+    """Return the coefficients of the value at `at`, ∏_{k ≠ i} (at − xₖ) / (xᵢ − xₖ), as logarithms."""
+    distances = logarithms(at - x)
+    coefficients: Logarithms = weights + distances.sum(axis=-1, keepdims=True, dtype=np.uint16) - distances
+    return coefficients
+
+
+def lagrange(points: Sequence[int], at: int = 0) -> Floats:
     """Return the coefficients that turn values at distinct `points` into the value at `at`, another point."""
     x = np.asarray(points, dtype=np.int64)
-    differences = (x[None, :] - x[:, None]) % PRIME
-    np.fill_diagonal(differences, 1)
-    others = np.broadcast_to((x - at) % PRIME, differences.shape).copy()
-    np.fill_diagonal(others, 1)
-    return product(others) * inverse(product(differences)) % PRIME
+    return from_logarithms(_lagrange(x, at, _weights(x)))
 
 
 def reconstruct(points: Sequence[int], elements: Elements) -> list[bytes | None]:
@@ -78,8 +87,30 @@ def reconstruct(points: Sequence[int], elements: Elements) -> list[bytes | None]
     or None where a limb exceeds 16 bits (the shares are then certainly wrong).
     """
     secrets = elements.shape[1]
-    limbs = multiply(lagrange(points)[None, :], elements.reshape(len(points), -1))
-    limbs = limbs.reshape(secrets, LIMBS)
-    encoded = limbs.astype("<u2")
-    valid = limbs.max(axis=1) <= 0xFFFF
-    return [encoded[i].tobytes() if valid[i] else None for i in range(secrets)]
+    limbs = multiply(lagrange(points)[None, :], elements.reshape(len(points), -1)).reshape(secrets, LIMBS)
+    return _encoded(limbs, limbs.max(axis=1) <= 0xFFFF)
+
+
+def reconstruct_each(points: Elements, elements: Elements, threshold: int) -> list[bytes | None]:
+    """Interpolate at 0 the secrets of dealers that have their own holders each.
+
+    `points`: shape (dealers, m), distinct ids in each row, m ≥ threshold. `elements`: shape (dealers, m, LIMBS).
+    Returns a 32-byte secret per dealer, or None where a limb exceeds 16 bits or where not all m shares lie on
+    polynomials of a degree below the threshold (with m = threshold they always do).
+    """
+    weights = _weights(points)
+    # Shares lie on such polynomials exactly when their syndromes are 0: the sums with vᵢ xᵢʲ for j < m − t, where the
+    # vᵢ are the weights (see `reed_solomon`). One product gives the secrets, in row 0, and all syndromes.
+    degrees = np.arange(points.shape[1] - threshold, dtype=np.uint16)
+    checks = weights[:, None, :] + degrees[:, None] * logarithms(points)[:, None, :]
+    rows = np.concatenate([_lagrange(points, 0, weights)[:, None, :], checks], axis=1)
+    values = multiply(from_logarithms(rows), elements)
+    limbs, syndromes = values[:, 0], values[:, 1:]
+    return _encoded(limbs, (limbs.max(axis=1) <= 0xFFFF) & ~syndromes.any(axis=(1, 2)))
+
+
+def _encoded(limbs: Elements, valid: NDArray[np.bool_]) -> list[bytes | None]:
+    """Return each row of LIMBS limbs as a 32-byte secret, None where it is not valid."""
+    encoded = limbs.astype("<u2").tobytes()
+    starts = range(0, len(encoded), SECRET_BYTES)
+    return [encoded[i : i + SECRET_BYTES] if good else None for i, good in zip(starts, valid.tolist(), strict=True)]

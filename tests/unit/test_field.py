@@ -37,7 +37,7 @@ def test_inner_products_of_the_largest_elements_are_exact_in_float64(terms):
 
 def test_every_nonzero_element_times_its_inverse_is_one():
     elements = np.arange(1, P, dtype=np.int64)
-    assert np.all(elements * field.inverse(elements) % P == 1)
+    assert np.all(elements * field.GF65537.inverse(elements) % P == 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 9, 100])
@@ -56,7 +56,27 @@ def test_row_products(width):
         for element in row:
             value = value * element % P
         expected.append(value)
-    assert field.product(rows).tolist() == expected
+    assert field.GF65537.product(rows).tolist() == expected
+
+
+def test_tables_multiply_and_divide_as_the_field_does():
+    numbers = np.random.default_rng(2).integers(1, P, (500, 2))
+    logs = field.logarithms(numbers)
+    assert np.array_equal(field.from_logarithms(logs.sum(axis=1, dtype=np.uint16)), field.GF65537.product(numbers))
+    assert np.array_equal(field.from_logarithms(-logs[:, 0]), field.GF65537.inverse(numbers[:, 0]))
+
+
+def test_tables_hold_every_element_its_negative_and_zero_as_a_factor_of_one():
+    elements = np.arange(1, P)
+    assert np.array_equal(field.from_logarithms(field.logarithms(elements)), elements)
+    assert np.array_equal(field.from_logarithms(field.logarithms(-elements)), P - elements)
+    assert field.from_logarithms(field.logarithms(np.array([0]))).tolist() == [1]
+
+
+def test_stacks_of_matrices_multiply_one_by_one():
+    draw = np.random.default_rng(3)
+    left, right = draw.integers(0, P, (4, 3, 50)), draw.integers(0, P, (4, 50, 2))
+    assert np.array_equal(field.multiply(left, right), [field.multiply(a, b) for a, b in zip(left, right, strict=True)])
 
 
 class Scripted:

@@ -5,7 +5,7 @@ import pytest
 
 from secagg_protocols import shamir
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
-from secagg_protocols.recovery import OpenedShares, Recovery, Unrecoverable
+from secagg_protocols.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable
 
 THRESHOLD = 3
 
@@ -167,3 +167,100 @@ def test_a_wrong_secret_is_never_returned():
     given = opened(some(2)[1:], (1, 2, 3, 4, 5))
     with pytest.raises(Unrecoverable):
         recover(given, secrets)
+
+
+# --- dealers that have their own holders each
+
+
+def scattered(secrets, spare=6, seed=1):
+    """Return what the t + spare holders of each dealer returned: any of the spare ones may have vanished or lack it."""
+    draw = np.random.default_rng(seed)
+    holders = np.stack([np.sort(draw.permutation(np.arange(1, 200))[: THRESHOLD + spare]) for _ in secrets])
+    shares = [opened([secret], row).shares[:, 0] for secret, row in zip(secrets, holders, strict=True)]
+    rows = np.arange(holders.size).reshape(holders.shape)
+    may_lack = draw.permuted(np.tile(np.arange(THRESHOLD + spare) < spare, (len(secrets), 1)), axis=1)
+    rows[may_lack & (draw.random(rows.shape) < 0.5)] = -1
+    holders[(rows < 0) & (draw.random(rows.shape) < 0.5)] = 0
+    return ScatteredShares(tuple(range(1, len(secrets) + 1)), holders, np.concatenate(shares), rows)
+
+
+def recover_apart(given, secrets, blame=None):
+    """Return (recovered secrets, corrections) together, and the same dealer by dealer."""
+    anyone = blame or (lambda dealer, holder, share: frozenset({dealer, holder, 0}))
+    together, alone = (
+        Recovery(THRESHOLD, lambda dealer, secret: secret == secrets[dealer - 1], anyone, SYSTEM) for _ in range(2)
+    )
+    found: dict[int, bytes] = {}
+    for position in range(len(secrets)):
+        found.update(alone.secrets(given.of(position)))
+    return (together.secrets_apart(given), together.corrections), (found, alone.corrections)
+
+
+def spoil_apart(given, dealer, which):
+    """Spoil some of the shares of a dealer that are there; return whose."""
+    position = given.dealers.index(dealer)
+    there = np.flatnonzero(given.rows[position] >= 0)[list(which)]
+    given.shares[given.rows[position, there], 0] ^= 1
+    return given.holders[position, there].tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("spare", [0, 1, 6])
+def test_dealers_with_holders_of_their_own_are_recovered_together_as_they_are_alone(spare, seed):
+    secrets = some(300)
+    together, alone = recover_apart(scattered(secrets, spare, seed), secrets)
+    assert together == alone == (dict(enumerate(secrets, 1)), [])
+
+
+def test_wrong_shares_of_some_dealers_are_blamed_as_alone_and_leave_the_others_untouched():
+    secrets = some(40)
+    given = scattered(secrets)
+    full = np.flatnonzero((given.rows >= 0).sum(axis=1) >= THRESHOLD + 2)[:3] + 1
+    liars = [(int(dealer), holder) for dealer in full for holder in spoil_apart(given, dealer, [1])]
+    together, alone = recover_apart(given, secrets)
+    assert together == alone
+    assert together[0] == dict(enumerate(secrets, 1))
+    assert [(one.dealer, one.holder, one.culprits) for one in together[1]] == [
+        (dealer, holder, {dealer, holder, 0}) for dealer, holder in liars
+    ]
+
+
+def test_signed_content_names_only_the_liar_among_holders_of_its_own():
+    secrets = some(5)
+    given = scattered(secrets, spare=1)
+    dealer = int(np.argmax((given.rows >= 0).sum(axis=1))) + 1
+    honest = {share.tobytes() for share in given.shares}
+    (liar,) = spoil_apart(given, dealer, [0])
+
+    def blame(dealer, holder, share):
+        return frozenset({dealer if share in honest else holder})
+
+    together, alone = recover_apart(given, secrets, blame)
+    assert together == alone
+    assert [(one.dealer, one.holder, one.culprits) for one in together[1]] == [(dealer, liar, {liar})]
+
+
+def test_with_no_spare_share_of_its_own_holders_a_wrong_one_is_unrecoverable():
+    secrets = some(10)
+    given = scattered(secrets, spare=0)
+    spoil_apart(given, 4, [2])
+    with pytest.raises(Unrecoverable) as caught:
+        recover_apart(given, secrets)
+    assert (caught.value.dealer, caught.value.have) == (4, THRESHOLD)
+
+
+def test_fewer_shares_than_the_threshold_name_the_holders_that_answered_without_one():
+    secrets = some(10)
+    given = scattered(secrets, spare=0)
+    _, kept_back, _ = given.holders[6].tolist()
+    given.rows[6, :2] = -1
+    given.holders[6, 0] = 0
+    with pytest.raises(Unrecoverable) as caught:
+        Recovery(THRESHOLD, lambda *_: True, lambda *_: frozenset(), SYSTEM).secrets_apart(given)
+    assert (caught.value.dealer, caught.value.have, caught.value.culprits) == (7, 1, {0, 7, kept_back})
+
+
+def test_a_secret_that_is_not_the_committed_one_is_never_returned_apart_either():
+    given = scattered(some(3))
+    with pytest.raises(Unrecoverable):
+        recover_apart(given, some(4)[1:])

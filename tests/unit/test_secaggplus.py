@@ -125,27 +125,52 @@ def test_a_policy_that_fears_more_than_the_stated_corrupt_is_refused():
 def test_the_graph_is_regular_symmetric_and_without_loops(members, neighbours):
     ids = list(range(3, 3 + members))
     graph = harary(ids, neighbours, SYSTEM)
-    degrees = {len(others) for others in graph.values()}
-    assert len(degrees) == 1
-    assert degrees.pop() >= min(neighbours, members - 1)
-    for member, others in graph.items():
-        assert member not in others
-        assert list(others) == sorted(set(others))
-        assert all(member in graph[other] for other in others)
+    assert graph.members.tolist() == ids
+    assert graph.circle.shape[1] - 1 >= min(neighbours, members - 1)
+    for member in ids:
+        circle = graph.of(member)
+        assert member in circle
+        assert list(circle) == sorted(set(circle))
+        assert all(member in graph.of(other) for other in circle)
+
+
+@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (41, 9), (5, 10), (2, 2), (1, 2)])
+def test_the_transposition_says_where_a_member_stands_in_its_neighbours_rows(members, neighbours):
+    graph = harary(list(range(1, members + 1)), neighbours, SYSTEM)
+    rows, _ = np.divmod(graph.transposition, graph.circle.shape[1])
+    np.testing.assert_array_equal(rows, graph.circle)
+    expected = np.broadcast_to(np.arange(members)[:, None], graph.circle.shape)
+    np.testing.assert_array_equal(graph.circle.reshape(-1)[graph.transposition], expected)
+
+
+def test_what_was_sent_row_by_row_is_found_by_whom_it_was_sent_to():
+    graph = harary(list(range(3, 43)), 8, InsecureDeterministicRandomness(5))
+    sent = np.random.default_rng(5).random(graph.circle.shape) < 0.7
+    items = [
+        (sender, to)
+        for sender, row in enumerate(graph.circle.tolist())
+        for to, whether in zip(row, sent[sender], strict=True)
+        if whether
+    ]
+    numbers = graph.sent_to_me(sent)
+    for me, circle in enumerate(graph.circle.tolist()):
+        for sender, number in zip(circle, numbers[me].tolist(), strict=True):
+            assert (number >= 0) == ((sender, me) in items)
+            assert number < 0 or items[number] == (sender, me)
 
 
 def test_the_graph_is_drawn_anew_from_its_randomness():
     ids = list(range(1, 101))
     first, again = (harary(ids, 10, InsecureDeterministicRandomness(1)) for _ in range(2))
-    assert first == again
-    assert first != harary(ids, 10, InsecureDeterministicRandomness(2))
+    np.testing.assert_array_equal(first.circle, again.circle)
+    assert np.any(first.circle != harary(ids, 10, InsecureDeterministicRandomness(2)).circle)
 
 
 def test_every_pair_is_about_equally_often_neighbours():
     counts = np.zeros((13, 13))
     for seed in range(2000):
-        for member, others in harary(list(range(1, 13)), 4, InsecureDeterministicRandomness(seed)).items():
-            counts[member, list(others)] += 1
+        graph = harary(list(range(1, 13)), 4, InsecureDeterministicRandomness(seed))
+        counts[graph.members[:, None], graph.ids] += 1
     pairs = counts[1:, 1:][~np.eye(12, dtype=bool)] / 2000
     assert np.abs(pairs - 4 / 11).max() < 0.06  # five standard deviations
 
@@ -189,7 +214,7 @@ def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secre
 
     def vanish(server, envelopes):
         if not circle and envelopes and envelopes[0].kind == "SealedShares":
-            circle.extend(other for other in server._circles[1] if other != 1)
+            circle.extend(other for other in server._circles.of(1) if other != 1)
         if envelopes and envelopes[0].kind == "UnmaskRequest":
             return [envelope for envelope in envelopes if envelope.recipient not in circle[:4]]
         return envelopes
@@ -253,7 +278,7 @@ def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
     def forge(server, envelopes):
         if not envelopes or envelopes[0].kind != "UnmaskRequest":
             return envelopes
-        circle = server._circles[1]
+        circle = server._circles.of(1)
         both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), b""))
         return [both, *(envelope for envelope in envelopes if envelope.recipient != 1)]
 

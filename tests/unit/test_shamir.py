@@ -124,6 +124,26 @@ def test_a_reconstructed_limb_that_is_no_16_bit_value_gives_no_secret():
     assert shamir.reconstruct((1, 2), elements) == [bytes(32), None]
 
 
+@pytest.mark.parametrize(("held", "threshold"), [(1, 1), (4, 4), (5, 4), (9, 4), (40, 11)])
+def test_dealers_with_their_own_holders_each_are_reconstructed_together(held, threshold):
+    generator = np.random.default_rng(held)
+    secrets = [generator.bytes(32) for _ in range(20)]
+    points = np.stack([generator.permutation(np.arange(1, 1 << 16))[:held] for _ in secrets])
+    shares = [
+        shamir.deal([secret], row.tolist(), threshold, InsecureDeterministicRandomness(secret))[:, 0]
+        for secret, row in zip(secrets, points, strict=True)
+    ]
+    elements = shamir.decode(np.stack(shares))
+    assert shamir.reconstruct_each(points, elements, threshold) == secrets
+    for column in range(held):  # one wrong element is seen wherever it is, and gives no secret
+        elements[column % 20, column, column % 16] = (elements[column % 20, column, column % 16] + 1) % P
+    seen = [position < held and held > threshold for position in range(20)]
+    found = shamir.reconstruct_each(points, elements, threshold)
+    assert [found[position] is None for position in range(20)] == seen
+    right = range(held, 20)
+    assert [found[position] for position in right] == [secrets[position] for position in right]
+
+
 def test_too_few_shares_give_another_secret():
     elements = shamir.decode(shamir.deal(SECRETS, range(1, 5 + 1), 4, InsecureDeterministicRandomness(3)))
     wrong = shamir.reconstruct((1, 2, 3), elements[:3])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from types import MappingProxyType
 
@@ -13,10 +12,8 @@ from .. import merkle, shamir
 from ..blocks import BlockSum
 from ..channels import key_list_digest, session_id
 from ..errors import SERVER, ProtocolViolation, RoundFailed
-from ..identity import Identity, Roster
-from ..machine import Server
+from ..machine import Holdings, Server
 from ..masks import add_masks, add_masks_with
-from ..randomness import Randomness
 from ..recovery import OpenedShares, Recovery, Unrecoverable
 from ..scheme import Output, RoundContext, Step
 from ..wire import Envelope, Message
@@ -52,13 +49,11 @@ class BonawitzServer(Server):
         self,
         scheme: Bonawitz,
         context: RoundContext,
-        identity: Identity | None,
-        roster: Roster | None,
-        randomness: Randomness,
+        holdings: Holdings,
         executor: Executor | None,
         parts: int,
     ) -> None:
-        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
+        super().__init__(scheme, context, holdings, executor, parts)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._public_keys: set[bytes] = set()
@@ -243,11 +238,8 @@ class BonawitzServer(Server):
             return frozenset({self._signed_blame(dealer, holder, row, share)})
 
         recovery = Recovery(self.scheme.quorum, verify, blame, self._randomness)
-        secrets: dict[int, bytes] = {}
         try:
-            for opened in self._opened_shares(answered):
-                secrets.update(recovery.secrets(opened))
-            return secrets
+            return self._reconstruct(recovery, answered)
         except Unrecoverable as failure:
             raise RoundFailed(
                 self.step.value, failure.have, self.scheme.quorum, str(failure), failure.culprits
@@ -264,8 +256,11 @@ class BonawitzServer(Server):
         matches = rounds.share_digest(dealer, holder, row, share) == digests[start : start + merkle.HASH_BYTES]
         return dealer if matches else holder
 
-    def _opened_shares(self, answered: tuple[int, ...]) -> Iterator[OpenedShares]:
-        """Yield what was opened, in pieces with the same holders each."""
+    def _reconstruct(self, recovery: Recovery, answered: tuple[int, ...]) -> dict[int, bytes]:
+        """Return every dealer's secret, out of what was opened. Raises `Unrecoverable`."""
+        return recovery.secrets(self._opened_shares(answered))
+
+    def _opened_shares(self, answered: tuple[int, ...]) -> OpenedShares:
         shape = (len(answered), len(self._dealers))
         shares = np.zeros((*shape, shamir.SHARE_BYTES), dtype=np.uint8)
         present = np.ones(shape, dtype=np.bool_)
@@ -274,4 +269,4 @@ class BonawitzServer(Server):
             if message.missing:
                 present[row] = ~np.isin(self._dealers, message.missing)
             shares[row, present[row]] = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-        yield OpenedShares(answered, self._dealers, shares, present)
+        return OpenedShares(answered, self._dealers, shares, present)

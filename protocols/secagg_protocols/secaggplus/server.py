@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import shamir
 from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..bonawitz.server import BonawitzServer
 from ..channels import key_list_digest, session_id
-from ..graphs import harary
-from ..recovery import OpenedShares
+from ..graphs import Circles, harary
+from ..recovery import Recovery, ScatteredShares
 from ..wire import Envelope
 from .messages import NeighbourList
 from .params import SecAggPlus
@@ -21,26 +20,24 @@ class SecAggPlusServer(BonawitzServer):
     """Made by `SecAggPlus.server`. See `machine.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
-    _circles: dict[int, tuple[int, ...]]
+    _circles: Circles
+    _delivered: dict[int, tuple[int, ...]]
+    """Whose shares each holder was delivered, itself included, ascending."""
 
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in ("AdvertiseKeys", "NeighbourList") else self._session
 
     def _circle(self, member: int) -> tuple[int, ...]:
-        return self._circles[member]
+        return self._circles.of(member)
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
-        graph = harary(answered, self.scheme.degree, self._randomness)
-        self._circles = {member: tuple(sorted((member, *neighbours))) for member, neighbours in graph.items()}
+        self._circles = harary(answered, self.scheme.degree, self._randomness)
         self._members = answered
-        list_digest = key_list_digest([self._entries[member] for member in answered])
+        entries = [self._entries[member] for member in answered]
+        list_digest = key_list_digest(entries)
         outgoing = [
-            self.seal(
-                "NeighbourList",
-                member,
-                NeighbourList(tuple(self._entries[other] for other in self._circles[member]), list_digest),
-            )
-            for member in answered
+            self.seal("NeighbourList", member, NeighbourList(tuple(entries[other] for other in circle), list_digest))
+            for member, circle in zip(answered, self._circles.circle.tolist(), strict=True)
         ]
         roster_digest = self._roster.digest if self._roster is not None else b""
         self._session = session_id(self.scheme, roster_digest, self.context, list_digest)
@@ -49,49 +46,49 @@ class SecAggPlusServer(BonawitzServer):
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
-        dealing, size, outgoing = frozenset(answered), self.scheme.sealed_bytes, []
-        sealed: dict[int, list[bytes]] = {holder: [] for holder in answered}
-        for dealer in answered:  # ascending, so that each holder's list is too
-            others = [other for other in self._circles[dealer] if other != dealer]
-            row = self._sealed[dealer]
-            for position, holder in enumerate(others):
-                if holder in dealing:
-                    sealed[holder].append(bytes(row[position * size : (position + 1) * size]))
+        circles, dealt = self._circles, self._circles.among(answered)
+        itself = circles.circle == np.arange(dealt.size)[:, None]
+        sealed = _laid_out([self._sealed[dealer] for dealer in answered], self.scheme.sealed_bytes)
         self._sealed = {}
-        for holder in answered:
-            self._circles[holder] = tuple(member for member in self._circles[holder] if member in dealing)
-            message = SealedShares(self._circles[holder], memoryview(b"".join(sealed.pop(holder))))
-            outgoing.append(self.seal("SealedShares", holder, message))
+        numbers = circles.sent_to_me(dealt[:, None] & ~itself)
+        dealers, ids = dealt[circles.circle], circles.ids
+        self._delivered, outgoing = {}, []
+        for holder, position in zip(answered, np.flatnonzero(dealt).tolist(), strict=True):
+            self._delivered[holder] = tuple(ids[position, dealers[position]].tolist())
+            column = sealed[numbers[position, numbers[position] >= 0]]
+            outgoing.append(
+                self.seal("SealedShares", holder, SealedShares(self._delivered[holder], column.data.cast("B")))
+            )
         return outgoing
 
     def _dealers_to(self, holder: int) -> tuple[int, ...]:
-        return self._circles[holder]
+        return self._delivered[holder]
 
     def _request_unmasking(self, answered: tuple[int, ...]) -> list[Envelope]:
-        survivors, outgoing = frozenset(self._survivors), []
+        survivors = frozenset(self._survivors)
+        vanished, outgoing = frozenset(self._dealers) - survivors, []
         for holder in answered:
-            circle = self._circles[holder]
-            alive = tuple(member for member in circle if member in survivors)
-            gone = tuple(member for member in circle if member not in survivors)
-            outgoing.append(self.seal("UnmaskRequest", holder, UnmaskRequest(alive, gone, (), b"")))
+            dealers = self._delivered[holder]
+            alive, gone = filter(survivors.__contains__, dealers), filter(vanished.__contains__, dealers)
+            outgoing.append(self.seal("UnmaskRequest", holder, UnmaskRequest(tuple(alive), tuple(gone), (), b"")))
         return outgoing
 
-    def _opened_shares(self, answered: tuple[int, ...]) -> Iterator[OpenedShares]:
-        """Yield dealer by dealer: no two have the same holders."""
-        size, held = shamir.SHARE_BYTES, {}
+    def _reconstruct(self, recovery: Recovery, answered: tuple[int, ...]) -> dict[int, bytes]:
+        return recovery.secrets_apart(self._opened_apart(answered))
+
+    def _opened_apart(self, answered: tuple[int, ...]) -> ScatteredShares:
+        """Return what was opened: no two dealers have the same holders."""
+        circles = self._circles
+        holding, dealt = circles.among(answered), circles.among(self._dealers)
+        returned = holding[:, None] & dealt[circles.circle]
         for holder in answered:
-            message = self._opened[holder]
-            missing = frozenset(message.missing)
-            returned = [dealer for dealer in self._circles[holder] if dealer not in missing]
-            shares = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, size)
-            held[holder] = (dict(zip(returned, range(len(returned)), strict=True)), shares)
-        for dealer in self._dealers:
-            holders = tuple(holder for holder in self._circles[dealer] if holder in held)
-            shares = np.zeros((len(holders), 1, size), dtype=np.uint8)
-            present = np.zeros((len(holders), 1), dtype=np.bool_)
-            for row, holder in enumerate(holders):
-                positions, returned_shares = held[holder]
-                position = positions.get(dealer)
-                if position is not None:
-                    shares[row, 0], present[row, 0] = returned_shares[position], True
-            yield OpenedShares(holders, (dealer,), shares, present)
+            if missing := self._opened[holder].missing:
+                returned[circles.position(holder)] &= ~np.isin(circles.of(holder), missing)
+        shares = _laid_out([self._opened[holder].shares for holder in answered], shamir.SHARE_BYTES)
+        holders = np.where(holding[circles.circle], circles.ids, 0)
+        return ScatteredShares(self._dealers, holders[dealt], shares, circles.sent_to_me(returned)[dealt])
+
+
+def _laid_out(rows: list[memoryview], size: int) -> NDArray[np.uint8]:
+    """Return rows of items of `size` bytes one after another, (items, size)."""
+    return np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(-1, size)
