@@ -39,6 +39,13 @@ class Use(bytes, Enum):
     CONTEXT = b"context"
     STORED_SESSION = b"stored session"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
+    HE_KEY = b"group key"
+    HE_PARAMETERS = b"lattice parameters"
+    HE_SESSION = b"encryption session"
+    HE_WIRE = b"ciphertext authentication"
+    HE_FLOOD = b"noise flooding"
+    RING_REFERENCE = b"common reference of the ring"
+    RING_SECRET = b"one-time ring key"
 
 
 def frame(*fields: bytes | str | int) -> bytes:

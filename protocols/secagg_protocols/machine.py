@@ -15,7 +15,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -28,6 +28,7 @@ from .domain import VERSION
 from .errors import (
     SERVER,
     AuthenticationError,
+    InputError,
     LateMessage,
     ParameterError,
     ProtocolViolation,
@@ -65,19 +66,48 @@ class Dropout:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a party brings to a round from outside. policy, ledger: a participant's. group_key: see `Scheme.client`."""
+
+    identity: Identity | None
+    roster: Roster | None
+    randomness: Randomness = field(repr=False)
+    policy: Policy = field(default_factory=Policy)
+    ledger: ContributionLedger | None = None
+    group_key: object | None = field(default=None, repr=False)
+
+
+class Memory(msgspec.Struct, array_like=True):
+    """What a participant remembers between calls; its encoding is the snapshot. Secret. Schemes add their own."""
+
+    participant: int
+    state: str
+    scheme_id: bytes
+    job: str
+    round: int
+    context_digest: bytes
+    abort_reason: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(participant={self.participant}, {self.state}, <redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
+
+
 class Machine(ABC):
     """What a client and a server share: the table, the address and the signature of envelopes."""
 
     messages: ClassVar[Mapping[str, type[Message]]]
     """Every kind of message that this machine may receive."""
 
-    def __init__(
-        self, scheme: Scheme, context: RoundContext, me: int, identity: Identity | None, roster: Roster | None
-    ) -> None:
+    def __init__(self, scheme: Scheme, context: RoundContext, me: int, holdings: Holdings) -> None:
         self.scheme, self.context, self.me = scheme, context, me
         self.state: State = Terminal.NEW
-        self._identity, self._roster = identity, roster
-        self._address = scheme.address(context, roster)
+        self._identity, self._roster = holdings.identity, holdings.roster
+        self._randomness, self._group_key = holdings.randomness, holdings.group_key
+        self._address = scheme.address(context, holdings.roster)
         self._check_parties()
 
     def _check_parties(self) -> None:
@@ -164,24 +194,19 @@ class Machine(ABC):
 class Client(Machine):
     """A participant. Made by `Scheme.client`; `Scheme.restore` resumes one from its snapshot."""
 
-    def __init__(
-        self,
-        scheme: Any,
-        context: RoundContext,
-        participant: int,
-        identity: Identity | None,
-        roster: Roster | None,
-        policy: Policy,
-        randomness: Randomness,
-        ledger: ContributionLedger,
-    ) -> None:
+    memory_type: ClassVar[type[Memory]] = Memory
+
+    def __init__(self, scheme: Any, context: RoundContext, participant: int, holdings: Holdings) -> None:
         if not 1 <= participant <= scheme.participants:
             raise ParameterError(f"participant {participant} is not between 1 and {scheme.participants}")
-        super().__init__(scheme, context, participant, identity, roster)
-        scheme.check_policy(policy)
-        self.policy = policy
+        super().__init__(scheme, context, participant, holdings)
+        assert holdings.ledger is not None
+        scheme.check_policy(holdings.policy)
+        self.policy, self._ledger = holdings.policy, holdings.ledger
         self.abort_reason: str | None = None
-        self._randomness, self._ledger = randomness, ledger
+        self._memory: Any = self.memory_type(
+            participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
+        )
 
     @property
     def participant(self) -> int:
@@ -256,23 +281,27 @@ class Client(Machine):
     def _forget(self) -> None:
         """Drop every reference to a secret (Python cannot wipe memory)."""
 
-    @classmethod
-    @abstractmethod
-    def resume(
-        cls,
-        scheme: Any,
-        snapshot: bytes,
-        identity: Identity | None,
-        roster: Roster | None,
-        policy: Policy,
-        randomness: Randomness,
-        ledger: ContributionLedger,
-    ) -> Self:
-        """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
-
-    @abstractmethod
     def snapshot(self) -> bytes:
         """Return the whole state. Secret; resume it once, through a `SnapshotStore`."""
+        self._memory.state, self._memory.abort_reason = self.state.value, self.abort_reason
+        return msgspec.msgpack.encode(self._memory)
+
+    @classmethod
+    def resume(cls, scheme: Any, snapshot: bytes, holdings: Holdings) -> Self:
+        """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
+        try:
+            memory = msgspec.msgpack.decode(snapshot, type=cls.memory_type)
+            context = RoundContext(memory.job, memory.round, memory.context_digest)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
+        if memory.scheme_id != scheme.id:
+            raise InputError("the snapshot belongs to another scheme or other parameters")
+        client = cls(scheme, context, memory.participant, holdings)
+        states = {state.value: state for state in (*Terminal, *client.transitions.values())}
+        if memory.state not in states:
+            raise InputError("the snapshot is damaged: unknown state")
+        client.state, client._memory, client.abort_reason = states[memory.state], memory, memory.abort_reason
+        return client
 
 
 def server_transitions(steps: tuple[Step, ...]) -> Transitions:
@@ -292,19 +321,12 @@ class Server(Machine):
     """
 
     def __init__(
-        self,
-        scheme: Any,
-        context: RoundContext,
-        identity: Identity | None,
-        roster: Roster | None,
-        randomness: Randomness,
-        executor: Executor | None,
-        parts: int,
+        self, scheme: Any, context: RoundContext, holdings: Holdings, executor: Executor | None, parts: int
     ) -> None:
-        super().__init__(scheme, context, SERVER, identity, roster)
+        super().__init__(scheme, context, SERVER, holdings)
         if parts < 1:
             raise ParameterError(f"parts={parts}: unmask in 1 part or more")
-        self._randomness, self.executor, self._parts = randomness, executor, parts
+        self.executor, self._parts = executor, parts
         self._transitions = server_transitions(scheme.steps)
         self._order = {step.value: position for position, step in enumerate(scheme.steps)}
         self._expected: frozenset[int] = frozenset()

@@ -37,6 +37,9 @@ class Step(StrEnum):
     MASKED_INPUT = "MaskedInput"
     CONSISTENCY_CHECK = "ConsistencyCheck"
     UNMASKING = "Unmasking"
+    ENCRYPT = "Encrypt"
+    OPENING = "Opening"
+    RELEASE = "Release"
 
 
 class Adversary(StrEnum):
@@ -274,6 +277,15 @@ class Scheme(ABC):
         """Who learns what, as rows (who, what)."""
 
     @property
+    def precision(self) -> float:
+        """Largest error of any coordinate of a sum, in units of the integers summed: 0 where sums are exact."""
+        return 0
+
+    def make_group_key(self, randomness: Randomness = SYSTEM) -> tuple[object, object] | None:
+        """Make (what every participant holds, what the server holds); None where participants share no key."""
+        return None
+
+    @property
     @abstractmethod
     def payload_limit(self) -> int:
         """Longest payload any message of this scheme may have, in bytes."""
@@ -292,12 +304,19 @@ class Scheme(ABC):
         policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
         ledger: ContributionLedger | None = None,
+        group_key: object | None = None,
     ) -> Client:
-        """Make a participant's machine for one round. `ledger`: what this identity has answered before, if anything."""
+        """Make a participant's machine for one round.
+
+        ledger: what this identity has answered before, if anything. group_key: the key that the participants share,
+        for schemes that need one (`make_group_key`).
+        """
         from .ledger import MemoryLedger
+        from .machine import Holdings
 
         ledger = MemoryLedger() if ledger is None else ledger
-        return self._machines()[0](self, context, participant, identity, roster, policy, randomness, ledger)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key)
+        return self._machines()[0](self, context, participant, holdings)
 
     def server(
         self,
@@ -308,12 +327,17 @@ class Scheme(ABC):
         randomness: Randomness = SYSTEM,
         executor: Executor | None = None,
         parts: int = 1,
+        group_key: object | None = None,
     ) -> Server:
         """Make the server's machine for one round.
 
-        executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`.
+        executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`. group_key: the server's handle
+        of the key that the participants share, for schemes that need one.
         """
-        return self._machines()[1](self, context, identity, roster, randomness, executor, parts)
+        from .machine import Holdings
+
+        holdings = Holdings(identity, roster, randomness, group_key=group_key)
+        return self._machines()[1](self, context, holdings, executor, parts)
 
     def restore(
         self,
@@ -324,9 +348,13 @@ class Scheme(ABC):
         roster: Roster | None = None,
         policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
+        group_key: object | None = None,
     ) -> Client:
         """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
 
         ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice.
         """
-        return self._machines()[0].resume(self, snapshot, identity, roster, policy, randomness, ledger)
+        from .machine import Holdings
+
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key)
+        return self._machines()[0].resume(self, snapshot, holdings)

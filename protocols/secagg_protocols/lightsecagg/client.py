@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from numpy.typing import NDArray
 
+from .. import machine
 from ..blocks import split
 from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
 from ..domain import Use
-from ..errors import SERVER, InputError, ProtocolViolation, WireError
-from ..identity import Identity, Roster
-from ..ledger import ContributionLedger
-from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
-from ..randomness import Randomness
-from ..scheme import Policy, RoundContext, Step
+from ..errors import SERVER, ProtocolViolation, WireError
+from ..machine import CONTRIBUTE, START, Client, Terminal, Transitions
+from ..scheme import Step
 from ..wire import Envelope, Message, decode, encode
 from . import rounds
 from .messages import (
@@ -54,59 +51,30 @@ TRANSITIONS: Transitions = MappingProxyType(
         (Waiting.SURVIVOR_LIST, "SurvivorList"): Terminal.DONE,
     }
 )
-_STATES: Mapping[str, State] = {state.value: state for kind in (Terminal, Waiting) for state in kind}
 _BEFORE_SESSION = (Step.ADVERTISE_KEYS.value, "KeyList")
 
 
-class Memory(msgspec.Struct, array_like=True):
-    """Everything a participant remembers between messages; its encoding is the snapshot. Secret.
+class Memory(machine.Memory, array_like=True):
+    """What a participant of this protocol remembers between messages.
 
     own: until the vector is masked. channels: receiving key for each peer, until the shares are opened.
     shares: dealer → valid coded share, until their sum is sent. dealers: who dealt.
     """
 
-    participant: int
-    state: str
-    scheme_id: bytes
-    job: str
-    round: int
-    context_digest: bytes
     own: rounds.OwnSecrets | None = None
     advertised: bytes = b""
     session: bytes = b""
-    channels: dict[int, bytes] = {}
-    shares: dict[int, bytes] = {}
+    channels: dict[int, bytes] = msgspec.field(default_factory=dict)
+    shares: dict[int, bytes] = msgspec.field(default_factory=dict)
     dealers: tuple[int, ...] = ()
-    abort_reason: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Memory(participant={self.participant}, {self.state}, <redacted>)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("secrets", "<redacted>")]
 
 
 class LightSecAggClient(Client):
     """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
 
     scheme: LightSecAgg
+    memory_type = Memory
     messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList)})
-
-    def __init__(
-        self,
-        scheme: LightSecAgg,
-        context: RoundContext,
-        participant: int,
-        identity: Identity | None,
-        roster: Roster | None,
-        policy: Policy,
-        randomness: Randomness,
-        ledger: ContributionLedger,
-    ) -> None:
-        super().__init__(scheme, context, participant, identity, roster, policy, randomness, ledger)
-        self._memory = Memory(
-            participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
-        )
 
     @property
     def transitions(self) -> Transitions:
@@ -245,36 +213,6 @@ class LightSecAggClient(Client):
         self._forget()
         return [self.seal(Step.UNMASKING.value, SERVER, Unmasking(missing, share))]
 
-    # --- snapshots
-
     def _forget(self) -> None:
         self._memory.own = None
         self._memory.channels, self._memory.shares = {}, {}
-
-    def snapshot(self) -> bytes:
-        self._memory.state, self._memory.abort_reason = self.state.value, self.abort_reason
-        return msgspec.msgpack.encode(self._memory)
-
-    @classmethod
-    def resume(
-        cls,
-        scheme: LightSecAgg,
-        snapshot: bytes,
-        identity: Identity | None,
-        roster: Roster | None,
-        policy: Policy,
-        randomness: Randomness,
-        ledger: ContributionLedger,
-    ) -> Self:
-        """Make the machine that `snapshot` describes. Raises `InputError` when it is not one of this scheme's."""
-        try:
-            memory = msgspec.msgpack.decode(snapshot, type=Memory)
-            state = _STATES[memory.state]
-            context = RoundContext(memory.job, memory.round, memory.context_digest)
-        except (msgspec.MsgspecError, ValueError, KeyError) as error:
-            raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
-        if memory.scheme_id != scheme.id:
-            raise InputError("the snapshot belongs to another scheme or other parameters")
-        client = cls(scheme, context, memory.participant, identity, roster, policy, randomness, ledger)
-        client.state, client._memory, client.abort_reason = state, memory, memory.abort_reason
-        return client

@@ -11,9 +11,7 @@ from ..blocks import Uploads
 from ..channels import key_list_digest, session_id
 from ..errors import SERVER, ProtocolViolation, RoundFailed
 from ..field import Elements
-from ..identity import Identity, Roster
-from ..machine import Server
-from ..randomness import Randomness
+from ..machine import Holdings, Server
 from ..recovery import Correction
 from ..reed_solomon import ShareCode, TooManyErrors
 from ..scheme import Output, RoundContext, Step
@@ -46,13 +44,11 @@ class LightSecAggServer(Server):
         self,
         scheme: LightSecAgg,
         context: RoundContext,
-        identity: Identity | None,
-        roster: Roster | None,
-        randomness: Randomness,
+        holdings: Holdings,
         executor: Executor | None,
         parts: int,
     ) -> None:
-        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
+        super().__init__(scheme, context, holdings, executor, parts)
         self._public_keys: set[bytes] = set()
         self._entries: dict[int, KeyEntry] = {}
         self._session = b""

@@ -6,9 +6,7 @@ from concurrent.futures import Executor
 from types import MappingProxyType
 
 from ..blocks import BlockSum
-from ..identity import Identity, Roster
-from ..machine import Server
-from ..randomness import Randomness
+from ..machine import Holdings, Server
 from ..scheme import RoundContext, Step
 from ..wire import Envelope, Message
 from .messages import Sum
@@ -25,13 +23,11 @@ class PlainServer(Server):
         self,
         scheme: Plain,
         context: RoundContext,
-        identity: Identity | None,
-        roster: Roster | None,
-        randomness: Randomness,
+        holdings: Holdings,
         executor: Executor | None,
         parts: int,
     ) -> None:
-        super().__init__(scheme, context, identity, roster, randomness, executor, parts)
+        super().__init__(scheme, context, holdings, executor, parts)
         self._sum = BlockSum(scheme.domain)
 
     def _binding(self, kind: str) -> bytes:
