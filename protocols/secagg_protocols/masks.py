@@ -43,6 +43,19 @@ def keystream(key: bytes, start: int, count: int) -> Words:
     return out
 
 
+class Keystream:
+    """The keystream of a key that serves nothing else, as a source of uniform bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key, self._word = key, 0
+
+    def bytes(self, count: int) -> bytes:
+        """Return the next bytes; whole words of 8 are used up."""
+        words = -(-count // 8)
+        start, self._word = self._word, self._word + words
+        return keystream(self._key, start, words).tobytes()[:count]
+
+
 def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[bytes]) -> None:
     """Add the masks of `plus` and subtract those of `minus`, in place, modulo 2⁶⁴.
 

@@ -18,6 +18,7 @@ from secagg_protocols import (
     RoundFailed,
     Step,
 )
+from secagg_protocols.coded import encoding_matrix
 from secagg_protocols.lightsecagg import rounds
 from secagg_protocols.lightsecagg.messages import KeyList, SealedShares, ShareMasks, SurvivorList, Unmasking
 from secagg_protocols.lightsecagg.packing import FIELDS, FieldPacking
@@ -127,7 +128,7 @@ def test_values_that_are_no_sum_are_refused(value_bits):
 def test_any_t_rows_over_the_random_pieces_and_any_u_rows_are_invertible(field):
     """So T shares are uniform whatever the mask, and U shares determine it."""
     n, privacy, quorum = 7, 3, 5
-    matrix = rounds.encoding_matrix(field, n, quorum).astype(np.int64)
+    matrix = encoding_matrix(field, n, quorum).astype(np.int64)
     for holders in combinations(range(n), privacy):
         assert rank(matrix[list(holders)][:, quorum - privacy :], field.prime) == privacy
     for holders in combinations(range(n), quorum):
@@ -184,7 +185,7 @@ def test_t_shares_are_compatible_with_every_mask():
     scheme = LightSecAgg(5, 4, colluders=2, threshold=4)
     field, holders = scheme.packing.field, [1, 4]
     shares = rounds.encode_mask(scheme, SESSION, 1, b"s" * 32, holders)
-    matrix = rounds.encoding_matrix(field, 5, 4).astype(np.int64)[[h - 1 for h in holders]]
+    matrix = encoding_matrix(field, 5, 4).astype(np.int64)[[h - 1 for h in holders]]
     other = field.uniform((scheme.pieces, scheme.piece_length), InsecureDeterministicRandomness(1))
     rest = (shares - field.multiply(matrix[:, :2], other)) % field.prime
     (a, b), (c, d) = matrix[:, 2:].tolist()
@@ -201,7 +202,7 @@ def test_sums_of_shares_decode_to_the_sum_of_the_masks_at_the_extremes(participa
     scheme = LightSecAgg(participants, 9, colluders=participants // 3)
     field = scheme.packing.field
     pieces = np.full((scheme.quorum, scheme.piece_length), field.prime - 1)
-    shares = field.multiply(rounds.encoding_matrix(field, participants, scheme.quorum), pieces)
+    shares = field.multiply(encoding_matrix(field, participants, scheme.quorum), pieces)
     assert shares.tolist() == [[field.prime - 1] * scheme.piece_length] * participants  # a constant polynomial
     summed = shares * participants % field.prime
     holders = list(range(participants - scheme.quorum + 1, participants + 1))

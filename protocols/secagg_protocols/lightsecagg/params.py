@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
+from ..coded import CodedSharing
 from ..errors import ParameterError
 from ..scheme import Policy, Scheme, Step
 from .packing import FieldPacking
@@ -139,6 +140,11 @@ class LightSecAgg(Scheme):
     def packing(self) -> FieldPacking:
         """How a vector is laid into field elements; `packing.field` is the field."""
         return FieldPacking.of(self.domain)
+
+    @cached_property
+    def sharing(self) -> CodedSharing:
+        """How masks are shared."""
+        return CodedSharing(self.participants, self.quorum, self.pieces, self.packing.field)
 
     @property
     def pieces(self) -> int:

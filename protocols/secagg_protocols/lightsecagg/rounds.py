@@ -6,19 +6,17 @@ Symbols are joined to the paper's in NOTATION.md, with what is different here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import masks
 from ..domain import Use, separated
 from ..errors import ProtocolViolation
-from ..field import Elements, PrimeField
+from ..field import Elements
 from ..kdf import derive
 from ..lanes import Words
+from ..masks import Keystream
 from ..randomness import Randomness
 from ..scheme import RoundContext
 from .messages import NONCE_BYTES, AdvertiseKeys
@@ -72,21 +70,9 @@ def check_advertised(scheme: LightSecAgg, message: AdvertiseKeys, context: Round
 #     [z~_i]_j = ([z_i]_1, …, [z_i]_{U−T}, [n_i]_{U−T+1}, …, [n_i]_U) · W_j for each j" (offline phase) ---------------
 
 
-class MaskStream:
-    """The keystream of a mask key, as a source of bytes for `field.uniform`."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key, self._word = key, 0
-
-    def bytes(self, count: int) -> bytes:
-        words = -(-count // 8)
-        start, self._word = self._word, self._word + words
-        return masks.keystream(self._key, start, words).tobytes()[:count]
-
-
-def draw_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> tuple[Elements, MaskStream]:
+def draw_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> tuple[Elements, Keystream]:
     """Return the mask z, shape (U − T, piece_length), and the stream behind it: exactly uniform elements."""
-    stream = MaskStream(mask_key(scheme, session, participant, seed))
+    stream = Keystream(mask_key(scheme, session, participant, seed))
     return scheme.packing.field.uniform((scheme.pieces, scheme.piece_length), stream), stream
 
 
@@ -98,39 +84,8 @@ def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes)
 def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> Elements:
     """Return the coded shares of a participant's mask for `holders`, one row each of piece_length elements."""
     pieces, stream = draw_mask(scheme, session, participant, seed)
-    field = scheme.packing.field
-    noise = field.uniform((scheme.privacy, scheme.piece_length), stream)
-    rows = np.asarray(holders) - 1
-    matrix = encoding_matrix(field, scheme.participants, scheme.quorum)
-    return field.multiply(matrix[rows], np.concatenate([pieces, noise]))
-
-
-@lru_cache(maxsize=4)
-def encoding_matrix(field: PrimeField, participants: int, pieces: int) -> NDArray[np.float64]:
-    """Return W, transposed: shape (N, U). Row j − 1 are the values at j of the Lagrange basis over N + 1, …, N + U.
-
-    Any U rows are invertible (the code is MDS). So is any T × T submatrix, since it is a Cauchy matrix with its rows
-    and columns scaled: any T shares are masked by T uniform pieces that nothing else reveals (T-private).
-    """
-    points = np.arange(1, participants + 1, dtype=np.int64)
-    matrix = lagrange_basis(field, piece_points(participants, pieces), points).astype(np.float64)
-    matrix.flags.writeable = False
-    return matrix
-
-
-def piece_points(participants: int, pieces: int) -> Elements:
-    """Return the points that stand for the pieces; those of the holders are their ids."""
-    return np.arange(participants + 1, participants + pieces + 1, dtype=np.int64)
-
-
-def lagrange_basis(field: PrimeField, nodes: Elements, points: Elements) -> Elements:
-    """Return the Lagrange basis over distinct `nodes`, at `points` that are none of them: shape (points, nodes)."""
-    p = field.prime
-    differences = (nodes[:, None] - nodes[None, :]) % p
-    np.fill_diagonal(differences, 1)
-    weights = field.inverse(field.product(differences))
-    distances = (points[:, None] - nodes[None, :]) % p
-    return field.product(distances)[:, None] * field.inverse(distances) % p * weights % p
+    noise = scheme.packing.field.uniform((scheme.privacy, scheme.piece_length), stream)
+    return scheme.sharing.deal(pieces, noise, holders)
 
 
 # --- MaskedInput: "user i uploads x~_i = x_i + z_i" ----------------------------------------------------------------
@@ -156,10 +111,7 @@ def aggregate_shares(scheme: LightSecAgg, shares: Sequence[bytes]) -> Elements:
 
 def decode_aggregate(scheme: LightSecAgg, holders: Sequence[int], shares: Elements) -> Elements:
     """Return the sum of the survivors' masks, in elements, from the sums of U holders, shape (U, piece_length)."""
-    field = scheme.packing.field
-    points = piece_points(scheme.participants, scheme.quorum)[: scheme.pieces]
-    basis = lagrange_basis(field, np.asarray(holders, dtype=np.int64), points)
-    return field.multiply(basis, shares).reshape(-1)[: scheme.packing.words]
+    return scheme.sharing.reconstruct(holders, shares).reshape(-1)[: scheme.packing.words]
 
 
 def unmask(scheme: LightSecAgg, masked: Words, aggregate: Elements) -> Words:

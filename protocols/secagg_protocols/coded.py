@@ -1,0 +1,75 @@
+"""Packed Shamir sharing (Franklin and Yung, STOC'92; the Lagrange code of Yu et al., AISTATS'19).
+
+One polynomial of degree t − 1 carries k secrets and t − k uniform values: any t shares give them all back, any t − k
+shares say nothing about any of them. Shares are k times smaller than Shamir's (k = 1), and they are as linear: sums of
+shares are shares of the sums. Whole matrices of secrets are shared at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .field import Elements, PrimeField
+
+
+@dataclass(frozen=True, slots=True)
+class CodedSharing:
+    """How secrets are shared among holders 1 … `holders`: `threshold` t of them reconstruct, `pieces` k per polynomial.
+
+    The holders' points are their ids; holders + 1, …, holders + t stand for the secrets and the uniform values.
+    """
+
+    holders: int
+    threshold: int
+    pieces: int
+    field: PrimeField
+
+    @property
+    def privacy(self) -> int:
+        """t − k: any so many shares are independent of the secrets."""
+        return self.threshold - self.pieces
+
+    def deal(self, secrets: Elements, noise: Elements, holders: Sequence[int]) -> Elements:
+        """Return the shares of `holders`, one row each.
+
+        secrets: shape (k, columns). noise: (t − k, columns), uniform and used once.
+        """
+        matrix = encoding_matrix(self.field, self.holders, self.threshold)
+        return self.field.multiply(matrix[np.asarray(holders) - 1], np.concatenate([secrets, noise]))
+
+    def reconstruct(self, holders: Sequence[int], shares: Elements) -> Elements:
+        """Return the secrets, shape (k, columns), from the shares of t distinct holders, shape (t, columns)."""
+        points = _secret_points(self.holders, self.threshold)[: self.pieces]
+        return self.field.multiply(lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), points), shares)
+
+
+@lru_cache(maxsize=4)
+def encoding_matrix(field: PrimeField, holders: int, threshold: int) -> NDArray[np.float64]:
+    """Return the code, shape (holders, t): row j − 1 are the values at j of the Lagrange basis over the other points.
+
+    Any t rows are invertible (the code is MDS). So is any square submatrix of the columns of the uniform values, since
+    it is a Cauchy matrix with its rows and columns scaled: any t − k shares are hidden by t − k uniform values.
+    """
+    points = np.arange(1, holders + 1, dtype=np.int64)
+    matrix = lagrange_basis(field, _secret_points(holders, threshold), points).astype(np.float64)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _secret_points(holders: int, threshold: int) -> Elements:
+    return np.arange(holders + 1, holders + threshold + 1, dtype=np.int64)
+
+
+def lagrange_basis(field: PrimeField, nodes: Elements, points: Elements) -> Elements:
+    """Return the Lagrange basis over distinct `nodes`, at `points` that are none of them: shape (points, nodes)."""
+    p = field.prime
+    differences = (nodes[:, None] - nodes[None, :]) % p
+    np.fill_diagonal(differences, 1)
+    weights = field.inverse(field.product(differences))
+    distances = (points[:, None] - nodes[None, :]) % p
+    return field.product(distances)[:, None] * field.inverse(distances) % p * weights % p
