@@ -159,7 +159,7 @@ class PrimeField:
 GF65537 = PrimeField(65537)
 
 PRIME, MAX_TERMS = GF65537.prime, GF65537.terms
-multiply, powers, uniform = GF65537.multiply, GF65537.powers, GF65537.uniform
+multiply, uniform = GF65537.multiply, GF65537.uniform
 
 
 # --- products, quotients and powers in GF(65537) by table
@@ -172,7 +172,7 @@ _GENERATOR = 3
 @cache
 def _tables() -> tuple[Floats, Logarithms]:
     """Return 3ᵉ for every e, shape (p − 1,), and the e of every element, shape (p,)."""
-    elements = powers(np.array([_GENERATOR]), PRIME - 1)[0]
+    elements = GF65537.powers(np.array([_GENERATOR]), PRIME - 1)[0]
     exponents = np.zeros(PRIME, dtype=np.uint16)
     exponents[elements] = np.arange(PRIME - 1)
     return elements.astype(np.float64), exponents

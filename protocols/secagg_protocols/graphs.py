@@ -144,6 +144,11 @@ class Circles:
     circle: NDArray[np.intp]
 
     @property
+    def size(self) -> int:
+        """Members in each circle."""
+        return int(self.circle.shape[1])
+
+    @property
     def ids(self) -> NDArray[np.int64]:
         """The circles as participant ids, (n, c)."""
         return self.members[self.circle]

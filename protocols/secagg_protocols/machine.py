@@ -328,7 +328,7 @@ class Server(Machine):
             raise ParameterError(f"parts={parts}: unmask in 1 part or more")
         self.executor, self._parts = executor, parts
         self._transitions = server_transitions(scheme.steps)
-        self._order = {step.value: position for position, step in enumerate(scheme.steps)}
+        self._order = {step: position for position, step in enumerate((Terminal.NEW, *scheme.steps))}
         self._expected: frozenset[int] = frozenset()
         self._answered: set[int] = set()
         self._dropped: dict[int, Dropout] = {}
@@ -400,12 +400,8 @@ class Server(Machine):
         return []
 
     def _check_in_time(self, sender: int, kind: str) -> None:
-        if self.state is Terminal.NEW:
-            return
-        closed = self._order[kind] < (
-            self._order[self.state.value] if isinstance(self.state, Step) else len(self._order)
-        )
-        if closed or sender in self._dropped:
+        order = self._order
+        if order[kind] < order.get(self.state, len(order)) or sender in self._dropped:
             raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
 
     def advance(self) -> list[Envelope]:

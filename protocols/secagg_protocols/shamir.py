@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation
-from .field import Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, powers, uniform
+from .field import Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, uniform
 from .randomness import Randomness
 
 SECRET_BYTES = 32
@@ -23,8 +23,10 @@ SHARE_BYTES = 2 * LIMBS + LIMBS // 8
 
 
 @lru_cache(maxsize=4)
-def _vandermonde(points: tuple[int, ...], threshold: int) -> NDArray[np.float64]:
-    table = powers(np.asarray(points, dtype=np.int64), threshold).astype(np.float64)
+def _vandermonde(points: tuple[int, ...], threshold: int) -> Floats:
+    logs, degrees = logarithms(np.asarray(points, dtype=np.int64)), np.arange(threshold, dtype=np.uint16)
+    exponents: Logarithms = logs[:, None] * degrees
+    table = from_logarithms(exponents)
     table.flags.writeable = False
     return table
 
@@ -59,6 +61,13 @@ def decode(shares: NDArray[np.uint8]) -> Elements:
             raise ProtocolViolation("a share holds a value that is no element of GF(65537)")
         elements[carrying] = rows | (high.astype(np.int64) << 16)
     return elements
+
+
+def check(shares: bytes | memoryview) -> None:
+    """Raise `ProtocolViolation` unless encoded shares, one after another, hold values up to 65536 only."""
+    seventeenth_bits = (shares[2 * LIMBS + byte :: SHARE_BYTES] for byte in range(LIMBS // 8))
+    if any(map(any, seventeenth_bits)):  # rare: without one there is nothing to see
+        decode(np.frombuffer(shares, dtype=np.uint8).reshape(-1, SHARE_BYTES))
 
 
 def _weights(x: Elements) -> Logarithms:

@@ -7,6 +7,7 @@ but are not exactly what encoding it gives are refused, so a message has one enc
 from __future__ import annotations
 
 import struct
+from operator import ge
 from typing import TypeVar
 
 import msgspec
@@ -44,10 +45,10 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def _head(message: msgspec.Struct, bulk: memoryview) -> bytes:
     """Return the encoding of a message up to its bulk."""
-    width = 8 if len(bulk) < 1 << 8 else 16 if len(bulk) < 1 << 16 else 32
-    header = {8: b"\xc4", 16: b"\xc5", 32: b"\xc6"}[width] + len(bulk).to_bytes(width // 8, "big")
-    empty = msgspec.structs.replace(message, **{message.__struct_fields__[-1]: memoryview(b"")})
-    return _ENCODER.encode(empty)[:-2] + header
+    size = len(bulk)
+    mark, width = (b"\xc4", 1) if size < 1 << 8 else (b"\xc5", 2) if size < 1 << 16 else (b"\xc6", 4)
+    empty = _ENCODER.encode((*msgspec.structs.astuple(message)[:-1], b""))
+    return empty[:-2] + mark + size.to_bytes(width, "big")
 
 
 def decode(kind: type[M], data: bytes | memoryview, limit: int) -> M:
@@ -86,7 +87,7 @@ def check_size(name: str, value: bytes | memoryview, size: int) -> None:
 
 def check_ascending(name: str, ids: tuple[int, ...]) -> None:
     """Raise `ValueError` unless ids are participants (1 … 65535), strictly ascending: sorted, none twice."""
-    if list(ids) != sorted(set(ids)) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS):
+    if any(map(ge, ids, ids[1:])) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS):
         raise ValueError(f"{name} is not a strictly ascending list of participants")
 
 

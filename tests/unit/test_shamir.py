@@ -113,6 +113,19 @@ def test_a_share_that_is_no_field_element_is_refused(limb, value):
         shamir.decode(raw)
 
 
+@pytest.mark.parametrize("limb", range(16))
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_checking_encoded_shares_refuses_what_decoding_them_would(limb, position):
+    elements = np.zeros((3, 16), dtype=np.int64)
+    elements[position, limb] = 65536
+    encoded = bytearray(shamir.encode(elements).tobytes())
+    shamir.check(bytes(encoded))
+    encoded[34 * position + 2 * limb] = 1
+    for shares in (bytes(encoded), memoryview(encoded)):
+        with pytest.raises(ProtocolViolation, match="65537"):
+            shamir.check(shares)
+
+
 def test_canonical_shares_pass():
     shamir.decode(shamir.deal(SECRETS, range(1, 300 + 1), 150, InsecureDeterministicRandomness(9)))
     shamir.decode(shamir.encode(np.full((2, 16), 65536)))

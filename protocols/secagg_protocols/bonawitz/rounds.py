@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from .. import masks, merkle, shamir
 from ..domain import Use, digest, separated
@@ -150,7 +149,9 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     """
     size = scheme.secrets * shamir.SHARE_BYTES
     values, path = share[:size], share[size:]
-    shamir.decode(np.frombuffer(values, dtype=np.uint8).reshape(scheme.secrets, shamir.SHARE_BYTES))
+    if len(values) != size:
+        raise ProtocolViolation(f"dealer {dealer}'s share has {len(values)} bytes, not {size}", {dealer})
+    shamir.check(values)
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
         hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))

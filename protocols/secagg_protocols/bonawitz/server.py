@@ -129,10 +129,15 @@ class BonawitzServer(Server):
         """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
         return self._members
 
+    @property
+    def _neighbours(self) -> int:
+        """With how many others each member of U₁ shares keys and secrets."""
+        return len(self._members) - 1
+
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = len(self._circle(sender)) - 1, self.scheme.sealed_bytes
+        others, size = self._neighbours, self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         digests = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
@@ -183,11 +188,11 @@ class BonawitzServer(Server):
 
     def _take_opened(self, sender: int, message: Unmasking) -> bool:
         dealers = self._dealers_to(sender)
-        if not set(message.missing) <= set(dealers) - {sender}:
+        if message.missing and not set(message.missing) <= set(dealers) - {sender}:
             raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
         if len(message.shares) != (len(dealers) - len(message.missing)) * shamir.SHARE_BYTES:
             raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
-        shamir.decode(np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES))
+        shamir.check(message.shares)
         self._opened[sender] = message
         return True
 

@@ -27,6 +27,10 @@ class SecAggPlusServer(BonawitzServer):
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in ("AdvertiseKeys", "NeighbourList") else self._session
 
+    @property
+    def _neighbours(self) -> int:
+        return self._circles.size - 1
+
     def _circle(self, member: int) -> tuple[int, ...]:
         return self._circles.of(member)
 
@@ -55,7 +59,8 @@ class SecAggPlusServer(BonawitzServer):
         self._delivered, outgoing = {}, []
         for holder, position in zip(answered, np.flatnonzero(dealt).tolist(), strict=True):
             self._delivered[holder] = tuple(ids[position, dealers[position]].tolist())
-            column = sealed[numbers[position, numbers[position] >= 0]]
+            row = numbers[position]
+            column = sealed.take(row[row >= 0], axis=0)
             outgoing.append(
                 self.seal("SealedShares", holder, SealedShares(self._delivered[holder], column.data.cast("B")))
             )
