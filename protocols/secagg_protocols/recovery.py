@@ -124,11 +124,11 @@ class Recovery:
         found: list[bytes | None] = [None] * len(opened.dealers)
         present = opened.rows >= 0
         counts = present.sum(axis=1)
-        for count in np.unique(counts[counts >= self._threshold]):
+        for count in range(self._threshold, present.shape[1] + 1):
             alike = np.flatnonzero(counts == count)
             for start in range(0, alike.size, _DEALERS_APART_AT_ONCE):
                 part = alike[start : start + _DEALERS_APART_AT_ONCE]
-                shape = (part.size, int(count))
+                shape = (part.size, count)
                 points = opened.holders[part][present[part]].reshape(shape)
                 elements = shamir.decode(opened.shares[opened.rows[part][present[part]]]).reshape(*shape, -1)
                 secrets = shamir.reconstruct_each(points, elements, self._threshold)
