@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
-from secagg_protocols.bonawitz import client as bonawitz
+from secagg_protocols.dealing import client as dealing
 from secagg_protocols.lightsecagg import client as lightsecagg
 from secagg_protocols.machine import Transitions, server_transitions
 from secagg_protocols.plain import client as plain
@@ -16,8 +16,8 @@ PAGE = Path(__file__).parent / "state-machines.md"
 
 CLIENTS: Mapping[str, Transitions] = {
     "Plain": plain.TRANSITIONS,
-    "Bonawitz, semi-honest": bonawitz.SEMI_HONEST,
-    "Bonawitz, active": bonawitz.ACTIVE,
+    "Bonawitz, semi-honest": dealing.SEMI_HONEST,
+    "Bonawitz, active": dealing.ACTIVE,
     "SecAggPlus": secaggplus.TRANSITIONS,
     "LightSecAgg": lightsecagg.TRANSITIONS,
 }

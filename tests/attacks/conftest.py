@@ -38,6 +38,7 @@ from secagg_protocols import channels, shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
+from secagg_protocols.dealing import rounds as dealing
 from secagg_protocols.domain import Use
 from secagg_protocols.wire import decode
 
@@ -260,7 +261,7 @@ class Attack:
 
     def signatures(self, survivors: tuple[int, ...]) -> dict[int, bytes]:
         """Return the consistency signatures that came for exactly these survivors."""
-        wanted = rounds.survivors_digest(self.server._session, survivors)
+        wanted = dealing.survivors_digest(self.server._session, survivors)
         return {
             who: envelope.signature
             for who, envelope in sorted(self.sent["ConsistencyCheck"].items())

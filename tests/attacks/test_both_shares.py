@@ -5,8 +5,10 @@ import pytest
 
 from secagg import Bonawitz, StateError, Step, WireError
 from secagg_protocols import shamir
-from secagg_protocols.bonawitz import client, rounds
-from secagg_protocols.bonawitz.client import BonawitzClient, Waiting
+from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.dealing import client
+from secagg_protocols.dealing.client import Waiting
 from secagg_protocols.machine import Terminal
 
 EVERYONE = (1, 2, 3, 4, 5)
@@ -40,7 +42,7 @@ def naive_unmask(self, message):
 
 
 def test_answering_both_lists_as_asked_would_expose_the_participant(make_attack, adversary, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_unmask", naive_unmask)
+    monkeypatch.setattr(BonawitzClient, "_answer_request", naive_unmask)
     attack = make_attack(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": alive_and_gone}})
     monkeypatch.setattr(BonawitzClient, "bench", attack, raising=False)
     attack.run()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Identity, Step, WireError
-from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import ConsistencyCheck
 from secagg_protocols.bonawitz.server import BonawitzServer
+from secagg_protocols.dealing import rounds
 
 SURVIVORS, VANISHED = (1, 2, 3, 4), (5,)
 ABSENT = {5: Step.MASKED_INPUT}

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols import channels, merkle, shamir
+from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
 from secagg_protocols.bonawitz.server import BonawitzServer
-from secagg_protocols.domain import Use
 from secagg_protocols.reed_solomon import ShareCode
 from secagg_protocols.wire import encode
 
@@ -209,19 +208,16 @@ def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_frame
 
 
 def deals_outside_its_root(machine, envelopes):
-    """Seal holder 4 something else than what the signed root covers, with the path of the right share."""
-    if not envelopes or envelopes[0].kind != "ShareKeys":
-        return envelopes
-    memory, scheme = machine._memory, machine.scheme
-    dealt = msgspec.msgpack.decode(envelopes[0].payload, type=ShareKeys)
-    keys = channels.PairwiseKeys(scheme.suite, Use.CHANNEL_KEY, memory.session, machine.me, memory.own.channel_secret)
-    channel = channels.ChannelKeys.of(keys, machine.me, 4, memory.peers[4].channel_key)
-    path = merkle.paths(rounds.holder_leaves(scheme, dealt.share_digests))[3]
-    wrong = (os.urandom(32) + bytes(2)) * scheme.secrets + path
-    sealed, size = bytearray(dealt.sealed), scheme.sealed_bytes
-    start = size * [who for who in range(1, 6) if who != machine.me].index(4)
-    sealed[start : start + size] = channels.seal_share(scheme.suite, channel.send, memory.session, machine.me, 4, wrong)
-    return [machine.seal("ShareKeys", 0, ShareKeys(dealt.share_digests, memoryview(bytes(sealed))))]
+    """Deal holder 4 something else than what the signed root covers, with the path of the right share."""
+    if envelopes and envelopes[0].kind == "AdvertiseKeys":
+        honest, secrets = machine._deal, machine.scheme.secrets
+
+        def deal(holders):
+            digests, dealt = honest(holders)
+            return digests, {**dealt, 4: (os.urandom(32) + bytes(2)) * secrets + dealt[4][secrets * SIZE :]}
+
+        machine._deal = deal
+    return envelopes
 
 
 def test_a_holder_does_not_take_a_share_that_it_could_be_blamed_for():

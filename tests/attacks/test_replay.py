@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Policy, ProtocolViolation, RoundContext, Step, WireError
-from secagg_protocols.bonawitz import client, rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
+from secagg_protocols.dealing import client, rounds
 from secagg_protocols.wire import signed_bytes
 
 EVERYONE = (1, 2, 3, 4, 5)

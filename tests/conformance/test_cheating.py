@@ -27,7 +27,7 @@ from secagg_protocols.bonawitz.messages import (
     Unmasking,
     UnmaskRequest,
 )
-from secagg_protocols.bonawitz.rounds import survivors_digest
+from secagg_protocols.dealing.rounds import survivors_digest
 from secagg_protocols.shamir import SHARE_BYTES
 from secagg_protocols.wire import encode, signed_bytes
 

@@ -120,8 +120,8 @@ def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
     return [merkle.leaf(digests[start : start + size]) for start in range(0, len(digests), size)]
 
 
-def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundContext) -> None:
-    """Raise `ProtocolViolation` unless a participant's keys can be used and it was sent the same context."""
+def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
+    """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
     sizes = (
         (message.commitments, (scheme.secrets - 1) * merkle.HASH_BYTES, "commitments"),
         (message.share_root, merkle.HASH_BYTES if scheme.active else 0, "share_root"),
@@ -136,6 +136,10 @@ def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundCon
             f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
             "different participants were sent different models or settings"
         )
+    keys = message.channel_key, message.mask_key
+    for key in keys:
+        scheme.suite.agreement.check_public(key)
+    return keys
 
 
 # --- ShareKeys: "share s_u^SK and b_u, seal the shares for each v under KA.agree(c_u^SK, c_v^PK)" ------------------
@@ -174,14 +178,6 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
     plus = [self_key, *(key for peer, key in pairwise.items() if participant > peer)]
     minus = [key for peer, key in pairwise.items() if participant < peer]
     masks.add_masks(words, start, plus, minus)
-
-
-# --- ConsistencyCheck: "σ'_u = SIG.sign(d_u^SK, U₃)" --------------------------------------------------------------
-
-
-def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
-    """Return the digest of U₃ that its members sign (through their envelope's signature)."""
-    return digest(Use.SURVIVORS, session, *survivors)
 
 
 # --- Unmasking: "Σ x_u = Σ y_u − Σ_{U₃} PRG(b_u) + Σ_{u∈U₃, v∈U₂\\U₃} p_{v,u}" ------------------------------------

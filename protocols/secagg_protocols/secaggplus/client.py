@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from .. import shamir
 from ..bonawitz import rounds
-from ..bonawitz.client import BonawitzClient, Waiting
+from ..bonawitz.client import BonawitzClient
 from ..bonawitz.messages import SealedShares, UnmaskRequest
+from ..dealing.client import Waiting
 from ..machine import CONTRIBUTE, START, Terminal, Transitions
 from ..wire import Envelope, Message
 from .messages import NeighbourList

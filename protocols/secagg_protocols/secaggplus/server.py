@@ -69,7 +69,7 @@ class SecAggPlusServer(BonawitzServer):
     def _dealers_to(self, holder: int) -> tuple[int, ...]:
         return self._delivered[holder]
 
-    def _request_unmasking(self, answered: tuple[int, ...]) -> list[Envelope]:
+    def _request_opening(self, answered: tuple[int, ...]) -> list[Envelope]:
         survivors = frozenset(self._survivors)
         vanished, outgoing = frozenset(self._dealers) - survivors, []
         for holder in answered:

@@ -1,0 +1,105 @@
+"""The parameters and rules of every protocol that deals shares among all: colluders, threshold, steps."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from ..errors import ParameterError
+from ..scheme import Policy, Scheme, Step
+
+AEAD_TAG_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Dealing(Scheme):
+    """Base of schemes in which participants deal shares of their secrets, so that those who vanish are not missed.
+
+    colluders: c, participants that may work with the server. threshold: t, how many must finish; derived when not
+    given, refused when too small.
+
+    Threshold rules: semi-honest t ≥ c + 1; active 2t > n + c, so that any two sets of t answers have an honest
+    participant in common that speaks for one survivor set only. The derived threshold is at least a majority in
+    both. Raises `ParameterError` with the bound that is violated.
+    """
+
+    colluders: int = field(default=0, kw_only=True)
+    threshold: int | None = field(default=None, kw_only=True)
+
+    upload_step: ClassVar[Step]
+    opening_step: ClassVar[Step]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("colluders", *(("threshold",) if self.threshold is not None else ())):
+            self.check_integer(name)
+        if self.participants < 2:
+            raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
+        if not 0 <= self.colluders <= self.participants - 2:
+            raise ParameterError(
+                f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
+                "two honest participants are the least a sum can hide"
+            )
+        minimum = self.minimum_threshold(self.colluders)
+        if self.threshold is None:
+            object.__setattr__(self, "threshold", max(minimum, self.participants // 2 + 1))
+        if not minimum <= self.quorum <= self.participants:
+            raise ParameterError(
+                f"threshold={self.quorum} is not between {minimum} and participants={self.participants}: "
+                f"{self.adversary} with colluders={self.colluders} needs at least {minimum}"
+            )
+
+    def minimum_threshold(self, colluders: int) -> int:
+        return (self.participants + colluders) // 2 + 1 if self.active else colluders + 1
+
+    def floor(self, policy: Policy) -> int:
+        # Colluders are not company, whoever states them.
+        return max(self.quorum, policy.minimum_cohort + max(policy.colluders, self.colluders))
+
+    @property
+    def quorum(self) -> int:
+        assert self.threshold is not None
+        return self.threshold
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        check = (Step.CONSISTENCY_CHECK,) if self.active else ()
+        return (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, self.upload_step, *check, self.opening_step)
+
+    @property
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        collusion = f"the server with up to {self.colluders} colluding participants"
+        rows = [
+            ("the released sum, to the server", "the sum over the survivors, who survived, who vanished at which step"),
+            ("other participants", "who takes part and who survives; not the sum, unless it is sent to them"),
+            (collusion, "the sum over the survivors that do not collude"),
+            ("a server and participants beyond that number", self.beyond_threshold),
+        ]
+        if self.active:
+            rows.append(("a server that departs from the protocol", "the same sum, or the round fails"))
+        else:
+            rows.append(
+                (
+                    "a server that departs from the protocol",
+                    "any participant's vector (different survivor lists, isolation): the threshold does not help, "
+                    'choose adversary="active"',
+                )
+            )
+        return tuple(rows)
+
+    @property
+    def beyond_threshold(self) -> str:
+        """What too many colluders learn, for `leakage`."""
+        return f"everything, once t = {self.quorum} share holders work together"
+
+    @property
+    @abstractmethod
+    def share_bytes(self) -> int:
+        """Bytes that one dealer seals for one holder."""
+
+    @cached_property
+    def sealed_bytes(self) -> int:
+        """Bytes of one sealed share on the wire."""
+        return self.share_bytes + AEAD_TAG_BYTES
