@@ -1,1 +1,8 @@
-"""Reserved for homomorphic schemes. Empty today: it holds no scheme, and nothing imports it."""
+"""Homomorphic aggregation as schemes of `secagg_protocols`. Importing it needs no extra; its machines need `he`."""
+
+from .group_key import GroupKey, GroupKeyHandle
+from .releases import BudgetSpent
+from .seal import MissingBackend
+from .single_key import Bfv, Ckks
+
+__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "MissingBackend"]

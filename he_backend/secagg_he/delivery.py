@@ -1,0 +1,132 @@
+"""Delivery of a group key from the participant that made it to another, over any channel, the server's included.
+
+The receiver sends a `request` with a fresh public key; the maker answers with the key sealed for it (`seal_for`),
+which the receiver opens (`open_sealed`). With a roster, both are signed by their pinned identities, and the seal binds
+both ids and the roster. Without one, nobody knows to whom it is sealed: then the channel itself must be authentic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+
+from secagg_protocols.domain import Use, separated
+from secagg_protocols.errors import AuthenticationError, ParameterError, WireError
+from secagg_protocols.identity import Identity, Roster
+from secagg_protocols.kdf import derive
+from secagg_protocols.randomness import SYSTEM, Randomness
+from secagg_protocols.suites import Ciphersuite
+from secagg_protocols.wire import Message, decode, encode
+
+from .group_key import GroupKey
+
+_NONCE = bytes(12)
+"""Every seal has a key of its own: two fresh public keys are in its derivation."""
+
+_LIMIT = 1 << 16
+
+
+class KeyRequest(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """ "Send me the group key." receiver: participant id. public_key: fresh. signature: 64 bytes, or empty."""
+
+    receiver: int
+    public_key: bytes
+    signature: bytes
+
+
+class SealedKey(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The key, sealed for one request. maker: participant id. public_key: fresh. signature: 64 bytes, or empty."""
+
+    maker: int
+    public_key: bytes
+    sealed: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Party:
+    """One end of a delivery. me: its participant id. identity and roster: both, or neither."""
+
+    me: int
+    suite: Ciphersuite
+    identity: Identity | None = None
+    roster: Roster | None = None
+
+    def __post_init__(self) -> None:
+        if (self.identity is None) != (self.roster is None):
+            raise ParameterError("delivery needs both identity= and roster=, or neither of them")
+        if self.roster is not None and self.roster.suite.id != self.suite.id:
+            raise ParameterError(f"the roster's keys are for {self.roster.suite.name}, not {self.suite.name}")
+
+    def binding(self, receiver: int, maker: int, *keys: bytes) -> bytes:
+        """Return what a delivery's key, seal and signatures are bound to."""
+        roster = self.roster.digest if self.roster is not None else b""
+        return separated(Use.HE_KEY, self.suite.id, roster, receiver, maker, *keys)
+
+    def sign(self, message: bytes) -> bytes:
+        return b"" if self.identity is None else self.identity.sign(message)
+
+    def check(self, signer: int, signature: bytes, message: bytes) -> None:
+        """Raise `AuthenticationError` unless the signature is the signer's; without a roster there is none."""
+        if self.roster is not None:
+            self.suite.signatures.verify(self.roster.key_of(signer), signature, message)
+        elif signature:
+            raise AuthenticationError("a signed delivery needs the roster to be checked against")
+
+
+ANYONE = 0
+"""In a request: whoever made the key. No participant has this id."""
+
+
+def request(receiver: Party, randomness: Randomness = SYSTEM) -> tuple[bytes, bytes]:
+    """Return (the request, a secret to open the answer with)."""
+    agreement = receiver.suite.agreement
+    secret = agreement.generate(randomness)
+    public_key = agreement.public_of(agreement.load_secret(secret))
+    signature = receiver.sign(receiver.binding(receiver.me, ANYONE, public_key))
+    return encode(KeyRequest(receiver.me, public_key, signature)), secret
+
+
+def seal_for(key: GroupKey, requested: bytes, maker: Party, randomness: Randomness = SYSTEM) -> bytes:
+    """Return the key, sealed for the participant that made the request.
+
+    Raises `WireError`, `AuthenticationError`, and `ProtocolViolation` for a public key that cannot be agreed with.
+    """
+    wanted = decode(KeyRequest, requested, _LIMIT)
+    maker.check(wanted.receiver, wanted.signature, maker.binding(wanted.receiver, ANYONE, wanted.public_key))
+    suite = maker.suite
+    suite.agreement.check_public(wanted.public_key)
+    secret = suite.agreement.generate(randomness)
+    public_key = suite.agreement.public_of(suite.agreement.load_secret(secret))
+    binding = maker.binding(wanted.receiver, maker.me, wanted.public_key, public_key)
+    sealed = suite.aead(_channel_key(suite, secret, wanted.public_key, binding)).encrypt(
+        _NONCE, key.to_json().encode(), binding
+    )
+    return encode(SealedKey(maker.me, public_key, sealed, maker.sign(binding + sealed)))
+
+
+def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
+    """Return the key in an answer to this receiver's request. Save and load it: releases are then counted on disk.
+
+    Raises `WireError`, `AuthenticationError`, `ProtocolViolation` (a degenerate public key), `InputError` (no key).
+    """
+    found, suite = decode(SealedKey, answer, _LIMIT), receiver.suite
+    suite.agreement.check_public(found.public_key)
+    own = suite.agreement.public_of(suite.agreement.load_secret(secret))
+    binding = receiver.binding(receiver.me, found.maker, own, found.public_key)
+    receiver.check(found.maker, found.signature, binding + found.sealed)
+    try:
+        text = suite.aead(_channel_key(suite, secret, found.public_key, binding)).decrypt(_NONCE, found.sealed, binding)
+    except (InvalidTag, ValueError):
+        raise AuthenticationError("the sealed group key does not open: made for another request, or changed") from None
+    try:
+        return GroupKey.from_json(text.decode())
+    except UnicodeDecodeError:
+        raise WireError("the sealed group key is no text") from None
+
+
+def _channel_key(suite: Ciphersuite, secret: bytes, peer: bytes, binding: bytes) -> bytes:
+    agreement = suite.agreement
+    shared = agreement.agree(agreement.load_secret(secret), agreement.load_public(peer))
+    return derive(shared, 32, binding)

@@ -1,0 +1,39 @@
+"""Noise flooding: Gaussian noise that drowns what a decrypted sum tells about the key.
+
+The noise is a function of a key that only participants hold and of the very aggregate that is released. So every
+participant releases the same aggregate with the same bytes, and asking again tells nothing more; different aggregates
+get independent noise. Its width is `Parameters.deviation`.
+
+Two machines whose mathematical libraries differ in a last place may round some noise differently by 1. A released sum
+shows that with a probability below 2⁻³⁰ a round, as the noise is divided by the scale Δ: the server then refuses the
+round, because two answers differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols.domain import Use, separated
+from secagg_protocols.kdf import derive
+from secagg_protocols.masks import Keystream
+
+FLOODING_KEY_BYTES = 32
+
+_UNIT = 2.0**-53
+
+
+def flooding_noise(flooding_key: bytes, aggregate: bytes, deviation: int, rows: int, degree: int) -> NDArray[np.int64]:
+    """Return Gaussian noise of the given deviation, rounded: shape (rows, degree).
+
+    aggregate: 32 bytes that name the session and the ciphertexts that are released. By Box and Muller (1958) from
+    53-bit uniform values: the tails end at 8.5 deviations, which has probability below 2⁻⁵².
+    """
+    source = Keystream(derive(flooding_key, 32, separated(Use.HE_FLOOD, aggregate)))
+    uniform = np.frombuffer(source.bytes(8 * rows * degree), dtype="<u8") >> np.uint64(11)
+    radius, angle = (uniform.reshape(2, -1) + 1) * _UNIT
+    radius = deviation * np.sqrt(-2 * np.log(radius))
+    angle *= 2 * np.pi
+    noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    rounded: NDArray[np.int64] = np.rint(noise).astype(np.int64)
+    return rounded.reshape(rows, degree)

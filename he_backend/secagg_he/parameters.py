@@ -1,0 +1,223 @@
+"""Parameters of the single-key schemes: derived from what is asked for, from one table of secure moduli.
+
+Everything here is public and exact integer arithmetic, but for the noise's tails, which are rounded up. Symbols and
+sources are in single_key/NOTATION.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from secagg_protocols.domain import Use, digest
+from secagg_protocols.errors import ParameterError
+
+from .ring import ring_prime
+
+MAX_MODULUS_BITS = {1024: 27, 2048: 54, 4096: 109, 8192: 218}
+"""Ring degree N → largest log₂ q with 128 bits of classical security for a uniform ternary secret and errors of
+deviation 3.2: HomomorphicEncryption.org standard (2018), table 1. SEAL refuses anything above."""
+
+SEED_BYTES = 64
+"""The seed from which SEAL expands the uniform half of a symmetric ciphertext."""
+
+ERROR_VARIANCE = 10.5
+"""Of SEAL's errors: the difference of two sums of 21 fair bits. They are subgaussian with this very variance."""
+
+FAILURE_BITS = 40
+"""Each bound on noise fails with probability at most 2^−FAILURE_BITS, over all coefficients of a sum together."""
+
+_PRIME_BITS = 54
+"""Widest prime of the ciphertext modulus: products of residues stay exact in `ring`."""
+
+_PLAIN_BITS = 60
+"""SEAL's limit for a plaintext modulus."""
+
+_WORD_BITS = 64
+
+Kind = Literal["bfv", "ckks"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a scheme asks for. precision: largest error of a sum, in integer units; 0 for exact sums.
+
+    releases: sums that may be released under one key. flooding_bits: s, the statistical security of a release.
+    """
+
+    kind: Kind
+    participants: int
+    length: int
+    value_bits: int
+    releases: int
+    flooding_bits: int
+    precision: int
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of the largest sum."""
+        return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One choice of ring, modulus, packing and noise for a `Need`. Made by `derive`.
+
+    A value is cut into `limbs` of `limb_bits` bits. The sums of `per_word` limbs stand side by side, `lane_bits` bits
+    each, in one word: one coefficient of a plaintext. plain_modulus: BFV's t (0 for CKKS). scale_bits: CKKS's
+    factor Δ = 2^scale_bits (0 for BFV). deviation: of the flooding noise. noise_bound: of all noise in a released sum.
+    """
+
+    kind: Kind
+    degree: int
+    primes: tuple[int, ...]
+    special_prime: int
+    limbs: int
+    limb_bits: int
+    lane_bits: int
+    per_word: int
+    plain_modulus: int
+    scale_bits: int
+    precision: int
+    words: int
+    deviation: int
+    noise_bound: int
+    releases: int
+
+    @cached_property
+    def hash(self) -> bytes:
+        """32 bytes that name these parameters; every ciphertext carries them."""
+        return digest(Use.HE_PARAMETERS, *(str(value) for value in astuple(self)))
+
+    @property
+    def ciphertexts(self) -> int:
+        """Ciphertexts in one upload."""
+        return -(-self.words // self.degree)
+
+    @property
+    def modulus(self) -> int:
+        """q, the ciphertexts' modulus."""
+        return math.prod(self.primes)
+
+    @property
+    def polynomial_bytes(self) -> int:
+        """One polynomial modulo q, packed."""
+        return sum(self.degree * prime.bit_length() // 8 for prime in self.primes)
+
+    @property
+    def fresh_bytes(self) -> int:
+        """One fresh ciphertext: its first polynomial, packed, and the seed of the second."""
+        return self.polynomial_bytes + SEED_BYTES
+
+    @property
+    def upload_bytes(self) -> int:
+        """All ciphertexts of one participant."""
+        return self.ciphertexts * self.fresh_bytes
+
+
+@lru_cache(maxsize=256)
+def derive(need: Need) -> Parameters:
+    """Return the parameters with the smallest upload that hold a need. Raises `ParameterError` when there are none."""
+    candidates = [found for degree in MAX_MODULUS_BITS for found in _candidates(need, degree)]
+    if not candidates:
+        raise ParameterError(
+            f"value_bits={need.value_bits}: no ring with 128-bit security holds sums of {need.sum_bits} bits over "
+            f"{need.participants} participants and the noise of {need.releases} releases at "
+            f"flooding_bits={need.flooding_bits}: lower value_bits, releases or flooding_bits"
+        )
+    return min(candidates, key=lambda found: (found.upload_bytes, found.degree))
+
+
+def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
+    """Yield what fits a ring of this degree, for every number of sums in a word."""
+    exact = need.kind == "bfv"
+    limbs = next(
+        count
+        for count in range(1, need.value_bits + 1)
+        if not exact or _lane_bits(need, -(-need.value_bits // count)) < _PLAIN_BITS
+    )
+    limb_bits = -(-need.value_bits // limbs)
+    lane_bits = _lane_bits(need, limb_bits)
+    room = _PLAIN_BITS - 1 if exact else _WORD_BITS
+    for per_word in range(1, max(1, room // lane_bits) + 1):
+        words = -(-need.length * limbs // per_word)
+        deviation, bound = _noise(need, degree, -(-words // degree))
+        top = need.participants * ((1 << limb_bits) - 1) + 2 * need.precision
+        largest = sum(top << (lane * lane_bits) for lane in range(per_word))
+        if exact:
+            plain_modulus, scale_bits = largest + 1, 0
+            least = 2 * plain_modulus * (bound + 2)
+        else:
+            plain_modulus, scale_bits = 0, _scale_bits(need.precision, bound)
+            least = (largest + 1) << scale_bits
+        modulus = _modulus(degree, least)
+        if modulus is not None:
+            primes, special = modulus
+            yield Parameters(
+                need.kind, degree, primes, special, limbs, limb_bits, lane_bits, per_word, plain_modulus, scale_bits,
+                need.precision, words, deviation, bound, need.releases,
+            )  # fmt: skip
+
+
+def _lane_bits(need: Need, limb_bits: int) -> int:
+    """Bits of one lane: every sum of limbs, and in CKKS the error on both sides of it."""
+    return (need.participants * ((1 << limb_bits) - 1) + 2 * need.precision).bit_length()
+
+
+def _scale_bits(precision: int, bound: int) -> int:
+    """Return the smallest log₂ Δ with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded)."""
+    if bound <= precision:
+        return 0
+    return (-(-2 * bound // (2 * precision - 1)) - 1).bit_length()
+
+
+def _noise(need: Need, degree: int, ciphertexts: int) -> tuple[int, int]:
+    """Return (deviation of the flooding noise, bound on every coefficient of the released sum's noise).
+
+    Li, Micciancio, Schultz and Sorrell (CRYPTO 2022): σ = √(12 τ) · 2^(s/2) · B, where B bounds the noise that is to be
+    hidden and τ counts what is released: here every ciphertext of every release. The noise is Gaussian in all N
+    coefficients, so B is in the Euclidean norm.
+    """
+    n, released = need.participants, ciphertexts * need.releases
+    rounding = n / 2 if need.kind == "bfv" else 0.0  # BFV rounds q·m/t once in every fresh ciphertext
+    # ‖e‖² of a subgaussian vector: Hsu, Kakade and Zhang 2012, theorem 1 with A = I.
+    x = (FAILURE_BITS + math.log2(released)) * math.log(2)
+    euclidean = math.sqrt(ERROR_VARIANCE * n * (degree + 2 * math.sqrt(degree * x) + 2 * x))
+    euclidean += rounding * math.sqrt(degree)
+    deviation = math.ceil(math.sqrt(12 * released) * 2 ** (need.flooding_bits / 2) * euclidean)
+    # P(|X| > kσ) ≤ 2 exp(−k²/2) for both noises; a union over coefficients and both.
+    k = math.sqrt(2 * math.log(2) * (FAILURE_BITS + 2 + math.log2(ciphertexts * degree)))
+    bound = math.ceil(k * deviation + k * math.sqrt(ERROR_VARIANCE * n) + rounding) + 1
+    return deviation, bound
+
+
+def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
+    """Return (primes of a modulus q ≥ least, the special prime or 0); None when it would not be secure.
+
+    One prime when it is enough. SEAL keeps the last of several primes out of ciphertexts, so two data primes need a
+    third, as small as can be; it counts for security.
+    """
+    limit = MAX_MODULUS_BITS[degree]
+    for bits in range(least.bit_length(), min(limit, 2 * _PRIME_BITS - 2) + 1):
+        if bits <= _PRIME_BITS:
+            primes: tuple[int, ...] = (ring_prime(degree, bits),)
+            special = 0
+        else:  # two different sizes: two different primes
+            primes = (ring_prime(degree, bits // 2 + 1), ring_prime(degree, bits - bits // 2 - 1))
+            special = _smallest_prime(degree)
+        modulus = math.prod(primes)
+        if modulus >= least:
+            return (primes, special) if (modulus * max(special, 1)).bit_length() <= limit else None
+    return None
+
+
+@lru_cache
+def _smallest_prime(degree: int) -> int:
+    """Return the smallest prime ≡ 1 mod 2N (small: trial division decides)."""
+    candidate = 2 * degree + 1
+    while any(candidate % factor == 0 for factor in range(3, math.isqrt(candidate) + 1, 2)):
+        candidate += 2 * degree
+    return candidate

@@ -1,0 +1,147 @@
+"""A participant of Ckks or Bfv: which step follows which, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols.errors import SERVER, ProtocolViolation, StateError
+from secagg_protocols.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
+from secagg_protocols.scheme import RoundContext, Step
+from secagg_protocols.wire import Envelope, Message
+
+from .. import seal
+from ..envelope import Content, Sealer
+from ..group_key import GroupKey, check_group_key
+from . import rounds
+from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from .params import SingleKey
+
+
+class Waiting(StrEnum):
+    """What a participant waits for next."""
+
+    VECTOR = "waiting for its vector"
+    RELEASE_REQUEST = "waiting for ReleaseRequest"
+    AGGREGATE = "waiting for Aggregate"
+
+
+TRANSITIONS: Transitions = MappingProxyType(
+    {
+        (Terminal.NEW, START): Waiting.VECTOR,
+        (Waiting.VECTOR, CONTRIBUTE): Waiting.RELEASE_REQUEST,
+        (Waiting.RELEASE_REQUEST, "ReleaseRequest"): Waiting.AGGREGATE,
+        (Waiting.AGGREGATE, "Aggregate"): Waiting.AGGREGATE,
+    }
+)
+
+
+class ReleaseMemory(Memory, array_like=True):
+    """Everything a participant remembers between messages. The group key is not in it.
+
+    survivors: how many. blocks: digests of the aggregate it releases; empty when it was not asked to. released: block
+    numbers, in the order they were released.
+    """
+
+    survivors: int = 0
+    blocks: tuple[bytes, ...] = ()
+    released: tuple[int, ...] = ()
+
+
+class SingleKeyClient(Client):
+    """Made by `Ckks.client` and `Bfv.client`, with `group_key=`. See `machine.Client` for the calls."""
+
+    scheme: SingleKey
+    messages = MappingProxyType({kind.__name__: kind for kind in (ReleaseRequest, Aggregate)})
+    memory_type = ReleaseMemory
+
+    def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, holdings: Holdings) -> None:
+        super().__init__(scheme, context, participant, holdings)
+        check_group_key(holdings.group_key, GroupKey, scheme.parameters)
+        seal.require()
+        assert isinstance(holdings.group_key, GroupKey)
+        self._key = key = holdings.group_key
+        self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
+
+    @property
+    def transitions(self) -> Transitions:
+        return TRANSITIONS
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address if kind == Step.ENCRYPT.value else self._sealer.session
+
+    def _forget(self) -> None:
+        """The group key outlives the round; a round has no secret of its own."""
+
+    # --- Encrypt
+
+    def _start(self) -> list[Envelope]:
+        return []
+
+    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
+        scheme, parameters = self.scheme, self.scheme.parameters
+        words = scheme.packing.words_of(vector).reshape(-1, parameters.degree)
+        secret = self._key.polynomial(parameters.degree)
+        envelopes = []
+        for block in range(scheme.fresh_blocks):
+            rows = words[block * scheme.fresh_rows : (block + 1) * scheme.fresh_rows]
+            sealed = self._sealer.seal(Content.FRESH, self.me, block, rounds.encrypt(parameters, secret, rows))
+            envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
+        return envelopes
+
+    # --- Release
+
+    def _handle(self, kind: str, message: Message) -> list[Envelope]:
+        match message:
+            case ReleaseRequest():
+                return self._count_release(message)
+            case Aggregate():
+                return self._release(message)
+        raise AssertionError(kind)
+
+    def _count_release(self, message: ReleaseRequest) -> list[Envelope]:
+        survivors, floor = message.survivors, self.scheme.floor(self.policy)
+        if self.me not in survivors or survivors[-1] > self.scheme.participants:
+            raise ProtocolViolation("the survivors are not members of this round with me among them", {SERVER})
+        if len(survivors) < floor:
+            raise ProtocolViolation(
+                f"the survivor list counts {len(survivors)} participants; this one takes part with {floor} or more",
+                {SERVER},
+            )
+        if len(message.blocks) != self.scheme.aggregate_blocks:
+            raise ProtocolViolation(
+                f"an aggregate of {len(message.blocks)} blocks cannot be: {self.scheme.aggregate_blocks} hold a sum",
+                {SERVER},
+            )
+        session = self._sealer.session
+        name = rounds.aggregate_name(session, survivors, message.blocks)
+        self._key.releases.claim(self._key.key_id, self._key.budget, session, name)
+        self._memory.survivors = len(survivors)
+        if self.me in self.scheme.releasers(survivors):
+            self._memory.blocks = message.blocks
+            return []
+        return [self.seal(Step.RELEASE.value, SERVER, Release(0, memoryview(b"")))]
+
+    def _release(self, message: Aggregate) -> list[Envelope]:
+        memory, block = self._memory, message.block
+        if not 0 <= block < len(memory.blocks):
+            raise ProtocolViolation(
+                f"block {block} of an aggregate was not announced: {len(memory.blocks)} blocks were", {SERVER}
+            )
+        if block in memory.released:
+            raise StateError(f"block {block} of this aggregate has been released")
+        body = self._sealer.open(Content.AGGREGATE, SERVER, block, message.words)
+        if hashlib.sha256(body).digest() != memory.blocks[block]:
+            raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
+        limit = self.scheme.packing.limit(memory.survivors)
+        session = self._sealer.session
+        words = rounds.release(self.scheme.parameters, self._key, session, block, body, limit)
+        released = self.scheme.packing.lanes.to_bytes(words)
+        memory.released = (*memory.released, block)
+        sealed = self._sealer.seal(Content.RELEASED, self.me, block, released)
+        return [self.seal(Step.RELEASE.value, SERVER, Release(block, sealed))]

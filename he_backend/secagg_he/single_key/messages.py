@@ -1,0 +1,46 @@
+"""Messages of Ckks and Bfv, in the order they are sent. Every ciphertext is inside an authenticated `envelope`."""
+
+from __future__ import annotations
+
+from secagg_protocols.wire import Message, check_ascending, check_size
+
+DIGEST_BYTES = 32
+
+
+class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Some of a participant's ciphertexts. block: from 0. words: an envelope of fresh ciphertexts."""
+
+    block: int
+    words: memoryview
+
+
+class ReleaseRequest(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Whose vectors are in the aggregate, and what it is: to every survivor.
+
+    blocks: SHA-256 of each block of the aggregate, in order.
+    """
+
+    survivors: tuple[int, ...]
+    blocks: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        check_ascending("survivors", self.survivors)
+        for block in self.blocks:
+            check_size("block digest", block, DIGEST_BYTES)
+
+
+class Aggregate(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Some of the summed ciphertexts: to those who release. block: from 0. words: an envelope of an aggregate."""
+
+    block: int
+    words: memoryview
+
+
+class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The decrypted, flooded sums of one block. block: from 0. words: an envelope of released values.
+
+    Empty (and block 0) from a survivor that was not asked to release: it has counted the release.
+    """
+
+    block: int
+    words: memoryview

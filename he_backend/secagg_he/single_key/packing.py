@@ -1,0 +1,135 @@
+"""From values to plaintext words and back: limbs of a value, sums side by side in a word, one word a coefficient.
+
+A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact. In CKKS a decrypted word is off by at
+most `precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols.lanes import Lanes, Words
+from secagg_protocols.scheme import Domain, Output
+
+from ..parameters import Parameters
+from ..ring import canonical, ring
+
+_MAX_LANE_BITS = 64
+"""A CKKS lane may be wider, for the error above the largest sum; the sum itself never is."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the vectors of a domain are laid into plaintexts."""
+
+    parameters: Parameters
+    domain: Domain
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Limbs of sums in words."""
+        chosen = self.parameters
+        bits = min(chosen.lane_bits, _MAX_LANE_BITS)
+        return Lanes(self.domain.length * chosen.limbs, bits, chosen.per_word, -(-chosen.per_word * bits // 8))
+
+    def words_of(self, vector: NDArray[np.integer]) -> Words:
+        """Return a vector's plaintext words: shape (ciphertexts · N,), the last ones zero."""
+        chosen = self.parameters
+        if chosen.limbs > 1:
+            shifts = np.arange(chosen.limbs, dtype=np.uint64) * np.uint64(chosen.limb_bits)
+            vector = (vector.astype(np.uint64)[:, None] >> shifts & np.uint64((1 << chosen.limb_bits) - 1)).reshape(-1)
+        words = np.zeros(chosen.ciphertexts * chosen.degree, dtype=np.uint64)
+        words[: self.lanes.words] = self.lanes.pack(vector)
+        return words
+
+    def limit(self, survivors: int) -> int:
+        """Return the largest sum of limbs that so many participants can give."""
+        return survivors * ((1 << self.parameters.limb_bits) - 1)
+
+    def output(self, words: Words, survivors: tuple[int, ...]) -> Output | None:
+        """Return the sum in released words; None when they are no sum of so many valid vectors."""
+        chosen, lanes, limit = self.parameters, self.lanes, self.limit(len(survivors))
+        output = Output(words, survivors, lanes)
+        if max(int(sums.max()) for _, sums in output.parts()) > limit:
+            return None
+        if chosen.limbs == 1:
+            return output
+        shifts = np.arange(chosen.limbs, dtype=np.uint64) * np.uint64(chosen.limb_bits)
+        total = (output.total.reshape(-1, chosen.limbs) << shifts).sum(axis=1, dtype=np.uint64)
+        return Output(total, survivors)
+
+
+def to_plaintexts(parameters: Parameters, words: Words) -> Words:
+    """Return plaintexts as `seal` takes them, from words: shape (rows, N)."""
+    if parameters.kind == "bfv":
+        return words[:, None]
+    plaintexts = np.empty((len(words), len(parameters.primes), parameters.degree), dtype=np.uint64)
+    for index, prime in enumerate(parameters.primes):
+        arithmetic = ring(parameters.degree, prime)
+        scale = np.full(parameters.degree, (1 << parameters.scale_bits) % prime, dtype=np.int64)
+        scaled = arithmetic.multiply((words % np.uint64(prime)).astype(np.int64), scale)
+        plaintexts[:, index] = arithmetic.forward(scaled)
+    return plaintexts
+
+
+def from_plaintexts(parameters: Parameters, plaintexts: Words, limit: int) -> Words:
+    """Return words, shape (rows, N), from what `seal` decrypted. limit: the largest sum that can be right.
+
+    CKKS: rounds; a word's lowest sum is then within `precision`, and cut to 0 … limit.
+    """
+    if parameters.kind == "bfv":
+        return plaintexts[:, 0]
+    precision, scale = np.uint64(parameters.precision), parameters.scale_bits
+    high, low = _compose(parameters, plaintexts)  # of a word · Δ + noise + precision · Δ: never negative
+    offset = (parameters.precision << scale) + (1 << scale >> 1)
+    high, low = _plus(high, low, offset, parameters.modulus)
+    words = low >> np.uint64(scale) | high << np.uint64(64 - scale) if scale else low
+    words[high >> np.uint64(scale) != 0] = np.iinfo(np.uint64).max  # one wide sum, by its error above 2⁶⁴
+    bits = min(parameters.lane_bits, _MAX_LANE_BITS)
+    mask = np.uint64((1 << bits) - 1)
+    lowest = words & mask
+    top = min(limit + 2 * parameters.precision, int(mask))
+    right = np.minimum(np.maximum(lowest, precision) - precision, np.uint64(limit))
+    return words & ~mask | np.where(lowest > top, lowest, right)
+
+
+def _compose(parameters: Parameters, plaintexts: Words) -> tuple[Words, Words]:
+    """Return (high, low) 64-bit halves of the coefficients in [0, q): Chinese remaindering, at most two primes."""
+    residues = [
+        ring(parameters.degree, prime).inverse(plaintexts[:, index].astype(np.int64))
+        for index, prime in enumerate(parameters.primes)
+    ]
+    low = residues[0].astype(np.uint64)
+    if len(residues) == 1:
+        return np.zeros_like(low), low
+    p, q = parameters.primes  # x = x_p + p · ((x_q − x_p) / p mod q)
+    inverse = np.full(parameters.degree, pow(p, -1, q), dtype=np.int64)
+    difference = canonical(residues[1] - residues[0], q)
+    factor = ring(parameters.degree, q).multiply(difference, inverse).astype(np.uint64)
+    high, product = _times(factor, p)
+    low = product + low
+    return high + (low < product), low
+
+
+def _times(x: Words, constant: int) -> tuple[Words, Words]:
+    """Return (high, low) of x · constant, both below 2⁶⁴."""
+    half, mask = np.uint64(32), np.uint64((1 << 32) - 1)
+    a, b = x >> half, x & mask
+    c, d = np.uint64(constant >> 32), np.uint64(constant & 0xFFFFFFFF)
+    middle = a * d + (b * d >> half)  # a, c < 2³²: no sum passes 2⁶⁴
+    other = b * c + (middle & mask)
+    return a * c + (middle >> half) + (other >> half), x * np.uint64(constant & 0xFFFFFFFFFFFFFFFF)
+
+
+def _plus(high: Words, low: Words, offset: int, modulus: int) -> tuple[Words, Words]:
+    """Return (high, low) + offset modulo q: what stood just below q, a small negative number, becomes positive."""
+    total = low + np.uint64(offset & 0xFFFFFFFFFFFFFFFF)
+    top = high + np.uint64(offset >> 64) + (total < low)
+    q_high, q_low = np.uint64(modulus >> 64), np.uint64(modulus & 0xFFFFFFFFFFFFFFFF)
+    above = (top > q_high) | ((top == q_high) & (total >= q_low))
+    reduced = total - q_low
+    return np.where(above, top - q_high - (total < q_low), top), np.where(above, reduced, total)

@@ -1,0 +1,134 @@
+"""Ckks and Bfv, step by step, as pure functions: bytes and arrays in, bytes and arrays out.
+
+Encrypt: c = (c₀, c₁) = (−(a·s + e) + ⟦m⟧, a) under the group key s (Cheon et al. 2017; Fan and Vercauteren 2012; the
+symmetric variant). a travels as its seed.
+Add: the sums of the c₀ and of the c₁.
+Release: ⟨c, (1, s)⟩ + flooding noise, rounded (Li, Micciancio, Schultz and Sorrell, CRYPTO 2022).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols.domain import Use, digest
+from secagg_protocols.errors import ProtocolViolation
+from secagg_protocols.lanes import Words
+
+from .. import bits, seal
+from ..flooding import flooding_noise
+from ..group_key import GroupKey
+from ..parameters import SEED_BYTES, Parameters
+from ..ring import ring
+from .packing import from_plaintexts, to_plaintexts
+
+# --- Encrypt
+
+
+def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words) -> bytes:
+    """Return fresh ciphertexts: packed first polynomials, then seeds. A participant runs it.
+
+    words: shape (rows, N), plaintexts as `packing` makes them.
+    """
+    first, seeds = seal.encrypt(parameters, secret, to_plaintexts(parameters, words))
+    return pack_polynomials(parameters, first) + seeds
+
+
+def open_fresh(parameters: Parameters, body: memoryview, rows: int, sender: int) -> tuple[Words, memoryview]:
+    """Return (first polynomials, seeds) of fresh ciphertexts. The server runs it. Raises `ProtocolViolation`."""
+    if len(body) != rows * parameters.fresh_bytes:
+        raise ProtocolViolation(
+            f"{len(body)} bytes of ciphertexts, not {rows * parameters.fresh_bytes}: the wrong number of them", {sender}
+        )
+    size = rows * parameters.polynomial_bytes
+    return unpack_polynomials(parameters, body[:size], sender), body[size:]
+
+
+# --- Add
+
+
+def add_polynomials(parameters: Parameters, total: Words, polynomials: Words) -> None:
+    """Add residues onto residues in place, modulo each prime. Shape (rows, primes, N)."""
+    for index, prime in enumerate(parameters.primes):
+        part = total[:, index]
+        part += polynomials[:, index]
+        np.minimum(part, part - np.uint64(prime), out=part)  # what would be negative wraps to a large number
+
+
+def expand_seconds(parameters: Parameters, seeds: Sequence[bytes], first: int, rows: int) -> Words:
+    """Return the summed second polynomials of ciphertexts first … first + rows − 1. The server runs it, in any worker.
+
+    seeds: each upload's, 64 bytes for every ciphertext.
+    """
+    window = slice(SEED_BYTES * first, SEED_BYTES * (first + rows))
+    each = [np.frombuffer(upload[window], dtype=np.uint8).reshape(rows, SEED_BYTES) for upload in seeds]
+    return seal.expand_sums(parameters, np.stack(each))
+
+
+def aggregate(parameters: Parameters, first: Words, second: Words) -> bytes:
+    """Return summed ciphertexts: both polynomials, packed."""
+    return pack_polynomials(parameters, first) + pack_polynomials(parameters, second)
+
+
+def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[bytes]) -> bytes:
+    """Return 32 bytes that name an aggregate: what a participant remembers of a release."""
+    return digest(Use.HE_FLOOD, session, b"aggregate", b"".join(who.to_bytes(2, "big") for who in survivors), *blocks)
+
+
+# --- Release
+
+
+def release(parameters: Parameters, key: GroupKey, session: bytes, block: int, body: memoryview, limit: int) -> Words:
+    """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
+
+    A participant runs it. The same block of the same session always gives the same words. limit: the largest possible
+    sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
+    """
+    rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
+    if rest or not rows:
+        raise ProtocolViolation(f"{len(body)} bytes are no whole number of summed ciphertexts")
+    half = rows * parameters.polynomial_bytes
+    first = unpack_polynomials(parameters, body[:half])
+    second = unpack_polynomials(parameters, body[half:])
+    flood(parameters, key.flooding_key, digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest()), first)
+    plaintexts = seal.decrypt(parameters, key.polynomial(parameters.degree), first, second)
+    return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
+
+
+def flood(parameters: Parameters, flooding_key: bytes, name: bytes, first: Words) -> None:
+    """Add flooding noise to first polynomials in place, so before anything is decrypted. name: 32 bytes."""
+    noise = flooding_noise(flooding_key, name, parameters.deviation, len(first), parameters.degree)
+    added = np.empty_like(first)
+    for index, prime in enumerate(parameters.primes):
+        residues = noise % prime
+        if parameters.kind == "ckks":
+            residues = ring(parameters.degree, prime).forward(residues)
+        added[:, index] = residues
+    add_polynomials(parameters, first, added)
+
+
+# --- polynomials as bytes
+
+
+def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
+    """Return residues at their primes' bits, prime after prime. Shape (rows, primes, N)."""
+    return b"".join(
+        bits.pack(np.ascontiguousarray(polynomials[:, index]), prime.bit_length())
+        for index, prime in enumerate(parameters.primes)
+    )
+
+
+def unpack_polynomials(parameters: Parameters, data: memoryview, sender: int = 0) -> Words:
+    """Return the residues in packed polynomials. Raises `ProtocolViolation` when one is not below its prime."""
+    rows = len(data) // parameters.polynomial_bytes
+    polynomials, start = np.empty((rows, len(parameters.primes), parameters.degree), dtype=np.uint64), 0
+    for index, prime in enumerate(parameters.primes):
+        end = start + rows * parameters.degree * prime.bit_length() // 8
+        residues = bits.unpack(data[start:end], prime.bit_length())
+        if int(residues.max()) >= prime:
+            raise ProtocolViolation("a coefficient of a ciphertext is not below its modulus", {sender})
+        polynomials[:, index], start = residues.reshape(rows, -1), end
+    return polynomials

@@ -1,0 +1,206 @@
+"""The server of Ckks or Bfv: it adds ciphertexts, has the sum released, and compares the answers. It opens nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from types import MappingProxyType
+
+import numpy as np
+
+from secagg_protocols import workers
+from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
+from secagg_protocols.lanes import Words
+from secagg_protocols.machine import Holdings, Server
+from secagg_protocols.scheme import RoundContext, Step
+from secagg_protocols.wire import Envelope, Message
+
+from .. import seal
+from ..envelope import Content, Sealer
+from ..group_key import GroupKeyHandle, check_group_key
+from ..parameters import Parameters
+from . import rounds
+from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from .params import SingleKey
+
+
+class Uploads:
+    """The sum of first polynomials that arrive in blocks, each whole or not at all, and the others' seeds."""
+
+    def __init__(self, scheme: SingleKey) -> None:
+        self._scheme, self._parameters = scheme, scheme.parameters
+        shape = (self._parameters.ciphertexts, len(self._parameters.primes), self._parameters.degree)
+        self.first: Words = np.zeros(shape, dtype=np.uint64)
+        self.seeds: dict[int, bytes] = {}
+        self._open: dict[int, dict[int, tuple[Words, memoryview]]] = {}
+
+    def check_block(self, sender: int, block: int) -> None:
+        """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""
+        if not 0 <= block < self._scheme.fresh_blocks:
+            raise ProtocolViolation(f"block {block} of {self._scheme.fresh_blocks} cannot be", {sender})
+        if block in self._open.get(sender, {}):
+            raise StateError(f"participant {sender} has already sent block {block}")
+
+    def take(self, sender: int, block: int, body: memoryview) -> bool:
+        """Take one block; return whether the upload is complete, and then added. Raises `ProtocolViolation`."""
+        rows = min(self._scheme.fresh_rows, self._parameters.ciphertexts - block * self._scheme.fresh_rows)
+        opened = rounds.open_fresh(self._parameters, body, rows, sender)
+        upload = self._open.setdefault(sender, {})
+        upload[block] = opened
+        if len(upload) < self._scheme.fresh_blocks:
+            return False
+        del self._open[sender]
+        for number, (polynomials, _) in upload.items():
+            start = number * self._scheme.fresh_rows
+            rounds.add_polynomials(self._parameters, self.first[start : start + len(polynomials)], polynomials)
+        self.seeds[sender] = b"".join(upload[number][1] for number in sorted(upload))
+        return True
+
+    def forget(self, sender: int) -> None:
+        """Free an upload that will not be completed."""
+        self._open.pop(sender, None)
+
+
+class Answers:
+    """What was released: each block as the first who released it says, and who says otherwise."""
+
+    def __init__(self, scheme: SingleKey) -> None:
+        self._count = scheme.aggregate_blocks
+        self._first: dict[int, tuple[int, bytes]] = {}
+        self._seen: dict[int, set[int]] = {}
+        self.disagreeing: set[int] = set()
+
+    def check_block(self, sender: int, block: int) -> None:
+        """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""
+        if not 0 <= block < self._count:
+            raise ProtocolViolation(f"released block {block} of {self._count} cannot be", {sender})
+        if block in self._seen.get(sender, ()):
+            raise StateError(f"participant {sender} has already released block {block}")
+
+    def take(self, sender: int, block: int, values: bytes) -> bool:
+        """Take one released block; return whether the sender has released all of them."""
+        who, known = self._first.setdefault(block, (sender, values))
+        if known != values:
+            self.disagreeing |= {who, sender}
+        seen = self._seen.setdefault(sender, set())
+        seen.add(block)
+        return len(seen) == self._count
+
+    def values(self) -> bytes:
+        """Return all blocks, in order."""
+        return b"".join(self._first[block][1] for block in range(self._count))
+
+
+class SingleKeyServer(Server):
+    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls."""
+
+    scheme: SingleKey
+    messages = MappingProxyType({kind.__name__: kind for kind in (Encrypt, Release)})
+
+    def __init__(
+        self,
+        scheme: SingleKey,
+        context: RoundContext,
+        holdings: Holdings,
+        executor: Executor | None,
+        parts: int,
+    ) -> None:
+        super().__init__(scheme, context, holdings, executor, parts)
+        check_group_key(holdings.group_key, GroupKeyHandle, scheme.parameters)
+        seal.require()
+        assert isinstance(holdings.group_key, GroupKeyHandle)
+        key = holdings.group_key
+        self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
+        self._uploads, self._answers = Uploads(scheme), Answers(scheme)
+        self._survivors: tuple[int, ...] = ()
+
+    def _binding(self, kind: str) -> bytes:
+        return self._address if kind == Step.ENCRYPT.value else self._sealer.session
+
+    def _lose(self, participant: int) -> None:
+        self._uploads.forget(participant)
+
+    def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
+        match message:
+            case Encrypt():
+                self._uploads.check_block(sender, message.block)
+                body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
+                return self._uploads.take(sender, message.block, body)
+            case Release():
+                return self._take_release(sender, message)
+        raise AssertionError(envelope.kind)
+
+    def _take_release(self, sender: int, message: Release) -> bool:
+        if sender not in self.scheme.releasers(self._survivors):
+            if message.block or len(message.words):
+                raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
+            return True
+        self._answers.check_block(sender, message.block)
+        body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
+        if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
+            raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
+        return self._answers.take(sender, message.block, bytes(body))
+
+    def _block_words(self, block: int) -> int:
+        parameters, rows = self.scheme.parameters, self.scheme.aggregate_rows
+        return min(rows, parameters.ciphertexts - block * rows) * parameters.degree
+
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        if step is Step.ENCRYPT:
+            return self._request_release(answered)
+        self._finish(answered)
+        return []
+
+    def _request_release(self, survivors: tuple[int, ...]) -> list[Envelope]:
+        parameters, rows = self.scheme.parameters, self.scheme.aggregate_rows
+        seeds = [self._uploads.seeds[survivor] for survivor in survivors]
+        first, second = self._uploads.first, self._expand(seeds)
+        blocks = [
+            rounds.aggregate(parameters, first[start : start + rows], second[start : start + rows])
+            for start in range(0, parameters.ciphertexts, rows)
+        ]
+        self._survivors = survivors
+        self._uploads = Uploads(self.scheme)
+        request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
+        outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
+        for block, body in enumerate(blocks):
+            sealed = self._sealer.seal(Content.AGGREGATE, SERVER, block, body)
+            outgoing += self.seal_for_all("Aggregate", self.scheme.releasers(survivors), Aggregate(block, sealed))
+        return outgoing
+
+    def _expand(self, seeds: Sequence[bytes]) -> Words:
+        parameters = self.scheme.parameters
+        if self.executor is None:
+            return rounds.expand_seconds(parameters, seeds, 0, parameters.ciphertexts)
+        bounds = [parameters.ciphertexts * part // self._parts for part in range(self._parts + 1)]
+        work = [(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
+        starts, counts = zip(*work, strict=True)
+        same: tuple[list[Parameters], list[Sequence[bytes]]] = [parameters] * len(work), [seeds] * len(work)
+        return np.concatenate(workers.run(self.executor, rounds.expand_seconds, *same, starts, counts))
+
+    def _finish(self, answered: tuple[int, ...]) -> None:
+        have, need = len(answered), self.scheme.quorum
+        if self._answers.disagreeing:
+            raise RoundFailed(
+                Step.RELEASE.value,
+                have,
+                need,
+                f"participants {sorted(self._answers.disagreeing)} released different values for one aggregate",
+                self._answers.disagreeing,
+            )
+        packing = self.scheme.packing
+        count, lanes = packing.lanes.words, packing.lanes
+        words = np.zeros(count, dtype=np.uint64)
+        lanes.add_bytes(words, self._answers.values()[: count * lanes.word_bytes])
+        if lanes.word_bytes < 8:
+            words &= np.uint64((1 << 8 * lanes.word_bytes) - 1)
+        output = packing.output(words, self._survivors)
+        if output is None:
+            raise RoundFailed(
+                Step.RELEASE.value,
+                have,
+                need,
+                "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
+            )
+        self.output = output
