@@ -118,7 +118,7 @@ def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
     receiver.check(found.maker, found.signature, binding + found.sealed)
     try:
         text = suite.aead(_channel_key(suite, secret, found.public_key, binding)).decrypt(_NONCE, found.sealed, binding)
-    except (InvalidTag, ValueError):
+    except InvalidTag:
         raise AuthenticationError("the sealed group key does not open: made for another request, or changed") from None
     try:
         return GroupKey.from_json(text.decode())

@@ -92,7 +92,7 @@ class Sealer:
             raise WireError(f"an envelope of version {version}; this is version {VERSION}")
         if what != content:
             name = str(Content(what)) if what in tuple(Content) else f"unknown content {what}"
-            raise WireError(f"{name} stands where {content} should be")
+            raise WireError(f"found {name} where {content} should be")
         if key_id != self.key_id:
             raise WireError("a ciphertext under another group key: this round uses the key with another id")
         if parameter_hash != self.parameter_hash:
@@ -100,7 +100,7 @@ class Sealer:
         if address != self.round_address:
             raise WireError("a ciphertext of another session: it was made for another round, job, scheme or roster")
         if (who, number) != (sender, block):
-            raise WireError(f"{content} of {who}, block {number}, stand where block {block} of {sender} should be")
+            raise WireError(f"found {content} of {who}, block {number}, where block {block} of {sender} should be")
         if claimed != length:
             raise WireError(f"a truncated envelope: it states {claimed} bytes and holds {length}")
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import cached_property, lru_cache
+from itertools import product
 from typing import Literal
 
 from secagg_protocols.domain import Use, digest
@@ -33,10 +34,15 @@ FAILURE_BITS = 40
 _PRIME_BITS = 54
 """Widest prime of the ciphertext modulus: products of residues stay exact in `ring`."""
 
+_LEAST_PRIME_BITS = 20
+"""Below, some rings have no prime of a given size."""
+
 _PLAIN_BITS = 60
 """SEAL's limit for a plaintext modulus."""
 
 _WORD_BITS = 64
+
+_MAX_LIMBS = 4
 
 Kind = Literal["bfv", "ckks"]
 
@@ -132,20 +138,19 @@ def derive(need: Need) -> Parameters:
 
 
 def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
-    """Yield what fits a ring of this degree, for every number of sums in a word."""
+    """Yield what fits a ring of this degree, for every cut of a value and every number of sums in a word.
+
+    A lane holds every sum of limbs, and in CKKS the error on both sides of it.
+    """
     exact = need.kind == "bfv"
-    limbs = next(
-        count
-        for count in range(1, need.value_bits + 1)
-        if not exact or _lane_bits(need, -(-need.value_bits // count)) < _PLAIN_BITS
-    )
-    limb_bits = -(-need.value_bits // limbs)
-    lane_bits = _lane_bits(need, limb_bits)
-    room = _PLAIN_BITS - 1 if exact else _WORD_BITS
-    for per_word in range(1, max(1, room // lane_bits) + 1):
+    for limbs, per_word in product(range(1, _MAX_LIMBS + 1 if exact else 2), range(1, _WORD_BITS + 1)):
+        limb_bits = -(-need.value_bits // limbs)
+        top = need.participants * ((1 << limb_bits) - 1) + 2 * need.precision
+        lane_bits = top.bit_length()
+        if per_word * lane_bits > (_PLAIN_BITS - 1 if exact else _WORD_BITS) and (exact or per_word > 1):
+            continue
         words = -(-need.length * limbs // per_word)
         deviation, bound = _noise(need, degree, -(-words // degree))
-        top = need.participants * ((1 << limb_bits) - 1) + 2 * need.precision
         largest = sum(top << (lane * lane_bits) for lane in range(per_word))
         if exact:
             plain_modulus, scale_bits = largest + 1, 0
@@ -162,11 +167,6 @@ def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
             )  # fmt: skip
 
 
-def _lane_bits(need: Need, limb_bits: int) -> int:
-    """Bits of one lane: every sum of limbs, and in CKKS the error on both sides of it."""
-    return (need.participants * ((1 << limb_bits) - 1) + 2 * need.precision).bit_length()
-
-
 def _scale_bits(precision: int, bound: int) -> int:
     """Return the smallest log₂ Δ with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded)."""
     if bound <= precision:
@@ -175,23 +175,27 @@ def _scale_bits(precision: int, bound: int) -> int:
 
 
 def _noise(need: Need, degree: int, ciphertexts: int) -> tuple[int, int]:
-    """Return (deviation of the flooding noise, bound on every coefficient of the released sum's noise).
-
-    Li, Micciancio, Schultz and Sorrell (CRYPTO 2022): σ = √(12 τ) · 2^(s/2) · B, where B bounds the noise that is to be
-    hidden and τ counts what is released: here every ciphertext of every release. The noise is Gaussian in all N
-    coefficients, so B is in the Euclidean norm.
-    """
+    """Return (deviation of the flooding noise, bound on every coefficient of all noise in a released sum)."""
     n, released = need.participants, ciphertexts * need.releases
     rounding = n / 2 if need.kind == "bfv" else 0.0  # BFV rounds q·m/t once in every fresh ciphertext
     # ‖e‖² of a subgaussian vector: Hsu, Kakade and Zhang 2012, theorem 1 with A = I.
     x = (FAILURE_BITS + math.log2(released)) * math.log(2)
     euclidean = math.sqrt(ERROR_VARIANCE * n * (degree + 2 * math.sqrt(degree * x) + 2 * x))
     euclidean += rounding * math.sqrt(degree)
-    deviation = math.ceil(math.sqrt(12 * released) * 2 ** (need.flooding_bits / 2) * euclidean)
+    deviation = flooding_deviation(released, need.flooding_bits, euclidean)
     # P(|X| > kσ) ≤ 2 exp(−k²/2) for both noises; a union over coefficients and both.
     k = math.sqrt(2 * math.log(2) * (FAILURE_BITS + 2 + math.log2(ciphertexts * degree)))
     bound = math.ceil(k * deviation + k * math.sqrt(ERROR_VARIANCE * n) + rounding) + 1
     return deviation, bound
+
+
+def flooding_deviation(released: int, flooding_bits: int, euclidean: float) -> int:
+    """Return σ = √(12 τ) · 2^(s/2) · B: Li, Micciancio, Schultz and Sorrell (CRYPTO 2022).
+
+    released: τ, every ciphertext of every release. euclidean: B, a bound on the noise that is to be hidden. Flooding
+    noise is Gaussian in all N coefficients, so B is in the Euclidean norm.
+    """
+    return math.ceil(math.sqrt(12 * released) * 2 ** (flooding_bits / 2) * euclidean)
 
 
 def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
@@ -201,7 +205,7 @@ def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
     third, as small as can be; it counts for security.
     """
     limit = MAX_MODULUS_BITS[degree]
-    for bits in range(least.bit_length(), min(limit, 2 * _PRIME_BITS - 2) + 1):
+    for bits in range(max(least.bit_length(), _LEAST_PRIME_BITS), min(limit, 2 * _PRIME_BITS - 2) + 1):
         if bits <= _PRIME_BITS:
             primes: tuple[int, ...] = (ring_prime(degree, bits),)
             special = 0
