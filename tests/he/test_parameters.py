@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from secagg_he import Bfv, Ckks
+from secagg_he import Bfv, Ckks, seal
 from secagg_he import parameters as module
 from secagg_he.parameters import MAX_MODULUS_BITS, Need, derive
 from secagg_protocols import ParameterError, Policy
@@ -56,6 +56,11 @@ def test_flooding_is_as_wide_as_its_formula_asks(need):
     typical = math.sqrt(10.5 * need.participants * found.degree)
     assert found.deviation >= math.sqrt(12 * found.ciphertexts * need.releases) * 2**15 * typical
     assert found.noise_bound >= 7.4 * found.deviation  # P(|N(0, 1)| > 7.4) < 2⁻⁴²
+
+
+@pytest.mark.parametrize("need", NEEDS[::5], ids=str)
+def test_seal_takes_every_derived_modulus_at_128_bit_security(backend, need):
+    assert seal._context(derive(need)).seal.parameters_set()
 
 
 def test_the_uploads_of_a_million_16_bit_values_are_within_the_targets():

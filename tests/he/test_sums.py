@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv, Ckks, MissingBackend, seal
+from secagg_he.single_key import rounds
 from secagg_protocols import Policy, RoundFailed, WorkerLost
 
 
@@ -30,6 +31,17 @@ def test_errors_of_values_at_both_ends_are_within_the_precision(make_round, part
     assert np.abs(running.errors).max() <= precision
     total = running.server.output.total
     assert total.max() <= participants * ((1 << 16) - 1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sums_of_any_shape_are_within_the_precision(make, make_round, seed):
+    generator = np.random.default_rng(seed)
+    participants, length = int(generator.integers(2, 9)), int(generator.integers(1, 20_000))
+    bits, releases = int(generator.integers(1, 62)), int(10 ** generator.integers(0, 5))
+    if participants * ((1 << bits) - 1) >= 1 << 63:
+        bits = 59
+    running = make_round(make(participants, length, value_bits=bits, releases=releases)).run()
+    assert np.abs(running.errors).max() <= running.scheme.precision
 
 
 def test_the_stated_precision_is_not_far_from_the_errors(make_round):
@@ -66,6 +78,17 @@ def test_worker_processes_give_the_same_aggregate(make, make_round):
     with ProcessPoolExecutor(2) as pool:
         running = make_round(scheme, executor=pool, parts=2).run()
     assert np.abs(running.errors).max() <= scheme.precision
+
+
+def test_a_participant_may_encrypt_in_a_worker_process(make, make_round):
+    scheme = make(2, 500)
+    running = make_round(scheme)
+    words = scheme.packing.words_of(running.vectors[1]).reshape(-1, scheme.parameters.degree)
+    secret = running.key.polynomial(scheme.parameters.degree)
+    with ProcessPoolExecutor(1) as pool:
+        first, again = (pool.submit(rounds.encrypt, scheme.parameters, secret, words).result() for _ in range(2))
+    assert len(first) == len(again) == scheme.parameters.upload_bytes
+    assert first != again
 
 
 def test_a_lost_worker_costs_no_round(make_round):
