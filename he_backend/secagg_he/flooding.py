@@ -5,7 +5,7 @@ participant releases the same aggregate with the same bytes, and asking again te
 get independent noise. Its width is `Parameters.deviation`.
 
 Two machines whose mathematical libraries differ in a last place may round some noise differently by 1. Bfv never shows
-that, and Ckks with a probability below 2⁻³⁰ a round, because it divides by its scale Δ (about 2³⁶, unless a precision of
+that, and Ckks with a probability below 2⁻³⁰ a round, as it divides by its scale Δ (about 2³⁶, unless a precision of
 millions is asked for). The server would refuse the round, as two answers differ; 1 more or less in σ tells nothing.
 """
 
