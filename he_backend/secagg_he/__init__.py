@@ -4,5 +4,6 @@ from .group_key import GroupKey, GroupKeyHandle
 from .releases import BudgetSpent
 from .seal import MissingBackend
 from .single_key import Bfv, Ckks
+from .threshold import ThresholdCkks
 
-__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "MissingBackend"]
+__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "MissingBackend", "ThresholdCkks"]

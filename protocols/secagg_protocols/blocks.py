@@ -29,6 +29,10 @@ class Packing(Protocol):
     def word_bytes(self) -> int:
         """Bytes of one word on the wire."""
 
+    @property
+    def granule(self) -> int:
+        """Words that may not be torn apart: every block but the last holds a multiple of so many."""
+
     def to_bytes(self, words: Words) -> memoryview:
         """Encode words."""
 
@@ -38,7 +42,7 @@ class Packing(Protocol):
 
 def block_words(packing: Packing) -> int:
     """Words in one block."""
-    return BLOCK_BYTES // packing.word_bytes
+    return BLOCK_BYTES // packing.word_bytes // packing.granule * packing.granule
 
 
 def pack_blocks(lanes: Lanes, vector: NDArray[np.integer]) -> Iterator[tuple[int, int, Words]]:
@@ -105,24 +109,26 @@ class BlockSum(Uploads):
         Raises `RoundFailed` when they are no sum of that many valid vectors: some input was garbage, and a wrong sum
         must not come out silently. (Garbage that looks like a sum cannot be seen.)
         """
-        lanes = self._lanes
-        output = Output(self.words, survivors, lanes)
-        self._uploads, self.words = {}, self.words[:0]
-        top = lanes.per_word * lanes.bits
-        spare = 8 * lanes.word_bytes - top
-        possible = max(int(sums.max()) for _, sums in output.parts()) <= len(survivors) * (
-            (1 << self._domain.value_bits) - 1
+        words, self._uploads, self.words = self.words, {}, self.words[:0]
+        return checked_output(self._domain, self._lanes, words, survivors, step)
+
+
+def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[int, ...], step: Step) -> Output:
+    """Return packed sums as a result. Raises `RoundFailed` unless so many valid vectors can have such a sum."""
+    output = Output(words, survivors, lanes)
+    top = lanes.per_word * lanes.bits
+    spare = 8 * lanes.word_bytes - top
+    possible = max(int(sums.max()) for _, sums in output.parts()) <= len(survivors) * ((1 << domain.value_bits) - 1)
+    if spare:
+        above = np.uint64(((1 << spare) - 1) << top)
+        step_words = block_words(lanes)
+        parts = (words[start : start + step_words] for start in range(0, lanes.words, step_words))
+        possible &= not any(np.bitwise_and(part, above).any() for part in parts)
+    if not possible:
+        raise RoundFailed(
+            step.value,
+            len(survivors),
+            len(survivors),
+            "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
         )
-        if spare:
-            above = np.uint64(((1 << spare) - 1) << top)
-            step_words = block_words(lanes)
-            parts = (output.words[start : start + step_words] for start in range(0, lanes.words, step_words))
-            possible &= not any(np.bitwise_and(part, above).any() for part in parts)
-        if not possible:
-            raise RoundFailed(
-                step.value,
-                len(survivors),
-                len(survivors),
-                "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
-            )
-        return output
+    return output

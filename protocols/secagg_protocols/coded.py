@@ -47,6 +47,12 @@ class CodedSharing:
         points = _secret_points(self.holders, self.threshold)[: self.pieces]
         return self.field.multiply(lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), points), shares)
 
+    def share_of(self, holder: int, holders: Sequence[int], shares: Elements) -> Elements:
+        """Return the share that fits those of t other holders, shape (columns,)."""
+        basis = lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), np.array([holder]))
+        share: Elements = self.field.multiply(basis, shares)[0]
+        return share
+
 
 @lru_cache(maxsize=4)
 def encoding_matrix(field: PrimeField, holders: int, threshold: int) -> NDArray[np.float64]:

@@ -46,6 +46,7 @@ class Use(bytes, Enum):
     HE_FLOOD = b"noise flooding"
     RING_REFERENCE = b"common reference of the ring"
     RING_SECRET = b"one-time ring key"
+    RING_ERROR = b"ring errors"
 
 
 def frame(*fields: bytes | str | int) -> bytes:

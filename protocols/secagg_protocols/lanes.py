@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class Lanes:
     bits: int
     per_word: int
     word_bytes: int
+    granule: ClassVar[int] = 1
 
     @classmethod
     def of(cls, length: int, bits: int) -> Lanes:
@@ -103,8 +104,22 @@ class Lanes:
         if stride == 8:
             words += np.frombuffer(data, dtype="<u8", count=count)
             return
-        # 8-byte loads at a stride of word_bytes: the surplus bytes land above the word, where nothing is kept.
-        safe = max(0, count - 8)
-        words[:safe] += np.ndarray((safe,), dtype="<u8", buffer=data, strides=(stride,))
-        tail = bytes(data[safe * stride :]) + bytes(8)
-        words[safe:] += np.ndarray((count - safe,), dtype="<u8", buffer=tail, strides=(stride,))
+        # The surplus bytes land above the word, where nothing is kept.
+        for start, loaded in wire_words(data, count, stride, count):
+            words[start : start + loaded.size] += loaded
+
+
+def wire_words(data: bytes | memoryview, count: int, word_bytes: int, at_once: int) -> Iterator[tuple[int, Words]]:
+    """Yield (number of the first, words) over words as they travel, `at_once` at a time, without copying them.
+
+    They are 8-byte loads at a stride of `word_bytes`: above its own bytes, a word has those that follow it.
+    """
+    safe = max(0, count - 8)
+    for start in range(0, safe, at_once):
+        size = min(at_once, safe - start)
+        yield (
+            start,
+            np.ndarray((size,), dtype="<u8", buffer=data, offset=start * word_bytes, strides=(word_bytes,)),
+        )
+    tail = bytes(data[safe * word_bytes :]) + bytes(8)
+    yield safe, np.ndarray((count - safe,), dtype="<u8", buffer=tail, strides=(word_bytes,))

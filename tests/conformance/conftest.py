@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from secagg_he import ThresholdCkks
 from secagg_protocols import (
     SERVER,
     AuthenticationError,
@@ -70,6 +71,9 @@ CASES = [
     Case("secagg-plus-p256", partial(neighbourly, ciphersuite="p256"), smallest=3),
     Case("lightsecagg-x25519", LightSecAgg),
     Case("lightsecagg-p256", partial(LightSecAgg, ciphersuite="p256")),
+    Case("threshold-ckks-x25519", ThresholdCkks),
+    Case("threshold-ckks-active-p256", partial(ThresholdCkks, adversary="active", ciphersuite="p256")),
+    Case("threshold-ckks-packed", partial(ThresholdCkks, adversary="active", packing=2), smallest=3),
 ]
 
 

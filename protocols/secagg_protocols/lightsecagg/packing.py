@@ -7,6 +7,7 @@ Of the fields on offer the one that makes the vector smallest on the wire is tak
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class FieldPacking:
     lanes: int
     limbs: int
     limb_bits: int
+    granule: ClassVar[int] = 1
 
     @classmethod
     def of(cls, domain: Domain) -> FieldPacking:

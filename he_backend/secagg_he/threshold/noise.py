@@ -1,0 +1,33 @@
+"""How wide the Gaussians are, how far their sums reach, and which ring is hard enough.
+
+Width. The server learns the sum of the survivors' keys and of their errors. For discrete Gaussians that is harmless by
+an exact argument: given x₁ + x₂ = T, x₁ is again a discrete Gaussian, centred at T/2 and narrower by √2. So two honest
+participants still hide each other behind RLWE of width σ/√2 (the rest is a hybrid argument over the participants; this
+is the easy case of hint-RLWE, Kim, Lee, Seo and Song, CRYPTO'23). σ/√2 is what the table below was made for: 8/√(2π).
+
+Ring. Largest log₂ q for 128-bit security against classical attacks, ternary secret (the strictest of the three columns,
+the Gaussian one allows two bits more), error of width 8/√(2π): Homomorphic Encryption Standard (Albrecht et al., 2018),
+table 1. Only N = 2048 is used: with it a word of up to 54 bits holds several values, and more would not fit int64.
+"""
+
+from __future__ import annotations
+
+import math
+
+DEGREE = 2048
+MAX_LOG_Q = 54
+
+SIGMA = "4.513516668382048"
+"""σ = √2 · 8/√(2π) = 8/√π, of keys and of errors."""
+
+_TAIL_BITS = 40
+
+
+def error_bound(participants: int, coefficients: int) -> int:
+    """Return B such that no coefficient of the sum of all errors passes ±B, but for a chance of 2⁻⁴⁰ in all.
+
+    A discrete Gaussian is σ-subgaussian, and so is a sum of n of width σ√n (Canonne, Kamath and Steinke, NeurIPS'20):
+    P(|E| ≥ B) ≤ 2 exp(−B²/2nσ²), times the number of coefficients.
+    """
+    exponent = math.log(2 * coefficients) + _TAIL_BITS * math.log(2)
+    return math.ceil(float(SIGMA) * math.sqrt(2 * participants * exponent))

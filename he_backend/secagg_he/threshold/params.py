@@ -1,0 +1,155 @@
+"""ThresholdCkks: the public parameters and how they are derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from secagg_protocols import ParameterError, Step, shamir
+from secagg_protocols.blocks import BLOCK_BYTES, block_words
+from secagg_protocols.coded import CodedSharing
+from secagg_protocols.dealing import Dealing
+from secagg_protocols.field import GF65537
+from secagg_protocols.lanes import Lanes
+
+from ..ring import Ring, ring, ring_prime
+from .ciphertexts import Ciphertexts
+from .noise import DEGREE, MAX_LOG_Q, error_bound
+
+if TYPE_CHECKING:
+    from .client import ThresholdCkksClient
+    from .server import ThresholdCkksServer
+
+_FEW = 32
+"""Up to so many participants, key shares are small enough to be dealt one secret per polynomial."""
+
+
+@dataclass(frozen=True)
+class ThresholdCkks(Dealing):
+    """One-time RLWE keys, shared among all; only the sum of the survivors' keys is opened. Sums are exact.
+
+    Each participant encrypts once, cᵢ = a·sᵢ + eᵢ + Δ·mᵢ, under a key of its own and a common reference a that follows
+    from the session (the key-additive encryption of Willow, CRYPTO'25, and ACORN, USENIX Security'23).
+
+    participants, length, value_bits, ciphersuite, adversary, colluders, threshold: as in `Bonawitz`.
+    packing: ℓ, key coefficients that share one polynomial: shares are ℓ times smaller, and t − ℓ holders, not t − 1,
+    learn nothing of a key. Derived when not given: 1 for up to 32 participants, else what leaves a third of them (or
+    `colluders`, if more) harmless. t ≥ c + ℓ.
+
+    Raises `ParameterError` with the bound that is violated.
+    """
+
+    packing: int | None = field(default=None, kw_only=True)
+
+    name: ClassVar[str] = "threshold-ckks"
+    upload_step: ClassVar[Step] = Step.ENCRYPT
+    opening_step: ClassVar[Step] = Step.OPENING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        harmless = max(self.colluders, self.participants // 3)
+        if self.packing is None:
+            few = self.participants <= _FEW
+            object.__setattr__(self, "packing", 1 if few else max(1, self.quorum - harmless))
+        self.check_integer("packing")
+        assert self.packing is not None
+        if not 1 <= self.packing <= self.quorum - self.colluders:
+            raise ParameterError(
+                f"packing={self.packing} is not between 1 and threshold − colluders = {self.quorum - self.colluders}: "
+                "lower it, or raise the threshold"
+            )
+        if not self._fits(self.modulus_bits):
+            raise ParameterError(
+                f"value_bits={self.value_bits}: sums of {self.domain.sum_bits} bits above {self.shift} bits of noise "
+                f"need a modulus of {self.modulus_bits} bits; the largest with 128-bit security at "
+                f"ring degree {DEGREE} is {MAX_LOG_Q}, and {self.participants} residues must fit 64 bits: lower value_bits"
+            )
+
+    def minimum_threshold(self, colluders: int) -> int:
+        return max(super().minimum_threshold(colluders), colluders + (self.packing or 1))
+
+    @property
+    def beyond_threshold(self) -> str:
+        first = self.sharing.privacy + 1
+        begins = "" if self.packing == 1 else f"parts of every key from t − ℓ + 1 = {first} holders on; "
+        return f"{begins}everything, once t = {self.quorum} share holders work together"
+
+    # --- the plaintext
+
+    @cached_property
+    def error_bound(self) -> int:
+        """B: no coefficient of the sum of all errors passes it, but for a chance of 2⁻⁴⁰."""
+        return error_bound(self.participants, self.length + DEGREE)
+
+    @cached_property
+    def shift(self) -> int:
+        """log₂ Δ: bits below the values, which hold the sum of all errors with its sign (Δ > 2B)."""
+        return (2 * self.error_bound).bit_length()
+
+    def _modulus_bits(self, lanes: int) -> int:
+        """Return the bits of q when so many sums ride in one coefficient: q > Δ · (largest packed sum + 1)."""
+        largest = self.participants * ((1 << self.value_bits) - 1)
+        packed = sum(largest << lane * self.domain.sum_bits for lane in range(lanes))
+        needed = (packed + 1) << self.shift
+        bits = needed.bit_length()
+        return bits if bits > MAX_LOG_Q or ring_prime(DEGREE, bits) >= needed else bits + 1
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """How values are laid side by side above the noise: the packing with the fewest bytes."""
+        fitting = [k for k in range(1, 64) if self._fits(self._modulus_bits(k))] or [1]
+        best = min(fitting, key=lambda k: (-(-self._modulus_bits(k) // 8) / k, -k))
+        return Lanes(self.length, self.domain.sum_bits, best, 8)
+
+    def _fits(self, bits: int) -> bool:
+        return bits <= MAX_LOG_Q and self.participants << bits <= 1 << 64
+
+    @property
+    def modulus_bits(self) -> int:
+        """Bits of q."""
+        return self._modulus_bits(self.lanes.per_word)
+
+    # --- the ciphertext
+
+    @property
+    def ring(self) -> Ring:
+        """R_q."""
+        return ring(DEGREE, ring_prime(DEGREE, self.modulus_bits))
+
+    @cached_property
+    def ciphertexts(self) -> Ciphertexts:
+        """How residues travel."""
+        return Ciphertexts(-(-self.lanes.words // DEGREE), self.ring.modulus)
+
+    @property
+    def block_words(self) -> int:
+        """Coefficients of one block on the wire."""
+        return block_words(self.ciphertexts)
+
+    # --- the shares of keys
+
+    @cached_property
+    def sharing(self) -> CodedSharing:
+        """How a key's coefficients are shared."""
+        assert self.packing is not None
+        return CodedSharing(self.participants, self.quorum, self.packing, GF65537)
+
+    @property
+    def share_elements(self) -> int:
+        """Field elements of one share: ⌈N/ℓ⌉, rounded up to what is encoded together."""
+        return -(-DEGREE // self.sharing.pieces // shamir.LIMBS) * shamir.LIMBS
+
+    @property
+    def share_bytes(self) -> int:
+        return self.share_elements // shamir.LIMBS * shamir.SHARE_BYTES
+
+    @cached_property
+    def payload_limit(self) -> int:
+        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 512) + 16)) + 1024
+
+    def _machines(self) -> tuple[type[ThresholdCkksClient], type[ThresholdCkksServer]]:
+        from .client import ThresholdCkksClient
+        from .server import ThresholdCkksServer
+
+        return ThresholdCkksClient, ThresholdCkksServer

@@ -1,0 +1,222 @@
+"""The steps of ThresholdCkks as pure functions. The machines only put them in order.
+
+Symbols are joined to the papers' in NOTATION.md, with what is different here and why it is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols import Randomness, RoundContext, shamir
+from secagg_protocols.dealing.messages import NONCE_BYTES
+from secagg_protocols.domain import Use, separated
+from secagg_protocols.errors import ProtocolViolation
+from secagg_protocols.field import GF65537, Elements
+from secagg_protocols.kdf import derive
+from secagg_protocols.lanes import Words
+from secagg_protocols.masks import Keystream
+
+from ..gaussian import gaussian
+from ..ring import Integers, centred
+from .messages import AdvertiseKeys
+from .noise import DEGREE, SIGMA
+from .params import ThresholdCkks
+
+_SEED_BYTES = 32
+
+
+# --- AdvertiseKeys -------------------------------------------------------------------------------------------------
+
+
+class OwnSecrets(msgspec.Struct, frozen=True):
+    """What a participant makes at the start and never sends: its channel key, the seed of its ring key and errors."""
+
+    channel_secret: bytes
+    ring_seed: bytes
+
+    def __repr__(self) -> str:
+        return "OwnSecrets(<redacted>)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("secrets", "<redacted>")]
+
+
+def make_secrets(scheme: ThresholdCkks, randomness: Randomness) -> OwnSecrets:
+    """Draw the channel key pair and the seed."""
+    return OwnSecrets(scheme.suite.agreement.generate(randomness), randomness.bytes(_SEED_BYTES))
+
+
+def advertise(scheme: ThresholdCkks, own: OwnSecrets, context: RoundContext, randomness: Randomness) -> AdvertiseKeys:
+    """Return the public part."""
+    agreement = scheme.suite.agreement
+    public = agreement.public_of(agreement.load_secret(own.channel_secret))
+    return AdvertiseKeys(public, randomness.bytes(NONCE_BYTES), context.context_digest)
+
+
+def check_advertised(scheme: ThresholdCkks, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
+    """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
+    scheme.suite.agreement.check_public(message.channel_key)
+    if message.context_digest != context.context_digest:
+        raise ProtocolViolation(
+            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
+            "different participants were sent different models or settings"
+        )
+    return (message.channel_key,)
+
+
+# --- ShareKeys: the one-time key, and shares of it -----------------------------------------------------------------
+
+
+def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Integers:
+    """Return sᵢ, shape (N,): discrete Gaussian coefficients."""
+    info = separated(Use.RING_SECRET, session, participant)
+    stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
+    return gaussian(SIGMA).sample(DEGREE, stream).astype(np.int64)
+
+
+def deal(scheme: ThresholdCkks, key: Integers, holders: Sequence[int], randomness: Randomness) -> list[bytes]:
+    """Return the shares of a key for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial."""
+    sharing, columns = scheme.sharing, scheme.share_elements
+    secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
+    secrets.reshape(-1)[:DEGREE] = key % GF65537.prime
+    noise = GF65537.uniform((sharing.privacy, columns), randomness)
+    shares = sharing.deal(secrets, noise, holders)
+    return [share.tobytes() for share in shamir.encode(shares.reshape(len(holders), -1, shamir.LIMBS))]
+
+
+def decode_share(scheme: ThresholdCkks, share: bytes | memoryview) -> Elements:
+    """Return the elements of a share, shape (share_elements,)."""
+    rows = np.frombuffer(share, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
+    return shamir.decode(rows).reshape(scheme.share_elements)
+
+
+# --- Encrypt: c_i = a s_i + e_i + Δ m_i ----------------------------------------------------------------------------
+
+
+def reference(scheme: ThresholdCkks, session: bytes, block: int, polynomials: int) -> Integers:
+    """Return this block's part of the common reference a, as transforms: uniform in [0, q), (polynomials, N).
+
+    Public: keystream under a key that everyone derives from the session (as FrodoKEM expands its matrix with AES).
+    """
+    modulus = scheme.ring.modulus
+    info = separated(Use.RING_REFERENCE, block)
+    stream = Keystream(derive(session, scheme.suite.mask_key_bytes, info))
+    below = np.uint64((1 << modulus.bit_length()) - 1)
+    residues = np.frombuffer(stream.bytes(8 * polynomials * DEGREE), dtype="<u8") & below
+    while (rejected := np.flatnonzero(residues >= modulus)).size:
+        residues[rejected] = np.frombuffer(stream.bytes(8 * rejected.size), dtype="<u8") & below
+    return residues.astype(np.int64).reshape(polynomials, DEGREE)
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """What encrypting needs: the session's key and errors of one participant. Made once per vector."""
+
+    scheme: ThresholdCkks
+    session: bytes
+    transform: Integers
+    error_seed: bytes
+
+    @classmethod
+    def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
+        key = one_time_key(scheme, session, participant, seed)
+        info = separated(Use.RING_ERROR, session, participant)
+        return cls(scheme, session, _transform(scheme, key), derive(seed, _SEED_BYTES, info))
+
+    def __repr__(self) -> str:
+        return "Encryption(<redacted>)"
+
+    def block(self, block: int, values: Words) -> Words:
+        """Return one block of the ciphertext of packed values, shape (polynomials · N,): the same bytes every time."""
+        scheme = self.scheme
+        modulus, polynomials = scheme.ring.modulus, values.size // DEGREE
+        a = reference(scheme, self.session, block, polynomials)
+        info = separated(Use.RING_ERROR, self.session, block)
+        stream = Keystream(derive(self.error_seed, scheme.suite.mask_key_bytes, info))
+        residues = scheme.ring.times_then_inverse(a, self.transform).reshape(-1)
+        residues += gaussian(SIGMA).sample(values.size, stream)
+        residues += (values << np.uint64(scheme.shift)).view(np.int64)
+        # a·s is below q and so is e + Δ·m, except that a negative error may stand alone.
+        residues += modulus * (residues < 0)
+        residues -= modulus * (residues >= modulus)
+        return residues.view(np.uint64)
+
+
+def encrypt(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterable[tuple[int, Words]]:
+    """Yield (block, residues) over a vector: it is never held as a whole ciphertext."""
+    scheme = encryption.scheme
+    step = scheme.block_words
+    for block, (start, packed) in enumerate(scheme.lanes.pack_parts(vector, step)):
+        whole = min(step, scheme.ciphertexts.words - start)
+        values = np.zeros(whole, dtype=np.uint64)
+        values[: packed.size] = packed
+        yield block, encryption.block(block, values)
+
+
+# --- Opening: any t sums of shares give S = Σ s_i, and nothing about its terms -------------------------------------
+
+
+def add_shares(scheme: ThresholdCkks, shares: Sequence[bytes]) -> memoryview:
+    """Return the sum of the shares that one holder has of the survivors, encoded."""
+    total = np.zeros(scheme.share_elements, dtype=np.int64)
+    for share in shares:
+        total += decode_share(scheme, share)
+    total %= GF65537.prime
+    return memoryview(shamir.encode(total.reshape(-1, shamir.LIMBS)).tobytes())
+
+
+def key_sum(scheme: ThresholdCkks, holders: Sequence[int], sums: Elements) -> Integers:
+    """Return S, shape (N,), from the sums of t holders, shape (t, share_elements)."""
+    pieces = scheme.sharing.reconstruct(holders, sums)
+    return centred(pieces.reshape(-1)[:DEGREE], GF65537.prime)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How large the errors of a decryption are. count: coefficients. largest: max |E|. squares: Σ E².
+
+    Under a wrong S they are uniform over (−Δ/2, Δ/2).
+    """
+
+    count: int
+    largest: int
+    squares: float
+
+
+def _transform(scheme: ThresholdCkks, key: Integers) -> Integers:
+    transform: Integers = scheme.ring.forward((key % scheme.ring.modulus)[None, :])[0]
+    return transform
+
+
+def decrypt(
+    scheme: ThresholdCkks, session: bytes, total: Integers, block: int, residues: Words
+) -> tuple[Words, Errors]:
+    """Return a block of Σ mᵢ, packed, and its errors, from the sum of the ciphertexts and S: rounds C − a·S."""
+    modulus, half = scheme.ring.modulus, 1 << (scheme.shift - 1)
+    a = reference(scheme, session, block, residues.size // DEGREE)
+    phase = (residues % np.uint64(modulus)).view(np.int64)
+    phase -= scheme.ring.times_then_inverse(a, _transform(scheme, total)).reshape(-1)
+    phase += half
+    phase += modulus * (phase < 0)
+    phase -= modulus * (phase >= modulus)
+    errors = (phase & (2 * half - 1)) - half
+    wide = errors.astype(np.float64)
+    found = Errors(errors.size, int(np.abs(errors).max()), float(wide @ wide))
+    return (phase >> scheme.shift).view(np.uint64), found
+
+
+def is_noise(scheme: ThresholdCkks, survivors: int, parts: Sequence[Errors]) -> bool:
+    """Tell whether the errors are those of so many honest encryptions: within the bound, and of their variance.
+
+    The variance is that of 2048 coefficients or more: it passes twice its mean by chance less often than 2⁻⁴⁰⁰, and
+    errors under a wrong key sum have 27 times as much or more (Δ > 2B, B > 9σ√n).
+    """
+    allowed = 2 * survivors * float(SIGMA) ** 2 * sum(part.count for part in parts)
+    within = max(part.largest for part in parts) <= scheme.error_bound
+    return within and sum(part.squares for part in parts) <= allowed
