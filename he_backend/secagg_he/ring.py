@@ -99,7 +99,7 @@ class Ring:
         return _canonical(_times(x, self._inverse_degree.column(), q), q)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def ring(degree: int, modulus: int) -> Ring:
     """Return R_q; its tables are made once."""
     return Ring(degree, modulus)
@@ -107,11 +107,11 @@ def ring(degree: int, modulus: int) -> Ring:
 
 @lru_cache(maxsize=64)
 def ring_prime(degree: int, bits: int) -> int:
-    """Return the largest prime q ≡ 1 mod 2·`degree` below 2^bits (it is above 2^(bits−1) for all sizes in use)."""
+    """Return the largest prime q ≡ 1 mod 2·`degree` below 2^bits. There must be one."""
     candidate = ((1 << bits) - 2) // (2 * degree) * (2 * degree) + 1
     while not _is_prime(candidate):
         candidate -= 2 * degree
-    assert candidate.bit_length() == bits
+        assert candidate > 1
     return candidate
 
 

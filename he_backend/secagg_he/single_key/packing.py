@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from secagg_protocols.lanes import Lanes, Words
 from secagg_protocols.scheme import Domain, Output
 
+from .. import limbs
 from ..parameters import Parameters
 from ..ring import canonical, ring
 
@@ -39,11 +40,8 @@ class Packing:
     def words_of(self, vector: NDArray[np.integer]) -> Words:
         """Return a vector's plaintext words: shape (ciphertexts · N,), the last ones zero."""
         chosen = self.parameters
-        if chosen.limbs > 1:
-            shifts = np.arange(chosen.limbs, dtype=np.uint64) * np.uint64(chosen.limb_bits)
-            vector = (vector.astype(np.uint64)[:, None] >> shifts & np.uint64((1 << chosen.limb_bits) - 1)).reshape(-1)
         words = np.zeros(chosen.ciphertexts * chosen.degree, dtype=np.uint64)
-        words[: self.lanes.words] = self.lanes.pack(vector)
+        words[: self.lanes.words] = self.lanes.pack(limbs.split(vector, chosen.limbs, chosen.limb_bits))
         return words
 
     def limit(self, survivors: int) -> int:
@@ -58,9 +56,7 @@ class Packing:
             return None
         if chosen.limbs == 1:
             return output
-        shifts = np.arange(chosen.limbs, dtype=np.uint64) * np.uint64(chosen.limb_bits)
-        total = (output.total.reshape(-1, chosen.limbs) << shifts).sum(axis=1, dtype=np.uint64)
-        return Output(total, survivors)
+        return Output(limbs.join(output.total, chosen.limbs, chosen.limb_bits), survivors)
 
 
 def to_plaintexts(parameters: Parameters, words: Words) -> Words:

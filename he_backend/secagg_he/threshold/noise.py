@@ -16,6 +16,8 @@ import math
 
 DEGREE = 2048
 MAX_LOG_Q = 54
+MIN_LOG_Q = 14
+"""12289 is the smallest prime with a transform of this size."""
 
 SIGMA = "4.513516668382048"
 """σ = √2 · 8/√(2π) = 8/√π, of keys and of errors."""

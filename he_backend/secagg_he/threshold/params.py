@@ -11,11 +11,11 @@ from secagg_protocols.blocks import BLOCK_BYTES, block_words
 from secagg_protocols.coded import CodedSharing
 from secagg_protocols.dealing import Dealing
 from secagg_protocols.field import GF65537
-from secagg_protocols.lanes import Lanes
 
-from ..ring import Ring, ring, ring_prime
+from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
 from .noise import DEGREE, MAX_LOG_Q, error_bound
+from .plaintext import Plaintext
 
 if TYPE_CHECKING:
     from .client import ThresholdCkksClient
@@ -59,12 +59,7 @@ class ThresholdCkks(Dealing):
                 f"packing={self.packing} is not between 1 and threshold − colluders = {self.quorum - self.colluders}: "
                 "lower it, or raise the threshold"
             )
-        if not self._fits(self.modulus_bits):
-            raise ParameterError(
-                f"value_bits={self.value_bits}: sums of {self.domain.sum_bits} bits above {self.shift} bits of noise "
-                f"need a modulus of {self.modulus_bits} bits; the largest with 128-bit security at "
-                f"ring degree {DEGREE} is {MAX_LOG_Q}, and {self.participants} residues must fit 64 bits: lower value_bits"
-            )
+        assert self.plaintext  # raises when there is none
 
     def minimum_threshold(self, colluders: int) -> int:
         return max(super().minimum_threshold(colluders), colluders + (self.packing or 1))
@@ -87,40 +82,28 @@ class ThresholdCkks(Dealing):
         """log₂ Δ: bits below the values, which hold the sum of all errors with its sign (Δ > 2B)."""
         return (2 * self.error_bound).bit_length()
 
-    def _modulus_bits(self, lanes: int) -> int:
-        """Return the bits of q when so many sums ride in one coefficient: q > Δ · (largest packed sum + 1)."""
-        largest = self.participants * ((1 << self.value_bits) - 1)
-        packed = sum(largest << lane * self.domain.sum_bits for lane in range(lanes))
-        needed = (packed + 1) << self.shift
-        bits = needed.bit_length()
-        return bits if bits > MAX_LOG_Q or ring_prime(DEGREE, bits) >= needed else bits + 1
-
     @cached_property
-    def lanes(self) -> Lanes:
-        """How values are laid side by side above the noise: the packing with the fewest bytes."""
-        fitting = [k for k in range(1, 64) if self._fits(self._modulus_bits(k))] or [1]
-        best = min(fitting, key=lambda k: (-(-self._modulus_bits(k) // 8) / k, -k))
-        return Lanes(self.length, self.domain.sum_bits, best, 8)
-
-    def _fits(self, bits: int) -> bool:
-        return bits <= MAX_LOG_Q and self.participants << bits <= 1 << 64
-
-    @property
-    def modulus_bits(self) -> int:
-        """Bits of q."""
-        return self._modulus_bits(self.lanes.per_word)
+    def plaintext(self) -> Plaintext:
+        """How values are laid into coefficients."""
+        found = Plaintext.of(self.domain, self.shift)
+        if found is None:
+            raise ParameterError(
+                f"participants={self.participants}: their sums leave no room beside {self.shift} bits of noise in a "
+                f"modulus of {MAX_LOG_Q} bits, the largest with 128-bit security at ring degree {DEGREE}"
+            )
+        return found
 
     # --- the ciphertext
 
     @property
     def ring(self) -> Ring:
         """R_q."""
-        return ring(DEGREE, ring_prime(DEGREE, self.modulus_bits))
+        return ring(DEGREE, self.plaintext.modulus)
 
     @cached_property
     def ciphertexts(self) -> Ciphertexts:
         """How residues travel."""
-        return Ciphertexts(-(-self.lanes.words // DEGREE), self.ring.modulus)
+        return Ciphertexts(-(-self.plaintext.lanes.words // DEGREE), self.plaintext.modulus)
 
     @property
     def block_words(self) -> int:

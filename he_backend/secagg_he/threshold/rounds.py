@@ -151,8 +151,8 @@ class Encryption:
 def encrypt(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterable[tuple[int, Words]]:
     """Yield (block, residues) over a vector: it is never held as a whole ciphertext."""
     scheme = encryption.scheme
-    step = scheme.block_words
-    for block, (start, packed) in enumerate(scheme.lanes.pack_parts(vector, step)):
+    step, limbs = scheme.block_words, scheme.plaintext.split(vector)
+    for block, (start, packed) in enumerate(scheme.plaintext.lanes.pack_parts(limbs, step)):
         whole = min(step, scheme.ciphertexts.words - start)
         values = np.zeros(whole, dtype=np.uint64)
         values[: packed.size] = packed

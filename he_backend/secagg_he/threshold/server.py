@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from secagg_protocols import workers
-from secagg_protocols.blocks import Uploads, checked_output
+from secagg_protocols.blocks import Uploads
 from secagg_protocols.dealing.messages import ConsistencyCheck, ShareKeys
 from secagg_protocols.dealing.server import DealingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
@@ -71,7 +71,7 @@ class ThresholdCkksServer(DealingServer):
         sums = np.stack([self._opened[holder] for holder in answered])
         total, first, errors = self._open_first(answered, sums)
         words = self._decrypt(total, first, errors)
-        return checked_output(self.scheme.domain, self.scheme.lanes, words, self._survivors, self.step)
+        return self.scheme.plaintext.output(words, self._survivors, self.step)
 
     def _open_first(self, answered: tuple[int, ...], sums: Elements) -> tuple[Integers, Words, rounds.Errors]:
         """Return S, and the first block decrypted: its errors show that S is right. Note down who gave a wrong sum."""
@@ -134,4 +134,4 @@ class ThresholdCkksServer(DealingServer):
                 scheme.quorum,
                 "the values are no sum of honest encryptions: some participant sent garbage; nobody can be named",
             )
-        return residues[: scheme.lanes.words]
+        return residues[: scheme.plaintext.lanes.words]
