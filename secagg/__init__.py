@@ -6,6 +6,7 @@ run = secagg.simulate(scheme, vectors, drop={7: "MaskedInput"})
 run.total, run.survivors, run.bytes_sent
 """
 
+from secagg_he import Bfv, Ckks, ThresholdCkks
 from secagg_protocols import (
     SERVER,
     SYSTEM,
@@ -53,7 +54,9 @@ __all__ = [
     "SYSTEM",
     "Adversary",
     "AuthenticationError",
+    "Bfv",
     "Bonawitz",
+    "Ckks",
     "Client",
     "ContributionLedger",
     "Correction",
@@ -87,6 +90,7 @@ __all__ = [
     "SnapshotStore",
     "StateError",
     "Step",
+    "ThresholdCkks",
     "WireError",
     "WorkerLost",
     "simulate",

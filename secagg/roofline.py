@@ -112,8 +112,8 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
         elements = scheme.quorum * scheme.piece_length
         peers = len(run.answered.get(Step.ADVERTISE_KEYS, ())) - 1
         return Work(peers, elements * scheme.packing.word_bytes), Work(0, 0)
-    if Step.SHARE_KEYS not in scheme.steps:
-        return Work(0, 0), Work(0, 0)  # nothing is masked
+    if not isinstance(scheme, Bonawitz):
+        return Work(0, 0), Work(0, 0)  # nothing is masked, or ciphertexts do the same job
     mask_bytes = 8 * scheme.domain.lanes.words
     answered = {step: len(run.answered.get(step, ())) for step in Step}
     members, dealers, survivors = (answered[step] for step in (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT))
@@ -127,7 +127,6 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     server = Work(edges, (survivors + edges) * mask_bytes)
     if not scheme.active:
         return client, server
-    assert isinstance(scheme, Bonawitz)  # the only one that is
     sealed = dealers * (dealers - 1) * scheme.sealed_bytes
     blocks = -(-scheme.domain.lanes.size // (1 << 20))
     sent = 3 + blocks  # AdvertiseKeys, ShareKeys, each block, ConsistencyCheck; Unmasking is the one more

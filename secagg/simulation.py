@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg_he import BudgetSpent
 from secagg_protocols import (
     SERVER,
     SYSTEM,
@@ -131,6 +132,7 @@ class Simulation:
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
         ledgers: Mapping[int, ContributionLedger] | None = None,
+        group_key: tuple[object, object] | None = None,
         executor: Executor | None = None,
         parts: int = 1,
         progress: Progress | None = None,
@@ -145,6 +147,8 @@ class Simulation:
         self._answered: dict[Step, tuple[int, ...]] = {}
         context = context or RoundContext("simulation", 1, bytes(32))
         identities, roster = _parties(scheme, randomness)
+        group_key = group_key or scheme.make_group_key(_stream(randomness, "group key"))
+        participants_key, servers_key = group_key or (None, None)
         self.server = scheme.server(
             context,
             identity=identities.get(SERVER),
@@ -152,6 +156,7 @@ class Simulation:
             randomness=_stream(randomness, "server"),
             executor=executor,
             parts=parts,
+            group_key=servers_key,
         )
         self.clients = {
             participant: scheme.client(
@@ -162,6 +167,7 @@ class Simulation:
                 policy=policy,
                 randomness=_stream(randomness, f"participant {participant}"),
                 ledger=(ledgers or {}).get(participant),
+                group_key=participants_key,
             )
             for participant in range(1, scheme.participants + 1)
         }
@@ -212,7 +218,7 @@ class Simulation:
         with self._client_meter.during(step, participant):
             try:
                 envelopes = call()
-            except (RemoteError, StateError, RepeatedContext) as error:
+            except (RemoteError, StateError, RepeatedContext, BudgetSpent) as error:
                 self.refusals.append(Refusal(participant, step, error))
                 envelopes = []
             if participant in self._misbehave:
@@ -264,6 +270,7 @@ def simulate(
     policy: Policy = Policy(),  # noqa: B008  (frozen)
     randomness: Randomness = SYSTEM,
     ledgers: Mapping[int, ContributionLedger] | None = None,
+    group_key: tuple[object, object] | None = None,
     executor: Executor | None = None,
     parts: int = 1,
     progress: Progress | None = None,
@@ -273,8 +280,9 @@ def simulate(
     inputs: integer vectors, shape (length,): a sequence (participant i's is inputs[i − 1]), a mapping by id, or a
     function of the id (then only one vector need exist at a time). drop: participant → the step before whose message it
     vanishes. misbehave: party (0 the server) → function (machine, envelopes it would send) → envelopes sent instead; it
-    may use `machine.seal`. context, policy, ledgers: what the participants hold. randomness: the one door. executor,
-    parts: where the server unmasks. progress: called with (done, total, step).
+    may use `machine.seal`. context, policy, ledgers: what the participants hold. group_key: what
+    `Scheme.make_group_key` returned (a fresh one when not given). randomness: the one door. executor, parts: where the
+    server unmasks. progress: called with (done, total, step).
 
     Raises `RoundFailed` when too few are left, `ParameterError` and `InputError` for unusable arguments.
     """
@@ -287,6 +295,7 @@ def simulate(
         policy=policy,
         randomness=randomness,
         ledgers=ledgers,
+        group_key=group_key,
         executor=executor,
         parts=parts,
         progress=progress,

@@ -157,9 +157,11 @@ class DurableClient:
         roster: Roster | None = None,
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
+        group_key: object | None = None,
     ) -> None:
         self._store, self._scheme, self._participant, self._context = store, scheme, participant, context
         self._identity, self._roster, self._policy, self._randomness = identity, roster, policy, randomness
+        self._group_key = group_key
         address = scheme.address(context, roster)
         self.session = digest(Use.STORED_SESSION, address, context.context_digest, participant).hex()
         self._make(None)  # a scheme that this participant's policy refuses is refused now
@@ -214,6 +216,7 @@ class DurableClient:
                 policy=self._policy,
                 randomness=self._randomness,
                 ledger=self._store,
+                group_key=self._group_key,
             )
         return self._scheme.restore(
             record.snapshot,
@@ -222,4 +225,5 @@ class DurableClient:
             policy=self._policy,
             randomness=self._randomness,
             ledger=self._store,
+            group_key=self._group_key,
         )

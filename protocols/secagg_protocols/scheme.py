@@ -182,6 +182,8 @@ class Scheme(ABC):
     ciphersuite: str = field(default="x25519", kw_only=True)
 
     name: ClassVar[str]
+    upload_step: ClassVar[Step]
+    """The step whose message carries the vector."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adversary", parse_adversary(self.adversary))

@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
+from secagg_he import Bfv, Ckks, ThresholdCkks
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 from secagg_protocols.scheme import Adversary, Scheme
 
@@ -15,6 +16,10 @@ EXAMPLES: tuple[Scheme, ...] = (
     Bonawitz(10, 1, colluders=2, adversary=Adversary.ACTIVE),
     SecAggPlus(1000, 1),
     LightSecAgg(10, 1, colluders=2),
+    ThresholdCkks(10, 1, colluders=2),
+    ThresholdCkks(10, 1, colluders=2, adversary=Adversary.ACTIVE),
+    Bfv(10, 1),
+    Ckks(10, 1),
 )
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.schemes import SchemeName
 from secagg.train import TrainConfig, TrainResult, run
 
 DEFAULTS = TrainConfig()
@@ -72,12 +73,12 @@ def train(
         typer.Option(rich_help_panel=AGGREGATION, help="Bound on each number of an update; by default derived."),
     ] = None,
     scheme: Annotated[
-        Literal["bonawitz", "plain"], typer.Option(rich_help_panel=AGGREGATION, help="The protocol.")
+        SchemeName, typer.Option(rich_help_panel=AGGREGATION, help="The protocol: see `secagg schemes`.")
     ] = "bonawitz",
     adversary: Annotated[
-        Literal["semi-honest", "active"],
+        Literal["strongest", "active", "semi-honest"],
         typer.Option(rich_help_panel=AGGREGATION, help="The server the rounds must withstand."),
-    ] = "active",
+    ] = "strongest",
     colluders: Annotated[
         int, typer.Option(min=0, rich_help_panel=AGGREGATION, help="Institutions that may help the server.")
     ] = DEFAULTS.colluders,

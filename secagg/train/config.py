@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from secagg.schemes import SCHEMES, WITHSTAND_ACTIVE
 from secagg_protocols.errors import ParameterError
 
-SCHEMES = ("bonawitz", "plain")
 MODELS = ("logistic", "mlp")
 ADVERSARIES = ("semi-honest", "active")
 CIPHERSUITES = ("x25519", "p256")
@@ -45,8 +45,8 @@ class TrainConfig:
         public_size     agreed nominal number of training rows per silo; gradients are divided by
                         sampling_rate × public_size, never by a silo's own count
     Aggregation
-        scheme          "bonawitz" or "plain"
-        adversary       "active" or "semi-honest" (the server, under bonawitz)
+        scheme          the name of any scheme (`secagg schemes`)
+        adversary       the server: "active", "semi-honest", or "strongest": active where the scheme can
         colluders       participants assumed to collude with the server
         threshold       participants needed to open a sum; None: derived
         ciphersuite     "x25519" or "p256"
@@ -88,7 +88,7 @@ class TrainConfig:
     public_size: int | None = None
 
     scheme: str = "bonawitz"
-    adversary: str = "active"
+    adversary: str = "strongest"
     colluders: int = 1
     threshold: int | None = None
     ciphersuite: str = "x25519"
@@ -164,7 +164,9 @@ class TrainConfig:
             _at_least("public_size", self.public_size, 1)
 
     def _check_aggregation(self) -> None:
-        _one_of("scheme", self.scheme, SCHEMES)
+        _one_of("scheme", self.scheme, tuple(SCHEMES))
+        if self.adversary == "strongest":
+            object.__setattr__(self, "adversary", "active" if self.scheme in WITHSTAND_ACTIVE else "semi-honest")
         _one_of("adversary", self.adversary, ADVERSARIES)
         _one_of("ciphersuite", self.ciphersuite, CIPHERSUITES)
         for name in ("colluders", "dropouts", "slow_sites", "seed"):

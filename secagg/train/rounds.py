@@ -87,6 +87,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
                 policy=setup.policy,
                 randomness=randomness,
                 ledgers=answered,
+                group_key=setup.group_key,
             )
             done = _decode(setup, run, updates)
         except RoundFailed as error:

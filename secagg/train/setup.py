@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from secagg.codec import Codec, Layout
-from secagg_protocols import Bonawitz, Plain, Policy, Scheme, Step
+from secagg.schemes import make_scheme
+from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
@@ -31,7 +32,7 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. `contribute` is the step whose message carries the vector."""
+    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run."""
 
     config: TrainConfig
     data: Dataset
@@ -43,6 +44,7 @@ class Setup:
     public_size: int
     codec: Codec
     scheme: Scheme
+    group_key: tuple[object, object] | None = field(repr=False)
     contribute: str
     policy: Policy
     plans: tuple[RoundPlan, ...]
@@ -106,7 +108,8 @@ def make_setup(config: TrainConfig) -> Setup:
         public_size=public_size,
         codec=codec,
         scheme=scheme,
-        contribute=str(Step.MASKED_INPUT if Step.MASKED_INPUT in scheme.steps else Step.SUM),
+        group_key=scheme.make_group_key(randomness_for(config, "group key")),
+        contribute=str(scheme.upload_step),
         policy=policy,
         plans=plans,
         warnings=(*data.warnings, *warnings),
@@ -179,14 +182,7 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
 
 
 def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
-    if config.scheme == "plain":
-        return Plain(participants, codec.length, value_bits=codec.value_bits)
-    return Bonawitz(
-        participants,
-        codec.length,
-        value_bits=codec.value_bits,
-        colluders=config.colluders,
-        adversary=config.adversary,
-        threshold=config.threshold,
-        ciphersuite=config.ciphersuite,
-    )
+    shape = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
+    if config.scheme != "plain":
+        shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
+    return make_scheme(config.scheme, participants, codec.length, **shape)

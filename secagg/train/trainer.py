@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from secagg_protocols import Bonawitz
-
 from .accounting import VIEWS
 from .config import TrainConfig
 from .context import code_digest
@@ -113,7 +111,7 @@ def _derived(setup: Setup) -> dict[str, Any]:
     return {
         "parameters": setup.codec.layout.size,
         "vector_length": setup.codec.length,
-        "threshold": setup.scheme.threshold if isinstance(setup.scheme, Bonawitz) else None,
+        "threshold": None if setup.config.scheme == "plain" else setup.scheme.quorum,
         "noise_multiplier": setup.how.noise_multiplier or None,
         "public_size": setup.public_size,
         "lot_size": setup.how.lot_size,

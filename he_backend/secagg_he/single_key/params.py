@@ -44,6 +44,7 @@ class SingleKey(Scheme):
 
     kind: ClassVar[Kind]
     colluders: ClassVar[int] = 0
+    upload_step: ClassVar[Step] = Step.ENCRYPT
 
     def __post_init__(self) -> None:
         super().__post_init__()

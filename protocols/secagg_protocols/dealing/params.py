@@ -28,7 +28,6 @@ class Dealing(Scheme):
     colluders: int = field(default=0, kw_only=True)
     threshold: int | None = field(default=None, kw_only=True)
 
-    upload_step: ClassVar[Step]
     opening_step: ClassVar[Step]
 
     def __post_init__(self) -> None:

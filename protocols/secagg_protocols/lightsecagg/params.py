@@ -39,6 +39,7 @@ class LightSecAgg(Scheme):
     threshold: int | None = field(default=None, kw_only=True)
 
     name: ClassVar[str] = "lightsecagg"
+    upload_step: ClassVar[Step] = Step.MASKED_INPUT
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,6 +23,7 @@ class Plain(Scheme):
     """
 
     name: ClassVar[str] = "plain"
+    upload_step: ClassVar[Step] = Step.SUM
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,34 @@
+"""Every scheme, by the name that the command line, reports and settings call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
+
+from secagg_he import Bfv, Ckks, ThresholdCkks
+from secagg_protocols import Bonawitz, LightSecAgg, ParameterError, Plain, Scheme, SecAggPlus
+
+SchemeName = Literal["plain", "bonawitz", "secagg-plus", "lightsecagg", "threshold-ckks", "bfv", "ckks"]
+
+SCHEMES: Mapping[str, type[Scheme]] = {
+    kind.name: kind for kind in (Plain, Bonawitz, SecAggPlus, LightSecAgg, ThresholdCkks, Bfv, Ckks)
+}
+
+WITHSTAND_ACTIVE = frozenset({"bonawitz", "threshold-ckks"})
+"""Schemes with a variant for a server that may do anything."""
+
+_UNSAID = (None, 0)
+
+
+def make_scheme(name: str, participants: int, length: int, **parameters: Any) -> Scheme:
+    """Make the scheme called `name`. Parameters that are None or 0 are left to it.
+
+    Raises `ParameterError` for a parameter that this scheme does not have, and for whatever the scheme refuses.
+    """
+    kind = SCHEMES[name]
+    known = {item.name for item in fields(kind)}
+    said = {key: value for key, value in parameters.items() if value not in _UNSAID}
+    if strange := sorted(said.keys() - known):
+        raise ParameterError(f"{name} has no {strange[0]}: leave {strange[0]}={said[strange[0]]!r} out")
+    return kind(participants, length, **said)
