@@ -1,0 +1,194 @@
+"""Dealers and ciphertexts of garbage: the sum is right, or there is none."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from secagg import ProtocolViolation
+from secagg_he import ThresholdCkks
+from secagg_he.threshold import rounds
+from secagg_he.threshold.client import ThresholdCkksClient
+from secagg_he.threshold.messages import Encrypt, Opening
+from secagg_protocols import SERVER, InsecureDeterministicRandomness
+from secagg_protocols.dealing.messages import (
+    SealedShares,
+    ShareKeys,
+)
+
+SESSION = bytes(range(32))
+
+
+# --- dealers
+
+
+def seals_garbage(*holders):
+    """Make a dealer seal nothing that these holders could open."""
+
+    def script(attack, machine, envelopes):
+        dealt, size = msgspec.msgpack.decode(envelopes[0].payload, type=ShareKeys), machine.scheme.sealed_bytes
+        sealed = bytearray(dealt.sealed)
+        others = [who for who in attack.clients if who != machine.me]
+        for holder in holders:
+            position = others.index(holder)
+            sealed[position * size : (position + 1) * size] = np.random.default_rng(holder).bytes(size)
+        return [machine.seal("ShareKeys", SERVER, ShareKeys(dealt.share_digests, memoryview(bytes(sealed))))]
+
+    return {"ShareKeys": script}
+
+
+def deals(change):
+    """Make a dealer deal other shares than those of the key that it encrypts under."""
+
+    def script(attack, machine, envelopes):
+        honest = machine._deal
+        machine._deal = lambda holders: (b"", change(machine, honest(holders)[1]))
+        return envelopes
+
+    return {"AdvertiseKeys": script}
+
+
+def test_a_dealer_of_garbage_to_one_holder_costs_that_holder_its_answer_and_nothing_else(launch, adversary):
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(4)})
+    attack.is_right(1, 2, 3, 4, 5)
+    assert set(attack.server.dropped) == {4}
+    assert "holds no valid share of participant 2" in attack.server.dropped[4].reason
+    (envelope,) = attack.sent["Opening", 4]
+    assert attack.server.open(envelope) == Opening((2,), memoryview(b""))  # no sum over part of the survivors
+    assert not attack.server.corrections
+
+
+def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, monkeypatch):
+    """Why a holder that misses one share opens nothing: two groups with different gaps, and the difference is a key."""
+
+    def naive(self, message):
+        held = [self._memory.shares[who] for who in message.survivors if who in self._memory.shares]
+        return Opening((), rounds.add_shares(self.scheme, held))
+
+    monkeypatch.setattr(ThresholdCkksClient, "_open", naive)
+    scheme = ThresholdCkks(7, 20, threshold=3)
+
+    def withhold(attack, server, envelopes):
+        changed = []
+        for envelope in envelopes:
+            message = attack.clients[envelope.recipient].open(envelope)
+            sealed = bytearray(message.sealed)
+            if envelope.recipient in (5, 6, 7):
+                sealed[: scheme.sealed_bytes] = bytes(scheme.sealed_bytes)  # participant 1's share
+            changed.append(
+                server.seal(
+                    "SealedShares", envelope.recipient, SealedShares(message.dealers, memoryview(bytes(sealed)))
+                )
+            )
+        return changed
+
+    attack = launch(scheme, {SERVER: {"SealedShares": withhold}})
+    key = attack.opened(2, 3, 4) - attack.opened(5, 6, 7)
+    np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
+
+
+def test_a_dealer_of_garbage_to_all_ends_the_round_without_a_sum(launch, adversary):
+    # Stopping a round this way is possible; getting a wrong sum out of it is not.
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
+    assert (attack.failure.step, attack.failure.have) == ("Opening", 1)
+    assert attack.server.output is None
+
+
+def test_a_wrong_share_dealt_to_one_holder_is_corrected(launch, adversary):
+    def wrong_for_four(machine, dealt):
+        return {**dealt, 4: dealt[5]}
+
+    scheme = ThresholdCkks(7, 20, threshold=4, adversary=adversary)
+    attack = launch(scheme, {2: deals(wrong_for_four)})
+    attack.is_right(1, 2, 3, 4, 5, 6, 7)
+    (one,) = attack.server.corrections
+    assert one.holder == 4
+    assert {SERVER, 2, 4} <= one.culprits
+
+
+def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, adversary):
+    def another_key(machine, dealt):
+        key = rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32)
+        holders = list(dealt)
+        shares = rounds.deal(machine.scheme, key, holders, InsecureDeterministicRandomness(3))
+        return dict(zip(holders, shares, strict=True))
+
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: deals(another_key)})
+    assert "decrypt to noise" in str(attack.failure)
+    assert attack.server.output is None
+
+
+# --- garbage ciphertexts
+
+
+def encrypts(change, block=0):
+    """Make a participant change the residues of one block of its ciphertext."""
+
+    def script(attack, machine, envelopes):
+        packing = machine.scheme.ciphertexts
+        message = msgspec.msgpack.decode(envelopes[block].payload, type=Encrypt)
+        words = np.zeros(len(message.words) // packing.word_bytes, dtype=np.uint64)
+        packing.add_bytes(words, message.words)
+        changed = packing.to_bytes(change(words.astype(np.int64), machine.scheme).astype(np.uint64))
+        forged = machine.seal("Encrypt", SERVER, Encrypt(block, changed))
+        return [forged if number == block else envelope for number, envelope in enumerate(envelopes)]
+
+    return {"Encrypt": script}
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_value_that_is_no_residue_drops_its_sender(launch, adversary, excess):
+    def too_large(residues, scheme):
+        residues[77] = scheme.ring.modulus + excess
+        return residues
+
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: encrypts(too_large)})
+    attack.is_right(1, 3, 4, 5)
+    assert "no residue modulo" in attack.server.dropped[2].reason
+    assert [type(error) for error in attack.refused(SERVER)] == [ProtocolViolation]
+
+
+def uniform(residues, scheme):
+    """Random residues."""
+    return np.random.default_rng(1).integers(0, scheme.ring.modulus, residues.size)
+
+
+def half_a_step(residues, scheme):
+    """One coefficient off by Δ/2."""
+    residues[9] = (residues[9] + (1 << scheme.shift - 1)) % scheme.ring.modulus
+    return residues
+
+
+def zeros(residues, scheme):
+    """Nothing at all."""
+    return np.zeros_like(residues)
+
+
+@pytest.mark.parametrize("garbage", [uniform, half_a_step, zeros])
+def test_a_garbage_ciphertext_gives_no_sum_rather_than_a_wrong_one(launch, adversary, garbage):
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: encrypts(garbage)})
+    assert "decrypt to noise" in str(attack.failure)
+    assert attack.server.output is None
+
+
+@pytest.mark.parametrize("garbage", [uniform, half_a_step, zeros])
+def test_garbage_in_a_later_block_gives_no_sum_either(launch, garbage):
+    scheme = ThresholdCkks(3, 200_000, value_bits=32)
+    attack = launch(scheme, {2: encrypts(garbage, block=1)})
+    assert len(attack.sent["Encrypt", 2]) == 2
+    assert "no sum of honest encryptions" in str(attack.failure)
+    assert attack.server.output is None
+
+
+def test_a_lie_about_ones_own_vector_is_not_seen(make_attack):
+    """Whole steps of Δ are another vector, properly encrypted: no scheme here stops that."""
+
+    def one_more(residues, scheme):
+        residues[0] = (residues[0] + (1 << scheme.shift)) % scheme.ring.modulus
+        return residues
+
+    attack = make_attack(ThresholdCkks(5, 20), {2: encrypts(one_more)})
+    attack.vectors[2][0] = 5
+    attack.run()
+    expected = attack.total_of(1, 2, 3, 4, 5)
+    expected[0] += 1
+    np.testing.assert_array_equal(attack.server.output.total, expected)
