@@ -38,6 +38,16 @@ def test_errors_under_a_key_sum_that_is_wrong_by_one_are_uniform(participants):
         assert not rounds.is_noise(scheme, participants, [errors])
 
 
+def test_errors_that_stay_within_the_bound_but_are_too_large_together_are_no_noise():
+    """Where Δ is hardly more than 2B, uniform errors may all be within ±B: their squares give them away."""
+    scheme = ThresholdCkks(10, 100)
+    honest, bound = 10 * float(SIGMA) ** 2, scheme.error_bound
+    assert rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound, DEGREE * honest)])
+    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound, DEGREE * bound**2 / 3)])
+    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound + 1, DEGREE * honest)])
+    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, 1, 0), rounds.Errors(DEGREE, bound + 1, 0)])
+
+
 # --- wrong sums of shares
 
 
