@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
 from typing import TypeAlias
 
 import numpy as np
@@ -66,8 +67,10 @@ class Run:
 
     output: the sum and whose it is. dropped: who did not finish (a participant that vanishes
     after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
-    envelopes. client_ms: mean over those who did the step. server_wall_s: the server's elapsed seconds.
-    failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so is `survivors`).
+    envelopes. sent_by_step, received_by_step: the same, mean over those who sent or received any in the step; what is
+    received in a step is what the server asks it with. client_ms: mean over those who did the step. server_wall_s: the
+    server's elapsed seconds. failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so
+    is `survivors`).
     """
 
     output: Output
@@ -77,6 +80,8 @@ class Run:
     answered: Mapping[Step, tuple[int, ...]]
     bytes_sent: Mapping[int, int]
     bytes_received: Mapping[int, int]
+    sent_by_step: Mapping[Step, float]
+    received_by_step: Mapping[Step, float]
     client_ms: Mapping[Step, float]
     server_ms: Mapping[Step, float]
     server_wall_s: float
@@ -115,6 +120,26 @@ class _Meter:
         return {step: 1e3 * total / len(self.parties[step]) for step, total in self.seconds.items()}
 
 
+class _Traffic:
+    """Bytes of encoded envelopes in one direction, per step and participant."""
+
+    def __init__(self) -> None:
+        self._count: dict[Step, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+
+    def add(self, step: Step, participant: int, count: int) -> None:
+        self._count[step][participant] += count
+
+    def totals(self) -> dict[int, int]:
+        totals: dict[int, int] = defaultdict(int)
+        for counts in self._count.values():
+            for participant, count in counts.items():
+                totals[participant] += count
+        return dict(totals)
+
+    def means(self) -> dict[Step, float]:
+        return {step: fmean(counts.values()) for step, counts in self._count.items()}
+
+
 class Simulation:
     """One round, ready to run. `simulate` is the short form; keep this one to look inside after a failure.
 
@@ -142,8 +167,7 @@ class Simulation:
         self._misbehave, self._progress = misbehave or {}, progress
         self.refusals: list[Refusal] = []
         self._server_meter, self._client_meter = _Meter(), _Meter()
-        self._sent: dict[int, int] = defaultdict(int)
-        self._received: dict[int, int] = defaultdict(int)
+        self._sent, self._received = _Traffic(), _Traffic()
         self._answered: dict[Step, tuple[int, ...]] = {}
         context = context or RoundContext("simulation", 1, bytes(32))
         identities, roster = _parties(scheme, randomness)
@@ -189,7 +213,7 @@ class Simulation:
                 if self._takes_part(client, step):
                     with self._server_meter.during(step, SERVER):
                         data = envelope.to_bytes()
-                    self._received[client.participant] += len(data)
+                    self._received.add(step, client.participant, len(data))
                     self._turn(client, step, partial(self._hear, client, data))
         return self.result()
 
@@ -228,7 +252,7 @@ class Simulation:
     def _encode(self, client: Client, step: Step, envelope: Envelope) -> bytes:
         with self._client_meter.during(step, client.participant):
             data = envelope.to_bytes()
-        self._sent[client.participant] += len(data)
+        self._sent.add(step, client.participant, len(data))
         return data
 
     def _from_server(self, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:
@@ -251,8 +275,10 @@ class Simulation:
             corrections=self.server.corrections,
             refusals=tuple(self.refusals),
             answered=self._answered,
-            bytes_sent=dict(self._sent),
-            bytes_received=dict(self._received),
+            bytes_sent=self._sent.totals(),
+            bytes_received=self._received.totals(),
+            sent_by_step=self._sent.means(),
+            received_by_step=self._received.means(),
             client_ms=self._client_meter.means_ms(),
             server_ms=self._server_meter.means_ms(),
             server_wall_s=self._server_meter.wall,

@@ -19,11 +19,13 @@ from .cases import FULL, QUICK, WARM_UP, Case, Grid
 from .journal import Journal
 from .overhead import Cost, describe, key_of, measure
 from .peers.command import run_peers
+from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
 
 app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
 app.command("peers")(run_peers)
+app.command("schemes")(run_schemes)
 
 
 @app.callback()

@@ -21,7 +21,7 @@ from secagg_bench.peers.task import Cost, CpuClock, Task
 from secagg_bench.peers.worker import MOST_ROUNDS, measure_repeatedly
 
 COMPLETE = Task(clients=6, length=50, dropped=1, neighbours=5, threshold=4)
-SPARSE = Task(clients=30, length=50, dropped=1, neighbours=20, threshold=11)
+SPARSE = Task(clients=30, length=50, dropped=1, neighbours=20, threshold=11, scheme="secagg-plus")
 LIMIT_S = 120.0
 
 app = typer.Typer()

@@ -73,6 +73,8 @@ def measure(task: Task) -> Cost:
         max_abs_error=task.error_of(mean),
         client_wire_ms=clock.ms["client wire"] / survivors + decrypting.ms["client wire"],
         server_wire_ms=clock.ms["server wire"],
+        encrypt_ms=clock.ms["client"] / survivors,
+        download_bytes=len(download),
     )
 
 

@@ -20,6 +20,7 @@ from .task import Cost, Task
 INSTALL = {
     "flower": "pip install 'flwr[simulation]==1.41.0'",
     "flare": "pip install nvflare==2.9.0 tenseal==0.3.18",
+    "ours": "pip install 'secagg[he]'",
 }
 
 GRACE_S = 5
@@ -36,7 +37,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """module: the one in this package that measures it. against: label of ours that it is divided by."""
+    """module: the one in this package that measures it. against: label of the one that it is divided by."""
 
     label: str
     module: str
@@ -56,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """A contestant's cost ÷ ours. *_without_wire: its own serialisation left out, ours left in."""
+    """A contestant's cost ÷ that of the one it stands against. *_without_wire: its own serialisation left out."""
 
     client: float
     server: float
@@ -80,7 +81,7 @@ def line_up(clients: int, length: int, dropped: int, neighbours: int, threshold:
         Contestant("naive numpy", "naive", complete, full),
     ]
     if neighbours < clients - 1:
-        sparse = Task(clients, length, dropped, neighbours, threshold)
+        sparse = Task(clients, length, dropped, neighbours, threshold, scheme="secagg-plus")
         words = f"{neighbours + 1}/{threshold}"
         ours = f"ours {words}"
         chosen.insert(1, Contestant(ours, "ours", sparse, ours))
@@ -142,15 +143,15 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def ratios(outcome: Outcome, outcomes: list[Outcome]) -> Ratios | None:
-    """Return an outcome's cost ÷ that of ours it stands against; None when either was not measured."""
-    ours = next((other.cost for other in outcomes if other.contestant.label == outcome.contestant.against), None)
+    """Return an outcome's cost ÷ that of the one it stands against; None when either was not measured."""
+    other = next((each.cost for each in outcomes if each.contestant.label == outcome.contestant.against), None)
     cost = outcome.cost
-    if cost is None or ours is None:
+    if cost is None or other is None:
         return None
     return Ratios(
-        cost.client_ms / ours.client_ms,
-        cost.server_ms / ours.server_ms,
-        cost.upload_bytes / ours.upload_bytes,
-        (cost.client_ms - (cost.client_wire_ms or 0)) / ours.client_ms,
-        (cost.server_ms - (cost.server_wire_ms or 0)) / ours.server_ms,
+        cost.client_ms / other.client_ms,
+        cost.server_ms / other.server_ms,
+        cost.upload_bytes / other.upload_bytes,
+        (cost.client_ms - (cost.client_wire_ms or 0)) / other.client_ms,
+        (cost.server_ms - (cost.server_wire_ms or 0)) / other.server_ms,
     )

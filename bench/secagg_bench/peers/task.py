@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ NAME = "update"  # the one array of an update
 class Task:
     """One round: the weighted mean of `clients` updates of `length` float32; 1 … `dropped` vanish before uploading.
 
-    neighbours: clients − 1 is the complete graph. threshold: of the shares of a secret. Both are for the masking
-    protocols that have them. value_bits: precision of a coordinate, for all that quantise.
+    neighbours: clients − 1 is the complete graph. threshold: of the shares of a secret; 0: derived. Both are for the
+    protocols that have them. value_bits: precision of a coordinate, for all that quantise. scheme: ours, by its name.
+    losses: step of that scheme → how many vanish before its message, the first `dropped` of them before they upload;
+    empty: all of them before they upload.
     """
 
     clients: int
@@ -32,11 +34,8 @@ class Task:
     neighbours: int
     threshold: int
     value_bits: int = 22
-
-    @property
-    def complete(self) -> bool:
-        """Everybody is everybody's neighbour."""
-        return self.neighbours == self.clients - 1
+    scheme: str = "bonawitz"
+    losses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def vanishing(self) -> range:
@@ -67,17 +66,19 @@ class Task:
         assert isinstance(arrays, dict)  # the codec's layout has names
         return arrays[NAME]
 
-    def error_of(self, mean: NDArray[np.floating]) -> float:
+    def error_of(self, mean: NDArray[np.floating], precision: float = 0) -> float:
         """Return max |mean − exact weighted mean of the survivors|. Raises ArithmeticError beyond two rounding steps.
 
         Two, because those that round deterministically, or in floating point, round elsewhere than the codec does.
+        precision: `Scheme.precision`, by which the sum itself may be off.
         """
         exact, weights = np.zeros(self.length), 0
         for participant in self.survivors:
             exact += self.weight(participant) * self.update(participant).astype(np.float64)
             weights += self.weight(participant)
         error = float(np.abs(mean - exact / weights).max())
-        allowed = 2 * self.codec().error_bound(len(self.survivors), weights)
+        codec = self.codec()
+        allowed = 2 * codec.error_bound(len(self.survivors), weights) + precision * codec.step * WEIGHT_MAX / weights
         if not error <= allowed:
             raise ArithmeticError(f"the mean is wrong by {error:.2e}; {allowed:.2e} would be rounding")
         return error
@@ -85,10 +86,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU milliseconds of one surviving client (mean) and of the server, and bytes that such a client uploads.
+    """CPU milliseconds of one surviving client (mean) and of the server, and bytes that such a client sends.
 
-    client_wire_ms, server_wire_ms: the part of those times that turns messages into bytes and back, where it was
-    measured apart. max_abs_error: of the mean, against float64. rounds: how many the figures are the medians of.
+    encrypt_ms: the part of a client's time from the update to the message that carries it. download_bytes: what such a
+    client receives. sent_by_step, received_by_step: of ours only, as in `secagg.Run`. client_wire_ms, server_wire_ms:
+    the part of those times that turns messages into bytes and back, where it was measured apart. max_abs_error: of the
+    mean, against float64. rounds: how many the figures are the medians of.
     """
 
     version: str
@@ -99,6 +102,10 @@ class Cost:
     client_wire_ms: float | None = None
     server_wire_ms: float | None = None
     rounds: int = 1
+    encrypt_ms: float | None = None
+    download_bytes: float | None = None
+    sent_by_step: Mapping[str, float] = field(default_factory=dict)
+    received_by_step: Mapping[str, float] = field(default_factory=dict)
 
 
 class CpuClock:

@@ -10,13 +10,14 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from statistics import median
 
 from secagg.extras import OURS
+from secagg_he.seal import MissingBackend
 
 from .task import Cost, Task
 
@@ -27,15 +28,15 @@ ENOUGH_S = 10.0
 def main(contestant: str, task: str, file: str, seconds: str) -> None:
     """Write {"cost": …} or {"missing": module}. Any other failure ends in a traceback on stderr."""
     signal.alarm(int(seconds))  # its own end, should the process that watches it be gone by then
+    told: dict[str, object]
     try:
         module = import_module(f"{__package__}.{contestant}")
-    except ModuleNotFoundError as missing:
+        told = {"cost": asdict(measure_repeatedly(module.measure, Task(**json.loads(task))))}
+    except (ModuleNotFoundError, MissingBackend) as missing:
         name = missing.name or "a package"
         if name.partition(".")[0] in OURS:
             raise
-        told: dict[str, object] = {"missing": name}
-    else:
-        told = {"cost": asdict(measure_repeatedly(module.measure, Task(**json.loads(task))))}
+        told = {"missing": name}
     Path(file).write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -60,12 +61,20 @@ def medians(costs: Sequence[Cost]) -> Cost:
         client_wire_ms=_median_or_none([cost.client_wire_ms for cost in costs]),
         server_wire_ms=_median_or_none([cost.server_wire_ms for cost in costs]),
         rounds=len(costs),
+        encrypt_ms=_median_or_none([cost.encrypt_ms for cost in costs]),
+        download_bytes=_median_or_none([cost.download_bytes for cost in costs]),
+        sent_by_step=_medians([cost.sent_by_step for cost in costs]),
+        received_by_step=_medians([cost.received_by_step for cost in costs]),
     )
 
 
 def _median_or_none(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
+
+
+def _medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: median(row[name] for row in rows) for name in rows[0]}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""Which scheme to choose: who is measured, and what each promises for its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from secagg_he import Bfv, Ckks, ThresholdCkks
+from secagg_protocols import ParameterError, Plain, Policy, Scheme
+
+from .peers.ours import scheme_for
+from .peers.runner import Contestant, Outcome, Status
+from .peers.task import Task
+
+CHOICES = ("plain", "bonawitz", "threshold-ckks", "bfv", "ckks")
+FLARE = "FLARE HE"
+
+
+def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
+    """Return the task for the scheme called `name`: its threshold, and its losses by step.
+
+    task: `dropped` of its participants vanish before they upload. losses: step → how many more vanish before its
+    message. Raises `ParameterError` when the scheme refuses the parameters, has no such step, or too few are left.
+    """
+    task = replace(task, scheme=name, threshold=0 if name == "plain" else task.threshold)
+    scheme = scheme_for(task)
+    known = [step.value for step in scheme.steps]
+    if strange := [step for step in losses if step not in known]:
+        raise ParameterError(f"it has no step {strange[0]}; its steps are {', '.join(known)}")
+    upload = scheme.upload_step.value
+    lost = {step: losses.get(step, 0) + (task.dropped if step == upload else 0) for step in known}
+    finish, needed = task.clients - sum(lost.values()), scheme.floor(Policy())
+    if finish < needed:
+        raise ParameterError(f"{needed} participants must finish; {finish} are left")
+    early = sum(lost[step] for step in known[: known.index(upload) + 1])
+    return replace(task, threshold=0 if name == "plain" else scheme.quorum, dropped=early, losses=lost)
+
+
+def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
+    """Return (FLARE and the schemes that can be measured, those that cannot). Everybody stands against FLARE.
+
+    FLARE has no steps to vanish at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme is left.
+    """
+    contestants, skipped = [], []
+    for name in names:
+        try:
+            contestants.append(Contestant(name, "ours", fit(name, task, losses), FLARE))
+        except ParameterError as refusal:
+            entry = Contestant(name, "ours", replace(task, scheme=name), FLARE)
+            skipped.append(Outcome(entry, Status.SKIPPED, reason=str(refusal)))
+    if not contestants:
+        raise ParameterError("; ".join(f"{outcome.contestant.label}: {outcome.reason}" for outcome in skipped))
+    spared = replace(task, dropped=contestants[0].task.dropped)
+    return [Contestant(FLARE, "flare", spared, FLARE), *contestants], skipped
+
+
+# --- what each gives for its cost
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """round_trips: messages each participant sends and waits after. sums: how exact they are.
+
+    opened_by: the least coalition that reads one participant's vector. result: who learns the sum in the round.
+    """
+
+    round_trips: int
+    sums: str
+    opened_by: str
+    result: str
+
+
+def promise_of(contestant: Contestant) -> Promise:
+    """Return what a contestant promises, in as few words as fit a table. The whole of it: `Scheme.leakage`."""
+    if contestant.module == "flare":
+        return Promise(1, "approximate", "server + any one client", "the clients, not the server")
+    scheme = scheme_for(contestant.task)
+    sums = f"± {scheme.precision:g} steps" if scheme.precision else "exact"
+    result = "server, releasers" if isinstance(scheme, Bfv | Ckks) else "server"
+    return Promise(len(scheme.steps), sums, _opened_by(scheme), result)
+
+
+def _opened_by(scheme: Scheme) -> str:
+    if isinstance(scheme, Plain):
+        return "server"
+    if isinstance(scheme, Bfv | Ckks):
+        return "server + any one participant"
+    begins = ""
+    if isinstance(scheme, ThresholdCkks) and scheme.sharing.privacy + 1 < scheme.quorum:
+        begins = f" (parts of it: {scheme.sharing.privacy + 1})"
+    return f"server + {scheme.quorum} participants{begins}"
+
+
+def vector_bytes(outcome: Outcome) -> float:
+    """Return the bytes of the message that carries a participant's vector."""
+    contestant, cost = outcome.contestant, outcome.cost
+    assert cost is not None
+    if contestant.module == "flare":
+        return cost.upload_bytes
+    return cost.sent_by_step[scheme_for(contestant.task).upload_step.value]
