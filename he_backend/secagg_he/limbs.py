@@ -17,8 +17,14 @@ def split(vector: NDArray[np.integer], limbs: int, bits: int) -> NDArray[np.inte
     return cut.reshape(-1)
 
 
-def join(sums: Words, limbs: int, bits: int) -> Words:
-    """Return sums of integers from the sums of their limbs (each of any size): shape (length,)."""
+def join(sums: Words, limbs: int, bits: int, value_bits: int, count: int) -> Words | None:
+    """Return sums of `count` integers of `value_bits` bits from the sums of their limbs, shape (length,).
+
+    None when the top limbs, which may be narrower, are too large for so many. (The others are checked as they come.)
+    """
+    parts = sums.reshape(-1, limbs)
+    if int(parts[:, -1].max()) > count * ((1 << (value_bits - (limbs - 1) * bits)) - 1):
+        return None
     shifts = np.arange(limbs, dtype=np.uint64) * np.uint64(bits)
-    total: Words = (sums.reshape(-1, limbs) << shifts).sum(axis=1, dtype=np.uint64)
+    total: Words = (parts << shifts).sum(axis=1, dtype=np.uint64)
     return total

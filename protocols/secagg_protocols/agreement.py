@@ -93,6 +93,8 @@ class X25519Agreement(Agreement):
             raise ProtocolViolation(f"an X25519 public key of {len(public_key)} bytes is not valid") from error
 
     def check_public(self, public_key: bytes) -> None:
+        if len(public_key) != self.public_key_bytes:
+            raise ProtocolViolation(f"an X25519 public key of {len(public_key)} bytes is not valid")
         if int.from_bytes(public_key, "little") >= _P25519:
             raise ProtocolViolation("an X25519 public key is not in canonical form")
         if public_key in _X25519_LOW_ORDER:

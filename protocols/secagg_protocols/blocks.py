@@ -68,19 +68,20 @@ class Uploads:
         self._uploads: dict[int, dict[int, memoryview]] = {}
         self.words: Words = np.zeros(packing.words, dtype=np.uint64)
 
-    def take(self, sender: int, block: int, data: memoryview) -> bool:
-        """Take one block; return whether the sender's vector is complete, and then added.
-
-        Raises `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here.
-        """
+    def check(self, sender: int, block: int, data: memoryview) -> None:
+        """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""
         if not 0 <= block < self._blocks:
             raise ProtocolViolation(f"block {block} of {self._blocks} cannot be", {sender})
-        upload = self._uploads.setdefault(sender, {})
-        if block in upload:
+        if block in self._uploads.get(sender, {}):
             raise StateError(f"participant {sender} has already sent block {block}")
         expected = self._slice(block).size * self._packing.word_bytes
         if len(data) != expected:
             raise ProtocolViolation(f"block {block} has {len(data)} bytes, not {expected}", {sender})
+
+    def take(self, sender: int, block: int, data: memoryview) -> bool:
+        """Take one block; return whether the sender's vector is complete, and then added. Raises as `check`."""
+        self.check(sender, block, data)
+        upload = self._uploads.setdefault(sender, {})
         upload[block] = data
         if len(upload) < self._blocks:
             return False
@@ -125,10 +126,15 @@ def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[
         parts = (words[start : start + step_words] for start in range(0, lanes.words, step_words))
         possible &= not any(np.bitwise_and(part, above).any() for part in parts)
     if not possible:
-        raise RoundFailed(
-            step.value,
-            len(survivors),
-            len(survivors),
-            "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
-        )
+        raise impossible(survivors, step)
     return output
+
+
+def impossible(survivors: tuple[int, ...], step: Step) -> RoundFailed:
+    """Return the error for values that no valid vectors sum up to."""
+    return RoundFailed(
+        step.value,
+        len(survivors),
+        len(survivors),
+        "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
+    )

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ParameterError
 from .field import Elements, PrimeField
 
 
@@ -28,6 +29,13 @@ class CodedSharing:
     threshold: int
     pieces: int
     field: PrimeField
+
+    def __post_init__(self) -> None:
+        if self.holders + self.threshold >= self.field.prime:
+            raise ParameterError(
+                f"{self.holders} participants with threshold={self.threshold} need more than the "
+                f"{self.field.prime - 1} points of the field: lower either"
+            )
 
     @property
     def privacy(self) -> int:

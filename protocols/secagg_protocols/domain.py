@@ -47,6 +47,7 @@ class Use(bytes, Enum):
     RING_REFERENCE = b"common reference of the ring"
     RING_SECRET = b"one-time ring key"
     RING_ERROR = b"ring errors"
+    RING_SHARES = b"ring key shares"
 
 
 def frame(*fields: bytes | str | int) -> bytes:

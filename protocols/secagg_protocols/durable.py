@@ -87,11 +87,11 @@ class SnapshotStore:
                 self._held = False
                 os.close(descriptor)
 
-    def claim(self, context: RoundContext, rerun: bool) -> None:
+    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
         """Record an answer durably (see `ledger.ContributionLedger`)."""
         with self.locked():
             answered = self._read("ledger", Answered) or Answered()
-            answered.claim(context, rerun)
+            answered.claim(context, rerun, session)
             self._write("ledger", msgspec.msgpack.encode(answered))
 
     def load(self, session: str) -> Record | None:

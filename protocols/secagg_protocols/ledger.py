@@ -19,8 +19,11 @@ from .scheme import RoundContext
 class ContributionLedger(Protocol):
     """Where a participant's answers are remembered."""
 
-    def claim(self, context: RoundContext, rerun: bool) -> None:
+    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
         """Record, durably and before anything leaves, that this participant answers in this round.
+
+        session: names the one-time secrets that hide the vector; empty where there are none. No two vectors go under
+        one, whatever the policy: a rerun is a new session.
 
         Raises `RepeatedContext` when it has answered for the same digest, or for this or a later round of the job, and
         its own policy does not allow the `rerun`.
@@ -29,13 +32,19 @@ class ContributionLedger(Protocol):
 
 
 class Answered(msgspec.Struct):
-    """The record itself. digests: contexts answered. rounds: job → last round answered."""
+    """The record itself. digests: contexts answered. rounds: job → last round answered. sessions: answered in."""
 
     digests: set[bytes] = set()
     rounds: dict[str, int] = {}
+    sessions: set[bytes] = set()
 
-    def claim(self, context: RoundContext, rerun: bool) -> None:
+    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
         """Check and record one answer. Raises `RepeatedContext`; nothing is then recorded."""
+        if session and session in self.sessions:
+            raise RepeatedContext(
+                "already answered in this very session: two vectors under the same masks would give away their "
+                "difference; a rerun is a new session"
+            )
         last = self.rounds.get(context.job, -1)
         if not rerun and context.context_digest in self.digests:
             raise RepeatedContext(
@@ -47,6 +56,8 @@ class Answered(msgspec.Struct):
                 f"round {context.round} of job {context.job!r} is not after round {last}, answered before"
             )
         self.digests.add(context.context_digest)
+        if session:
+            self.sessions.add(session)
         self.rounds[context.job] = max(last, context.round)
 
 
@@ -56,5 +67,5 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._answered = Answered()
 
-    def claim(self, context: RoundContext, rerun: bool) -> None:
-        self._answered.claim(context, rerun)
+    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
+        self._answered.claim(context, rerun, session)

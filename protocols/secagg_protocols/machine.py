@@ -233,7 +233,7 @@ class Client(Machine):
         """
         following = self._next(CONTRIBUTE)
         checked = self.scheme.domain.check(vector)
-        self._ledger.claim(self.context, self.policy.allow_rerun)
+        self._ledger.claim(self.context, self.policy.allow_rerun, self._pad())
         try:
             outgoing = self._contribute(checked)
         except ProtocolViolation as violation:
@@ -241,6 +241,10 @@ class Client(Machine):
             raise
         self.state = following
         return outgoing
+
+    def _pad(self) -> bytes:
+        """Return the name of the one-time secrets that hide the vector; empty where there are none."""
+        return b""
 
     def _abort(self, violation: ProtocolViolation) -> None:
         self.state = Terminal.ABORTED
@@ -333,6 +337,7 @@ class Server(Machine):
         self._answered: set[int] = set()
         self._dropped: dict[int, Dropout] = {}
         self._corrections: list[Correction] = []
+        self._suspects: set[int] = set()
         self.output: Output | None = None
         self.failure: RoundFailed | None = None
 
@@ -414,7 +419,8 @@ class Server(Machine):
             self._drop(participant, "did not answer")
         try:
             if len(self._answered) < self.scheme.quorum:
-                raise RoundFailed(self.step.value, len(self._answered), self.scheme.quorum)
+                have, need, suspects = len(self._answered), self.scheme.quorum, frozenset(self._suspects)
+                raise RoundFailed(self.step.value, have, need, culprits=suspects)
             outgoing = self._close(self.step, tuple(sorted(self._answered)))
         except RoundFailed as failure:
             self.state, self.failure = Terminal.ABORTED, failure

@@ -133,7 +133,7 @@ def test_of_two_threads_that_share_a_store_one_answers(tmp_path):
 
     def claim(job):
         try:
-            store.claim(dataclasses.replace(FIRST, job=job), False)
+            store.claim(dataclasses.replace(FIRST, job=job), False, b"")
             claimed.append(job)
         except RepeatedContext:
             refused.append(job)

@@ -432,3 +432,43 @@ def test_a_repeated_block_is_refused_and_an_impossible_one_drops_its_sender(case
     running.drop[3] = scheme.steps[0]
     running.finish().check()
     assert running.server.output.survivors == (1, 2, 4)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 64, 66])
+def test_a_public_key_of_any_other_length_drops_its_sender_alone(case, make_round, size):
+    """One participant with a strange key must not make everyone else give up."""
+    scheme = case.make(4, 5)
+    if "AdvertiseKeys" not in [step.value for step in scheme.steps]:
+        pytest.skip("no keys are advertised")
+    running = make_round(scheme)
+    running.open()
+    fields = msgspec.msgpack.decode(running.clients[2]._memory.advertised)
+    fields[0] = bytes(range(1, size + 1))
+    kind = running.server.messages["AdvertiseKeys"]
+    with pytest.raises(ProtocolViolation):
+        running.server.receive(running.clients[2].seal("AdvertiseKeys", SERVER, kind(*fields)))
+    assert 2 in running.server.dropped
+    running.uplink[2] = []
+    running.drop[2] = scheme.steps[0]
+    running.finish().check()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7])
+def test_a_bulk_of_any_other_length_drops_its_sender_alone(case, make_round, size):
+    """Whatever a well-formed message holds, the server raises errors of ours and goes on."""
+    scheme = case.make(4, 5)
+    for step in scheme.steps:
+        running = make_round(scheme)
+        running.open()
+        while running.server.step is not step:
+            running.take()
+            running.advance()
+            running.hear()
+        envelope = running.parse(running.uplink[2][0])
+        message = running.server.open(envelope)
+        bulk = message.__struct_fields__[-1]
+        if not isinstance(getattr(message, bulk), memoryview) or len(getattr(message, bulk)) == size:
+            continue
+        forged = msgspec.structs.replace(message, **{bulk: memoryview(bytes(size))})
+        with pytest.raises((ProtocolViolation, WireError)):
+            running.server.receive(running.clients[2].seal(envelope.kind, SERVER, forged))

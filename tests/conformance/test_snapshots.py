@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from msgspec.structs import astuple
 
-from secagg_protocols import InputError, ParameterError, ProtocolViolation, RepeatedContext, SecAggError
+from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError
+from secagg_protocols.machine import CONTRIBUTE
 
 
 def shape(finished):
@@ -172,3 +173,17 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
     restored = running.restore(1, client.snapshot())
     assert str(restored.state) == "Aborted"
     assert restored.abort_reason == client.abort_reason
+
+
+def test_a_rerun_never_puts_two_vectors_under_the_same_masks(case, make_round):
+    """The policy may allow a second answer; the same one-time secrets for two vectors would give their difference."""
+    scheme = case.make(3, 5)
+    running = make_round(scheme, policy=Policy(minimum_cohort=2, allow_rerun=True)).finish()
+    asking = [
+        snapshot for state, snapshot in running.snapshots[1] if (state, CONTRIBUTE) in running.clients[1].transitions
+    ]
+    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, allow_rerun=True))
+    if not once_more._pad():
+        pytest.skip("nothing is used once here")
+    with pytest.raises(RepeatedContext, match="session"):
+        once_more.contribute(running.vectors[2])

@@ -56,7 +56,8 @@ class Packing:
             return None
         if chosen.limbs == 1:
             return output
-        return Output(limbs.join(output.total, chosen.limbs, chosen.limb_bits), survivors)
+        total = limbs.join(output.total, chosen.limbs, chosen.limb_bits, self.domain.value_bits, len(survivors))
+        return None if total is None else Output(total, survivors)
 
 
 def to_plaintexts(parameters: Parameters, words: Words) -> Words:

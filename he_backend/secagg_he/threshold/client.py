@@ -45,8 +45,8 @@ class ThresholdCkksClient(dealing.DealingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        key = rounds.one_time_key(self.scheme, memory.session, self.me, memory.own.ring_seed)
-        return b"", dict(zip(holders, rounds.deal(self.scheme, key, holders, self._randomness), strict=True))
+        dealt = rounds.deal(self.scheme, memory.session, self.me, memory.own.ring_seed, holders)
+        return b"", dict(zip(holders, dealt, strict=True))
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         if len(dealt) != self.scheme.share_bytes:

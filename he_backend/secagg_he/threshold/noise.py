@@ -16,8 +16,8 @@ import math
 
 DEGREE = 2048
 MAX_LOG_Q = 54
-MIN_LOG_Q = 14
-"""12289 is the smallest prime with a transform of this size."""
+MIN_LOG_Q = 32
+"""Below 2¹⁶, whoever opens a wrong sum of shares could choose it such that very short vectors shift unseen."""
 
 SIGMA = "4.513516668382048"
 """σ = √2 · 8/√(2π) = 8/√π, of keys and of errors."""

@@ -15,7 +15,7 @@ from secagg_protocols.field import GF65537
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
 from .noise import DEGREE, MAX_LOG_Q, error_bound
-from .plaintext import Plaintext
+from .plaintext import MAX_LIMBS, Plaintext
 
 if TYPE_CHECKING:
     from .client import ThresholdCkksClient
@@ -59,7 +59,7 @@ class ThresholdCkks(Dealing):
                 f"packing={self.packing} is not between 1 and threshold − colluders = {self.quorum - self.colluders}: "
                 "lower it, or raise the threshold"
             )
-        assert self.plaintext  # raises when there is none
+        _ = self.plaintext, self.sharing  # they raise when there is none
 
     def minimum_threshold(self, colluders: int) -> int:
         return max(super().minimum_threshold(colluders), colluders + (self.packing or 1))
@@ -75,7 +75,7 @@ class ThresholdCkks(Dealing):
     @cached_property
     def error_bound(self) -> int:
         """B: no coefficient of the sum of all errors passes it, but for a chance of 2⁻⁴⁰."""
-        return error_bound(self.participants, self.length + DEGREE)
+        return error_bound(self.participants, MAX_LIMBS * self.length + DEGREE)
 
     @cached_property
     def shift(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.blocks import checked_output
+from secagg_protocols.blocks import checked_output, impossible
 from secagg_protocols.lanes import Lanes, Words
 from secagg_protocols.scheme import Domain, Output, Step
 
@@ -15,16 +15,17 @@ from .. import limbs as limb_by_limb
 from ..ring import ring_prime
 from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q
 
-_MAX_LIMBS = 8
+MAX_LIMBS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """limbs: per value. domain: of the limbs, as if they were values. lanes: sums of limbs in coefficients.
+    """value_bits, limbs: of a value. domain: of the limbs, as if they were values. lanes: their sums in coefficients.
 
     modulus: q, a prime above Δ · (largest packed sum + 1).
     """
 
+    value_bits: int
     limbs: int
     domain: Domain
     lanes: Lanes
@@ -34,16 +35,18 @@ class Plaintext:
     def of(cls, domain: Domain, shift: int) -> Plaintext | None:
         """Choose the packing with the fewest bytes above `shift` bits of noise; None when there is none."""
         choices = []
-        for limbs in range(1, min(_MAX_LIMBS, domain.value_bits) + 1):
+        for limbs in range(1, min(MAX_LIMBS, domain.value_bits) + 1):
             limb = Domain(domain.participants, domain.length * limbs, -(-domain.value_bits // limbs))
             for per_word in range(1, MAX_LOG_Q // limb.sum_bits + 1):
                 modulus = _modulus(limb, per_word, shift)
                 if modulus is not None:
                     width = -(-modulus.bit_length() // 8)
                     lanes = Lanes(limb.length, limb.sum_bits, per_word, 8)
-                    choices.append((lanes.words * width, -per_word, limbs, cls(limbs, limb, lanes, modulus)))
+                    choices.append(
+                        (lanes.words * width, -per_word, limbs, cls(domain.value_bits, limbs, limb, lanes, modulus))
+                    )
             if choices:
-                return min(choices, key=lambda choice: choice[:3])[-1]
+                return min(choices, key=lambda choice: choice[:2])[-1]
         return None
 
     def split(self, vector: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -55,7 +58,10 @@ class Plaintext:
         output = checked_output(self.domain, self.lanes, words, survivors, step)
         if self.limbs == 1:
             return output
-        return Output(limb_by_limb.join(output.total, self.limbs, self.domain.value_bits), survivors)
+        total = limb_by_limb.join(output.total, self.limbs, self.domain.value_bits, self.value_bits, len(survivors))
+        if total is None:
+            raise impossible(survivors, step)
+        return Output(total, survivors)
 
 
 def _modulus(domain: Domain, per_word: int, shift: int) -> int | None:

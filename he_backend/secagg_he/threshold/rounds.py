@@ -80,12 +80,18 @@ def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: 
     return gaussian(SIGMA).sample(DEGREE, stream).astype(np.int64)
 
 
-def deal(scheme: ThresholdCkks, key: Integers, holders: Sequence[int], randomness: Randomness) -> list[bytes]:
-    """Return the shares of a key for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial."""
+def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> list[bytes]:
+    """Return the shares of sᵢ for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial.
+
+    The same bytes every time: a channel's key seals one message and no other.
+    """
+    key = one_time_key(scheme, session, participant, seed)
+    info = separated(Use.RING_SHARES, session, participant)
+    stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     sharing, columns = scheme.sharing, scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
     secrets.reshape(-1)[:DEGREE] = key % GF65537.prime
-    noise = GF65537.uniform((sharing.privacy, columns), randomness)
+    noise = GF65537.uniform((sharing.privacy, columns), stream)
     shares = sharing.deal(secrets, noise, holders)
     return [share.tobytes() for share in shamir.encode(shares.reshape(len(holders), -1, shamir.LIMBS))]
 
@@ -105,12 +111,14 @@ def reference(scheme: ThresholdCkks, session: bytes, block: int, polynomials: in
     Public: keystream under a key that everyone derives from the session (as FrodoKEM expands its matrix with AES).
     """
     modulus = scheme.ring.modulus
-    info = separated(Use.RING_REFERENCE, block)
-    stream = Keystream(derive(session, scheme.suite.mask_key_bytes, info))
     below = np.uint64((1 << modulus.bit_length()) - 1)
-    residues = np.frombuffer(stream.bytes(8 * polynomials * DEGREE), dtype="<u8") & below
-    while (rejected := np.flatnonzero(residues >= modulus)).size:
-        residues[rejected] = np.frombuffer(stream.bytes(8 * rejected.size), dtype="<u8") & below
+    residues = np.full(polynomials * DEGREE, modulus, dtype=np.uint64)
+    attempt = 0
+    # Every attempt has a stream of its own, so that a block begins alike however much of it is asked for.
+    while (open_ := np.flatnonzero(residues >= modulus)).size:
+        stream = Keystream(derive(session, scheme.suite.mask_key_bytes, separated(Use.RING_REFERENCE, block, attempt)))
+        residues[open_] = np.frombuffer(stream.bytes(8 * open_.size), dtype="<u8") & below
+        attempt += 1
     return residues.astype(np.int64).reshape(polynomials, DEGREE)
 
 
@@ -181,7 +189,7 @@ def key_sum(scheme: ThresholdCkks, holders: Sequence[int], sums: Elements) -> In
 class Errors:
     """How large the errors of a decryption are. count: coefficients. largest: max |E|. squares: Σ E².
 
-    Under a wrong S they are uniform over (−Δ/2, Δ/2).
+    Under an S that is wrong by accident they are uniform over (−Δ/2, Δ/2).
     """
 
     count: int
@@ -215,7 +223,7 @@ def is_noise(scheme: ThresholdCkks, survivors: int, parts: Sequence[Errors]) -> 
     """Tell whether the errors are those of so many honest encryptions: within the bound, and of their variance.
 
     The variance is that of 2048 coefficients or more: it passes twice its mean by chance less often than 2⁻⁴⁰⁰, and
-    errors under a wrong key sum have 27 times as much or more (Δ > 2B, B > 9σ√n).
+    errors under a key sum that is wrong by accident have 24 times as much or more (Δ > 2B, B > 8.4σ√n).
     """
     allowed = 2 * survivors * float(SIGMA) ** 2 * sum(part.count for part in parts)
     within = max(part.largest for part in parts) <= scheme.error_bound

@@ -23,10 +23,11 @@ from secagg_protocols.scheme import Output
 from ..ring import Integers
 from . import rounds
 from .messages import AdvertiseKeys, Encrypt, Opening
+from .noise import DEGREE
 from .params import ThresholdCkks
 
-_SUBSETS = 256
-"""Sets of t holders that are tried when more sums are wrong than can be located: half a second."""
+_GUESSES, _CANDIDATES = 1024, 256
+"""Bounds on the search when more sums are wrong than can be located: sets left out, and key sums put to the test."""
 
 
 class ThresholdCkksServer(DealingServer):
@@ -49,6 +50,7 @@ class ThresholdCkksServer(DealingServer):
         return rounds.check_advertised(self.scheme, message, self.context)
 
     def _take_upload(self, sender: int, message: Encrypt) -> bool:
+        self._sum.check(sender, message.block, message.words)
         self.scheme.ciphertexts.check(message.words)
         return super()._take_upload(sender, message)
 
@@ -59,6 +61,7 @@ class ThresholdCkksServer(DealingServer):
         if len(message.share) != expected:
             raise ProtocolViolation(f"a sum of shares has {len(message.share)} bytes, not {expected}", {sender})
         if message.missing:  # an honest report: it has no sum to give, and nobody else is the worse for it
+            self._suspects |= {SERVER, sender, *message.missing}
             who = ", ".join(map(str, message.missing[:5])) + (", …" if len(message.missing) > 5 else "")
             self._drop(sender, f"holds no valid share of participant {who}")
             return False
@@ -69,20 +72,19 @@ class ThresholdCkksServer(DealingServer):
 
     def _finish(self, answered: tuple[int, ...]) -> Output:
         sums = np.stack([self._opened[holder] for holder in answered])
-        total, first, errors = self._open_first(answered, sums)
-        words = self._decrypt(total, first, errors)
+        total, right = self._key_sum(answered, sums)
+        words = self._decrypt(total)
+        self._note_wrong(answered, sums, right)
         return self.scheme.plaintext.output(words, self._survivors, self.step)
 
-    def _open_first(self, answered: tuple[int, ...], sums: Elements) -> tuple[Integers, Words, rounds.Errors]:
-        """Return S, and the first block decrypted: its errors show that S is right. Note down who gave a wrong sum."""
-        scheme, residues = self.scheme, self._sum.words[: self.scheme.block_words]
-        for rows in self._subsets(answered, sums):
-            holders = [answered[row] for row in rows]
-            total = rounds.key_sum(scheme, holders, sums[rows])
-            first, errors = rounds.decrypt(scheme, self._session, total, 0, residues)
+    def _key_sum(self, answered: tuple[int, ...], sums: Elements) -> tuple[Integers, list[int]]:
+        """Return S and the rows it is from. The first polynomial's errors show that it is right."""
+        scheme, first = self.scheme, self._sum.words[:DEGREE]
+        for rows in islice(self._candidates(answered, sums), _CANDIDATES):
+            total = rounds.key_sum(scheme, [answered[row] for row in rows], sums[rows])
+            _, errors = rounds.decrypt(scheme, self._session, total, 0, first)
             if rounds.is_noise(scheme, len(self._survivors), [errors]):
-                self._note_wrong(answered, sums, holders, sums[rows])
-                return total, first, errors
+                return total, rows
         raise RoundFailed(
             self.step.value,
             len(answered),
@@ -91,43 +93,48 @@ class ThresholdCkksServer(DealingServer):
             frozenset({SERVER, *answered, *self._survivors}),
         )
 
-    def _subsets(self, answered: tuple[int, ...], sums: Elements) -> Iterator[list[int]]:
-        """Yield rows of t holders whose sums may all be right, the likeliest first."""
-        t = self.scheme.quorum
-        try:
-            wrong = ShareCode(answered, t).wrong_shares(sums, self._randomness)
-            yield [row for row, holder in enumerate(answered) if holder not in wrong][:t]
-            if not wrong:
-                return  # all lie on one polynomial: every subset gives the same key sum
-        except TooManyErrors:
-            pass
-        yield from map(list, islice(combinations(range(len(answered)), t), _SUBSETS))
+    def _candidates(self, answered: tuple[int, ...], sums: Elements) -> Iterator[list[int]]:
+        """Yield rows of t holders whose sums may all be right.
 
-    def _note_wrong(self, answered: tuple[int, ...], sums: Elements, right: list[int], values: Elements) -> None:
+        As decoded; or, where too many are wrong for that, as decoded without some that are guessed to be wrong.
+        """
+        t, rows = self.scheme.quorum, range(len(answered))
+        for guessed in range(len(answered) - t + 1):
+            for left_out in islice(combinations(rows, guessed), _GUESSES):
+                kept = [row for row in rows if row not in left_out]
+                try:
+                    wrong = ShareCode([answered[row] for row in kept], t).wrong_shares(sums[kept], self._randomness)
+                except TooManyErrors:
+                    continue
+                yield [row for row in kept if answered[row] not in wrong][:t]
+                if not guessed and not wrong:
+                    return  # all lie on one polynomial: every set gives the same key sum
+
+    def _note_wrong(self, answered: tuple[int, ...], sums: Elements, right: list[int]) -> None:
         """Note down every holder whose sum does not fit those of t holders. Nothing signed tells who is to blame."""
+        holders = [answered[row] for row in right]
         for row, holder in enumerate(answered):
-            if holder in right or np.array_equal(self.scheme.sharing.share_of(holder, right, values), sums[row]):
+            if holder in holders:
                 continue
-            self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
+            if not np.array_equal(self.scheme.sharing.share_of(holder, holders, sums[right]), sums[row]):
+                self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
 
-    def _decrypt(self, total: Integers, first: Words, errors: rounds.Errors) -> Words:
+    def _decrypt(self, total: Integers) -> Words:
         """Return the packed sums. Raises `RoundFailed` when the errors are not those of honest encryptions."""
         scheme, residues, step = self.scheme, self._sum.words, self.scheme.block_words
-        blocks = [residues[start : start + step] for start in range(step, residues.size, step)]
+        blocks = [residues[start : start + step] for start in range(0, residues.size, step)]
         count = len(blocks)
         same = [scheme] * count, [self._session] * count, [total] * count
-        numbers = range(1, count + 1)
         parts: Iterable[tuple[Words, rounds.Errors]]
         if self.executor is None:
-            parts = map(rounds.decrypt, *same, numbers, blocks)
+            parts = map(rounds.decrypt, *same, range(count), blocks)
         else:
-            parts = workers.run(self.executor, rounds.decrypt, *same, numbers, blocks)
-        found = [errors]
-        for block, (sums, more) in zip(blocks, parts, strict=True):
+            parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
+        errors = []
+        for block, (sums, found) in zip(blocks, parts, strict=True):
             block[:] = sums
-            found.append(more)
-        residues[:step] = first
-        if not rounds.is_noise(scheme, len(self._survivors), found):
+            errors.append(found)
+        if not rounds.is_noise(scheme, len(self._survivors), errors):
             raise RoundFailed(
                 self.step.value,
                 len(self._survivors),

@@ -111,6 +111,10 @@ class DealingClient(Client):
     def _floor(self) -> int:
         return self.scheme.floor(self.policy)
 
+    def _pad(self) -> bytes:
+        session: bytes = self._memory.session
+        return session
+
     def _binding(self, kind: str) -> bytes:
         session: bytes = self._memory.session
         return self._address if kind in _BEFORE_SESSION else session

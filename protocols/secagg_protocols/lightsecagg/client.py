@@ -84,6 +84,10 @@ class LightSecAggClient(Client):
     def _floor(self) -> int:
         return self.scheme.floor(self.policy)
 
+    def _pad(self) -> bytes:
+        session: bytes = self._memory.session
+        return session
+
     def _binding(self, kind: str) -> bytes:
         return self._address if kind in _BEFORE_SESSION else self._memory.session
 

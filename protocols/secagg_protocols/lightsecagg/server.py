@@ -144,6 +144,7 @@ class LightSecAggServer(Server):
         if len(message.share) != expected:
             raise ProtocolViolation(f"a sum of shares has {len(message.share)} bytes, not {expected}", {sender})
         if message.missing:  # an honest report: it has no sum to give, and nobody else is the worse for it
+            self._suspects |= {SERVER, sender, *message.missing}
             who = ", ".join(map(str, message.missing[:5])) + (", …" if len(message.missing) > 5 else "")
             self._drop(sender, f"holds no valid share of participant {who}")
             return False
