@@ -18,6 +18,9 @@ SCHEMES: Mapping[str, type[Scheme]] = {
 WITHSTAND_ACTIVE = frozenset({"bonawitz", "threshold-ckks"})
 """Schemes with a variant for a server that may do anything."""
 
+ONE_KEY = frozenset({"bfv", "ckks"})
+"""Schemes whose participants hold one key: they withstand no colluder."""
+
 _UNSAID = (None, 0)
 
 

@@ -17,7 +17,7 @@ import secagg
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload
 from secagg.roofline import Limits, limits
-from secagg.schemes import SchemeName, make_scheme
+from secagg.schemes import ONE_KEY, SchemeName, make_scheme
 from secagg_protocols import Plain, Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 
@@ -62,7 +62,7 @@ def simulate(
         shape |= {"neighbours": neighbours, "colluders": None, **rates}
     elif neighbours is not None:
         raise typer.BadParameter("only secagg-plus has neighbours", param_hint="--neighbours")
-    elif scheme in ("bfv", "ckks"):
+    elif scheme in ONE_KEY:
         shape["colluders"] = None  # their policy check says why there can be none
     protocol = make_scheme(scheme, clients, length, **shape)
     workload = Workload(seed, clients, length, bits)
@@ -199,7 +199,8 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
             table.add_row(step, _ms(client_ms.get(step)), _ms(server_ms.get(step)))
     table.add_section()
     table.add_row("total", _ms(client_ms["total"]), _ms(server_ms["total"]))
-    table.add_row("raw cryptography alone", _ms(result["limit_ms"]["client"]), _ms(result["limit_ms"]["server"]))
+    limit_ms = result["limit_ms"]
+    table.add_row("raw cryptography alone", _ms(limit_ms["client"] or None), _ms(limit_ms["server"] or None))
     table.add_row("ratio", _times(result["ratio"]["client"]), _times(result["ratio"]["server"]))
     target.print(table)
     verdict = "exact" if result["exact"] else f"WRONG by up to {result['max_abs_error']}"

@@ -80,8 +80,13 @@ def train(
         typer.Option(rich_help_panel=AGGREGATION, help="The server the rounds must withstand."),
     ] = "strongest",
     colluders: Annotated[
-        int, typer.Option(min=0, rich_help_panel=AGGREGATION, help="Institutions that may help the server.")
-    ] = DEFAULTS.colluders,
+        int | None,
+        typer.Option(
+            min=0,
+            rich_help_panel=AGGREGATION,
+            help="Institutions that may help the server; by default 1, under bfv and ckks 0.",
+        ),
+    ] = None,
     drop_per_round: Annotated[
         int, typer.Option(min=0, rich_help_panel=AGGREGATION, help="Institutions that vanish in every round.")
     ] = DEFAULTS.dropouts,

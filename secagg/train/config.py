@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from secagg.schemes import SCHEMES, WITHSTAND_ACTIVE
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
 from secagg_protocols.errors import ParameterError
 
 MODELS = ("logistic", "mlp")
@@ -47,7 +47,8 @@ class TrainConfig:
     Aggregation
         scheme          the name of any scheme (`secagg schemes`)
         adversary       the server: "active", "semi-honest", or "strongest": active where the scheme can
-        colluders       participants assumed to collude with the server
+        colluders       participants assumed to collude with the server; None: 1, under bfv and ckks, which withstand
+                        none, 0
         threshold       participants needed to open a sum; None: derived
         ciphersuite     "x25519" or "p256"
         value_bits      bits per coordinate on the wire
@@ -89,7 +90,7 @@ class TrainConfig:
 
     scheme: str = "bonawitz"
     adversary: str = "strongest"
-    colluders: int = 1
+    colluders: int | None = None
     threshold: int | None = None
     ciphersuite: str = "x25519"
     value_bits: int = 16
@@ -169,6 +170,8 @@ class TrainConfig:
             object.__setattr__(self, "adversary", "active" if self.scheme in WITHSTAND_ACTIVE else "semi-honest")
         _one_of("adversary", self.adversary, ADVERSARIES)
         _one_of("ciphersuite", self.ciphersuite, CIPHERSUITES)
+        if self.colluders is None:
+            object.__setattr__(self, "colluders", 0 if self.scheme in ONE_KEY else 1)
         for name in ("colluders", "dropouts", "slow_sites", "seed"):
             _at_least(name, getattr(self, name), 0)
         for name in ("update_clip", "deadline_s"):

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from secagg.pages import environment
+from secagg.schemes import ONE_KEY
 from secagg_protocols.errors import InputError
 
 from . import figures
@@ -41,6 +42,7 @@ def render(result: TrainResult) -> str:
         figures={name: Markup(svg) for name, svg in drawn.items()},
         private=private,
         masked=result.scheme != "plain",
+        one_key=result.scheme in ONE_KEY,
         names={site.id: site.name for site in result.sites},
         settings=_shown(result.settings),
         derived=_shown(result.derived),

@@ -172,14 +172,16 @@ def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness)
         metrics = {"loss": update.loss, "accuracy": update.accuracy} if setup.codec.metrics else {}
         weight = None if setup.codec.weight_max is None else weight_of(setup, site)
         encoded = setup.codec.encode(update.delta, weight=weight, metrics=metrics, randomness=randomness)
-        vectors[site] = encoded.vector
+        vectors[site] = encoded.vector.astype(np.uint64) << np.uint64(setup.guard_bits)
         clipped += encoded.clipped
     return vectors, clipped
 
 
 def _decode(setup: Setup, run: Run, updates: Mapping[int, Update]) -> Sum:
     """Turn the protocol's output into the mean update, and measure it against the exact mean."""
-    decoded = setup.codec.decode(run.total, len(run.survivors))
+    guard = setup.guard_bits
+    total = (run.total + np.uint64(1 << guard >> 1)) >> np.uint64(guard)
+    decoded = setup.codec.decode(total, len(run.survivors))
     assert isinstance(decoded.arrays, dict)  # the layout was made of a mapping
     exact = exact_mean(setup, updates, run.survivors)
     return Sum(

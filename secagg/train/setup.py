@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import make_scheme
+from secagg.schemes import ONE_KEY, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
@@ -49,6 +50,11 @@ class Setup:
     policy: Policy
     plans: tuple[RoundPlan, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def guard_bits(self) -> int:
+        """Low bits of every coordinate that take up the scheme's error, so that the codec's sums stay exact."""
+        return _guard_bits(self.scheme)
 
 
 def make_setup(config: TrainConfig) -> Setup:
@@ -95,8 +101,10 @@ def make_setup(config: TrainConfig) -> Setup:
     )
     policy = Policy()
     if config.scheme != "plain":
+        assert config.colluders is not None  # TrainConfig fills it in
         # Under differential privacy a repeated question is charged to the budget too.
         policy = Policy(colluders=config.colluders, adversary=config.adversary, allow_rerun=config.private)
+    scheme.check_policy(policy)
     return Setup(
         config=config,
         data=data,
@@ -182,7 +190,18 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
 
 
 def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
-    shape = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
+    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
     if config.scheme != "plain":
         shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
-    return make_scheme(config.scheme, participants, codec.length, **shape)
+    if config.scheme in ONE_KEY:
+        shape["colluders"] = None  # their policy check says why there can be none
+    scheme = make_scheme(config.scheme, participants, codec.length, **shape)
+    if not (guard := _guard_bits(scheme)):
+        return scheme
+    # An error of one in a limb of the total weight would be an error of 2^value_bits in the weight.
+    return make_scheme(config.scheme, participants, codec.length, **shape | {"value_bits": codec.value_bits + guard})
+
+
+def _guard_bits(scheme: Scheme) -> int:
+    """Return the bits below which an error of up to `precision` disappears when a sum is rounded."""
+    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secagg.schemes import ONE_KEY
+
 from .rounds import Outcome
 from .setup import Setup
 
@@ -22,6 +24,10 @@ def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
         )
     if config.scheme == "plain":
         found.append("The scheme is plain: the server sees every single update. Nothing hides them.")
+    if config.scheme in ONE_KEY:
+        found.append(
+            f"Under {config.scheme} all sites hold one key: any one of them and the server together open every update."
+        )
     if spent is None:
         found.append("No differential privacy: the released model itself may give away training rows.")
     elif spent > WEAK_EPSILON:

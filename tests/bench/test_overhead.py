@@ -154,6 +154,6 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     program = "import sys; sys.modules['jinja2'] = None; from secagg.cli import main; main()"
     command = [sys.executable, "-c", program, "bench", "overhead", "--quick", "--out", str(tmp_path / "out")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr == "secagg: jinja2 is not installed; it comes with: pip install 'secagg[bench]'\n"
     assert not (tmp_path / "out").exists()

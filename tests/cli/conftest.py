@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from secagg.cli import main
+from secagg.schemes import ONE_KEY, SCHEMES
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,12 @@ def secagg_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         return Finished(code or 0, out, err)
 
     return run
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request: pytest.FixtureRequest) -> str:
+    """Every scheme's name; those that need SEAL are skipped where it is not installed."""
+    name: str = request.param
+    if name in ONE_KEY:
+        pytest.importorskip("tenseal")
+    return name

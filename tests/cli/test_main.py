@@ -4,18 +4,53 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE, SchemeName
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
-WITHOUT_TYPER = "import sys; sys.modules['typer'] = None; from secagg.cli import main; main()"
+WITHOUT = "import sys; sys.modules[{!r}] = None; from secagg.cli import main; main()"
 
 
-def test_without_the_extra_one_line_names_it() -> None:
-    ended = subprocess.run([sys.executable, "-c", WITHOUT_TYPER], capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr == "secagg: typer is not installed; it comes with: pip install 'secagg[cli]'\n"
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("typer", "cli", []),
+        ("dp_accounting", "train", ["train"]),
+        ("tenseal.sealapi", "he", ["simulate", "--scheme", "ckks"]),
+        ("tenseal.sealapi", "he", ["train", "--scheme", "bfv"]),
+    ],
+)
+def test_without_an_extra_one_line_names_it(tmp_path: Path, module: str, extra: str, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", WITHOUT.format(module), *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    package = module.partition(".")[0]
+    assert ended.stderr == f"secagg: {package} is not installed; it comes with: pip install 'secagg[{extra}]'\n"
     assert ended.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_names_on_the_command_line_are_the_schemes() -> None:
+    assert get_args(SchemeName) == tuple(SCHEMES)
+    assert all(kind.name == name for name, kind in SCHEMES.items())
+
+
+def test_what_is_said_of_a_scheme_by_name_is_what_it_does() -> None:
+    for name, kind in SCHEMES.items():
+        refusals = []
+        for parameters in ({"adversary": "active"}, {"colluders": 1}):
+            try:
+                kind(10, 1, **parameters)
+            except (TypeError, ValueError) as error:
+                refusals.append((parameters, error))
+        refused = {key for parameters, _ in refusals for key in parameters}
+        assert (name in WITHSTAND_ACTIVE) == ("adversary" not in refused)
+        assert name not in ONE_KEY or "colluders" in refused
 
 
 def test_the_version_is_the_distributions(secagg_command: Command) -> None:
@@ -34,5 +69,10 @@ def test_schemes_say_who_learns_what(secagg_command: Command) -> None:
         ("bonawitz", "active"),
         ("secagg-plus", "semi-honest"),
         ("lightsecagg", "semi-honest"),
+        ("threshold-ckks", "semi-honest"),
+        ("threshold-ckks", "active"),
+        ("bfv", "semi-honest"),
+        ("ckks", "semi-honest"),
     ]
+    assert {scheme["scheme"] for scheme in schemes} == set(SCHEMES)
     assert all(row["learns"] for scheme in schemes for row in scheme["leakage"])

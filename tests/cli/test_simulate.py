@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from secagg.cli.workload import Workload
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+from secagg_he import Ckks
 from secagg_protocols import Output
 from secagg_protocols.lanes import Lanes
 
@@ -18,19 +20,29 @@ PROMISED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["plain", "bonawitz", "lightsecagg"])
 @pytest.mark.parametrize("drop", [0, 0.2])
-def test_a_round_is_exact_and_reports_what_it_cost(secagg_command: Command, scheme: str, drop: float) -> None:
-    ended = secagg_command("simulate", "--scheme", scheme, "--clients", 10, "--length", 300, "--drop", drop, "--json")
+def test_a_round_is_as_exact_as_the_scheme_says_and_reports_what_it_cost(
+    secagg_command: Command, scheme: str, drop: float
+) -> None:
+    # secagg-plus takes fewer neighbours than ten participants that may vanish can spare.
+    neighbours = ["--neighbours", 9, "--threshold", 6] if scheme == "secagg-plus" else []
+    shape = ["--clients", 10, "--length", 300, "--drop", drop, *neighbours]
+    ended = secagg_command("simulate", "--scheme", scheme, *shape, "--json")
     assert ended.code == 0, ended.stderr
     result = ended.json()
     assert result.keys() >= PROMISED
     assert result["scheme"] == scheme
     assert (result["dropped"], result["survivors"]) == (10 * drop, 10 - 10 * drop)
     assert result["exact"] is True
-    assert result["max_abs_error"] == 0
+    assert result["precision"] == (Ckks(10, 300).precision if scheme == "ckks" else 0)
+    assert result["max_abs_error"] <= result["precision"]
     assert result["upload_bytes"] > 300 * 2
-    assert result["client_ms"]["total"] >= 0
+    steps = {step.value for step in SCHEMES[scheme](10, 300).steps}
+    assert steps | {"total"} == result["client_ms"].keys() == result["server_ms"].keys()
+    assert all(ms >= 0 for ms in (*result["client_ms"].values(), *result["server_ms"].values()))
+    limited = scheme in ("bonawitz", "secagg-plus", "lightsecagg")
+    assert (result["ratio"]["client"] is not None) == limited
+    assert (result["ratio"]["server"] is not None) == (limited and scheme != "lightsecagg")
 
 
 @pytest.mark.parametrize("step", ["AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmasking"])
@@ -52,6 +64,50 @@ def test_the_server_may_unmask_on_many_cores(secagg_command: Command, where: str
     assert ended.code == 0, ended.stderr
     assert ended.json()["exact"]
     assert ended.json()[where.removeprefix("--")] == 2
+    assert (ended.json()["ratio"]["server"] is None) == (where == "--processes")
+
+
+@pytest.mark.parametrize("scheme", ["lightsecagg", "threshold-ckks", "bfv", "ckks"], indirect=True)
+def test_processes_leave_the_server_s_ratio_open(secagg_command: Command, scheme: str) -> None:
+    shape = ["--clients", 5, "--length", 20_000, "--drop", 0.2]
+    ended = secagg_command("simulate", "--scheme", scheme, *shape, "--processes", 2, "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json()["exact"]
+    assert ended.json()["ratio"]["server"] is None
+
+
+@pytest.mark.parametrize("scheme", ["ckks"], indirect=True)
+def test_people_read_how_far_a_rounded_sum_is_off(secagg_command: Command, scheme: str) -> None:
+    ended = secagg_command("simulate", "--scheme", scheme, "--clients", 5, "--length", 20)
+    assert ended.code == 0, ended.stderr
+    assert "the scheme promises 4" in ended.stdout
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - WITHSTAND_ACTIVE))
+def test_an_active_server_is_refused_by_the_name_of_the_scheme(secagg_command: Command, scheme: str) -> None:
+    ended = secagg_command("simulate", "--scheme", scheme, "--adversary", "active")
+    assert ended.code == 2
+    assert scheme in ended.stderr
+    assert "choose bonawitz" in " ".join(ended.stderr.replace("│", "").split())
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("scheme", sorted(WITHSTAND_ACTIVE))
+def test_who_withstands_an_active_server_says_so(secagg_command: Command, scheme: str) -> None:
+    shape = ["--clients", 7, "--length", 20, "--drop", 0.2, "--colluders", 1]
+    ended = secagg_command("simulate", "--scheme", scheme, "--adversary", "active", *shape, "--json")
+    assert ended.code == 0, ended.stderr
+    assert (ended.json()["adversary"], ended.json()["exact"]) == ("active", True)
+
+
+@pytest.mark.parametrize("scheme", sorted(ONE_KEY), indirect=True)
+@pytest.mark.parametrize("command", ["simulate", "train"])
+def test_colluders_are_refused_under_one_key_and_told_why(secagg_command: Command, command: str, scheme: str) -> None:
+    ended = secagg_command(command, "--scheme", scheme, "--colluders", 1)
+    assert ended.code == 2
+    assert f"with {scheme} one participant and the server together open every ciphertext" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stdout == ""
 
 
 def test_people_read_a_table_on_stdout(secagg_command: Command) -> None:
@@ -84,6 +140,9 @@ def test_a_failed_round_leaves_with_1_and_one_line(secagg_command: Command) -> N
         ["--threads", "2", "--processes", "2"],
         ["--clients", "10", "--threshold", "11"],
         ["--clients", "10", "--adversary", "active", "--threshold", "5"],
+        ["--scheme", "bfv", "--neighbours", "3"],
+        ["--scheme", "bfv", "--drop-at", "Unmasking"],
+        ["--scheme", "ckks", "--bits", "63"],
     ],
 )
 def test_bad_usage_leaves_with_2_and_no_traceback(secagg_command: Command, arguments: list[str]) -> None:

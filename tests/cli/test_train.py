@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
 PROMISED = {
@@ -53,6 +55,30 @@ def test_your_own_table_with_its_own_sites(secagg_command: Command, tmp_path: Pa
     assert (result["institutions"], result["sizes"]) == (4, [40, 40, 40, 40])
     assert result["settings"]["fedprox_mu"] > 0
     assert set(result["epsilon"].values()) == {None}
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - {"plain", "secagg-plus"}), indirect=True)
+def test_every_scheme_trains_with_hidden_weights_and_metrics(
+    secagg_command: Command, tmp_path: Path, scheme: str
+) -> None:
+    ended = secagg_command(
+        "train", "--scheme", scheme, "--institutions", 6, "--rounds", 2, "--no-dp", "--report", tmp_path / "r.html",
+        "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.stderr
+    result = ended.json()
+    assert result["scheme"] == scheme
+    assert result["adversary"] == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
+    assert result["settings"]["colluders"] == (0 if scheme in ONE_KEY else 1)
+    assert result["derived"]["weight_max"] > 1
+    for record in result["per_round"]:
+        assert record["dropped"] >= 2
+        assert record["survivors"] >= 6 - record["dropped"]
+        assert 0 < record["codec_error"] <= record["codec_bound"]
+        assert 0 < record["loss"] < 10
+    told = any("all sites hold one key" in warning for warning in result["warnings"])
+    assert told == (scheme in ONE_KEY)
+    assert ("All sites hold one key" in (tmp_path / "r.html").read_text(encoding="utf-8")) == told
 
 
 def test_people_are_told_where_the_report_is(secagg_command: Command, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
 from secagg.train import TrainConfig
 from secagg.train.schedule import RoundPlan, plan_rounds
 from secagg_protocols.errors import ParameterError
@@ -24,7 +25,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"delta": 1.0}, "delta = 1.0 must be strictly between"),
         ({"sampling_rate": 1.5}, "sampling_rate = 1.5"),
         ({"model": "forest"}, "model = 'forest' is not known; choose logistic or mlp"),
-        ({"scheme": "homomorphic"}, "choose bonawitz or plain"),
+        ({"scheme": "homomorphic"}, f"choose {' or '.join(SCHEMES)}"),
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target"),
@@ -40,6 +41,14 @@ def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], say
         TrainConfig(**settings)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_default_server_and_colluders_are_the_most_a_scheme_withstands(scheme: str) -> None:
+    config = TrainConfig(scheme=scheme)
+    assert config.adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
+    assert config.colluders == (0 if scheme in ONE_KEY else 1)
+    assert TrainConfig(scheme=scheme, colluders=2, adversary="semi-honest").colluders == 2
 
 
 def plans(**changes: Any) -> tuple[RoundPlan, ...]:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from secagg.schemes import ONE_KEY
 from secagg.train import TrainConfig, TrainResult, run
 from secagg.train.context import context_digest
 from secagg.train.rounds import Outcome, federate
 from secagg.train.schedule import RoundPlan
 from secagg.train.setup import Setup, make_setup
+from secagg_he import GroupKey
 from secagg_protocols.errors import InputError, ParameterError
 
 PROMISED = {
@@ -54,6 +56,42 @@ def test_every_secure_mean_is_the_exact_mean_within_the_codecs_bound(changes: di
         assert record.codec_error is not None
         assert record.codec_bound is not None
         assert 0 < record.codec_error <= record.codec_bound
+
+
+@pytest.mark.parametrize("value_bits", [8, 16])
+@pytest.mark.parametrize("scheme", ["lightsecagg", "threshold-ckks", "bfv", "ckks"])
+def test_every_scheme_carries_the_codec_s_sums_exactly(scheme: str, value_bits: int) -> None:
+    """Before the first round all models are alike, and no metric is rounded by more than its 32 bits."""
+    if scheme in ONE_KEY:
+        pytest.importorskip("tenseal")
+    settings = {"epsilon": None, "value_bits": value_bits, "dropouts": 0, "slow_sites": 0, "rounds": 2}
+    plain, found = (outcome_of(make_setup(config(scheme=name, **settings))).records for name in ("plain", scheme))
+    assert found[0].loss == pytest.approx(plain[0].loss, abs=1e-6)
+    assert found[0].local_accuracy == pytest.approx(plain[0].local_accuracy, abs=1e-6)
+    for record in found:
+        assert record.failed is None
+        assert record.codec_error is not None
+        assert record.codec_bound is not None
+        assert 0 < record.codec_error <= record.codec_bound
+
+
+def test_a_rounded_sum_has_room_below_the_codec_s_lowest_bit() -> None:
+    exact, rounded = make_setup(config(scheme="bfv")), make_setup(config(scheme="ckks"))
+    assert (exact.guard_bits, exact.scheme.value_bits) == (0, exact.codec.value_bits)
+    assert rounded.scheme.value_bits == rounded.codec.value_bits + rounded.guard_bits
+    assert 0 < rounded.scheme.precision < 1 << rounded.guard_bits - 1
+
+
+def test_one_group_key_serves_the_whole_run() -> None:
+    pytest.importorskip("tenseal")
+    setup = make_setup(config(scheme="bfv"))
+    outcome = outcome_of(setup)
+    assert setup.group_key is not None
+    key, handle = setup.group_key
+    assert isinstance(key, GroupKey)
+    assert handle == key.handle
+    assert len(outcome.records) == 4
+    assert repr(key.secret) not in repr(setup)
 
 
 def test_secure_training_ends_where_plain_fedavg_does(demo: TrainResult) -> None:
