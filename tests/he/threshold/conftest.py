@@ -11,7 +11,10 @@ import pytest
 
 from secagg import RoundFailed, Simulation
 from secagg_he.threshold import rounds
+from secagg_he.threshold.noise import DEGREE
+from secagg_protocols import InsecureDeterministicRandomness, shamir
 from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.field import GF65537
 
 
 class Attack:
@@ -107,6 +110,21 @@ def make_attack():
 def launch():
     """Return a callable that runs one round under attack."""
     return lambda *arguments, **options: Attack(*arguments, **options).run()
+
+
+@pytest.fixture
+def deal():
+    """Return a callable that deals any key among all holders: shares, encoded, by holder from 1."""
+
+    def shares(scheme, key, seed):
+        columns, holders = scheme.share_elements, range(1, scheme.participants + 1)
+        secrets = np.zeros((scheme.sharing.pieces, columns), dtype=np.int64)
+        secrets.reshape(-1)[:DEGREE] = key % GF65537.prime
+        noise = GF65537.uniform((scheme.sharing.privacy, columns), InsecureDeterministicRandomness(seed))
+        dealt = scheme.sharing.deal(secrets, noise, holders).reshape(len(holders), -1, shamir.LIMBS)
+        return [share.tobytes() for share in shamir.encode(dealt)]
+
+    return shares
 
 
 @pytest.fixture(params=["semi-honest", "active"])

@@ -9,7 +9,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import Encrypt, Opening
-from secagg_protocols import SERVER, InsecureDeterministicRandomness
+from secagg_protocols import SERVER
 from secagg_protocols.dealing.messages import (
     SealedShares,
     ShareKeys,
@@ -105,12 +105,10 @@ def test_a_wrong_share_dealt_to_one_holder_is_corrected(launch, adversary):
     assert {SERVER, 2, 4} <= one.culprits
 
 
-def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, adversary):
+def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, deal, adversary):
     def another_key(machine, dealt):
-        key = rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32)
-        holders = list(dealt)
-        shares = rounds.deal(machine.scheme, key, holders, InsecureDeterministicRandomness(3))
-        return dict(zip(holders, shares, strict=True))
+        shares = deal(machine.scheme, rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32), 3)
+        return {holder: shares[holder - 1] for holder in dealt}
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: deals(another_key)})
     assert "decrypt to noise" in str(attack.failure)

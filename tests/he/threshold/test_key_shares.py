@@ -8,7 +8,7 @@ import pytest
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.noise import DEGREE
-from secagg_protocols import InsecureDeterministicRandomness, shamir
+from secagg_protocols import shamir
 from secagg_protocols.coded import encoding_matrix
 from secagg_protocols.field import GF65537
 
@@ -50,11 +50,11 @@ def test_few_shares_are_independent_of_the_key_and_the_threshold_gives_it(n, t, 
 
 
 @pytest.mark.parametrize(("n", "t", "packing"), [(5, 3, 1), (7, 5, 2), (8, 6, 4)])
-def test_the_shares_of_colluders_fit_any_other_key_as_well(n, t, packing):
+def test_the_shares_of_colluders_fit_any_other_key_as_well(deal, n, t, packing):
     scheme = ThresholdCkks(n, 5, threshold=t, packing=packing)
     colluders = tuple(range(2, 2 + t - packing))
     key, other = (rounds.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2))
-    dealt = rounds.deal(scheme, key, range(1, n + 1), InsecureDeterministicRandomness(1))
+    dealt = deal(scheme, key, 1)
     seen = np.stack([rounds.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
     secrets = np.zeros((packing, scheme.share_elements), dtype=np.int64)
     secrets.reshape(-1)[:DEGREE] = other % PRIME
@@ -90,11 +90,11 @@ def test_as_many_holders_as_the_threshold_open_a_participant_and_fewer_do_not(la
     assert "t = 4 share holders" in dict(scheme.leakage)["a server and participants beyond that number"]
 
 
-def test_with_packing_one_share_more_than_is_harmless_gives_nearly_all_of_a_key_away():
+def test_with_packing_one_share_more_than_is_harmless_gives_nearly_all_of_a_key_away(deal):
     """Why colluders count against t − ℓ, not t: an element of 16 bits tells two coefficients of 4 bits each."""
     scheme = ThresholdCkks(7, 5, threshold=5, packing=2)
     key = rounds.one_time_key(scheme, SESSION, 1, bytes(32))
-    dealt = rounds.deal(scheme, key, range(1, 8), InsecureDeterministicRandomness(1))
+    dealt = deal(scheme, key, 1)
     colluders = (2, 4, 5, 7)
     assert len(colluders) == scheme.sharing.privacy + 1 == scheme.quorum - 1
     seen = np.stack([rounds.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
@@ -111,14 +111,13 @@ def test_with_packing_one_share_more_than_is_harmless_gives_nearly_all_of_a_key_
 
 
 @pytest.mark.parametrize("packing", [1, 3])
-def test_all_sums_that_are_opened_are_the_same_however_the_key_sum_is_split(packing):
+def test_all_sums_that_are_opened_are_the_same_however_the_key_sum_is_split(deal, packing):
     """Move any amount from one key to another, and its polynomial with it: every holder opens what it opened before."""
     scheme = ThresholdCkks(5, 5, threshold=4, packing=packing)
-    holders = range(1, 6)
     keys = [rounds.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2)]
-    dealt = [rounds.deal(scheme, key, holders, InsecureDeterministicRandomness(who)) for who, key in enumerate(keys)]
+    dealt = [deal(scheme, key, who) for who, key in enumerate(keys)]
     moved = np.random.default_rng(1).integers(-20, 20, DEGREE)
-    shift = rounds.deal(scheme, moved, holders, InsecureDeterministicRandomness(9))
+    shift = deal(scheme, moved, 9)
     for index in range(5):
         one, two, by = (rounds.decode_share(scheme, shares[index]) for shares in (*dealt, shift))
         before = rounds.add_shares(scheme, [dealt[0][index], dealt[1][index]])
