@@ -69,6 +69,12 @@ def neighbourly(participants: int, length: int, **parameters: Any) -> SecAggPlus
     return SecAggPlus(participants, length, **{**sparse, "corrupt_rate": 0.0, "dropout_rate": 0.0, **parameters})
 
 
+def packed(participants: int, length: int, **parameters: Any) -> ThresholdCkks:
+    """Return ThresholdCkks with two coefficients of a key to a polynomial, where there are participants enough."""
+    packing = 2 if participants > 3 else 1
+    return ThresholdCkks(participants, length, **{"adversary": "active", "packing": packing, **parameters})
+
+
 CASES = [
     Case("plain", Plain, binds_context=False, round_secrets=False),
     Case("bonawitz-x25519", Bonawitz),
@@ -85,7 +91,7 @@ CASES = [
     Case("bfv", Bfv, **SINGLE_KEY),
     Case("bfv-p256", partial(Bfv, ciphersuite="p256"), **SINGLE_KEY),
     Case("ckks", Ckks, **SINGLE_KEY),
-    Case("threshold-ckks-packed", partial(ThresholdCkks, adversary="active", packing=2), smallest=3),
+    Case("threshold-ckks-packed", packed),
 ]
 
 

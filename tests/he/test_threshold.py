@@ -56,7 +56,7 @@ def test_sums_of_any_shape_are_exact(seed):
     draw = np.random.default_rng(seed)
     participants, length, bits = int(draw.integers(2, 9)), int(draw.integers(1, 20_000)), int(draw.integers(1, 60))
     threshold = int(draw.integers(1, participants + 1))
-    packing = int(draw.integers(1, threshold + 1))
+    packing = int(draw.integers(1, max(2, threshold)))
     scheme = ThresholdCkks(participants, length, value_bits=bits, threshold=threshold, packing=packing)
     inputs = vectors(scheme, seed)
     assert is_exact(simulate(scheme, inputs, policy=LENIENT), inputs)
@@ -140,7 +140,7 @@ def test_the_traffic_of_shares_stays_bounded_by_packing():
     assert max(run.bytes_sent.values()) <= paper.ciphertexts.word_bytes * DEGREE + (24 << 10)
 
 
-@pytest.mark.parametrize("packing", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("packing", [1, 2, 3, 4])
 def test_every_packing_gives_the_same_sum_and_shares_that_are_so_many_times_smaller(packing):
     scheme = ThresholdCkks(6, 40, threshold=5, packing=packing)
     inputs = vectors(scheme)
@@ -319,9 +319,12 @@ def test_a_lost_worker_costs_no_round():
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"packing": 0}, ["packing=0", "threshold − colluders = 6", "lower it"]),
-        ({"packing": 7, "threshold": 6}, ["threshold=6", "between 7 and"]),
-        ({"packing": 3, "colluders": 4, "threshold": 6}, ["threshold=6", "7", "colluders=4"]),
+        ({"packing": 0}, ["packing=0", "between 1 and 5", "lower it"]),
+        ({"packing": 6, "threshold": 6}, ["packing=6", "between 1 and 5", "threshold=6"]),
+        (
+            {"packing": 3, "colluders": 4, "threshold": 6},
+            ["packing=3", "between 1 and 2", "colluders=4"],
+        ),
         ({"packing": 1.5}, ["packing=1.5", "integer"]),
         ({"threshold": 11}, ["threshold=11", "10"]),
         ({"threshold": 3, "colluders": 3}, ["threshold=3", "4"]),
@@ -366,7 +369,7 @@ def test_colluders_beyond_what_the_shares_hide_are_refused_by_a_participants_pol
     with pytest.raises(ParameterError, match="raise the threshold"):
         scheme.check_policy(Policy(colluders=4))
     assert (
-        "parts of every key from t − ℓ + 1 = 4 holders on"
+        "more of every key with each holder above t − ℓ = 3"
         in dict(scheme.leakage)["a server and participants beyond that number"]
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from secagg_protocols import ParameterError, Step, shamir
+from secagg_protocols import ParameterError, Policy, Step, shamir
 from secagg_protocols.blocks import BLOCK_BYTES, block_words
 from secagg_protocols.coded import CodedSharing
 from secagg_protocols.dealing import Dealing
@@ -54,21 +54,29 @@ class ThresholdCkks(Dealing):
             object.__setattr__(self, "packing", 1 if few else max(1, self.quorum - harmless))
         self.check_integer("packing")
         assert self.packing is not None
-        if not 1 <= self.packing <= self.quorum - self.colluders:
+        # More than one secret to a polynomial without a uniform value beside them would show keys to every holder.
+        most = max(1, self.quorum - max(1, self.colluders))
+        if not 1 <= self.packing <= most:
             raise ParameterError(
-                f"packing={self.packing} is not between 1 and threshold − colluders = {self.quorum - self.colluders}: "
-                "lower it, or raise the threshold"
+                f"packing={self.packing} is not between 1 and {most}: threshold={self.quorum} holders open keys that "
+                f"max(1, colluders={self.colluders}) must learn nothing of; lower it, or raise the threshold"
             )
         _ = self.plaintext, self.sharing  # they raise when there is none
 
-    def minimum_threshold(self, colluders: int) -> int:
-        return max(super().minimum_threshold(colluders), colluders + (self.packing or 1))
+    def check_policy(self, policy: Policy) -> None:
+        super().check_policy(policy)
+        if policy.colluders > self.sharing.privacy:
+            raise ParameterError(
+                f"this participant's policy asks for {policy.colluders} colluders; keys are shared against "
+                f"t − ℓ = {self.sharing.privacy}: raise the threshold, or lower packing={self.packing}"
+            )
 
     @property
     def beyond_threshold(self) -> str:
-        first = self.sharing.privacy + 1
-        begins = "" if self.packing == 1 else f"parts of every key from t − ℓ + 1 = {first} holders on; "
-        return f"{begins}everything, once t = {self.quorum} share holders work together"
+        harmless = self.sharing.privacy
+        if self.packing == 1:
+            return super().beyond_threshold
+        return f"more of every key with each holder above t − ℓ = {harmless}; everything, from t = {self.quorum} on"
 
     # --- the plaintext
 
