@@ -1,0 +1,155 @@
+"""What a participant accepts. It is read from `node_config` and from nothing else: the SuperLink ships code, run
+configuration and messages, and only the node's own configuration is the participant's.
+
+| key | meaning | default |
+|---|---|---|
+| secagg-schemes | schemes it takes part in, separated by commas | all but plain |
+| secagg-minimum-cohort | fewest honest participants in any sum, itself included | 3 |
+| secagg-adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
+| secagg-colluders | how many others it wants to be safe from | 0 |
+| secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
+| secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
+| secagg-group-key | file: the key that participants of bfv and ckks share | none |
+| secagg-maximum-bits, secagg-maximum-length | largest value_bits, and longest vector, it works on | 32, 2^28 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from secagg.schemes import SCHEMES, make_scheme
+from secagg_he import GroupKey
+from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggPlus, SnapshotStore
+
+from .records import Proposal
+
+PREFIX = "secagg-"
+STATISTICAL_BITS = 40
+"""The least statistical security of a neighbour graph that a participant accepts."""
+
+_PROTECTING = ",".join(name for name in SCHEMES if name != "plain")
+
+
+@dataclass(frozen=True)
+class NodePolicy:
+    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum."""
+
+    floor: Policy
+    schemes: frozenset[str]
+    maximum_bits: int
+    maximum_length: int
+    roster: Roster | None = None
+    identity: Identity | None = None
+    store: SnapshotStore | None = field(default=None, repr=False)
+    group_key: GroupKey | None = field(default=None, repr=False)
+
+    @classmethod
+    def read(cls, node_config: Mapping[str, bool | float | int | str]) -> NodePolicy:
+        """Read a node's configuration. Raises `ParameterError` for what it cannot mean, `InputError` for bad files."""
+        settings = _Settings(node_config)
+        policy = cls(
+            floor=Policy(
+                minimum_cohort=settings.number("minimum-cohort", 3),
+                colluders=settings.number("colluders", 0),
+                adversary=settings.text("adversary", Adversary.SEMI_HONEST.value),
+            ),
+            schemes=frozenset(name.strip() for name in settings.text("schemes", _PROTECTING).split(",")),
+            maximum_bits=settings.number("maximum-bits", 32),
+            maximum_length=settings.number("maximum-length", 1 << 28),
+            roster=Roster.load(path) if (path := settings.path("roster")) else None,
+            identity=Identity.load(path) if (path := settings.path("identity")) else None,
+            store=SnapshotStore(path) if (path := settings.path("store")) else None,
+            group_key=GroupKey.load(path) if (path := settings.path("group-key")) else None,
+        )
+        settings.check_all_read()
+        policy._check()
+        return policy
+
+    def _check(self) -> None:
+        if strange := sorted(self.schemes - SCHEMES.keys()):
+            raise ParameterError(f"{PREFIX}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
+        if self.floor.adversary != Adversary.ACTIVE:
+            return
+        held = {"roster": self.roster, "identity": self.identity, "store": self.store}
+        if missing := [name for name, value in held.items() if value is None]:
+            raise ParameterError(
+                f"{PREFIX}adversary=active needs {PREFIX}{missing[0]} in this node's node_config: the server must not "
+                "be the one to say who takes part, nor able to ask again in another run"
+            )
+        assert self.roster is not None
+        self._own_entry(self.roster)
+
+    def accept(self, proposal: Proposal) -> Scheme:
+        """Make the scheme that the server proposes. Raises `ParameterError` for one that this participant refuses."""
+        if proposal.scheme not in self.schemes:
+            raise ParameterError(
+                f"the server proposes {proposal.scheme!r}; this node takes part in {', '.join(sorted(self.schemes))} "
+                f"({PREFIX}schemes)"
+            )
+        if proposal.length > self.maximum_length:
+            raise ParameterError(f"length={proposal.length} is above {PREFIX}maximum-length={self.maximum_length}")
+        try:
+            scheme = make_scheme(proposal.scheme, proposal.participants, proposal.length, **proposal.parameters)
+        except TypeError as error:
+            raise ParameterError(f"the proposal's parameters are of the wrong type: {error}") from None
+        if scheme.value_bits > self.maximum_bits:
+            raise ParameterError(f"value_bits={scheme.value_bits} is above {PREFIX}maximum-bits={self.maximum_bits}")
+        if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:
+            raise ParameterError(f"sigma={scheme.sigma} is below {STATISTICAL_BITS}, this node's least")
+        scheme.check_policy(self.floor)
+        return scheme
+
+    def participant(self, scheme: Scheme, assigned: int) -> int:
+        """Return this node's id: by its roster where the scheme has identities, and only else by the server."""
+        if not scheme.active:
+            return assigned
+        if self.roster is None:
+            raise ParameterError(f"the server proposes an active adversary; this node has no {PREFIX}roster")
+        return self._own_entry(self.roster)
+
+    def _own_entry(self, roster: Roster) -> int:
+        if self.identity is None:
+            raise ParameterError(f"the server proposes an active adversary; this node has no {PREFIX}identity")
+        for entry in roster.entries:
+            if entry.public_key == self.identity.public_key and entry.id in roster.participants:
+                return entry.id
+        raise ParameterError(f"the identity {self.identity.name!r} is no participant of this node's roster")
+
+
+class _Settings:
+    """The keys of a node's configuration that are ours; every one must be known."""
+
+    def __init__(self, node_config: Mapping[str, bool | float | int | str]) -> None:
+        self._given = {key.removeprefix(PREFIX): value for key, value in node_config.items() if key.startswith(PREFIX)}
+        self._known: set[str] = set()
+
+    def number(self, name: str, default: int) -> int:
+        """Return an integer."""
+        value = self._take(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is no integer")
+        return value
+
+    def text(self, name: str, default: str) -> str:
+        """Return a text."""
+        value = self._take(name, default)
+        if not isinstance(value, str):
+            raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is no text")
+        return value
+
+    def path(self, name: str) -> Path | None:
+        """Return a path, or None."""
+        value = self.text(name, "")
+        return Path(value).expanduser() if value else None
+
+    def _take(self, name: str, default: int | str) -> bool | float | int | str:
+        self._known.add(name)
+        return self._given.get(name, default)
+
+    def check_all_read(self) -> None:
+        """Raise `ParameterError` for a key that nothing reads: a typo must not lower a floor silently."""
+        if strange := sorted(self._given.keys() - self._known):
+            known = ", ".join(PREFIX + name for name in sorted(self._known))
+            raise ParameterError(f"{PREFIX}{strange[0]} in node_config is unknown; the keys are {known}")

@@ -1,0 +1,107 @@
+"""The server's knobs, checked when `SecAgg` is made, from Python or from `[tool.flwr.app.config]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from secagg.codec import Codec, Layout
+from secagg.schemes import SCHEMES, make_scheme
+from secagg_he import GroupKeyHandle
+from secagg_protocols import Identity, ParameterError, Roster, Scheme
+
+from .records import CodecTerms
+
+PREFIX = "secagg-"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the server decides. The participants' own floors (`policy`) stand above all of it.
+
+    scheme: a name in `secagg.schemes`. clip: values of an update are clipped to ±clip, in the model's unit. value_bits:
+    bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
+    that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. stage_timeout:
+    seconds that each step without training may take. identity, roster: files, for adversary="active". group_key: the
+    server's handle of the participants' key, for bfv and ckks. parameters: what else the scheme takes.
+    """
+
+    scheme: str = "bonawitz"
+    clip: float = 8.0
+    value_bits: int = 24
+    weight_max: int = 10_000
+    metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    stage_timeout: float = 120.0
+    identity: Identity | None = None
+    roster: Roster | None = None
+    group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ParameterError(f"scheme={self.scheme!r} is unknown; choose from {', '.join(SCHEMES)}")
+        known = {item.name for item in fields(SCHEMES[self.scheme])} - {"participants", "length", "value_bits"}
+        if strange := sorted(self.parameters.keys() - known):
+            raise ParameterError(f"{strange[0]!r} is no knob of SecAgg and no parameter of {self.scheme}")
+        if self.stage_timeout <= 0:
+            raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
+        if self.parameters.get("adversary") == "active" and (self.identity is None or self.roster is None):
+            raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
+        self.terms("num-examples").codec(Layout(("probe",), ((1,),), ("float32",)))
+
+    @classmethod
+    def of(cls, knobs: Mapping[str, Any]) -> Settings:
+        """Sort knobs into our own and the scheme's. identity, roster: paths, or what they hold."""
+        own = {item.name for item in fields(cls)} - {"parameters"}
+        said = {name: value for name, value in knobs.items() if name in own}
+        if isinstance(said.get("identity"), str | Path):
+            said["identity"] = Identity.load(Path(said["identity"]).expanduser())
+        if isinstance(said.get("roster"), str | Path):
+            said["roster"] = Roster.load(Path(said["roster"]).expanduser())
+        said["weight_max"] = said.get("weight_max", cls.weight_max) or 0
+        return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
+
+    def terms(self, weight_key: str) -> CodecTerms:
+        """Return the codec's part of a proposal."""
+        rows = tuple((name, float(low), float(high)) for name, (low, high) in sorted(self.metrics.items()))
+        return CodecTerms(float(self.clip), self.value_bits, self.weight_max, rows, weight_key)
+
+    def make_scheme(self, participants: int, codec: Codec) -> Scheme:
+        """Make the scheme for so many nodes. Raises `ParameterError`, with a remedy where a graph is too sparse."""
+        try:
+            return make_scheme(self.scheme, participants, codec.length, value_bits=codec.value_bits, **self.parameters)
+        except ParameterError as refused:
+            if self.scheme != "secagg-plus":
+                raise
+            raise ParameterError(
+                f"secagg-plus cannot meet its bounds with {participants} nodes ({refused}): "
+                "take scheme='bonawitz', which is made for as few"
+            ) from None
+
+
+def knobs_of(run_config: Mapping[str, bool | float | int | str]) -> dict[str, Any]:
+    """Return the knobs in a run configuration: keys `secagg-…`, in kebab-case. Empty texts mean: not given.
+
+    `secagg-metrics` is a text, "train-loss:0:10, accuracy:0:1". Raises `ParameterError`.
+    """
+    knobs: dict[str, Any] = {}
+    for key, value in run_config.items():
+        if key.startswith(PREFIX) and value != "":
+            knobs[key.removeprefix(PREFIX).replace("-", "_")] = value
+    if "metrics" in knobs:
+        knobs["metrics"] = _ranges(knobs["metrics"])
+    return knobs
+
+
+def _ranges(text: object) -> dict[str, tuple[float, float]]:
+    ranges = {}
+    for row in str(text).split(","):
+        name, *limits = row.strip().rsplit(":", 2)
+        try:
+            low, high = map(float, limits)
+        except ValueError:
+            raise ParameterError(f"{PREFIX}metrics: {row.strip()!r} is not name:low:high") from None
+        ranges[name] = (low, high)
+    return ranges

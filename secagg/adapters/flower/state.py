@@ -1,0 +1,67 @@
+"""A participant's memory between messages, where it has no folder of its own: the Context's state.
+
+Flower hands a ClientApp's reply and its state back together, so an answer never leaves without the state that
+remembers it. It lasts as long as the run (or the series of runs) and the SuperNode; `secagg-store` lasts longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from flwr.app import ConfigRecord, RecordDict
+
+from secagg_protocols import RoundContext, SnapshotStore
+from secagg_protocols.durable import Record
+from secagg_protocols.ledger import Answered
+
+RECORD = "secagg"
+_LEDGER, _SESSION = "ledger", "session"
+
+
+class ContextStore(SnapshotStore):
+    """A `SnapshotStore` in a ConfigRecord of the state. One session at a time: another one replaces it.
+
+    Answers are not kept, and so not repeated: a message that comes twice is refused. One thread and one process: a
+    SuperNode runs one task of a run at a time.
+    """
+
+    def __init__(self, state: RecordDict) -> None:
+        self._record = record_in(state)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
+        stored = self._record.get(_LEDGER)
+        answered = msgspec.msgpack.decode(stored, type=Answered) if stored else Answered()
+        answered.claim(context, rerun, session)
+        self._record[_LEDGER] = msgspec.msgpack.encode(answered)
+
+    def load(self, session: str) -> Record | None:
+        stored = self._record.get(session)
+        return msgspec.msgpack.decode(stored, type=Record) if stored else None
+
+    def save(self, session: str, record: Record) -> None:
+        self._record[session] = msgspec.msgpack.encode(Record(record.generation, record.snapshot, b"", ()))
+
+    def forget(self, session: str) -> None:
+        self._record.pop(session, None)
+
+
+def record_in(state: RecordDict) -> ConfigRecord:
+    """Return our record in a Context's state, made when it is missing."""
+    if RECORD not in state:
+        state[RECORD] = ConfigRecord()
+    return state[RECORD]
+
+
+def turn_to(session: str, state: RecordDict, store: SnapshotStore) -> None:
+    """Make `session` the one at hand: what is left of an earlier one (its secrets, where it broke off) is deleted."""
+    record = record_in(state)
+    earlier = record.get(_SESSION)
+    if earlier and earlier != session:
+        store.forget(earlier)
+    record[_SESSION] = session

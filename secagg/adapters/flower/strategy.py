@@ -1,0 +1,174 @@
+"""The server's side: `SecAgg` around any strategy that is content with an average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from logging import ERROR, INFO
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.common.logger import log
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from secagg.codec import Codec, Decoded
+from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
+
+from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept
+from .inner import check_inner
+from .mod import job_name
+from .records import Proposal, sole
+from .round import Round
+from .settings import Settings, knobs_of
+
+
+class _Pending:
+    """A round between configure_train and aggregate_train."""
+
+    def __init__(self, round_: Round, codec: Codec, model: Arrays, template: Message) -> None:
+        self.round, self.codec, self.model, self.template = round_, codec, model, template
+
+
+class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
+    """Run `inner` under secure aggregation: it samples, configures and evaluates as ever, and gets one average.
+
+    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; those that are not SecAgg's own
+    (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
+
+    `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
+    model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
+    would be a site's update.
+
+    Raises `ParameterError`: an inner strategy that needs individual updates, a knob that does not fit.
+    """
+
+    def __init__(self, inner: Strategy, scheme: str = "bonawitz", **knobs: Any) -> None:
+        check_inner(inner)
+        self.inner, self.settings = inner, Settings.of({"scheme": scheme, **knobs})
+        self.stopped: str | None = None
+        self._weight_key = str(getattr(inner, "weighted_by_key", "num-examples"))
+        self._pending: _Pending | None = None
+        self._told = False
+
+    @classmethod
+    def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
+        """Make it with the `secagg-…` keys of `[tool.flwr.app.config]`, given as `context.run_config`."""
+        return cls(inner, **{**knobs_of(run_config), **knobs})
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Let the inner strategy configure, run the steps before the vectors are due, return the messages that ask."""
+        self._pending = None
+        if self.stopped is not None:
+            log(ERROR, "secagg: round %d is not run: %s", server_round, self.stopped)
+            return []
+        messages = list(self.inner.configure_train(server_round, arrays, config, grid))
+        if not messages:
+            return []
+        pending = self._prepare(server_round, messages, grid)
+        try:
+            requests = pending.round.open()
+        except RoundFailed as failure:
+            log(ERROR, "secagg: round %d is skipped: %s", server_round, failure)
+            return []
+        self._pending = pending
+        return requests
+
+    def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
+        content = _same_content(messages)
+        _, record = sole(content.array_records, "ArrayRecord")
+        assert isinstance(record, ArrayRecord)
+        model = arrays_of(record)
+        if not self._told:
+            tell_kept(model)
+            self._told = True
+        terms = self.settings.terms(self._weight_key)
+        codec = terms.codec(layout_of(model))
+        roster = self.settings.roster
+        participants = len(messages) if roster is None else len(roster.participants)
+        scheme = self.settings.make_scheme(participants, codec)
+        digest = context_digest(content, model, codec.digest)
+        server = scheme.server(
+            RoundContext(job_name(messages[0].metadata.run_id), server_round, digest),
+            identity=self.settings.identity if scheme.active else None,
+            roster=roster if scheme.active else None,
+            group_key=self.settings.group_key,
+        )
+        proposal = Proposal.of(scheme, server_round, digest, terms)
+        return _Pending(Round(self.settings, server, proposal, messages, grid), codec, model, messages[0])
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Unmask the sum, and hand the inner strategy its average as if one participant had sent it."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return self._skip(server_round)
+        try:
+            output = pending.round.close(replies)
+            mean = pending.codec.decode(output.total, len(output.survivors))
+        except (RoundFailed, InputError) as failure:
+            self.stopped = (
+                f"round {server_round} failed after updates had been sent, and no site answers twice for one model"
+            )
+            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, "training stops here")
+            return self._skip(server_round)
+        log(INFO, "secagg: round %d: the sum of %d sites", server_round, len(output.survivors))
+        reply = self._as_one_reply(pending, mean, len(output.survivors))
+        result, metrics = self.inner.aggregate_train(server_round, [reply])
+        return (None if result is None else with_kept(pending.model, result)), metrics
+
+    def _skip(self, server_round: int) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Tell the inner strategy that nothing came, as Flower does; whatever it makes of that, the model stays."""
+        self.inner.aggregate_train(server_round, [])
+        return None, None
+
+    def _as_one_reply(self, pending: _Pending, mean: Decoded, survivors: int) -> Message:
+        name, record = sole(pending.template.content.array_records, "ArrayRecord")
+        assert isinstance(record, ArrayRecord)
+        weight = survivors if mean.weight is None else mean.weight
+        metrics = MetricRecord({self._weight_key: weight, **mean.metrics})
+        content = RecordDict({name: updated(pending.model, list(record), mean), "metrics": metrics})
+        return Message(content, reply_to=pending.template)
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Leave evaluation to the inner strategy."""
+        return list(self.inner.configure_evaluate(server_round, arrays, config, grid))
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        """Leave evaluation to the inner strategy."""
+        return self.inner.aggregate_evaluate(server_round, replies)
+
+    def summary(self) -> None:
+        """Log the settings, then the inner strategy's."""
+        own = self.settings
+        log(INFO, "\t├──> Secure aggregation: %s around %s", own.scheme, type(self.inner).__name__)
+        log(INFO, "\t│\t├── Codec: clip %g | %d bits | weight up to %d", own.clip, own.value_bits, own.weight_max)
+        log(INFO, "\t│\t└── Hidden metrics: %s", ", ".join(sorted(own.metrics)) or "none")
+        self.inner.summary()
+
+
+def _same_content(messages: list[Message]) -> RecordDict:
+    """Return what all messages carry. Raises `ParameterError` where the strategy gives nodes different content."""
+    first = messages[0].content
+    expected: bytes | None = None
+    for message in messages[1:]:
+        if message.content is first:
+            continue
+        if expected is None:
+            expected = _digest_of(first)
+        if _digest_of(message.content) != expected:
+            raise ParameterError(
+                f"the strategy sends node {message.metadata.dst_node_id} another model or configuration than node "
+                f"{messages[0].metadata.dst_node_id}; under secure aggregation all get the same"
+            )
+    return first
+
+
+def _digest_of(content: RecordDict) -> bytes:
+    _, record = sole(content.array_records, "ArrayRecord")
+    assert isinstance(record, ArrayRecord)
+    return context_digest(content, arrays_of(record), b"")
