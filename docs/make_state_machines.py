@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from secagg_he import Bfv, ThresholdCkks
+from secagg_he.single_key import client as single_key
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 from secagg_protocols.dealing import client as dealing
 from secagg_protocols.lightsecagg import client as lightsecagg
@@ -16,16 +18,20 @@ PAGE = Path(__file__).parent / "state-machines.md"
 
 CLIENTS: Mapping[str, Transitions] = {
     "Plain": plain.TRANSITIONS,
-    "Bonawitz, semi-honest": dealing.SEMI_HONEST,
-    "Bonawitz, active": dealing.ACTIVE,
+    "Bonawitz and ThresholdCkks, semi-honest": dealing.SEMI_HONEST,
+    "Bonawitz and ThresholdCkks, active": dealing.ACTIVE,
     "SecAggPlus": secaggplus.TRANSITIONS,
     "LightSecAgg": lightsecagg.TRANSITIONS,
+    "Bfv and Ckks": single_key.TRANSITIONS,
 }
 SERVERS: Mapping[str, Transitions] = {
     "Plain": server_transitions(Plain(2, 1).steps),
     "Bonawitz, semi-honest, and SecAggPlus": server_transitions(Bonawitz(2, 1).steps),
     "Bonawitz, active": server_transitions(Bonawitz(2, 1, adversary="active").steps),
     "LightSecAgg": server_transitions(LightSecAgg(3, 1).steps),
+    "ThresholdCkks, semi-honest": server_transitions(ThresholdCkks(2, 1).steps),
+    "ThresholdCkks, active": server_transitions(ThresholdCkks(2, 1, adversary="active").steps),
+    "Bfv and Ckks": server_transitions(Bfv(2, 1).steps),
 }
 assert SecAggPlus(1000, 1).steps == Bonawitz(2, 1).steps
 

@@ -24,13 +24,22 @@ ONE_KEY = frozenset({"bfv", "ckks"})
 _UNSAID = (None, 0)
 
 
-def make_scheme(name: str, participants: int, length: int, **parameters: Any) -> Scheme:
-    """Make the scheme called `name`. Parameters that are None or 0 are left to it.
+def make_scheme(
+    name: str, participants: int, length: int, *, colluders: int = 0, dropout_rate: float = 0, **parameters: Any
+) -> Scheme:
+    """Make the scheme called `name`. Further parameters that are None or 0 are left to it.
 
-    Raises `ParameterError` for a parameter that this scheme does not have, and for whatever the scheme refuses.
+    colluders, dropout_rate: what it must withstand, in the form that the scheme takes. (Where it cannot say, it is a
+    participant's policy that refuses.) Raises `ParameterError` for a parameter that this scheme does not have, and for
+    whatever the scheme refuses.
     """
     kind = SCHEMES[name]
     known = {item.name for item in fields(kind)}
+    if kind is SecAggPlus:
+        # It counts in rates; what is not said is the five per cent that it takes by default.
+        parameters |= {"corrupt_rate": colluders / participants or 0.05, "dropout_rate": dropout_rate or 0.05}
+    elif "colluders" in known:
+        parameters["colluders"] = colluders
     said = {key: value for key, value in parameters.items() if value not in _UNSAID}
     if strange := sorted(said.keys() - known):
         raise ParameterError(f"{name} has no {strange[0]}: leave {strange[0]}={said[strange[0]]!r} out")

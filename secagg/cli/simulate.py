@@ -17,7 +17,7 @@ import secagg
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload
 from secagg.roofline import Limits, limits
-from secagg.schemes import ONE_KEY, SchemeName, make_scheme
+from secagg.schemes import SchemeName, make_scheme
 from secagg_protocols import Plain, Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 
@@ -51,20 +51,22 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
-    shape: dict[str, Any] = {"value_bits": bits, "ciphersuite": ciphersuite, "adversary": adversary}
-    if scheme == "plain":
-        _refuse_for_plain(adversary)
-    else:
-        shape |= {"threshold": threshold, "colluders": colluders}
-    if scheme == "secagg-plus":
-        # It counts in rates; what is not said is the five per cent that it takes by default.
-        rates = {"corrupt_rate": colluders / clients or 0.05, "dropout_rate": drop or 0.05}
-        shape |= {"neighbours": neighbours, "colluders": None, **rates}
-    elif neighbours is not None:
+    if scheme == "plain" and adversary == "active":
+        raise typer.BadParameter("the plain scheme withstands no server; choose bonawitz", param_hint="--adversary")
+    if scheme != "secagg-plus" and neighbours is not None:
         raise typer.BadParameter("only secagg-plus has neighbours", param_hint="--neighbours")
-    elif scheme in ONE_KEY:
-        shape["colluders"] = None  # their policy check says why there can be none
-    protocol = make_scheme(scheme, clients, length, **shape)
+    protocol = make_scheme(
+        scheme,
+        clients,
+        length,
+        colluders=colluders,
+        dropout_rate=drop,
+        value_bits=bits,
+        ciphersuite=ciphersuite,
+        adversary=adversary,
+        threshold=None if scheme == "plain" else threshold,
+        neighbours=neighbours,
+    )
     workload = Workload(seed, clients, length, bits)
     step = _step(protocol, drop_at)
     vanishing = workload.vanishing(drop)
@@ -102,11 +104,6 @@ def simulate(
     if error > protocol.precision:
         print(f"secagg: the sum is wrong by up to {error}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _refuse_for_plain(adversary: Adversary) -> None:
-    if adversary == "active":
-        raise typer.BadParameter("the plain scheme withstands no server; choose bonawitz", param_hint="--adversary")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import ONE_KEY, make_scheme
+from secagg.schemes import make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
@@ -193,8 +193,7 @@ def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
     shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
     if config.scheme != "plain":
         shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
-    if config.scheme in ONE_KEY:
-        shape["colluders"] = None  # their policy check says why there can be none
+        shape["dropout_rate"] = config.dropouts / participants
     scheme = make_scheme(config.scheme, participants, codec.length, **shape)
     if not (guard := _guard_bits(scheme)):
         return scheme
