@@ -19,12 +19,13 @@ from flwr.common.logger import log
 from numpy.typing import NDArray
 
 from secagg.codec import Decoded, Layout
-from secagg_protocols import InputError
+from secagg_protocols import InputError, Scheme
 from secagg_protocols.domain import Use, digest, frame
 
-from .records import CodecTerms, numpy_of, sole
+from .records import CodecTerms, guard_bits, numpy_of, sole
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
+Integers: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 ROUND_KEY = "server-round"
 """Flower's strategies put the round's number into the configuration. It is bound beside the digest, not in it."""
@@ -125,6 +126,18 @@ def weight_and_metrics(content: RecordDict, terms: CodecTerms) -> tuple[int | No
     if weight > terms.weight_max:
         log(WARNING, "secagg: this site's weight is above weight-max=%d and counts as that", terms.weight_max)
     return min(int(weight), terms.weight_max), metrics
+
+
+def with_guard(vector: Integers, scheme: Scheme) -> Integers:
+    """Participant: leave the low bits to the scheme's error, if it has one."""
+    guard = guard_bits(scheme)
+    return vector.astype(np.uint64) << np.uint64(guard) if guard else vector
+
+
+def without_guard(total: Integers, scheme: Scheme) -> Integers:
+    """Server: round the scheme's error away."""
+    guard = guard_bits(scheme)
+    return (total + np.uint64(1 << (guard - 1))) >> np.uint64(guard) if guard else total
 
 
 def updated(received: Mapping[str, NDArray[Any]], order: list[str], mean: Decoded) -> ArrayRecord:

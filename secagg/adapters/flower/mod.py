@@ -21,9 +21,9 @@ from secagg_protocols import (
     StateError,
 )
 
-from .encoding import Arrays, arrays_of, check_round, context_digest, layout_of, update, weight_and_metrics
+from .encoding import Arrays, arrays_of, check_round, context_digest, layout_of, update, weight_and_metrics, with_guard
 from .policy import NodePolicy
-from .records import Proposal, Request, sole, strip, write_answer
+from .records import Proposal, Request, guard_bits, sole, strip, write_answer
 from .state import ContextStore, turn_to
 
 
@@ -74,7 +74,8 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         if model is None:
             raise StateError("the vector is due, but the message brought no model to train")
         msg.content = content
-        answers += client.contribute(_train(msg, context, call_next, model, proposal))
+        vector = _train(msg, context, call_next, model, proposal)
+        answers += client.contribute(with_guard(vector, scheme))
     elif model is not None:
         raise StateError("the message brought a model to train, but the vector is not due in this step")
     return Message(write_answer(answers), reply_to=msg)
@@ -88,7 +89,7 @@ def _checked_model(content: RecordDict, proposal: Proposal, scheme: Scheme) -> A
     assert isinstance(record, ArrayRecord)
     arrays = arrays_of(record)
     codec = proposal.codec.codec(layout_of(arrays))
-    if (codec.length, codec.value_bits) != (scheme.length, scheme.value_bits):
+    if (codec.length, codec.value_bits + guard_bits(scheme)) != (scheme.length, scheme.value_bits):
         raise ProtocolViolation(
             f"the model gives {codec.length} values of {codec.value_bits} bits, the proposed scheme sums "
             f"{scheme.length} of {scheme.value_bits}"

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from secagg.schemes import SCHEMES, make_scheme
+from secagg.schemes import SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggPlus, SnapshotStore
 
@@ -91,9 +91,9 @@ class NodePolicy:
         if proposal.length > self.maximum_length:
             raise ParameterError(f"length={proposal.length} is above {PREFIX}maximum-length={self.maximum_length}")
         try:
-            scheme = make_scheme(proposal.scheme, proposal.participants, proposal.length, **proposal.parameters)
+            scheme = SCHEMES[proposal.scheme](proposal.participants, proposal.length, **proposal.parameters)  # type: ignore[arg-type]
         except TypeError as error:
-            raise ParameterError(f"the proposal's parameters are of the wrong type: {error}") from None
+            raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
         if scheme.value_bits > self.maximum_bits:
             raise ParameterError(f"value_bits={scheme.value_bits} is above {PREFIX}maximum-bits={self.maximum_bits}")
         if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:

@@ -121,6 +121,11 @@ def read_envelopes(content: RecordDict) -> list[bytes]:
     return [*envelopes, *blocks]
 
 
+def guard_bits(scheme: Scheme) -> int:
+    """Return the low bits of a coordinate in which a scheme's error disappears when a sum is rounded."""
+    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
+
+
 def strip(content: RecordDict) -> RecordDict:
     """Return the records that are not ours: some mods accept exactly one of a kind."""
     return RecordDict({name: record for name, record in content.items() if name not in (SMALL, LARGE)})

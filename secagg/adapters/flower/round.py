@@ -10,7 +10,7 @@ from flwr.app import Message, RecordDict
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 
-from secagg_protocols import Envelope, Output, RemoteError, Server, StateError, WireError
+from secagg_protocols import Envelope, Output, RemoteError, Scheme, Server, StateError, WireError
 
 from .records import Proposal, Request, read_envelopes
 from .settings import Settings
@@ -30,11 +30,12 @@ class Round:
         self, settings: Settings, server: Server, proposal: Proposal, templates: Sequence[Message], grid: Grid
     ) -> None:
         self._server, self._proposal, self._timeout = server, proposal, settings.stage_timeout
-        self._scheme, self._grid = server.scheme, grid
+        self.scheme: Scheme = server.scheme
+        self._grid = grid
         self._templates = {message.metadata.dst_node_id: message for message in templates}
         nodes = sorted(self._templates)
         # With a roster, a node's id is its own to say: it is learnt from the first envelope that verifies.
-        self._participant = {} if self._scheme.active else {node: own for own, node in enumerate(nodes, start=1)}
+        self._participant = {} if self.scheme.active else {node: own for own, node in enumerate(nodes, start=1)}
         self._sent: Sequence[Message] = ()
         self._since = 0.0
 
@@ -42,7 +43,7 @@ class Round:
         """Run the steps before the vectors are due; return the messages that ask for them, model included."""
         self._server.start()
         requests: Requests = dict.fromkeys(self._templates, ())
-        while self._server.step != self._scheme.upload_step:
+        while self._server.step != self.scheme.upload_step:
             self._exchange(requests)
             requests = self._advance()
         return self._send(requests, model=True)
@@ -91,7 +92,7 @@ class Round:
     def _receive(self, node: int, content: RecordDict) -> None:
         try:
             for data in read_envelopes(content):
-                envelope = Envelope.from_bytes(data, self._scheme.envelope_limit)
+                envelope = Envelope.from_bytes(data, self.scheme.envelope_limit)
                 if self._participant.setdefault(node, envelope.sender) != envelope.sender:
                     raise WireError(f"it speaks for participant {envelope.sender}")
                 self._server.receive(envelope)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import SCHEMES, make_scheme
+from secagg.schemes import SCHEMES
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Identity, ParameterError, Roster, Scheme
 
-from .records import CodecTerms
+from .records import CodecTerms, guard_bits
 
 PREFIX = "secagg-"
 
@@ -70,8 +70,12 @@ class Settings:
 
     def make_scheme(self, participants: int, codec: Codec) -> Scheme:
         """Make the scheme for so many nodes. Raises `ParameterError`, with a remedy where a graph is too sparse."""
+        kind = SCHEMES[self.scheme]
         try:
-            return make_scheme(self.scheme, participants, codec.length, value_bits=codec.value_bits, **self.parameters)
+            scheme = kind(participants, codec.length, value_bits=codec.value_bits, **self.parameters)
+            if not (guard := guard_bits(scheme)):
+                return scheme
+            return kind(participants, codec.length, value_bits=codec.value_bits + guard, **self.parameters)
         except ParameterError as refused:
             if self.scheme != "secagg-plus":
                 raise

@@ -14,7 +14,7 @@ from flwr.serverapp.strategy import Strategy
 from secagg.codec import Codec, Decoded
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
-from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept
+from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
 from .inner import check_inner
 from .mod import job_name
 from .records import Proposal, sole
@@ -107,7 +107,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return self._skip(server_round)
         try:
             output = pending.round.close(replies)
-            mean = pending.codec.decode(output.total, len(output.survivors))
+            mean = pending.codec.decode(without_guard(output.total, pending.round.scheme), len(output.survivors))
         except (RoundFailed, InputError) as failure:
             self.stopped = (
                 f"round {server_round} failed after updates had been sent, and no site answers twice for one model"
