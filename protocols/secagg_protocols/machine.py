@@ -150,13 +150,15 @@ class Machine(ABC):
         except KeyError:
             raise StateError(f"{event} is not expected in state {self.state}") from None
 
-    def seal(self, kind: str, recipient: int, message: Message) -> Envelope:
-        """Make this party's envelope around a message; signed when the adversary is active."""
-        return self.seal_for_all(kind, [recipient], message)[0]
+    def seal(self, kind: str, recipient: int, message: Message, pieces: Sequence[memoryview] = ()) -> Envelope:
+        """Make this party's envelope around a message; signed when the adversary is active. pieces: see `encode`."""
+        return self.seal_for_all(kind, [recipient], message, pieces)[0]
 
-    def seal_for_all(self, kind: str, recipients: Sequence[int], message: Message) -> list[Envelope]:
+    def seal_for_all(
+        self, kind: str, recipients: Sequence[int], message: Message, pieces: Sequence[memoryview] = ()
+    ) -> list[Envelope]:
         """Make one envelope for each recipient around the same message, which is encoded and hashed once."""
-        payload, binding, suite = encode(message), self._binding(kind), self.scheme.suite.id
+        payload, binding, suite = encode(message, pieces), self._binding(kind), self.scheme.suite.id
         envelopes = [Envelope(VERSION, suite, binding, kind, self.me, to, payload, b"") for to in recipients]
         if not self.scheme.active:
             return envelopes

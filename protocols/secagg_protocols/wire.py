@@ -7,6 +7,7 @@ but are not exactly what encoding it gives are refused, so a message has one enc
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from operator import ge
 from typing import TypeVar
 
@@ -35,17 +36,18 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[type[msgspec.Struct], msgspec.msgpack.Decoder[msgspec.Struct]] = {}
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    """Return the one encoding of a message."""
+def encode(message: msgspec.Struct, pieces: Sequence[memoryview] = ()) -> bytes:
+    """Return the one encoding of a message. pieces: its bulk, where it is in several and `message` leaves it empty."""
     bulk = getattr(message, message.__struct_fields__[-1]) if isinstance(message, Message) else None
     if not isinstance(bulk, memoryview):
         return _ENCODER.encode(message)
-    return b"".join((_head(message, bulk), bulk))  # the encoder would keep half as much again as it needs
+    pieces = pieces or (bulk,)
+    # Joined once: the encoder would keep half as much again as it needs.
+    return b"".join((_head(message, sum(map(len, pieces))), *pieces))
 
 
-def _head(message: msgspec.Struct, bulk: memoryview) -> bytes:
-    """Return the encoding of a message up to its bulk."""
-    size = len(bulk)
+def _head(message: msgspec.Struct, size: int) -> bytes:
+    """Return the encoding of a message up to its bulk of `size` bytes."""
     mark, width = (b"\xc4", 1) if size < 1 << 8 else (b"\xc5", 2) if size < 1 << 16 else (b"\xc6", 4)
     empty = _ENCODER.encode((*msgspec.structs.astuple(message)[:-1], b""))
     return empty[:-2] + mark + size.to_bytes(width, "big")
@@ -73,7 +75,7 @@ def _check_canonical(message: msgspec.Struct, data: bytes | memoryview) -> None:
     if not isinstance(bulk, memoryview):
         canonical = _ENCODER.encode(message) == data
     else:  # encode all but the bulk, then compare what stands before it
-        head = _head(message, bulk)
+        head = _head(message, len(bulk))
         canonical = len(data) == len(head) + len(bulk) and data[: len(head)] == head
     if not canonical:
         raise WireError(f"{type(message).__name__} is not in canonical form")

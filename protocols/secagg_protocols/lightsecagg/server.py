@@ -131,7 +131,7 @@ class LightSecAggServer(Server):
                     # A dealer seals nothing for itself, so those behind it stand one place earlier.
                     start = (position[holder] - (position[holder] > position[dealer])) * size
                     column.append(self._sealed[dealer][start : start + size])
-            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(b"".join(column)))))
+            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(b"")), column))
         self._sealed = {}
         return outgoing
 
