@@ -17,7 +17,7 @@ from secagg_protocols.identity import Identity, Roster
 from secagg_protocols.kdf import derive
 from secagg_protocols.randomness import SYSTEM, Randomness
 from secagg_protocols.suites import Ciphersuite
-from secagg_protocols.wire import Message, decode, encode
+from secagg_protocols.wire import MAX_PARTICIPANTS, Message, decode, encode
 
 from .group_key import GroupKey
 
@@ -94,6 +94,7 @@ def seal_for(key: GroupKey, requested: bytes, maker: Party, randomness: Randomne
     Raises `WireError`, `AuthenticationError`, and `ProtocolViolation` for a public key that cannot be agreed with.
     """
     wanted = decode(KeyRequest, requested, _LIMIT)
+    _check_participant(wanted.receiver)
     maker.check(wanted.receiver, wanted.signature, maker.binding(wanted.receiver, ANYONE, wanted.public_key))
     suite = maker.suite
     suite.agreement.check_public(wanted.public_key)
@@ -112,6 +113,7 @@ def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
     Raises `WireError`, `AuthenticationError`, `ProtocolViolation` (a degenerate public key), `InputError` (no key).
     """
     found, suite = decode(SealedKey, answer, _LIMIT), receiver.suite
+    _check_participant(found.maker)
     suite.agreement.check_public(found.public_key)
     own = suite.agreement.public_of(suite.agreement.load_secret(secret))
     binding = receiver.binding(receiver.me, found.maker, own, found.public_key)
@@ -124,6 +126,12 @@ def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
         return GroupKey.from_json(text.decode())
     except UnicodeDecodeError:
         raise WireError("the sealed group key is no text") from None
+
+
+def _check_participant(who: int) -> None:
+    """Raise `AuthenticationError` for the server, whom a roster may list, and for who cannot be."""
+    if not 1 <= who <= MAX_PARTICIPANTS:
+        raise AuthenticationError(f"{who} is no participant: a group key is made and held by participants alone")
 
 
 def _channel_key(suite: Ciphersuite, secret: bytes, peer: bytes, binding: bytes) -> bytes:

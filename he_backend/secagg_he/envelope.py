@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -58,6 +58,13 @@ class Sealer:
     def session(self) -> bytes:
         """32 bytes that name key, parameters, round and model."""
         return digest(Use.HE_SESSION, self.round_address, self.key_id, self.parameter_hash, self.context_digest)
+
+    def of_aggregate(self, name: bytes) -> Sealer:
+        """Return the sealer of one aggregate and of what is released of it. name: over its survivors and blocks.
+
+        An aggregate does not verify for who was told another one, nor a release of another aggregate of the session.
+        """
+        return replace(self, _tag_key=derive(self._tag_key, 32, separated(Use.HE_WIRE, b"aggregate", name)))
 
     def seal(self, content: Content, sender: int, block: int, body: bytes | memoryview) -> memoryview:
         """Return header ‖ body ‖ tag."""

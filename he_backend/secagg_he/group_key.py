@@ -98,7 +98,7 @@ class GroupKey:
             budget = content.pop("budget")
             parts = {name: bytes.fromhex(value) for name, value in content.items()}
             return cls(budget=int(budget), releases=releases or MemoryReleases(), **parts)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise InputError(f"not a group key: {type(error).__name__}") from None  # the text may hold secrets
 
     def save(self, path: Path) -> None:
@@ -147,6 +147,8 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
         )
     if isinstance(held, GroupKey) and len(held.secret) != -(-parameters.degree // _TRITS):
         raise ParameterError("the group key's secret has the wrong length: its file is damaged")
+    if isinstance(held, GroupKey) and held.budget != parameters.releases:
+        raise ParameterError("the group key states another budget than its parameters: its file is damaged")
 
 
 def _ternary(degree: int, randomness: Randomness) -> bytes:

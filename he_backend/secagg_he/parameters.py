@@ -42,6 +42,10 @@ _PLAIN_BITS = 60
 
 _WORD_BITS = 64
 
+_MAX_DEVIATION = {"bfv": (1 << 63) // 9, "ckks": (1 << 53) // 9}
+"""Of the flooding noise, whose tails end below 9 deviations. It must fit int64; where noise is released, so in CKKS,
+float64 must hold its every integer, or the lowest bits of the errors would stand out."""
+
 _MAX_LIMBS = 4
 
 Kind = Literal["bfv", "ckks"]
@@ -151,6 +155,8 @@ def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
             continue
         words = -(-need.length * limbs // per_word)
         deviation, bound = _noise(need, degree, -(-words // degree))
+        if deviation > _MAX_DEVIATION[need.kind]:
+            continue
         largest = sum(top << (lane * lane_bits) for lane in range(per_word))
         if exact:
             plain_modulus, scale_bits = largest + 1, 0

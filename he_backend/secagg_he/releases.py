@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from secagg_protocols.durable import Record, SnapshotStore
-from secagg_protocols.errors import SERVER, LocalError, ProtocolViolation
+from secagg_protocols.errors import SERVER, InputError, LocalError, ProtocolViolation
 
 _RECORD = "released"
 
@@ -77,7 +77,14 @@ class FileReleases:
     def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes) -> None:
         with self._store.locked():
             record = self._store.load(_RECORD)
-            released = Released() if record is None else msgspec.msgpack.decode(record.snapshot, type=Released)
+            released = Released() if record is None else _decoded(record.snapshot)
             released.claim(key_id, budget, session, aggregate)
             generation = 1 if record is None else record.generation + 1
             self._store.save(_RECORD, Record(generation, msgspec.msgpack.encode(released), b"", ()))
+
+
+def _decoded(data: bytes) -> Released:
+    try:
+        return msgspec.msgpack.decode(data, type=Released)
+    except (msgspec.MsgspecError, ValueError):
+        raise InputError("the count of releases is damaged: rotate the group key") from None

@@ -7,7 +7,7 @@ import pytest
 from secagg_he import seal
 from secagg_he.envelope import OVERHEAD, Content, Sealer
 from secagg_he.single_key import rounds
-from secagg_he.single_key.messages import Aggregate, Encrypt, Release
+from secagg_he.single_key.messages import Aggregate, Encrypt, Release, ReleaseRequest
 from secagg_protocols import SERVER, AuthenticationError, ProtocolViolation, RoundContext, StateError, WireError
 from secagg_protocols.wire import encode
 
@@ -139,8 +139,10 @@ def test_a_repeated_or_misplaced_block_is_refused(make, make_round):
     refuse(running, first, StateError, "already sent block 0")
     swapped = again(second, Encrypt(1, running.server.open(first).words))
     refuse(running, swapped, WireError, "block 0, where block 1")
+    refuse(running, again(second, Encrypt(77, running.server.open(second).words)), WireError, "where block 77")
+    beyond = running.server._sealer.seal(Content.FRESH, 1, 77, b"")
     with pytest.raises(ProtocolViolation, match="cannot be"):
-        running.server.receive(again(second, Encrypt(77, running.server.open(second).words)))
+        running.server.receive(again(second, Encrypt(77, beyond)))
     assert 1 in running.server.dropped
 
 
@@ -217,6 +219,26 @@ def test_another_aggregate_than_the_one_announced_is_not_released(asked, no_seal
     assert str(client.state) == "Aborted"
 
 
+def test_an_aggregate_does_not_verify_for_who_was_told_other_survivors(make, make_round):
+    """Somebody on the way shortens a request, which nobody signed: Ckks would cut the sum to what so few can give."""
+    scheme = make(5, 40, threshold=3)
+    running = make_round(scheme).encrypt().request()
+    client = running.clients[1]
+    request, aggregate = running.heard[1]
+    client.receive(again(request, ReleaseRequest((1, 2, 3), client.open(request).blocks)))
+    refuse_aggregate(client, aggregate, client.open(aggregate), AuthenticationError, "an aggregate does not verify")
+
+
+def test_what_was_released_of_another_aggregate_of_the_session_is_refused(make, make_round):
+    """A round is run again after a failure; what was answered in the first run is no answer in the second."""
+    first = make_round(make(3, 5)).encrypt().request()
+    second = make_round(first.scheme, key=first.key).encrypt(without=(3,)).request()
+    request, aggregate = first.heard[1]
+    first.clients[1].receive(request)
+    (old,) = first.clients[1].receive(aggregate)
+    refuse(second, second.parse(old), AuthenticationError, "released values does not verify")
+
+
 def test_a_block_is_released_once(asked):
     _, client, envelope = asked
     client.receive(envelope)
@@ -227,9 +249,13 @@ def test_a_block_is_released_once(asked):
 
 
 def test_a_block_that_was_not_announced_is_refused(asked):
-    _, client, envelope = asked
+    running, client, envelope = asked
+    for block in (1, -1, 1 << 62):
+        wrong = Aggregate(block, client.open(envelope).words)
+        refuse_aggregate(client, envelope, wrong, WireError, f"where block {block}")
+    words = running.server._sealer.seal(Content.AGGREGATE, SERVER, 1, b"")
     with pytest.raises(ProtocolViolation, match="was not announced"):
-        client.receive(again(envelope, Aggregate(1, client.open(envelope).words)))
+        client.receive(again(envelope, Aggregate(1, words)))
 
 
 def test_a_participant_that_was_not_asked_to_release_does_not(make, make_round):

@@ -83,6 +83,8 @@ def test_a_key_file_is_readable_by_its_owner_alone_and_never_overwritten(key, tm
         "null",
         '{"secagg": "identity"}',
         '{"secagg": "group key", "budget": 1}',
+        '{"secagg": "group key", "budget": Infinity}',
+        "[" * 100_000,
         '{"secagg": "group key", "budget": "x", "key_id": "00"}',
     ],
 )
@@ -103,6 +105,14 @@ def test_a_damaged_key_file_is_refused_without_showing_it(key, tmp_path):
         with pytest.raises(InputError) as caught:
             GroupKey.load(path)
         assert value[:20] not in str(caught.value)
+
+
+def test_a_key_with_another_budget_than_its_parameters_is_refused(make, context):
+    scheme = make(3, 5)
+    content = json.loads(scheme.make_group_key()[0].to_json())
+    more = GroupKey.from_json(json.dumps({**content, "budget": content["budget"] + 1}))
+    with pytest.raises(ParameterError, match="another budget"):
+        scheme.client(1, context, group_key=more)
 
 
 def parties(ciphersuite, signed):
@@ -183,6 +193,35 @@ def test_signed_and_unsigned_deliveries_do_not_mix(key):
     asked, _ = request(bare_receiver)
     with pytest.raises(AuthenticationError):
         seal_for(key, asked, maker)
+
+
+def test_the_server_neither_gets_a_key_nor_makes_one(key):
+    """The roster lists it, so its signatures verify."""
+    receiver, maker, _ = parties("x25519", True)
+    identity = Identity.generate("server")
+    listed = [party.identity.public(party.me) for party in (receiver, maker)]
+    roster = Roster.of("x25519", [identity.public(0), *listed])
+    server, receiver, maker = (
+        Party(me, receiver.suite, own, roster)
+        for me, own in ((0, identity), (2, receiver.identity), (1, maker.identity))
+    )
+    asked, _ = request(server)
+    with pytest.raises(AuthenticationError, match="0 is no participant"):
+        seal_for(key, asked, maker)
+    asked, secret = request(receiver)
+    with pytest.raises(AuthenticationError, match="0 is no participant"):
+        open_sealed(seal_for(key, asked, server), secret, receiver)
+
+
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "roster"])
+@pytest.mark.parametrize("who", [-1, 0, 1 << 16, 1 << 63])
+def test_a_request_of_nobody_is_refused(key, signed, who):
+    from secagg_he.delivery import KeyRequest
+    from secagg_protocols.wire import encode
+
+    _, maker, _ = parties("x25519", signed)
+    with pytest.raises(AuthenticationError, match="is no participant"):
+        seal_for(key, encode(KeyRequest(who, b"k" * 32, b"")), maker)
 
 
 def test_a_degenerate_public_key_is_refused(key):

@@ -131,3 +131,19 @@ def test_a_machine_without_its_group_key_says_how_to_make_one(make, backend, con
     for wrong in (key, other_handle):
         with pytest.raises(ParameterError, match="group"):
             scheme.server(context, group_key=wrong)
+
+
+@pytest.mark.parametrize("kind", ["bfv", "ckks"])
+@pytest.mark.parametrize("precision", [1, 4, 1 << 40])
+@pytest.mark.parametrize("flooding_bits", [30, 50, 60, 70, 80, 90, 100, 128])
+@pytest.mark.parametrize("length", [10, 1_000_000])
+def test_flooding_noise_is_refused_where_it_would_not_fit_its_numbers(kind, precision, flooding_bits, length):
+    """Beyond int64 a cast gives one constant for every coefficient; beyond 2^53 float64 leaves the lowest bits out."""
+    need = Need(kind, 5, length, 1, 1000, flooding_bits, precision if kind == "ckks" else 0)
+    try:
+        parameters = derive(need)
+    except ParameterError:
+        assert flooding_bits > 60
+        return
+    assert 8.6 * parameters.deviation < (2**53 if kind == "ckks" else 2**63)
+    assert parameters.scale_bits < 64

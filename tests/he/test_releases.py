@@ -13,7 +13,8 @@ from secagg_he.releases import FileReleases, MemoryReleases
 from secagg_he.single_key import client as client_module
 from secagg_he.single_key.messages import ReleaseRequest
 from secagg_he.single_key.packing import Packing
-from secagg_protocols import ProtocolViolation, RoundContext, RoundFailed
+from secagg_protocols import InputError, ProtocolViolation, RoundContext, RoundFailed
+from secagg_protocols.durable import Record, SnapshotStore
 from secagg_protocols.wire import encode
 
 KEY, SESSION, AGGREGATE = b"k" * 16, b"s" * 32, b"a" * 32
@@ -64,6 +65,12 @@ def test_the_count_survives_a_process_that_dies_right_after_it(tmp_path):
     count.claim(KEY, 1, SESSION, AGGREGATE)
     with pytest.raises(BudgetSpent):
         count.claim(KEY, 1, b"t" * 32, AGGREGATE)
+
+
+def test_a_damaged_count_is_refused(tmp_path):
+    SnapshotStore(tmp_path).save("released", Record(1, b"\xc1", b"", ()))
+    with pytest.raises(InputError, match="damaged"):
+        FileReleases(tmp_path).claim(KEY, 5, SESSION, AGGREGATE)
 
 
 def test_a_crash_before_the_count_is_on_disk_leaves_nothing_released(make, make_round, tmp_path, monkeypatch):

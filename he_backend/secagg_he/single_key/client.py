@@ -45,12 +45,13 @@ class ReleaseMemory(Memory, array_like=True):
     """Everything a participant remembers between messages. The group key is not in it.
 
     survivors: how many. blocks: digests of the aggregate it releases; empty when it was not asked to. released: block
-    numbers, in the order they were released.
+    numbers, in the order they were released. aggregate: the name of the one that was announced.
     """
 
     survivors: int = 0
     blocks: tuple[bytes, ...] = ()
     released: tuple[int, ...] = ()
+    aggregate: bytes = b""
 
 
 class SingleKeyClient(Client):
@@ -121,7 +122,7 @@ class SingleKeyClient(Client):
         session = self._sealer.session
         name = rounds.aggregate_name(session, survivors, message.blocks)
         self._key.releases.claim(self._key.key_id, self._key.budget, session, name)
-        self._memory.survivors = len(survivors)
+        self._memory.survivors, self._memory.aggregate = len(survivors), name
         if self.me in self.scheme.releasers(survivors):
             self._memory.blocks = message.blocks
             return []
@@ -129,13 +130,14 @@ class SingleKeyClient(Client):
 
     def _release(self, message: Aggregate) -> list[Envelope]:
         memory, block = self._memory, message.block
+        sealer = self._sealer.of_aggregate(memory.aggregate)
+        body = sealer.open(Content.AGGREGATE, SERVER, block, message.words)
         if not 0 <= block < len(memory.blocks):
             raise ProtocolViolation(
                 f"block {block} of an aggregate was not announced: {len(memory.blocks)} blocks were", {SERVER}
             )
         if block in memory.released:
             raise StateError(f"block {block} of this aggregate has been released")
-        body = self._sealer.open(Content.AGGREGATE, SERVER, block, message.words)
         if hashlib.sha256(body).digest() != memory.blocks[block]:
             raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
         limit = self.scheme.packing.limit(memory.survivors)
@@ -143,5 +145,5 @@ class SingleKeyClient(Client):
         words = rounds.release(self.scheme.parameters, self._key, session, block, body, limit)
         released = self.scheme.packing.lanes.to_bytes(words)
         memory.released = (*memory.released, block)
-        sealed = self._sealer.seal(Content.RELEASED, self.me, block, released)
+        sealed = sealer.seal(Content.RELEASED, self.me, block, released)
         return [self.seal(Step.RELEASE.value, SERVER, Release(block, sealed))]

@@ -124,8 +124,8 @@ class SingleKeyServer(Server):
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         match message:
             case Encrypt():
-                self._uploads.check_block(sender, message.block)
                 body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
+                self._uploads.check_block(sender, message.block)
                 return self._uploads.take(sender, message.block, body)
             case Release():
                 return self._take_release(sender, message)
@@ -136,8 +136,8 @@ class SingleKeyServer(Server):
             if message.block or len(message.words):
                 raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
             return True
-        self._answers.check_block(sender, message.block)
         body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
+        self._answers.check_block(sender, message.block)
         if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
             raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
         return self._answers.take(sender, message.block, bytes(body))
@@ -163,6 +163,8 @@ class SingleKeyServer(Server):
         self._survivors = survivors
         self._uploads = Uploads(self.scheme)
         request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
+        name = rounds.aggregate_name(self._sealer.session, survivors, request.blocks)
+        self._sealer = self._sealer.of_aggregate(name)
         outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
         for block, body in enumerate(blocks):
             sealed = self._sealer.seal(Content.AGGREGATE, SERVER, block, body)
