@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,9 @@ class Ciphertexts:
             if int(residues.max()) >= self.modulus:
                 raise ProtocolViolation(f"a ciphertext holds a value that is no residue modulo {self.modulus}")
 
-    def _parts(self, data: bytes | memoryview, count: int) -> list[tuple[int, Words]]:
+    def _parts(self, data: bytes | memoryview, count: int) -> Iterator[tuple[int, Words]]:
+        """Yield (number of the first, residues), each in the same memory as the one before."""
         own_bytes = np.uint64((1 << 8 * self.word_bytes) - 1)
-        return [(start, loaded & own_bytes) for start, loaded in wire_words(data, count, self.word_bytes, _IN_CACHE)]
+        scratch = np.empty(min(count, _IN_CACHE), dtype=np.uint64)
+        for start, loaded in wire_words(data, count, self.word_bytes, _IN_CACHE):
+            yield start, np.bitwise_and(loaded, own_bytes, out=scratch[: loaded.size])
