@@ -124,8 +124,8 @@ class SingleKeyServer(Server):
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         match message:
             case Encrypt():
-                body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
                 self._uploads.check_block(sender, message.block)
+                body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
                 return self._uploads.take(sender, message.block, body)
             case Release():
                 return self._take_release(sender, message)
@@ -136,8 +136,8 @@ class SingleKeyServer(Server):
             if message.block or len(message.words):
                 raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
             return True
-        body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
         self._answers.check_block(sender, message.block)
+        body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
         if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
             raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
         return self._answers.take(sender, message.block, bytes(body))
