@@ -7,7 +7,8 @@ where each message is handled by a new process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +213,39 @@ class Workbench:
 @pytest.fixture
 def bench():
     return Workbench
+
+
+def _neighbour(name: str, folder: Path):
+    """Load a module of these tests by its file: pytest imports tests by path, not as a package."""
+    spec = spec_from_file_location(name, folder / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def flower_engine(tmp_path):
+    """Flower's programs, with a home under tmp_path; all that it started has ended when the test has."""
+    with _neighbour("engine", Path(__file__).parent).engine(tmp_path / "flwr-home") as held:
+        yield held
+
+
+@pytest.fixture
+def federated_average():
+    """(model, partitions) → what one round of plain federated averaging in the test app gives, and the total weight."""
+    task = _neighbour("task", Path(__file__).parent / "app/secagg_test_app")
+
+    def average(values, partitions):
+        weights = {own: task.weight_of(own) for own in partitions}
+        total = sum(weights.values())
+        mean = sum(weight / total * task.trained(own, values).astype(np.float64) for own, weight in weights.items())
+        return mean, total
+
+    return average
+
+
+@pytest.fixture
+def free_ports():
+    """count → as many ports that nobody listens on."""
+    port = _neighbour("engine", Path(__file__).parent).free_port
+    return lambda count: [port() for _ in range(count)]

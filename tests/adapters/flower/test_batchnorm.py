@@ -1,4 +1,4 @@
-"""A torch state dict with integer buffers: floats are averaged, counters stay the global model's, nothing is corrupted."""
+"""A torch state dict with integer buffers: floats are averaged, counters stay the global model's."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,144 @@
+"""A real SuperLink and four real SuperNodes on loopback, with TLS and an active adversary; one SuperNode is killed
+between its shares and its masked input."""
+
+import ssl
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+
+from cryptography import x509  # noqa: E402
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.x509.oid import NameOID  # noqa: E402
+
+from secagg.codec import Codec, Layout  # noqa: E402
+from secagg_protocols import Identity, Roster  # noqa: E402
+
+NODES, VICTIM, LENGTH = 4, 2, 1000
+
+
+def certificates(folder: Path) -> tuple[str, str, str]:
+    """Make an authority and a certificate for this machine; return the paths (authority, certificate, key)."""
+    from ipaddress import ip_address
+
+    now = datetime.now().astimezone()
+    authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def signed(name, issuer, key, *extensions):
+        def named(text):
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+        builder = x509.CertificateBuilder(named(issuer), named(name), key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    host = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    written = {
+        "ca.pem": signed("authority", "authority", authority, (x509.BasicConstraints(True, None), True)),
+        "own.pem": signed("localhost", "authority", own, (host, False)),
+        "own.key": own.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    }
+    for name, data in written.items():
+        (folder / name).write_bytes(data)
+    return tuple(str(folder / name) for name in written)
+
+
+def consortium(folder: Path) -> None:
+    """Make the identities and the roster; the server is entry 0, partition p is entry p + 1."""
+    identities = [Identity.generate(f"party {own}") for own in range(NODES + 1)]
+    Roster.of("x25519", [own.public(number) for number, own in enumerate(identities)]).save(folder / "roster.json")
+    for number, identity in enumerate(identities):
+        identity.save(folder / f"identity-{number}.json")
+
+
+class Deployment:
+    """The SuperLink and its SuperNodes."""
+
+    def __init__(self, engine, folder: Path, ports: list[int]) -> None:
+        self.engine, self.folder, (self.port, *self.node_ports) = engine, folder, ports
+        self.tls = certificates(folder)
+        authority, certificate, key = self.tls
+        own = ("--ssl-ca-certfile", authority, "--ssl-certfile", certificate, "--ssl-keyfile", key)
+        self._address = f"127.0.0.1:{self.port}"
+        (engine.home / "config.toml").write_text(
+            f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "{self._address}"\n'
+            f'root-certificates = "{authority}"\n'
+        )
+        engine.start(
+            "superlink",
+            *("flower-superlink", *own, "--host", "127.0.0.1", "--port", str(self.port)),
+            "--disable-runtime-dependency-installation",
+        )
+        self._wait_for_superlink()
+        self.supernodes = [
+            engine.start(
+                f"supernode-{number}",
+                *("flower-supernode", "--root-certificates", authority, *own, "--superlink", self._address),
+                *("--host", "127.0.0.1", "--port", str(port), "--node-config", self._node_config(number)),
+            )
+            for number, port in enumerate(self.node_ports)
+        ]
+
+    def _node_config(self, number: int) -> str:
+        files = {
+            "roster": self.folder / "roster.json",
+            "identity": self.folder / f"identity-{number + 1}.json",
+            "store": self.folder / f"store-{number}",
+        }
+        rows = [f"partition-id={number}", "secagg-adversary='active'", "secagg-minimum-cohort=3"]
+        return " ".join([*rows, *(f"secagg-{name}='{path}'" for name, path in files.items())])
+
+    def _wait_for_superlink(self) -> None:
+        trusted, until = ssl.create_default_context(cafile=self.tls[0]), monotonic() + 60
+        while monotonic() < until:
+            try:
+                urllib.request.urlopen(f"https://{self._address}/health", context=trusted, timeout=2)
+                return
+            except urllib.error.HTTPError:
+                return  # it answers
+            except OSError:
+                sleep(0.2)
+        raise AssertionError(self.engine.log("superlink").read_text()[-4000:])
+
+
+def test_a_supernode_killed_before_its_masked_input_and_a_round_without_it(
+    flower_engine, free_ports, tmp_path, federated_average
+):
+    consortium(tmp_path)
+    deployment = Deployment(flower_engine, tmp_path, free_ports(NODES + 1))
+    killed = []
+
+    def power_cut():
+        if not killed and (tmp_path / f"asked-1-{VICTIM}-2").exists():
+            killed.append(deployment.supernodes[VICTIM])
+            flower_engine.kill(deployment.supernodes[VICTIM])
+
+    log = flower_engine.run_app(
+        240,
+        "--run-config",
+        f"out='{tmp_path}' faults='1:{VICTIM}:2:wait' num-server-rounds=2 min-nodes={NODES} length={LENGTH} "
+        f"timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
+        f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}'",
+        while_running=power_cut,
+    )
+    assert (tmp_path / "stopped").exists(), log[-4000:]
+    assert not (tmp_path / "stopped").read_text(), log[-4000:]
+    assert killed, "the node was killed in the middle of the round"
+    survivors = [own for own in range(NODES) if own != VICTIM]
+    values = np.load(tmp_path / "round-0.npy")
+    for number in (1, 2):
+        expected, weight = federated_average(values, survivors)
+        values = np.load(tmp_path / f"round-{number}.npy")
+        codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
+        assert np.abs(values - expected).max() <= codec.error_bound(len(survivors), weight) + 1e-6

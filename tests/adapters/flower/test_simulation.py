@@ -1,0 +1,38 @@
+"""Flower's simulation engine (Ray, real `flwr run`): the result is plain FedAvg's over the same survivors."""
+
+import numpy as np
+import pytest
+
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
+
+from secagg.codec import Codec, Layout  # noqa: E402
+
+ROUNDS, NODES, LENGTH = 3, 10, 1000
+
+# round: {partition: the message (from 0) before which it fails}; 0 keys, 1 shares, 2 the vector, 3 unmasking
+FAULTS = {1: {2: 0, 7: 2}, 2: {4: 1, 9: 3}, 3: {0: 2, 5: 2}}
+
+
+def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, tmp_path, federated_average):
+    faults = ", ".join(
+        f"{number}:{partition}:{count}:raise" for number, lost in FAULTS.items() for partition, count in lost.items()
+    )
+    log = flower_engine.run_app(
+        180,
+        "--federation-config",
+        f"num-supernodes={NODES} client-resources-num-cpus=1",
+        "--run-config",
+        f"out='{tmp_path}' faults='{faults}' num-server-rounds={ROUNDS} min-nodes={NODES} length={LENGTH}",
+    )
+    assert (tmp_path / "stopped").exists(), log[-4000:]
+    assert not (tmp_path / "stopped").read_text()
+    values = np.load(tmp_path / "round-0.npy")
+    for number in range(1, ROUNDS + 1):
+        survivors = [own for own in range(NODES) if FAULTS[number].get(own, 3) == 3]
+        expected, weight = federated_average(values, survivors)
+        values = np.load(tmp_path / f"round-{number}.npy")
+        codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
+        bound = codec.error_bound(len(survivors), weight) + 1e-6  # float32 arithmetic of both averages
+        assert np.abs(values - expected).max() <= bound
+        assert np.abs(values - expected).max() > 0, "it is the secure sum that was rounded"
