@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -64,9 +64,11 @@ class Engine:
     def log(self, name: str) -> Path:
         return self.home / f"{name}.log"
 
-    def run_app(self, limit: float, *arguments: str, while_running: Callable[[], None] = lambda: None) -> str:
-        """Run the test app to its end and return its log. `flwr run` says 0 even where a ServerApp crashed."""
-        child, until = self.start("run", "flwr", "run", str(APP), "--stream", *arguments), time.monotonic() + limit
+    def run_app(
+        self, limit: float, *arguments: str, app: Path = APP, while_running: Callable[[], None] = lambda: None
+    ) -> str:
+        """Run an app to its end and return its log. `flwr run` says 0 even where a ServerApp crashed."""
+        child, until = self.start("run", "flwr", "run", str(app), "--stream", *arguments), time.monotonic() + limit
         while child.poll() is None:
             while_running()
             assert time.monotonic() < until, f"not done in {limit} s:\n{self.log('run').read_text()[-4000:]}"
@@ -83,10 +85,8 @@ class Engine:
         for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
             until = time.monotonic() + patience
             for pid in self._pids():
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(pid, sign)
-                except ProcessLookupError:
-                    pass
             while list(self._pids()) and time.monotonic() < until:
                 for child in self.children:
                     child.poll()
