@@ -182,7 +182,9 @@ def _scale_bits(precision: int, bound: int) -> int:
 
 def _noise(need: Need, degree: int, ciphertexts: int) -> tuple[int, int]:
     """Return (deviation of the flooding noise, bound on every coefficient of all noise in a released sum)."""
-    n, released = need.participants, ciphertexts * need.releases
+    n = need.participants
+    # Each participant counts alone, so in the worst case every one of them releases as often as it may.
+    released = ciphertexts * need.releases * n
     rounding = n / 2 if need.kind == "bfv" else 0.0  # BFV rounds q·m/t once in every fresh ciphertext
     # ‖e‖² of a subgaussian vector: Hsu, Kakade and Zhang 2012, theorem 1 with A = I.
     x = (FAILURE_BITS + math.log2(released)) * math.log(2)

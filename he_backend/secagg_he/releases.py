@@ -2,7 +2,8 @@
 
 Flooding noise is sized for a number of releases. Past it, nothing is released under the key any more: rotate it.
 Everyone who is asked counts, whether or not its own answer carries the values. A participant that is absent from a
-round does not see that round's release, so counts may differ; none is above the number of releases.
+round does not see that round's release, so counts may differ; the noise is sized for the worst case, in which everyone
+releases as often as it may.
 """
 
 from __future__ import annotations

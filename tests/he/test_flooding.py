@@ -59,7 +59,7 @@ def test_what_is_decrypted_carries_the_flooding_and_never_more_than_the_bound(ma
     assert abs(errors.std() / math.sqrt(10.5 * participants) - 1) < 0.05
     assert np.abs(errors).max() + np.abs(added).max() < parameters.noise_bound
     largest = max(np.linalg.norm(row.astype(float)) for row in errors.reshape(flooded.shape))
-    least = math.sqrt(12 * parameters.ciphertexts * scheme.releases) * 2**15 * largest
+    least = math.sqrt(12 * parameters.ciphertexts * scheme.releases * scheme.participants) * 2**15 * largest
     assert least <= parameters.deviation <= 2 * least
 
 

@@ -32,8 +32,8 @@ class SingleKey(Scheme):
 
     participants: n. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
     threshold: fewest participants in a sum; the first n − threshold + 1 survivors are sent the aggregate, so that a
-    release survives as many dropouts. releases: sums that may be released under one group key. flooding_bits: s, the
-    statistical security of all of them together. The adversary is semi-honest: "active" is refused.
+    release survives as many dropouts. releases: sums that a participant releases under one group key. flooding_bits: s,
+    the statistical security of all releases together. The adversary is semi-honest: "active" is refused.
 
     Ring, modulus and noise are derived (`parameters`); `ParameterError` says what does not fit, and the remedy.
     """
