@@ -32,6 +32,14 @@ REFUSED: dict[str, str] = {
 """Name of a Flower strategy → why it cannot work on a sum. Their subclasses cannot either."""
 
 
+def weight_key_of(inner: Strategy) -> str:
+    """Return the name of the metric by which a strategy weighs, a wrapped one's too."""
+    within = getattr(inner, "strategy", None)
+    if isinstance(within, Strategy):
+        return weight_key_of(within)
+    return str(getattr(inner, "weighted_by_key", "num-examples"))
+
+
 def check_inner(inner: Strategy) -> None:
     """Raise `ParameterError` for a strategy that needs individual updates, by its name, inside a wrapper too."""
     for name, why in REFUSED.items():

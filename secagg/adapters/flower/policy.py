@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from secagg.schemes import SCHEMES
@@ -110,6 +111,7 @@ class NodePolicy:
         return self._own_entry(self.roster)
 
     def _own_entry(self, roster: Roster) -> int:
+        roster.check_valid_at(datetime.now(UTC))
         if self.identity is None:
             raise ParameterError(f"the server proposes an active adversary; this node has no {PREFIX}identity")
         for entry in roster.entries:

@@ -83,7 +83,7 @@ class Round:
             node = asked.get(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
             silent.discard(node)
             if reply.has_error():
-                log(WARNING, "secagg: %s gave no answer: %s", self._name(node), reply.error.reason)
+                log(WARNING, "secagg: %s gave no answer: %s", self._name(node), _last_line(reply.error.reason))
             else:
                 self._receive(node, reply.content)
         for node in sorted(silent):
@@ -116,3 +116,9 @@ class Round:
     def _name(self, node: int) -> str:
         own = self._participant.get(node)
         return f"node {node}" if own is None else f"node {node} (participant {own})"
+
+
+def _last_line(reason: str) -> str:
+    """Return what an error says: the engines put a whole traceback before it."""
+    lines = [line for line in reason.splitlines() if line.strip(" '>")]
+    return lines[-1][:300] if lines else "no reason given"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class Settings:
             raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
         if self.parameters.get("adversary") == "active" and (self.identity is None or self.roster is None):
             raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
+        if self.roster is not None:
+            self.roster.check_valid_at(datetime.now(UTC))
         self.terms("num-examples").codec(Layout(("probe",), ((1,),), ("float32",)))
 
     @classmethod

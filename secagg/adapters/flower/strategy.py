@@ -15,7 +15,7 @@ from secagg.codec import Codec, Decoded
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
-from .inner import check_inner
+from .inner import check_inner, weight_key_of
 from .mod import job_name
 from .records import Proposal, sole
 from .round import Round
@@ -46,7 +46,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         check_inner(inner)
         self.inner, self.settings = inner, Settings.of({"scheme": scheme, **knobs})
         self.stopped: str | None = None
-        self._weight_key = str(getattr(inner, "weighted_by_key", "num-examples"))
+        self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._told = False
 

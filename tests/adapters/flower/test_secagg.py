@@ -53,6 +53,23 @@ def test_plain_needs_a_node_that_allows_it(federation, bench):
     bench.assert_close(result, expected, 1e-2)
 
 
+@pytest.mark.parametrize("scheme", ["bonawitz", "lightsecagg", "threshold-ckks"])
+def test_large_messages_travel_as_arrays_in_both_directions(federation, bench, scheme):
+    arrays = {"big": np.random.default_rng(1).normal(size=(700, 300)).astype(np.float32)}
+    strategy, grid = SecAgg(fedavg(), scheme, weight_max=16), federation(5)
+    grid.begin(lambda node, count: node == 102 and count == 2)
+    result, _ = bench.one_round(strategy, grid, 1, bench.record(arrays))
+    assert any(LARGE in reply.content for reply in grid.replies)
+    survivors = [101, 103, 104, 105]
+    expected, _ = bench.plain_average(fedavg(), survivors, 1, bench.record(arrays))
+    bench.assert_close(result, expected, bound(strategy, arrays, 4, sum(map(bench.weight_of, survivors))))
+
+
+def test_the_weights_name_is_the_inner_strategys_under_a_wrapper_too():
+    inner = flower.DifferentialPrivacyClientSideFixedClipping(FedAvg(weighted_by_key="rows"), 1.0, 1.0, 5)
+    assert SecAgg(inner)._weight_key == "rows"
+
+
 def test_secagg_plus_with_enough_nodes(federation, bench):
     strategy, grid = SecAgg(fedavg(), "secagg-plus"), federation(100)
     grid.begin(lambda node, count: node in (110, 120) and count == 2)
