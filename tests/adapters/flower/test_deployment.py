@@ -1,5 +1,8 @@
-"""A real SuperLink and four real SuperNodes on loopback, with TLS and an active adversary; one SuperNode is killed
-between its shares and its masked input."""
+"""A real SuperLink and real SuperNodes on loopback, with TLS and an active adversary.
+
+Four take part, and one of them is killed between its shares and its masked input. A fifth runs only code that an entity
+it trusts has signed (`--trusted-entities`). Nobody signed the test app, so there it must not run at all.
+"""
 
 import ssl
 import urllib.error
@@ -15,13 +18,13 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
 
 from secagg.codec import Codec, Layout  # noqa: E402
 from secagg_protocols import Identity, Roster  # noqa: E402
 
-NODES, VICTIM, LENGTH = 4, 2, 1000
+NODES, VICTIM, PINNED, LENGTH = 4, 2, 4, 1000
 
 
 def certificates(folder: Path) -> tuple[str, str, str]:
@@ -62,6 +65,15 @@ def consortium(folder: Path) -> None:
         identity.save(folder / f"identity-{number}.json")
 
 
+def trusted_entities(folder: Path) -> Path:
+    """Write the list of one entity, which has signed nothing."""
+    public = ed25519.Ed25519PrivateKey.generate().public_key()
+    key = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    path = folder / "trusted-entities.yaml"
+    path.write_text(f"fpk_7f4d: '{key} consortium'\n")
+    return path
+
+
 class Deployment:
     """The SuperLink and its SuperNodes."""
 
@@ -81,16 +93,20 @@ class Deployment:
             "--disable-runtime-dependency-installation",
         )
         self._wait_for_superlink()
+        pinned = {PINNED: ("--trusted-entities", str(trusted_entities(folder)))}
         self.supernodes = [
             engine.start(
                 f"supernode-{number}",
                 *("flower-supernode", "--root-certificates", authority, *own, "--superlink", self._address),
                 *("--host", "127.0.0.1", "--port", str(port), "--node-config", self._node_config(number)),
+                *pinned.get(number, ()),
             )
             for number, port in enumerate(self.node_ports)
         ]
 
     def _node_config(self, number: int) -> str:
+        if number == PINNED:
+            return f"partition-id={number}"
         files = {
             "roster": self.folder / "roster.json",
             "identity": self.folder / f"identity-{number + 1}.json",
@@ -112,11 +128,11 @@ class Deployment:
         raise AssertionError(self.engine.log("superlink").read_text()[-4000:])
 
 
-def test_a_supernode_killed_before_its_masked_input_and_a_round_without_it(
+def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigned_code(
     flower_engine, free_ports, tmp_path, federated_average
 ):
     consortium(tmp_path)
-    deployment = Deployment(flower_engine, tmp_path, free_ports(NODES + 1))
+    deployment = Deployment(flower_engine, tmp_path, free_ports(1 + NODES + 1))
     killed = []
 
     def power_cut():
@@ -127,7 +143,7 @@ def test_a_supernode_killed_before_its_masked_input_and_a_round_without_it(
     log = flower_engine.run_app(
         240,
         "--run-config",
-        f"out='{tmp_path}' faults='1:{VICTIM}:2:wait' num-server-rounds=2 min-nodes={NODES} length={LENGTH} "
+        f"out='{tmp_path}' faults='1:{VICTIM}:2:wait' num-server-rounds=2 min-nodes={NODES + 1} length={LENGTH} "
         f"timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
         f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}'",
         while_running=power_cut,
@@ -135,6 +151,8 @@ def test_a_supernode_killed_before_its_masked_input_and_a_round_without_it(
     assert (tmp_path / "stopped").exists(), log[-4000:]
     assert not (tmp_path / "stopped").read_text(), log[-4000:]
     assert killed, "the node was killed in the middle of the round"
+    assert not list(tmp_path.glob(f"asked-*-{PINNED}-*")), "code that nobody signed ran on a node that pins it"
+    assert "The FAB could not be verified" in flower_engine.log(f"supernode-{PINNED}").read_text()
     survivors = [own for own in range(NODES) if own != VICTIM]
     values = np.load(tmp_path / "round-0.npy")
     for number in (1, 2):
