@@ -1,7 +1,7 @@
 """A participant's memory between messages, where it has no folder of its own: the Context's state.
 
-Flower hands a ClientApp's reply and its state back together, so an answer never leaves without the state that
-remembers it. It lasts as long as the run (or the series of runs) and the SuperNode; `secagg-store` lasts longer.
+Enough against a server that follows the protocol, and no more: the state belongs to a run (or a series of runs), and a
+SuperNode that is sent two messages at once may start two processes from one state. `secagg-store` withstands both.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _LEDGER, _SESSION = "ledger", "session"
 class ContextStore(SnapshotStore):
     """A `SnapshotStore` in a ConfigRecord of the state. One session at a time: another one replaces it.
 
-    Answers are not kept, and so not repeated: a message that comes twice is refused. One thread and one process: a
-    SuperNode runs one task of a run at a time.
+    Answers are not kept, and so not repeated: a message that comes twice is refused.
     """
 
     def __init__(self, state: RecordDict) -> None:

@@ -248,6 +248,17 @@ def test_a_repeat_with_one_site_fewer_is_refused_by_all_who_answered(federation,
     assert all(reason.startswith(expected) for reason in reasons), reasons
 
 
+def test_without_a_store_a_second_run_is_answered(federation, bench):
+    """Why deployments need secagg-store. A second process that starts from the same state is the same case."""
+    grid = federation(5)
+    bench.one_round(SecAgg(fedavg()), grid, 1)
+    for node in grid.nodes.values():
+        node.state = b""
+    del grid.nodes[105]
+    result, _ = bench.one_round(SecAgg(fedavg()), grid, 1)
+    assert result is not None
+
+
 def test_both_shares_of_one_node_are_not_opened(federation, bench):
     """After an honest round the server asks everyone again, with node 105 declared gone: its mask keys, too, would
     open its masked input."""
