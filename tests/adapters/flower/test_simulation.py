@@ -1,5 +1,7 @@
 """Flower's simulation engine (Ray, real `flwr run`): the result is plain FedAvg's over the same survivors."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,30 @@ def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, t
         bound = codec.error_bound(len(survivors), weight) + 1e-6  # float32 arithmetic of both averages
         assert np.abs(values - expected).max() <= bound
         assert np.abs(values - expected).max() > 0, "it is the secure sum that was rounded"
+
+
+def test_a_hostile_serverapp_is_refused_by_the_nodes_by_name(flower_engine, tmp_path):
+    log = flower_engine.run_app(
+        180,
+        "--federation-config",
+        "num-supernodes=5 client-resources-num-cpus=1",
+        "--run-config",
+        f"out='{tmp_path}' min-nodes=5 hostile=true",
+    )
+    assert (tmp_path / "hostile.json").exists(), log[-4000:]
+    found = json.loads((tmp_path / "hostile.json").read_text())
+    assert found["honest"]["sum"]
+    assert not found["honest"]["errors"]
+    for name, count, expected in (
+        ("train", 5, "ProtocolViolation: a train message without a step of the protocol"),
+        ("train.default", 5, "ProtocolViolation: a train message without a step of the protocol"),
+        ("cohort of one", 1, "ParameterError: participants=1"),
+        ("both shares", 1, "StateError: "),
+        ("one site fewer", 4, "RepeatedContext: already answered for this model"),
+        ("two models", 1, "ProtocolViolation: the model and configuration are not those of the context digest"),
+    ):
+        assert len(found[name]["errors"]) == count, (name, found[name])
+        assert all(error.startswith(expected) for error in found[name]["errors"]), (name, found[name])
+    assert not found["one site fewer"]["sum"]
+    assert not any(found[name]["answers"] for name in ("train", "train.default", "cohort of one", "both shares"))
+    assert found["two models"]["sum"], "the round goes on without the node that was lied to"

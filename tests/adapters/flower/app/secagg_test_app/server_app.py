@@ -6,6 +6,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
 from secagg.adapters.flower import SecAgg
+from secagg_test_app.hostile import attack
 
 app = ServerApp()
 
@@ -14,6 +15,8 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     settings = context.run_config
     nodes = int(settings["min-nodes"])
+    if settings["hostile"]:
+        return attack(grid, nodes, Path(str(settings["out"])))
     fedavg = FedAvg(min_train_nodes=1, min_available_nodes=nodes, fraction_evaluate=0.0)
     strategy = SecAgg.from_config(fedavg, settings)
 
