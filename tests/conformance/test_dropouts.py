@@ -1,11 +1,12 @@
 """Anyone may vanish at any step: the sum is over exactly the survivors, or there is none."""
 
+import contextlib
 from itertools import product
 
 import pytest
 
 from secagg import simulate
-from secagg_protocols import Policy, RoundFailed
+from secagg_protocols import ParameterError, Policy, RoundFailed, SecAggError
 
 STAYS = None
 
@@ -129,3 +130,14 @@ def test_a_participant_s_own_floor_ends_the_round_for_it_even_when_the_threshold
     with pytest.raises(Exception, match=r"5 or more|take|round failed"):
         running.finish()
     assert running.server.output is None
+
+
+def test_one_that_is_left_alone_hears_nothing_that_breaks_it(case):
+    """With the threshold as low as it goes, one participant alone must end in an error of ours, never in another."""
+    try:
+        scheme = case.make(2, 1, threshold=1, value_bits=1)
+    except (TypeError, ParameterError):
+        pytest.skip("two are needed whatever is asked for")
+    for step in scheme.steps:
+        with contextlib.suppress(SecAggError):
+            simulate(scheme, [[1], [1]], drop={2: step}, policy=Policy(minimum_cohort=2))

@@ -414,15 +414,17 @@ def test_a_repeated_block_is_refused_and_an_impossible_one_drops_its_sender(case
         running.take()
         running.advance()
         running.hear()
-    first, second = running.uplink[2]
+    first, *others = running.uplink[2]
+    assert others
     running.server.receive(running.parse(first))
     before = running.observable()
     error = refused(lambda: running.server.receive(running.parse(first)))
     assert isinstance(error, StateError)
     assert running.observable() == before
-    running.uplink[2] = [second]
+    running.uplink[2] = others
     message = running.server.open(running.parse(running.uplink[3][0]))
-    impossible = running.clients[3].seal(running.contributed.value, SERVER, type(message)(2, message.words))
+    beyond = type(message)(len(running.uplink[3]), message.words)
+    impossible = running.clients[3].seal(running.contributed.value, SERVER, beyond)
     with pytest.raises(ProtocolViolation, match="cannot be"):
         running.server.receive(impossible)
     assert 3 in running.server.dropped

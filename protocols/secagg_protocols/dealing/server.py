@@ -159,7 +159,7 @@ class DealingServer(Server):
                 column = np.concatenate(
                     [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
                 )
-                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column.data.cast("B"))))
+                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column.reshape(-1).data)))
         return outgoing
 
     # --- the upload

@@ -62,7 +62,7 @@ class SecAggPlusServer(BonawitzServer):
             row = numbers[position]
             column = sealed.take(row[row >= 0], axis=0)
             outgoing.append(
-                self.seal("SealedShares", holder, SealedShares(self._delivered[holder], column.data.cast("B")))
+                self.seal("SealedShares", holder, SealedShares(self._delivered[holder], column.reshape(-1).data))
             )
         return outgoing
 
