@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import exp, floor, lgamma, log
+from math import ceil, exp, lgamma, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,17 @@ class Requirements:
     @property
     def corrupt_count(self) -> int:
         """Corrupt participants."""
-        return floor(self.corrupt * self.participants)
+        return _rounded_up(self.corrupt * self.participants)
 
     @property
     def vanishing_count(self) -> int:
         """Participants that vanish."""
-        return floor(self.vanishing * self.participants)
+        return _rounded_up(self.vanishing * self.participants)
+
+
+def _rounded_up(count: float) -> int:
+    """Return a number of participants on the safe side; 7.000000000000001 is seven."""
+    return ceil(count - 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,9 @@ def test_a_snapshot_of_a_restored_participant_is_the_snapshot(small, make_round)
             assert client.snapshot() == snapshot
 
 
-def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(small, make_round):
-    finished = make_round(small).finish()
-    make = type(small)
+def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(case, make_round):
+    make = case.make
+    finished = make_round(make(3, 5)).finish()
     strangers = [make(4, 5), make(3, 6), make(3, 5, value_bits=15)]
     for stranger in strangers:
         running = make_round(stranger)

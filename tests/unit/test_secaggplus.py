@@ -285,3 +285,13 @@ def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
     run = simulate(scheme, vectors(scheme), misbehave={0: forge})
     (refusal,) = [item for item in run.refusals if item.party == 1]
     assert "never opened" in str(refusal.error)
+
+
+def test_a_fraction_of_a_participant_counts_as_one():
+    """Five per cent of ten participants is one colluder, and nobody's shares may be open to a single neighbour."""
+    scheme = SecAggPlus(10, 5)
+    assert scheme.colluders == 1
+    assert scheme.quorum > 1
+    assert SecAggPlus(1000, 5).colluders == 50
+    with pytest.raises(ParameterError, match="Bonawitz"):
+        SecAggPlus(5, 5)
