@@ -57,9 +57,13 @@ def layout_of(arrays: Mapping[str, NDArray[Any]]) -> Layout:
     return Layout.of(summed(arrays))
 
 
-def context_digest(content: RecordDict, arrays: Mapping[str, NDArray[Any]], codec_digest: bytes) -> bytes:
+def context_digest(
+    content: RecordDict, arrays: Mapping[str, NDArray[Any]], kind: str, codec_digest: bytes, weight_key: str
+) -> bytes:
     """Digest what a participant is sent, as its trainer sees it: model, configuration, codec.
 
+    kind: the message's type, which picks the function that trains. weight_key: a node that takes its weight from
+    another metric than the rest could be made to outweigh them all. The order of the arrays counts: trainers go by it.
     The round's number is not in it: a model asked about again must be recognised, in whatever round. A participant
     compares the number with the proposal's instead.
     """
@@ -67,17 +71,19 @@ def context_digest(content: RecordDict, arrays: Mapping[str, NDArray[Any]], code
     for name, values in arrays.items():
         data = hashlib.sha256(np.ascontiguousarray(values).data).digest()
         rows.append(frame(name, values.dtype.str, repr(values.shape), data))
-    settings: list[Any] = [sorted(content.array_records)]
-    for records in (content.config_records, content.metric_records):
-        for name in sorted(records):
-            settings.append([name, sorted((key, value) for key, value in records[name].items() if key != ROUND_KEY)])
+    settings: list[Any] = [kind, weight_key, [(name, list(record)) for name, record in content.array_records.items()]]
+    for name, record in sorted(content.config_records.items()):
+        settings.append(["config", name, sorted((key, None if key == ROUND_KEY else record[key]) for key in record)])
+    for name, record in sorted(content.metric_records.items()):
+        settings.append(["metrics", name, sorted(record.items())])
     return digest(Use.CONTEXT, frame(*rows), msgspec.msgpack.encode(settings), codec_digest)
 
 
 def check_round(content: RecordDict, expected: int) -> None:
     """Raise `InputError` where the configuration gives the round another number than the proposal does."""
     for name, record in content.config_records.items():
-        if record.get(ROUND_KEY, expected) != expected:
+        said = record.get(ROUND_KEY, expected)
+        if type(said) is not int or said != expected:
             raise InputError(f"{name!r} says {ROUND_KEY}={record[ROUND_KEY]}, the proposal says {expected}")
 
 

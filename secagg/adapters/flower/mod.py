@@ -26,16 +26,23 @@ from .policy import NodePolicy
 from .records import Proposal, Request, guard_bits, sole, strip, write_answer
 from .state import ContextStore, turn_to
 
+_OPEN = (MessageType.EVALUATE, MessageType.QUERY)
+"""What passes through. Not the legacy API's get_parameters: it asks for a site's own model."""
+
 
 def secagg_mod(msg: Message, context: Context, call_next: ClientAppCallable) -> Message:
     """Take one step of secure aggregation. Participant; put it first: `ClientApp(mods=[secagg_mod, …])`.
 
-    Covers `train` and every `train.<action>`; other messages pass through. A refusal is an error reply that names what
-    was refused; training that raises raises through, and either way this participant is a dropout of the round.
+    Covers `train` and every `train.<action>`; `evaluate` and `query` pass through, and nothing else does. A refusal is
+    an error reply that names what was refused; training that raises raises through, and either way this participant is
+    a dropout of the round.
     """
-    if msg.metadata.message_type.partition(".")[0] != MessageType.TRAIN:
+    category = msg.metadata.message_type.partition(".")[0]
+    if category in _OPEN:
         return call_next(msg, context)
     try:
+        if category != MessageType.TRAIN:
+            raise ProtocolViolation(f"message type {msg.metadata.message_type!r} is neither train, evaluate nor query")
         return _answer(msg, context, call_next)
     except SecAggError as refused:
         reason = f"{type(refused).__name__}: {refused}"
@@ -53,7 +60,7 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
     proposal, content = request.proposal, strip(msg.content)
     node = NodePolicy.read(context.node_config)
     scheme = node.accept(proposal)
-    model = _checked_model(content, proposal, scheme)
+    model = _checked_model(content, msg.metadata.message_type, proposal, scheme)
     store = node.store or ContextStore(context.state)
     client = DurableClient(
         store,
@@ -81,7 +88,7 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
     return Message(write_answer(answers), reply_to=msg)
 
 
-def _checked_model(content: RecordDict, proposal: Proposal, scheme: Scheme) -> Arrays | None:
+def _checked_model(content: RecordDict, kind: str, proposal: Proposal, scheme: Scheme) -> Arrays | None:
     """Return the model in a message, if it is the one that the round is about. Raises `ProtocolViolation`."""
     if not content.array_records:
         return None
@@ -95,7 +102,8 @@ def _checked_model(content: RecordDict, proposal: Proposal, scheme: Scheme) -> A
             f"{scheme.length} of {scheme.value_bits}"
         )
     check_round(content, proposal.round)
-    if context_digest(content, arrays, codec.digest) != proposal.context_digest:
+    seen = context_digest(content, arrays, kind, codec.digest, proposal.codec.weight_key)
+    if seen != proposal.context_digest:
         raise ProtocolViolation(
             "the model and configuration are not those of the context digest that the round was opened with: no update "
             "leaves for another model than everyone else's"

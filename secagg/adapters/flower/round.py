@@ -10,7 +10,7 @@ from flwr.app import Message, RecordDict
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 
-from secagg_protocols import Envelope, Output, RemoteError, Scheme, Server, StateError, WireError
+from secagg_protocols import Envelope, InputError, Output, RemoteError, Scheme, Server, StateError, WireError
 
 from .records import Proposal, Request, read_envelopes
 from .settings import Settings
@@ -93,10 +93,11 @@ class Round:
         try:
             for data in read_envelopes(content):
                 envelope = Envelope.from_bytes(data, self.scheme.envelope_limit)
-                if self._participant.setdefault(node, envelope.sender) != envelope.sender:
+                if node not in self._templates or self._participant.get(node, envelope.sender) != envelope.sender:
                     raise WireError(f"it speaks for participant {envelope.sender}")
                 self._server.receive(envelope)
-        except (RemoteError, StateError) as refused:
+                self._participant[node] = envelope.sender  # now that it verified
+        except (RemoteError, InputError, StateError) as refused:
             log(WARNING, "secagg: an answer of %s is refused: %s", self._name(node), refused)
 
     def _advance(self) -> Requests:

@@ -88,7 +88,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         roster = self.settings.roster
         participants = len(messages) if roster is None else len(roster.participants)
         scheme = self.settings.make_scheme(participants, codec)
-        digest = context_digest(content, model, codec.digest)
+        digest = context_digest(content, model, messages[0].metadata.message_type, codec.digest, terms.weight_key)
         server = scheme.server(
             RoundContext(job_name(messages[0].metadata.run_id), server_round, digest),
             identity=self.settings.identity if scheme.active else None,
@@ -154,13 +154,14 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 def _same_content(messages: list[Message]) -> RecordDict:
     """Return what all messages carry. Raises `ParameterError` where the strategy gives nodes different content."""
     first = messages[0].content
+    kind = messages[0].metadata.message_type
     expected: bytes | None = None
     for message in messages[1:]:
-        if message.content is first:
+        if message.content is first and message.metadata.message_type == kind:
             continue
         if expected is None:
-            expected = _digest_of(first)
-        if _digest_of(message.content) != expected:
+            expected = _digest_of(messages[0])
+        if _digest_of(message) != expected:
             raise ParameterError(
                 f"the strategy sends node {message.metadata.dst_node_id} another model or configuration than node "
                 f"{messages[0].metadata.dst_node_id}; under secure aggregation all get the same"
@@ -168,7 +169,7 @@ def _same_content(messages: list[Message]) -> RecordDict:
     return first
 
 
-def _digest_of(content: RecordDict) -> bytes:
-    _, record = sole(content.array_records, "ArrayRecord")
+def _digest_of(message: Message) -> bytes:
+    _, record = sole(message.content.array_records, "ArrayRecord")
     assert isinstance(record, ArrayRecord)
-    return context_digest(content, arrays_of(record), b"")
+    return context_digest(message.content, arrays_of(record), message.metadata.message_type, b"", "")

@@ -9,11 +9,11 @@ import pytest
 flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
 
 import msgspec  # noqa: E402
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict  # noqa: E402
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict  # noqa: E402
 from flwr.common.constant import ErrorCode  # noqa: E402
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
-from secagg.adapters.flower import SecAgg  # noqa: E402
+from secagg.adapters.flower import SecAgg, secagg_mod  # noqa: E402
 from secagg.adapters.flower.records import LARGE, SMALL, Proposal, Request  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 from secagg_protocols.bonawitz.messages import UnmaskRequest  # noqa: E402
@@ -357,3 +357,76 @@ def test_what_the_server_gets_from_one_node_says_nothing_of_its_update(federatio
     data = np.concatenate([array.numpy() for array in upload.content[LARGE].values()])
     counts = np.bincount(data[256:-256], minlength=256)
     assert counts.max() < 1.5 * counts.mean(), "an update of zeros must look like noise"
+
+
+@pytest.mark.parametrize("kind", ["get_parameters", "reconnect"])
+def test_any_other_message_type_reaches_nothing(kind):
+    """The legacy API's get_parameters asks a client for its own model."""
+
+    def reached(msg, context):
+        raise AssertionError("the ClientApp was asked")
+
+    message = Message(RecordDict(), 101, "query")
+    message.metadata.__dict__["_message_type"] = kind
+    reply = secagg_mod(message, Context(7, 101, {}, RecordDict(), {}), reached)
+    assert "neither train, evaluate nor query" in refusal(reply)
+
+
+def another_weight(message):
+    request = request_of(message)
+    terms = msgspec.structs.replace(request.proposal.codec, weight_key="secret")
+    proposal = msgspec.structs.replace(request.proposal, codec=terms)
+    return with_request(message, Request(proposal, request.participant, request.envelopes))
+
+
+def another_order(message):
+    arrays = message.content["arrays"]
+    turned = ArrayRecord({name: arrays[name] for name in reversed(list(arrays))})
+    return with_request(message, request_of(message), arrays=turned)
+
+
+def another_function(message):
+    return Message(message.content, message.metadata.dst_node_id, "train.other")
+
+
+def no_round_number(message):
+    rest = {key: value for key, value in message.content["config"].items() if key != "server-round"}
+    return with_request(message, request_of(message), config=ConfigRecord(rest))
+
+
+def a_round_number_of_another_type(message):
+    config = ConfigRecord({**message.content["config"], "server-round": 1.0})
+    return with_request(message, request_of(message), config=config)
+
+
+def a_number_beside_it(message):
+    return with_request(message, request_of(message), extra=MetricRecord({"server-round": 99}))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        another_weight,
+        another_order,
+        another_function,
+        no_round_number,
+        a_round_number_of_another_type,
+        a_number_beside_it,
+    ],
+)
+def test_what_only_one_node_is_told_is_refused_there(federation, bench, other):
+    """A weight from another metric would let one site outweigh all others in the sum; another order, function or
+    configuration is another training."""
+    grid = federation(5)
+
+    def change(message):
+        chosen = message.metadata.dst_node_id == 103 and "arrays" in message.content
+        return other(message) if chosen else message
+
+    Intercept(grid, change)
+    result, _ = bench.one_round(SecAgg(fedavg()), grid)
+    assert result is not None, "the others' round goes on"
+    refused = [reply for reply in grid.replies if reply.has_error()]
+    assert [reply.metadata.src_node_id for reply in refused] == [103]
+    assert refusal(refused[0]).startswith(("ProtocolViolation", "InputError: 'config' says server-round"))
+    assert not grid.nodes[103].has_trained
