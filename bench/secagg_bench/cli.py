@@ -19,12 +19,14 @@ from .cases import FULL, QUICK, WARM_UP, Case, Grid
 from .journal import Journal
 from .overhead import Cost, describe, key_of, measure
 from .peers.command import run_peers
+from .peers.engine_command import run_flower
 from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
 
 app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
 app.command("peers")(run_peers)
+app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
 
 

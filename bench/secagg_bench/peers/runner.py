@@ -100,7 +100,7 @@ def run_one(contestant: Contestant, limit_s: float) -> Outcome:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -128,7 +128,7 @@ def _read(contestant: Contestant, told: dict[str, Any]) -> Outcome:
     return Outcome(contestant, Status.MEASURED, Cost(**told["cost"]))
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Nothing is sent anywhere, nothing is written outside `folder`, and imports are as in this process."""
     return {
         **os.environ,

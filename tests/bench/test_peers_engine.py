@@ -1,0 +1,66 @@
+"""Both apps run in Flower's real engine, every mean is right, and nothing is left running. No timing is asserted."""
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from secagg_bench.peers import engine, engine_command
+from secagg_bench.peers.engine import EngineTimedOut, complete, run_engine
+
+NEEDS_ENGINE = pytest.mark.skipif(engine.missing() is not None, reason=f"{engine.missing()} is not installed")
+CLIENTS, ROUNDS, LIMIT_S = 5, 1, 150
+
+app = typer.Typer()
+app.command()(engine_command.run_flower)
+
+
+def running(mark: str) -> list[str]:
+    """Processes with this in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (entry / "environ").read_bytes():
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+@NEEDS_ENGINE
+def test_both_sides_finish_in_the_real_engine_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECAGG_TEST_MARK", str(tmp_path))
+    options = ["--clients", CLIENTS, "--length", 50, "--rounds", ROUNDS, "--limit", LIMIT_S, "--json"]
+    result = CliRunner().invoke(app, [str(option) for option in options])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [side["name"] for side in told["sides"]] == ["ours", "Flower SecAgg+"]
+    for side in told["sides"]:
+        assert len(side["wall_s"]) == len(side["cpu_s"]) == ROUNDS
+    assert told["ours_to_flower"]["wall"] > 0
+    assert not running(f"SECAGG_TEST_MARK={tmp_path}")
+
+
+@NEEDS_ENGINE
+def test_a_run_is_ended_at_its_limit(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECAGG_TEST_MARK", str(tmp_path))
+    with pytest.raises(EngineTimedOut):
+        run_engine("ours", complete(CLIENTS, 50, 4), ROUNDS, limit_s=6)
+    assert not running(f"SECAGG_TEST_MARK={tmp_path}")
+
+
+def test_without_flower_it_is_skipped_by_name(monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: None if name == "flwr" else find_spec(name))
+    result = CliRunner().invoke(app, ["--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "skipped"
+    assert "flwr is not installed" in json.loads(result.stdout)["reason"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU time is read from /proc")
+def test_cpu_seconds_of_a_home_that_nobody_has_are_none(tmp_path):
+    assert engine.cpu_seconds(tmp_path) == 0
