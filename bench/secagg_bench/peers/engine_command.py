@@ -83,7 +83,7 @@ def _fields(task: Task, found: dict[str, Rounds], failures: dict[str, tuple[Stat
 def _table(found: dict[str, Rounds], title: str) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for heading in ("", "each round", "median", "CPU"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=heading != "each round")
     for side, rounds in found.items():
         each = "  ".join(f"{seconds:.2f}" for seconds in rounds.wall_s)
         table.add_row(SIDES[side], each, f"{rounds.median_wall_s:.2f}", f"{rounds.median_cpu_s:.2f}")
