@@ -27,6 +27,8 @@ from .records import CodecTerms, guard_bits, numpy_of, sole
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Integers: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
+RunConfig: TypeAlias = Mapping[str, bool | float | int | str]
+
 ROUND_KEY = "server-round"
 """Flower's strategies put the round's number into the configuration. It is bound beside the digest, not in it."""
 
@@ -58,9 +60,16 @@ def layout_of(arrays: Mapping[str, NDArray[Any]]) -> Layout:
 
 
 def context_digest(
-    content: RecordDict, arrays: Mapping[str, NDArray[Any]], kind: str, codec_digest: bytes, weight_key: str
+    content: RecordDict,
+    arrays: Mapping[str, NDArray[Any]],
+    kind: str,
+    codec_digest: bytes,
+    weight_key: str,
+    run_config: RunConfig | None,
 ) -> bytes:
     """Digest what a participant is sent, as its trainer sees it: model, configuration, codec.
+
+    run_config: the run's, which a SuperLink could hand to every node otherwise; None where the trainer gets none.
 
     kind: the message's type, which picks the function that trains. weight_key: a node that takes its weight from
     another metric than the rest could be made to outweigh them all. The order of the arrays counts: trainers go by it.
@@ -72,6 +81,7 @@ def context_digest(
         data = hashlib.sha256(np.ascontiguousarray(values).data).digest()
         rows.append(frame(name, values.dtype.str, repr(values.shape), data))
     settings: list[Any] = [kind, weight_key, [(name, list(record)) for name, record in content.array_records.items()]]
+    settings.append(None if run_config is None else sorted(run_config.items()))
     for name, record in sorted(content.config_records.items()):
         settings.append(["config", name, sorted((key, None if key == ROUND_KEY else record[key]) for key in record)])
     for name, record in sorted(content.metric_records.items()):

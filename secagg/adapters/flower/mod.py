@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from logging import ERROR, WARNING
 from typing import Any
 
@@ -60,7 +61,9 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
     proposal, content = request.proposal, strip(msg.content)
     node = NodePolicy.read(context.node_config)
     scheme = node.accept(proposal)
-    model = _checked_model(content, msg.metadata.message_type, proposal, scheme)
+    if not proposal.with_run_config:  # what is not in the digest could be another for every node: nobody trains by it
+        context = replace(context, run_config={})
+    model = _checked_model(content, msg.metadata.message_type, proposal, scheme, context)
     store = node.store or ContextStore(context.state)
     client = DurableClient(
         store,
@@ -88,7 +91,9 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
     return Message(write_answer(answers), reply_to=msg)
 
 
-def _checked_model(content: RecordDict, kind: str, proposal: Proposal, scheme: Scheme) -> Arrays | None:
+def _checked_model(
+    content: RecordDict, kind: str, proposal: Proposal, scheme: Scheme, context: Context
+) -> Arrays | None:
     """Return the model in a message, if it is the one that the round is about. Raises `ProtocolViolation`."""
     if not content.array_records:
         return None
@@ -102,7 +107,8 @@ def _checked_model(content: RecordDict, kind: str, proposal: Proposal, scheme: S
             f"{scheme.length} of {scheme.value_bits}"
         )
     check_round(content, proposal.round)
-    seen = context_digest(content, arrays, kind, codec.digest, proposal.codec.weight_key)
+    settings = context.run_config if proposal.with_run_config else None
+    seen = context_digest(content, arrays, kind, codec.digest, proposal.codec.weight_key, settings)
     if seen != proposal.context_digest:
         raise ProtocolViolation(
             "the model and configuration are not those of the context digest that the round was opened with: no update "

@@ -26,7 +26,9 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. stage_timeout:
     seconds that each step without training may take. identity, roster: files, for adversary="active". group_key: the
-    server's handle of the participants' key, for bfv and ckks. parameters: what else the scheme takes.
+    server's handle of the participants' key, for bfv and ckks. run_config: `context.run_config`, for trainers that read
+    it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one. parameters:
+    what else the scheme takes.
     """
 
     scheme: str = "bonawitz"
@@ -38,6 +40,7 @@ class Settings:
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    run_config: Mapping[str, bool | float | int | str] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -52,8 +52,11 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
-        """Make it with the `secagg-…` keys of `[tool.flwr.app.config]`, given as `context.run_config`."""
-        return cls(inner, **{**knobs_of(run_config), **knobs})
+        """Make it with the `secagg-…` keys of `[tool.flwr.app.config]`, given as `context.run_config`.
+
+        All of it is bound into the round, so that no node trains by other settings than the rest.
+        """
+        return cls(inner, **{**knobs_of(run_config), "run_config": dict(run_config), **knobs})
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -88,14 +91,15 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         roster = self.settings.roster
         participants = len(messages) if roster is None else len(roster.participants)
         scheme = self.settings.make_scheme(participants, codec)
-        digest = context_digest(content, model, messages[0].metadata.message_type, codec.digest, terms.weight_key)
+        kind, settings = messages[0].metadata.message_type, self.settings.run_config
+        digest = context_digest(content, model, kind, codec.digest, terms.weight_key, settings)
         server = scheme.server(
             RoundContext(job_name(messages[0].metadata.run_id), server_round, digest),
             identity=self.settings.identity if scheme.active else None,
             roster=roster if scheme.active else None,
             group_key=self.settings.group_key,
         )
-        proposal = Proposal.of(scheme, server_round, digest, terms)
+        proposal = Proposal.of(scheme, server_round, digest, terms, settings is not None)
         return _Pending(Round(self.settings, server, proposal, messages, grid), codec, model, messages[0])
 
     def aggregate_train(
@@ -172,4 +176,4 @@ def _same_content(messages: list[Message]) -> RecordDict:
 def _digest_of(message: Message) -> bytes:
     _, record = sole(message.content.array_records, "ArrayRecord")
     assert isinstance(record, ArrayRecord)
-    return context_digest(message.content, arrays_of(record), message.metadata.message_type, b"", "")
+    return context_digest(message.content, arrays_of(record), message.metadata.message_type, b"", "", None)

@@ -85,10 +85,11 @@ class Node:
 
     def __init__(self, node_id: int, app, config: dict) -> None:
         self.id, self.app, self.config, self.state = node_id, app, config, b""
+        self.run_config: dict = {}
 
     def context(self):
         state = recorddict_from_proto(ProtoRecordDict.FromString(self.state))
-        return Context(RUN, self.id, dict(self.config), state, {})
+        return Context(RUN, self.id, dict(self.config), state, dict(self.run_config))
 
     def handle(self, message):
         context = self.context()

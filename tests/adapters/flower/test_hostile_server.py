@@ -430,3 +430,20 @@ def test_what_only_one_node_is_told_is_refused_there(federation, bench, other):
     assert [reply.metadata.src_node_id for reply in refused] == [103]
     assert refusal(refused[0]).startswith(("ProtocolViolation", "InputError: 'config' says server-round"))
     assert not grid.nodes[103].has_trained
+
+
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "not bound"])
+def test_a_node_with_another_run_configuration_trains_by_none_of_it(federation, bench, bound):
+    """A SuperLink that hands one node other epochs than the rest could make the sum that node's update."""
+    seen = []
+
+    def watching(msg, context, call_next):
+        seen.append(dict(context.run_config))
+        return call_next(msg, context)
+
+    grid = federation(5, app=bench.train_app([secagg_mod, watching]))
+    for number, node in enumerate(grid.nodes.values()):
+        node.run_config = {"local-epochs": 0 if number else 7}
+    common = {"local-epochs": 0}
+    bench.one_round(SecAgg(fedavg(), run_config=common if bound else None), grid)
+    assert seen == ([common] * 4 if bound else [{}] * 5)

@@ -12,6 +12,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from secagg.adapters.flower import SecAgg
+from secagg.adapters.flower.encoding import RunConfig
 from secagg.adapters.flower.records import SMALL, Request
 from secagg_protocols import Envelope
 from secagg_protocols.bonawitz.messages import UnmaskRequest
@@ -20,6 +21,8 @@ from secagg_protocols.wire import decode, encode
 
 class Tap:
     """A Grid of some nodes, which keeps what passes and may change it."""
+
+    settings: RunConfig
 
     def __init__(self, grid: Grid, nodes: list[int], change: Callable[[Message], Message] = lambda message: message):
         self.grid, self.nodes, self.change = grid, nodes, change
@@ -41,12 +44,13 @@ class Tap:
 
 def secure_round(tap: Tap, number: int, arrays: ArrayRecord) -> ArrayRecord | None:
     fedavg = FedAvg(min_train_nodes=1, min_available_nodes=1, fraction_evaluate=0.0)
-    strategy = SecAgg(fedavg, value_bits=20, weight_max=64, clip=4.0)
+    strategy = SecAgg(fedavg, value_bits=20, weight_max=64, clip=4.0, run_config=tap.settings)
     messages = strategy.configure_train(number, arrays, ConfigRecord(), tap)
     return strategy.aggregate_train(number, tap.send_and_receive(messages))[0]
 
 
-def attack(grid: Grid, count: int, out: Path) -> None:
+def attack(grid: Grid, count: int, settings: RunConfig) -> None:
+    Tap.settings = settings
     while len(nodes := sorted(grid.get_node_ids())) < count:
         sleep(0.5)
     model, other = (ArrayRecord([np.full(1000, value, dtype=np.float32)]) for value in (0.0, 1.0))
@@ -97,4 +101,4 @@ def attack(grid: Grid, count: int, out: Path) -> None:
 
     tap = Tap(grid, nodes, to_one)
     note("two models", tap, secure_round(tap, 3, other))
-    (out / "hostile.json").write_text(json.dumps(found))
+    Path(str(settings["out"]), "hostile.json").write_text(json.dumps(found))

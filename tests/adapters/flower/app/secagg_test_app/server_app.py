@@ -16,7 +16,7 @@ def main(grid: Grid, context: Context) -> None:
     settings = context.run_config
     nodes = int(settings["min-nodes"])
     if settings["hostile"]:
-        return attack(grid, nodes, Path(str(settings["out"])))
+        return attack(grid, nodes, settings)
     fedavg = FedAvg(min_train_nodes=1, min_available_nodes=nodes, fraction_evaluate=0.0)
     strategy = SecAgg.from_config(fedavg, settings)
 
