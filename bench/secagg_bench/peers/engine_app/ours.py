@@ -39,6 +39,7 @@ def main(grid: Grid, context: Context) -> None:
         value_bits=task.value_bits,
         weight_max=WEIGHT_MAX,
         stage_timeout=watch.limit_s,
+        run_config=dict(context.run_config),
     )
 
     def seen(server_round: int, arrays: ArrayRecord) -> MetricRecord:
