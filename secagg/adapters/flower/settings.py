@@ -51,11 +51,16 @@ class Settings:
             raise ParameterError(f"{strange[0]!r} is no knob of SecAgg and no parameter of {self.scheme}")
         if self.stage_timeout <= 0:
             raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
-        if self.parameters.get("adversary") == "active" and (self.identity is None or self.roster is None):
+        if self.active and (self.identity is None or self.roster is None):
             raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
         if self.roster is not None:
             self.roster.check_valid_at(datetime.now(UTC))
         self.terms("num-examples").codec(Layout(("probe",), ((1,),), ("float32",)))
+
+    @property
+    def active(self) -> bool:
+        """Whether the scheme is to withstand a server that may do anything."""
+        return bool(self.parameters.get("adversary") == "active")
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> Settings:

@@ -48,7 +48,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self.stopped: str | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
-        self._told = False
+        self._told = self._begun = False
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
@@ -69,7 +69,14 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         messages = list(self.inner.configure_train(server_round, arrays, config, grid))
         if not messages:
             return []
-        pending = self._prepare(server_round, messages, grid)
+        try:
+            pending = self._prepare(server_round, messages, grid)
+        except ParameterError as refused:
+            if not self._begun:
+                raise  # settings that never fitted
+            log(ERROR, "secagg: round %d is skipped: %s", server_round, refused)
+            return []
+        self._begun = True
         try:
             requests = pending.round.open()
         except RoundFailed as failure:
@@ -88,7 +95,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             self._told = True
         terms = self.settings.terms(self._weight_key)
         codec = terms.codec(layout_of(model))
-        roster = self.settings.roster
+        roster = self.settings.roster if self.settings.active else None
         participants = len(messages) if roster is None else len(roster.participants)
         scheme = self.settings.make_scheme(participants, codec)
         kind, settings = messages[0].metadata.message_type, self.settings.run_config
@@ -96,7 +103,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         server = scheme.server(
             RoundContext(job_name(messages[0].metadata.run_id), server_round, digest),
             identity=self.settings.identity if scheme.active else None,
-            roster=roster if scheme.active else None,
+            roster=roster,
             group_key=self.settings.group_key,
         )
         proposal = Proposal.of(scheme, server_round, digest, terms, settings is not None)

@@ -319,3 +319,15 @@ def test_knobs_from_the_run_configuration():
 def test_a_knob_that_does_not_fit_is_refused_when_it_is_set(knobs, message):
     with pytest.raises(ParameterError, match=message):
         SecAgg(fedavg(), **knobs)
+
+
+def test_too_few_sampled_nodes_skip_a_later_round_and_refuse_the_first(federation, bench):
+    """Settings that never fitted are a mistake; a round with too few nodes is a dropout of many."""
+    strategy, grid = SecAgg(fedavg(), threshold=4), federation(5)
+    result, _ = bench.one_round(strategy, grid, 1)
+    for number in (104, 105):
+        del grid.nodes[number]
+    skipped, _ = bench.one_round(strategy, grid, 2, result)
+    assert skipped is None
+    with pytest.raises(ParameterError, match="threshold=4"):
+        bench.one_round(SecAgg(fedavg(), threshold=4), grid, 1)
