@@ -10,9 +10,21 @@
 
 from __future__ import annotations
 
+from ..dealing.messages import NONCE_BYTES, KeyEntry, KeyList, SealedShares, SurvivorList
 from ..wire import Message, check_ascending, check_size
 
-NONCE_BYTES = 16
+__all__ = [
+    "NONCE_BYTES",
+    "AdvertiseKeys",
+    "KeyEntry",
+    "KeyList",
+    "MaskedInput",
+    "SealedShares",
+    "ShareMasks",
+    "SurvivorList",
+    "Unmasking",
+]
+
 DIGEST_BYTES = 32
 
 
@@ -32,37 +44,10 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
         check_size("context_digest", self.context_digest, DIGEST_BYTES)
 
 
-class KeyEntry(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One participant's AdvertiseKeys as it came: encoded message and envelope signature (always empty here)."""
-
-    participant: int
-    payload: bytes
-    signature: bytes
-
-
-class KeyList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Everyone whose key arrived, ascending."""
-
-    entries: tuple[KeyEntry, ...]
-
-    def __post_init__(self) -> None:
-        check_ascending("key list", tuple(entry.participant for entry in self.entries))
-
-
 class ShareMasks(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A dealer's coded mask shares, sealed for each member of the key list but itself, ascending, at equal lengths."""
 
     sealed: memoryview
-
-
-class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Who dealt, and what they sealed for this participant: one ciphertext from each but itself, ascending."""
-
-    dealers: tuple[int, ...]
-    sealed: memoryview
-
-    def __post_init__(self) -> None:
-        check_ascending("dealers", self.dealers)
 
 
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -70,15 +55,6 @@ class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=T
 
     block: int
     words: memoryview
-
-
-class SurvivorList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """U₁: whose masked inputs arrived; the sum will be over exactly these."""
-
-    survivors: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        check_ascending("survivors", self.survivors)
 
 
 class Unmasking(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
