@@ -72,21 +72,20 @@ def test_a_release_survives_dropouts_down_to_the_threshold(make, make_round):
     assert running.server.output is None
 
 
-def test_worker_processes_give_the_same_aggregate(make, make_round):
+def test_worker_processes_give_the_same_aggregate(make, make_round, process_pool):
     scheme = make(4, 60_000)
     assert scheme.parameters.ciphertexts > 2
-    with ProcessPoolExecutor(2) as pool:
-        running = make_round(scheme, executor=pool, parts=2).run()
+    running = make_round(scheme, executor=process_pool(2), parts=2).run()
     assert np.abs(running.errors).max() <= scheme.precision
 
 
-def test_a_participant_may_encrypt_in_a_worker_process(make, make_round):
+def test_a_participant_may_encrypt_in_a_worker_process(make, make_round, process_pool):
     scheme = make(2, 500)
     running = make_round(scheme)
     words = scheme.packing.words_of(running.vectors[1]).reshape(-1, scheme.parameters.degree)
     secret = running.key.polynomial(scheme.parameters.degree)
-    with ProcessPoolExecutor(1) as pool:
-        first, again = (pool.submit(rounds.encrypt, scheme.parameters, secret, words).result() for _ in range(2))
+    pool = process_pool(1)
+    first, again = (pool.submit(rounds.encrypt, scheme.parameters, secret, words).result() for _ in range(2))
     assert len(first) == len(again) == scheme.parameters.upload_bytes
     assert first != again
 

@@ -288,13 +288,13 @@ def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_worker_processes_give_the_same_bytes(workers):
+def test_worker_processes_give_the_same_bytes(workers, process_pool):
     scheme = ThresholdCkks(3, 200_000, value_bits=32)
     assert scheme.ciphertexts.words > scheme.block_words
     inputs, seed = vectors(scheme), InsecureDeterministicRandomness(5)
     alone = simulate(scheme, inputs, randomness=seed)
-    with ProcessPoolExecutor(workers) as pool:
-        helped = simulate(scheme, inputs, randomness=InsecureDeterministicRandomness(5), executor=pool, parts=workers)
+    pool = process_pool(workers)
+    helped = simulate(scheme, inputs, randomness=InsecureDeterministicRandomness(5), executor=pool, parts=workers)
     assert (alone.total == helped.total).all()
     assert alone.bytes_sent == helped.bytes_sent
     assert (alone.total == np.sum(inputs, axis=0)).all()

@@ -3,8 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,9 @@ def simulation(scheme, executor, parts=3):
     )
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        yield pool
+@pytest.fixture
+def processes(process_pool) -> Executor:
+    return process_pool(2)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +91,7 @@ def test_keys_are_not_shown():
 class Mortal(Executor):
     """Processes of which one is killed when the `fatal`-th call is handed out."""
 
-    def __init__(self, pool: ProcessPoolExecutor, fatal: int) -> None:
+    def __init__(self, pool: Executor, fatal: int) -> None:
         self.pool, self.left = pool, fatal
 
     def submit(self, function, /, *arguments, **named) -> Future:
@@ -105,21 +103,20 @@ class Mortal(Executor):
 
 
 @pytest.mark.parametrize("fatal", [1, 4, 10, 12])
-def test_a_worker_killed_in_the_middle_costs_no_answer_and_no_wrong_sum(fatal):
+def test_a_worker_killed_in_the_middle_costs_no_answer_and_no_wrong_sum(fatal, process_pool):
     """fatal: while agreeing on keys, or while expanding masks (after 9 batches of agreements)."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        round_ = simulation(SCHEMES[0], Mortal(pool, fatal))
-        try:
-            run = round_.run()
-        except WorkerLost as error:
-            assert "\n" not in str(error)
-            assert round_.server.state is Step.UNMASKING
-            assert round_.server.output is None
-            with pytest.raises(WorkerLost):
-                round_.server.advance()
-            round_.server.executor = None
+    round_ = simulation(SCHEMES[0], Mortal(process_pool(2), fatal))
+    try:
+        run = round_.run()
+    except WorkerLost as error:
+        assert "\n" not in str(error)
+        assert round_.server.state is Step.UNMASKING
+        assert round_.server.output is None
+        with pytest.raises(WorkerLost):
             round_.server.advance()
-            run = round_.result()
+        round_.server.executor = None
+        round_.server.advance()
+        run = round_.result()
     assert run.total.tolist() == plain_sum(run.survivors)
     assert set(run.dropped) == set(VANISHING)
     with pytest.raises(StateError):

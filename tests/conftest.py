@@ -1,0 +1,27 @@
+"""What tests of every folder may need."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+
+import pytest
+
+
+@pytest.fixture
+def process_pool() -> Iterator[Callable[[int], Executor]]:
+    """A function: count → an executor of so many processes, all of which have started.
+
+    They start before anyone may be killed: a pool that breaks while it starts another worker waits for that one for
+    ever (CPython 3.11). They are spawned, since a copy of a process that has threads may hold a lock that nobody frees.
+    """
+    with ExitStack() as stack:
+
+        def make(count: int) -> Executor:
+            pool = stack.enter_context(ProcessPoolExecutor(count, mp_context=get_context("spawn")))
+            for started in [pool.submit(time.sleep, 0.5) for _ in range(count)]:
+                started.result(timeout=60)
+            return pool
+
+        yield make
