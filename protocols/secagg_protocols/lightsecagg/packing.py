@@ -80,7 +80,7 @@ class FieldPacking:
 
     def add_bytes(self, words: Words, data: memoryview) -> None:
         """Add encoded elements onto `words` in place, as integers: 2¹⁶ of them stay far below 2⁶⁴."""
-        words += self.field.from_bytes(data).astype(np.uint64)
+        words += self.field.from_bytes(data).view(np.uint64)
 
     def total(self, words: Words, survivors: tuple[int, ...], step: Step) -> NDArray[np.uint64]:
         """Return the sums, shape (length,), from their elements.
