@@ -18,6 +18,9 @@ SCHEMES: Mapping[str, type[Scheme]] = {
 WITHSTAND_ACTIVE = frozenset({"bonawitz", "threshold-ckks"})
 """Schemes with a variant for a server that may do anything."""
 
+EARLY_KEYS = frozenset({"bonawitz", "secagg-plus", "lightsecagg", "threshold-ckks"})
+"""Schemes whose participants advertise keys, and may do so before it is known what the round is about."""
+
 ONE_KEY = frozenset({"bfv", "ckks"})
 """Schemes whose participants hold one key: they withstand no colluder."""
 

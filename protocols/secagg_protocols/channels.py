@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from .domain import Use, digest, prefix
+from .errors import ProtocolViolation
 from .kdf import derive
 from .scheme import RoundContext, Scheme
 from .suites import Ciphersuite
@@ -20,6 +21,22 @@ from .wire import encode
 
 _CHANNEL_KEY_BYTES = 32
 _CHANNEL_NONCE = bytes(12)
+
+
+def advertised_context(scheme: Scheme, context: RoundContext) -> bytes:
+    """Return what AdvertiseKeys says of the round's context: its digest; nothing where keys may be early."""
+    return b"" if scheme.early_keys else context.context_digest
+
+
+def check_context(scheme: Scheme, context: RoundContext, advertised: bytes) -> None:
+    """Raise `ProtocolViolation` unless someone's AdvertiseKeys says of the context what it must."""
+    expected = advertised_context(scheme, context)
+    if advertised != expected:
+        said = [f"{digest.hex()[:16]}…" if digest else "none" for digest in (advertised, expected)]
+        raise ProtocolViolation(
+            f"context {said[0]} is not this round's {said[1]}: different participants were sent different models or "
+            "settings"
+        )
 
 
 def key_list_digest(entries: Sequence[msgspec.Struct]) -> bytes:

@@ -26,7 +26,7 @@ from .domain import Use, digest
 from .errors import InputError, LocalError, ProtocolViolation, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
-from .machine import Client
+from .machine import Client, Terminal
 from .randomness import SYSTEM, Randomness
 from .scheme import Policy, RoundContext, Scheme
 from .wire import Envelope
@@ -142,7 +142,8 @@ class SnapshotStore:
 class DurableClient:
     """A participant's side of one round, kept in a `SnapshotStore` between calls.
 
-    Make it anew in every process with the same arguments; it finds its session by scheme, participant and context.
+    Make it anew in every process with the same arguments; it finds its session by scheme, participant and context. With
+    `early_keys` it may be made, and `start`ed, before the context's digest is known, and later with it.
     Takes and returns encoded envelopes. Raises what `machine.Client` raises.
     """
 
@@ -163,7 +164,9 @@ class DurableClient:
         self._identity, self._roster, self._policy, self._randomness = identity, roster, policy, randomness
         self._group_key = group_key
         address = scheme.address(context, roster)
-        self.session = digest(Use.STORED_SESSION, address, context.context_digest, participant).hex()
+        # Early keys must be found again when it is known what the round is about: no digest names their session.
+        about = b"" if scheme.early_keys else context.context_digest
+        self.session = digest(Use.STORED_SESSION, address, about, participant).hex()
         self._make(None)  # a scheme that this participant's policy refuses is refused now
 
     @property
@@ -171,6 +174,12 @@ class DurableClient:
         """Whether `contribute` is the next thing to do."""
         record = self._store.load(self.session)
         return record is not None and self._make(record).awaits_vector
+
+    @property
+    def done(self) -> bool:
+        """Whether everything has been answered."""
+        record = self._store.load(self.session)
+        return record is not None and self._make(record).state is Terminal.DONE
 
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""
@@ -218,7 +227,7 @@ class DurableClient:
                 ledger=self._store,
                 group_key=self._group_key,
             )
-        return self._scheme.restore(
+        client = self._scheme.restore(
             record.snapshot,
             identity=self._identity,
             roster=self._roster,
@@ -227,3 +236,6 @@ class DurableClient:
             ledger=self._store,
             group_key=self._group_key,
         )
+        if self._context.known:
+            client.bind_context(self._context.context_digest)
+        return client

@@ -204,6 +204,8 @@ class Client(Machine):
         super().__init__(scheme, context, participant, holdings)
         assert holdings.ledger is not None
         scheme.check_policy(holdings.policy)
+        if not (context.known or scheme.early_keys):
+            raise ParameterError("context_digest is empty: only a scheme with early_keys=True starts without one")
         self.policy, self._ledger = holdings.policy, holdings.ledger
         self.abort_reason: str | None = None
         self._memory: Any = self.memory_type(
@@ -219,6 +221,19 @@ class Client(Machine):
     def awaits_vector(self) -> bool:
         """Whether `contribute` is the next thing to do."""
         return (self.state, CONTRIBUTE) in self.transitions
+
+    def bind_context(self, context_digest: bytes) -> None:
+        """Say what the round is about, where that was not known when the machine was made (`early_keys`).
+
+        Raises `StateError` when the machine holds another context, `ParameterError` for anything but 32 bytes.
+        """
+        context = RoundContext(self.context.job, self.context.round, context_digest)
+        if not context.known:
+            raise ParameterError("context_digest is empty; give a 32-byte digest")
+        if self.context.known and context != self.context:
+            raise StateError("this participant's round is about another model or configuration")
+        self.context = context
+        self._memory.context_digest = context_digest
 
     def start(self) -> list[Envelope]:
         """Begin the round; return the first envelopes. Raises `StateError` the second time."""
@@ -263,6 +278,8 @@ class Client(Machine):
         if envelope.sender != SERVER:
             raise WireError(f"{envelope.kind} comes from {envelope.sender}; participants hear only the server")
         following = self._next(envelope.kind)
+        if not self.context.known:
+            raise StateError(f"{envelope.kind} came before it was known what the round is about: call bind_context")
         self._check_binding(envelope)
         self._authenticate(envelope)
         message = self.open(envelope)
@@ -330,6 +347,8 @@ class Server(Machine):
         self, scheme: Any, context: RoundContext, holdings: Holdings, executor: Executor | None, parts: int
     ) -> None:
         super().__init__(scheme, context, SERVER, holdings)
+        if not context.known:
+            raise ParameterError("context_digest is empty: a server knows what its round is about")
         if parts < 1:
             raise ParameterError(f"parts={parts}: unmask in 1 part or more")
         self.executor, self._parts = executor, parts

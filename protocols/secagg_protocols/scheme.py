@@ -62,7 +62,8 @@ class RoundContext:
     """What one round is about. Every party must hold the same one; it is bound into every key and signature.
 
     job: a name for the training job. round: its number; each is used once. context_digest: 32 bytes over everything the
-    participant was sent, as its trainer sees it (model, shared configuration, code).
+    participant was sent, as its trainer sees it (model, shared configuration, code); empty while that is not known yet
+    (`Scheme.early_keys`).
     """
 
     job: str
@@ -76,8 +77,13 @@ class RoundContext:
             raise ParameterError(f"job name of {len(self.job.encode())} bytes; give 1 to 256")
         if not 0 <= self.round < 1 << 63:
             raise ParameterError(f"round={self.round} is not between 0 and 2**63 - 1")
-        if len(self.context_digest) != 32:
+        if len(self.context_digest) not in (0, 32):
             raise ParameterError(f"context_digest has {len(self.context_digest)} bytes; give a 32-byte digest")
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what the round is about."""
+        return bool(self.context_digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +179,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Scheme(ABC):
-    """Base of all schemes. Frozen; equal schemes have equal ids, whatever process made them."""
+    """Base of all schemes. Frozen; equal schemes have equal ids, whatever process made them.
+
+    early_keys: participants may advertise keys before the round's context is known, so that the keys of one round can
+    ride with the messages of the round before. The context then enters with the session (docs/decisions/0007).
+    """
 
     participants: int
     length: int
     value_bits: int = field(default=16, kw_only=True)
     adversary: Adversary | str = field(default=Adversary.SEMI_HONEST, kw_only=True)
     ciphersuite: str = field(default="x25519", kw_only=True)
+    early_keys: bool = field(default=False, kw_only=True)
 
     name: ClassVar[str]
     upload_step: ClassVar[Step]
@@ -200,6 +211,10 @@ class Scheme(ABC):
                 "the largest is 64: lower value_bits"
             )
         suite_named(self.ciphersuite)
+        if not isinstance(self.early_keys, bool):
+            raise ParameterError(f"early_keys={self.early_keys!r} is neither True nor False")
+        if self.early_keys and Step.ADVERTISE_KEYS not in self.steps:
+            raise ParameterError(f"early_keys=True: participants of {self.name} advertise no keys")
 
     def check_integer(self, name: str) -> None:
         """Make a parameter a plain int. Raises `ParameterError` when it is not an integer."""

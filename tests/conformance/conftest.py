@@ -7,7 +7,7 @@ Everything between parties travels as bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from secagg_protocols import (
     Step,
     WireError,
 )
+from secagg_protocols.machine import Terminal
 
 CONTEXT = RoundContext("conformance", 1, bytes(range(32)))
 LENIENT = Policy(minimum_cohort=2)
@@ -81,17 +82,21 @@ CASES = [
     Case("bonawitz-p256", partial(Bonawitz, ciphersuite="p256")),
     Case("bonawitz-active-x25519", partial(Bonawitz, adversary="active")),
     Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
+    Case("bonawitz-early-keys", partial(Bonawitz, early_keys=True)),
+    Case("bonawitz-active-early-keys", partial(Bonawitz, adversary="active", early_keys=True)),
     Case("bonawitz-colluders-seeds", partial(Bonawitz, adversary="active", colluders=1, further_seeds=2), smallest=3),
     Case("secagg-plus-x25519", neighbourly, smallest=3),
     Case("secagg-plus-p256", partial(neighbourly, ciphersuite="p256"), smallest=3),
     Case("lightsecagg-x25519", LightSecAgg),
     Case("lightsecagg-p256", partial(LightSecAgg, ciphersuite="p256")),
+    Case("lightsecagg-early-keys", partial(LightSecAgg, early_keys=True)),
     Case("threshold-ckks-x25519", ThresholdCkks),
     Case("threshold-ckks-active-p256", partial(ThresholdCkks, adversary="active", ciphersuite="p256")),
     Case("bfv", Bfv, **SINGLE_KEY),
     Case("bfv-p256", partial(Bfv, ciphersuite="p256"), **SINGLE_KEY),
     Case("ckks", Ckks, **SINGLE_KEY),
     Case("threshold-ckks-packed", packed),
+    Case("threshold-ckks-early-keys", partial(ThresholdCkks, early_keys=True)),
 ]
 
 
@@ -157,10 +162,11 @@ class Round:
             randomness=self.streams[SERVER],
             group_key=servers_key,
         )
+        self.contexts = dict.fromkeys(range(1, scheme.participants + 1), context) | dict(contexts or {})
         self.clients = {
             participant: scheme.client(
                 participant,
-                (contexts or {}).get(participant, context),
+                self.contexts[participant] if not scheme.early_keys else replace(context, context_digest=b""),
                 identity=self.identities.get(participant),
                 roster=self.roster,
                 policy=policy,
@@ -186,7 +192,18 @@ class Round:
         self._down(self.server.start())
         for participant in self.clients:
             if self.present(participant):
-                self.act(participant, lambda client: client.start())
+                self.act(participant, self._start)
+
+    def _start(self, client: Client) -> list[Envelope]:
+        envelopes = client.start()
+        self._tell(client)
+        return envelopes
+
+    def _tell(self, client: Client) -> Client:
+        """Tell a participant with early keys what the round is about."""
+        if not client.context.known and client.state is not Terminal.NEW:
+            client.bind_context(self.contexts[client.participant].context_digest)
+        return client
 
     def present(self, participant: int) -> bool:
         """Whether a participant still answers in the open step."""
@@ -275,7 +292,7 @@ class Round:
             "ledger": self.ledgers[participant],
             "group_key": self.group_key,
         }
-        return self.scheme.restore(snapshot, **{**arguments, **changes})
+        return self._tell(self.scheme.restore(snapshot, **{**arguments, **changes}))
 
     def moments(self) -> Iterator[Round]:
         """Run to the end, stopping before every single call on the server and after every step."""

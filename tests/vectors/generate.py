@@ -27,6 +27,7 @@ CASES: dict[str, tuple[Bonawitz, dict[int, str]]] = {
     "active-p256": (Bonawitz(4, 3, value_bits=1, adversary="active", ciphersuite="p256"), {2: "Unmasking"}),
     "everyone-stays": (Bonawitz(3, 1, value_bits=62, threshold=1), {}),
     "further-seeds": (Bonawitz(5, 4, adversary="active", colluders=1, further_seeds=2), {5: "MaskedInput"}),
+    "early-keys": (Bonawitz(4, 6, adversary="active", early_keys=True), {1: "MaskedInput"}),
 }
 
 
@@ -80,6 +81,7 @@ def positive(name: str, recording: Recording) -> dict[str, Any]:
             "value_bits": scheme.value_bits,
             "adversary": str(scheme.adversary),
             "ciphersuite": scheme.ciphersuite,
+            "early_keys": scheme.early_keys,
             "colluders": scheme.colluders,
             "threshold": scheme.quorum,
             "further_seeds": scheme.further_seeds,

@@ -329,6 +329,7 @@ class Check:
             "value_bits",
             "adversary",
             "ciphersuite",
+            "early_keys",
             "colluders",
             "threshold",
             "further_seeds",
@@ -429,8 +430,9 @@ class Check:
             commitments = b"".join(
                 digest(b"seed commitment", self.address, u, row, s) for row, s in enumerate(seeds, 1)
             )
-            context = bytes.fromhex(self.vector["context"]["context_digest"])
-            nonce = envelope["payload"][-50:-34]
+            context = b"" if self.p["early_keys"] else bytes.fromhex(self.vector["context"]["context_digest"])
+            end = len(envelope["payload"]) - 2 - len(context)
+            nonce = envelope["payload"][end - 16 : end]
             if self.active and u not in self.root:  # vanished before it dealt: its shares are nowhere
                 continue
             root = self.root[u] if self.active else b""

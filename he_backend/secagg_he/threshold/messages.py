@@ -21,7 +21,7 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
     """A participant's public key for this round.
 
     channel_key: for sealing key shares. nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant was
-    sent.
+    sent; empty under `early_keys`.
     """
 
     channel_key: bytes
@@ -30,7 +30,8 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         check_size("nonce", self.nonce, NONCE_BYTES)
-        check_size("context_digest", self.context_digest, _DIGEST_BYTES)
+        if self.context_digest:
+            check_size("context_digest", self.context_digest, _DIGEST_BYTES)
 
 
 class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

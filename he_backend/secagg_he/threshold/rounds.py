@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols import Randomness, RoundContext, shamir
+from secagg_protocols.channels import advertised_context, check_context
 from secagg_protocols.dealing.messages import NONCE_BYTES
 from secagg_protocols.domain import Use, separated
-from secagg_protocols.errors import ProtocolViolation
 from secagg_protocols.field import GF65537, Elements
 from secagg_protocols.kdf import derive
 from secagg_protocols.lanes import Words
@@ -56,17 +56,13 @@ def advertise(scheme: ThresholdCkks, own: OwnSecrets, context: RoundContext, ran
     """Return the public part."""
     agreement = scheme.suite.agreement
     public = agreement.public_of(agreement.load_secret(own.channel_secret))
-    return AdvertiseKeys(public, randomness.bytes(NONCE_BYTES), context.context_digest)
+    return AdvertiseKeys(public, randomness.bytes(NONCE_BYTES), advertised_context(scheme, context))
 
 
 def check_advertised(scheme: ThresholdCkks, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
     """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
     scheme.suite.agreement.check_public(message.channel_key)
-    if message.context_digest != context.context_digest:
-        raise ProtocolViolation(
-            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
-            "different participants were sent different models or settings"
-        )
+    check_context(scheme, context, message.context_digest)
     return (message.channel_key,)
 
 

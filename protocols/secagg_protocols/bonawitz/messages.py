@@ -44,7 +44,7 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
 
     channel_key: c_u^PK, for sealing shares. mask_key: s_u^PK, for pairwise masks. commitments: 32 bytes for each
     shared seed (self-mask seed first). share_root: Merkle root over the shares it deals (active; else empty).
-    nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant was sent.
+    nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant was sent; empty under `early_keys`.
     """
 
     channel_key: bytes
@@ -56,7 +56,8 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         check_size("nonce", self.nonce, NONCE_BYTES)
-        check_size("context_digest", self.context_digest, HASH_BYTES)
+        if self.context_digest:
+            check_size("context_digest", self.context_digest, HASH_BYTES)
 
 
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from .. import masks, merkle, shamir
+from ..channels import advertised_context, check_context
 from ..domain import Use, digest, separated
 from ..errors import ProtocolViolation
 from ..kdf import derive
@@ -80,7 +81,7 @@ def advertise(
         b"".join(commitments),
         root,
         randomness.bytes(NONCE_BYTES),
-        context.context_digest,
+        advertised_context(scheme, context),
     )
 
 
@@ -131,11 +132,7 @@ def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundCon
     for value, size, name in sizes:
         if len(value) != size:
             raise ProtocolViolation(f"{name} has {len(value)} bytes, not {size}")
-    if message.context_digest != context.context_digest:
-        raise ProtocolViolation(
-            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
-            "different participants were sent different models or settings"
-        )
+    check_context(scheme, context, message.context_digest)
     keys = message.channel_key, message.mask_key
     for key in keys:
         scheme.suite.agreement.check_public(key)

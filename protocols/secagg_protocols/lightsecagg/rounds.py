@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..channels import advertised_context, check_context
 from ..domain import Use, separated
-from ..errors import ProtocolViolation
 from ..field import Elements
 from ..kdf import derive
 from ..lanes import Words
@@ -52,18 +52,14 @@ def advertise(scheme: LightSecAgg, own: OwnSecrets, context: RoundContext, rando
     return AdvertiseKeys(
         agreement.public_of(agreement.load_secret(own.channel_secret)),
         randomness.bytes(NONCE_BYTES),
-        context.context_digest,
+        advertised_context(scheme, context),
     )
 
 
 def check_advertised(scheme: LightSecAgg, message: AdvertiseKeys, context: RoundContext) -> None:
     """Raise `ProtocolViolation` unless a participant's key can be used and it was sent the same context."""
     scheme.suite.agreement.check_public(message.channel_key)
-    if message.context_digest != context.context_digest:
-        raise ProtocolViolation(
-            f"context {message.context_digest.hex()[:16]}… is not this round's {context.context_digest.hex()[:16]}…: "
-            "different participants were sent different models or settings"
-        )
+    check_context(scheme, context, message.context_digest)
 
 
 # --- ShareMasks: "each user i picks z_i uniformly, partitions it to U − T sub-masks, and encodes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from logging import ERROR, WARNING
 from typing import Any
 
@@ -25,7 +26,7 @@ from secagg_protocols import (
 from .encoding import Arrays, arrays_of, check_round, context_digest, layout_of, update, weight_and_metrics, with_guard
 from .policy import NodePolicy
 from .records import Proposal, Request, guard_bits, sole, strip, write_answer
-from .state import ContextStore, turn_to
+from .state import ContextStore, keep_ahead, turn_to
 
 _OPEN = (MessageType.EVALUATE, MessageType.QUERY)
 """What passes through. Not the legacy API's get_parameters: it asks for a site's own model."""
@@ -65,16 +66,18 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         context = replace(context, run_config={})
     model = _checked_model(content, msg.metadata.message_type, proposal, scheme, context)
     store = node.store or ContextStore(context.state)
-    client = DurableClient(
+    take_part = partial(
+        DurableClient,
         store,
         scheme,
         node.participant(scheme, request.participant),
-        RoundContext(job_name(context.run_id), proposal.round, proposal.context_digest),
         identity=node.identity if scheme.active else None,
         roster=node.roster if scheme.active else None,
         policy=node.floor,
         group_key=node.group_key,
     )
+    job = job_name(context.run_id)
+    client = take_part(RoundContext(job, proposal.round, proposal.context_digest))
     turn_to(client.session, context.state, store)
     if request.envelopes:
         answers = [answer for data in request.envelopes for answer in client.receive(data)]
@@ -88,6 +91,10 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         answers += client.contribute(with_guard(vector, scheme))
     elif model is not None:
         raise StateError("the message brought a model to train, but the vector is not due in this step")
+    if scheme.early_keys and client.done:
+        following = take_part(RoundContext(job, proposal.round + 1, b""))
+        keep_ahead(following.session, context.state)
+        answers += following.start()
     return Message(write_answer(answers), reply_to=msg)
 
 

@@ -58,7 +58,7 @@ class Proposal(Message, frozen=True):
     scheme: str
     participants: int
     length: int
-    parameters: dict[str, int | float | str]
+    parameters: dict[str, bool | int | float | str]
     round: int
     context_digest: bytes
     codec: CodecTerms

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import SCHEMES
+from secagg.schemes import EARLY_KEYS, SCHEMES
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Identity, ParameterError, Roster, Scheme
 
@@ -28,7 +28,7 @@ class Settings:
     seconds that each step without training may take. identity, roster: files, for adversary="active". group_key: the
     server's handle of the participants' key, for bfv and ckks. run_config: `context.run_config`, for trainers that read
     it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one. parameters:
-    what else the scheme takes.
+    what else the scheme takes; early_keys is True unless it says otherwise.
     """
 
     scheme: str = "bonawitz"
@@ -82,11 +82,13 @@ class Settings:
     def make_scheme(self, participants: int, codec: Codec) -> Scheme:
         """Make the scheme for so many nodes. Raises `ParameterError`, with a remedy where a graph is too sparse."""
         kind = SCHEMES[self.scheme]
+        early = {"early_keys": True} if self.scheme in EARLY_KEYS else {}
+        parameters = {**early, **self.parameters}
         try:
-            scheme = kind(participants, codec.length, value_bits=codec.value_bits, **self.parameters)
+            scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
             if not (guard := guard_bits(scheme)):
                 return scheme
-            return kind(participants, codec.length, value_bits=codec.value_bits + guard, **self.parameters)
+            return kind(participants, codec.length, value_bits=codec.value_bits + guard, **parameters)
         except ParameterError as refused:
             if self.scheme != "secagg-plus":
                 raise

@@ -17,13 +17,14 @@ from secagg_protocols.durable import Record
 from secagg_protocols.ledger import Answered
 
 RECORD = "secagg"
-_LEDGER, _SESSION = "ledger", "session"
+_LEDGER, _SESSION, _AHEAD = "ledger", "session", "ahead"
 
 
 class ContextStore(SnapshotStore):
-    """A `SnapshotStore` in a ConfigRecord of the state. One session at a time: another one replaces it.
+    """A `SnapshotStore` in a ConfigRecord of the state. One session at a time, and early keys for the next.
 
-    Answers are not kept, and so not repeated: a message that comes twice is refused.
+    Answers are not kept, and so not repeated: a message that comes twice is refused. (But for the first: keys that got
+    lost on their way are asked for again.)
     """
 
     def __init__(self, state: RecordDict) -> None:
@@ -44,7 +45,9 @@ class ContextStore(SnapshotStore):
         return msgspec.msgpack.decode(stored, type=Record) if stored else None
 
     def save(self, session: str, record: Record) -> None:
-        self._record[session] = msgspec.msgpack.encode(Record(record.generation, record.snapshot, b"", ()))
+        if record.generation > 1:
+            record = Record(record.generation, record.snapshot, b"", ())
+        self._record[session] = msgspec.msgpack.encode(record)
 
     def forget(self, session: str) -> None:
         self._record.pop(session, None)
@@ -58,9 +61,17 @@ def record_in(state: RecordDict) -> ConfigRecord:
 
 
 def turn_to(session: str, state: RecordDict, store: SnapshotStore) -> None:
-    """Make `session` the one at hand: what is left of an earlier one (its secrets, where it broke off) is deleted."""
+    """Make `session` the one at hand: what is left of an earlier one (its secrets, where it broke off) is deleted, and
+    so are early keys of a round that is not this one."""
     record = record_in(state)
-    earlier = record.get(_SESSION)
-    if earlier and earlier != session:
-        store.forget(earlier)
+    if record.get(_SESSION) == session:
+        return
+    for name in (_SESSION, _AHEAD):
+        if (earlier := record.pop(name, None)) not in (None, session):
+            store.forget(earlier)
     record[_SESSION] = session
+
+
+def keep_ahead(session: str, state: RecordDict) -> None:
+    """Remember the session whose keys are made early, so that it is deleted when its round is passed."""
+    record_in(state)[_AHEAD] = session

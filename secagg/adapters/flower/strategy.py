@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from secagg.codec import Codec, Decoded
-from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
+from secagg_protocols import Envelope, InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
 from .inner import check_inner, weight_key_of
@@ -48,6 +48,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self.stopped: str | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
+        self._early: dict[int, Envelope] = {}  # what nodes sent ahead for the next round
         self._told = self._begun = False
 
     @classmethod
@@ -100,14 +101,16 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         scheme = self.settings.make_scheme(participants, codec)
         kind, settings = messages[0].metadata.message_type, self.settings.run_config
         digest = context_digest(content, model, kind, codec.digest, terms.weight_key, settings)
+        context = RoundContext(job_name(messages[0].metadata.run_id), server_round, digest)
         server = scheme.server(
-            RoundContext(job_name(messages[0].metadata.run_id), server_round, digest),
+            context,
             identity=self.settings.identity if scheme.active else None,
             roster=roster,
             group_key=self.settings.group_key,
         )
         proposal = Proposal.of(scheme, server_round, digest, terms, settings is not None)
-        return _Pending(Round(self.settings, server, proposal, messages, grid), codec, model, messages[0])
+        early, self._early = self._early, {}
+        return _Pending(Round(self.settings, server, proposal, messages, grid, early), codec, model, messages[0])
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -126,6 +129,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, "training stops here")
             return self._skip(server_round)
         log(INFO, "secagg: round %d: the sum of %d sites", server_round, len(output.survivors))
+        self._early = pending.round.early_keys
         reply = self._as_one_reply(pending, mean, len(output.survivors))
         result, metrics = self.inner.aggregate_train(server_round, [reply])
         return (None if result is None else with_kept(pending.model, result)), metrics

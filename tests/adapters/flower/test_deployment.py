@@ -136,15 +136,15 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
     killed = []
 
     def power_cut():
-        if not killed and (tmp_path / f"asked-1-{VICTIM}-2").exists():
+        if not killed and (tmp_path / f"asked-1-{VICTIM}-SealedShares").exists():
             killed.append(deployment.supernodes[VICTIM])
             flower_engine.kill(deployment.supernodes[VICTIM])
 
     log = flower_engine.run_app(
         240,
         "--run-config",
-        f"out='{tmp_path}' faults='1:{VICTIM}:2:wait' num-server-rounds=2 min-nodes={NODES + 1} length={LENGTH} "
-        f"timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
+        f"out='{tmp_path}' faults='1:{VICTIM}:SealedShares:wait' num-server-rounds=2 min-nodes={NODES + 1} "
+        f"length={LENGTH} timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
         f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}'",
         while_running=power_cut,
     )

@@ -281,7 +281,7 @@ def test_the_whole_training_with_evaluation_and_results(federation, bench):
     result = strategy.start(grid=grid, initial_arrays=bench.record(bench.model()), num_rounds=2)
     assert set(result.evaluate_metrics_clientapp) == {1, 2}
     assert isinstance(result.arrays, ArrayRecord)
-    assert grid.round_trips == 2 * (4 + 1), "four for a secure sum, one for evaluation"
+    assert grid.round_trips == (4 + 1) + (3 + 1), "four for a secure sum, then three; one for evaluation"
 
 
 def test_knobs_from_the_run_configuration():
@@ -299,7 +299,7 @@ def test_knobs_from_the_run_configuration():
     assert (settings.clip, settings.value_bits, settings.weight_max) == (2.5, 20, 500)
     assert settings.metrics == {"train-loss": (0, 10), "accuracy": (0, 1)}
     assert settings.make_scheme(6, settings.terms("n").codec(Layout.of([np.zeros(3)]))) == Bonawitz(
-        6, 3 + 1 + 4, value_bits=20, threshold=4
+        6, 3 + 1 + 4, value_bits=20, threshold=4, early_keys=True
     )
 
 

@@ -12,13 +12,14 @@ from secagg.codec import Codec, Layout  # noqa: E402
 
 ROUNDS, NODES, LENGTH = 3, 10, 1000
 
-# round: {partition: the message (from 0) before which it fails}; 0 keys, 1 shares, 2 the vector, 3 unmasking
-FAULTS = {1: {2: 0, 7: 2}, 2: {4: 1, 9: 3}, 3: {0: 2, 5: 2}}
+# round: {partition: the message that it does not answer}
+KEYS, SHARES, VECTOR, UNMASKING = "nothing", "KeyList", "SealedShares", "UnmaskRequest"
+FAULTS = {1: {2: KEYS, 7: VECTOR}, 2: {4: SHARES, 9: UNMASKING}, 3: {0: VECTOR, 5: VECTOR}}
 
 
 def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, tmp_path, federated_average):
     faults = ", ".join(
-        f"{number}:{partition}:{count}:raise" for number, lost in FAULTS.items() for partition, count in lost.items()
+        f"{number}:{partition}:{kind}:raise" for number, lost in FAULTS.items() for partition, kind in lost.items()
     )
     log = flower_engine.run_app(
         180,
@@ -31,13 +32,16 @@ def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, t
     assert not (tmp_path / "stopped").read_text()
     values = np.load(tmp_path / "round-0.npy")
     for number in range(1, ROUNDS + 1):
-        survivors = [own for own in range(NODES) if FAULTS[number].get(own, 3) == 3]
+        survivors = [own for own in range(NODES) if FAULTS[number].get(own, UNMASKING) == UNMASKING]
         expected, weight = federated_average(values, survivors)
         values = np.load(tmp_path / f"round-{number}.npy")
         codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
         bound = codec.error_bound(len(survivors), weight) + 1e-6  # float32 arithmetic of both averages
         assert np.abs(values - expected).max() <= bound
         assert np.abs(values - expected).max() > 0, "it is the secure sum that was rounded"
+        asked = {int(note.name.split("-")[2]) for note in tmp_path.glob(f"asked-{number}-*-{KEYS}")}
+        late = {1: range(NODES), 2: FAULTS[1], 3: FAULTS[2]}[number]
+        assert asked == set(late), "keys of the others came with the round before"
 
 
 def test_a_hostile_serverapp_is_refused_by_the_nodes_by_name(flower_engine, tmp_path):

@@ -1,26 +1,27 @@
 import time
 from pathlib import Path
 
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from secagg.adapters.flower import secagg_mod
+from secagg.adapters.flower.records import read_envelopes
+from secagg_protocols import Envelope
 from secagg_test_app.task import trained, weight_of
 
 
 def fault_mod(msg, context, call_next):
-    """Count this node's messages of the round, leave a note, and fail where the run configuration says so."""
+    """Leave a note of what this node is asked with, and fail where the run configuration says so."""
     if not msg.metadata.message_type.startswith("train"):
         return call_next(msg, context)
     partition, number = int(context.node_config["partition-id"]), msg.metadata.group_id
-    counted = context.state.get("faults") or ConfigRecord({"round": "", "count": -1})
-    count = counted["count"] + 1 if counted["round"] == number else 0
-    context.state["faults"] = ConfigRecord({"round": number, "count": count})
+    envelopes = read_envelopes(msg.content)
+    kind = Envelope.from_bytes(envelopes[0], 1 << 20).kind if envelopes else "nothing"
     if out := context.run_config["out"]:
-        Path(out, f"asked-{number}-{partition}-{count}").touch()
+        Path(out, f"asked-{number}-{partition}-{kind}").touch()
     for fault in filter(None, str(context.run_config["faults"]).split(",")):
         *where, how = fault.strip().split(":")
-        if where == [number, str(partition), str(count)]:
+        if where == [number, str(partition), kind]:
             if how == "raise":
                 raise RuntimeError("a fault that the test asked for")
             time.sleep(3600)  # until the test kills this node
