@@ -198,9 +198,9 @@ class DurableClient:
         request_digest = hashlib.sha256(request).digest()
         with self._store.locked():
             record = self._store.load(self.session)
+            client = self._make(record)  # also where the answer is there: it must be one for this context
             if record is not None and request_digest in (record.request, record.before):
                 return list(record.answers)
-            client = self._make(record)
             try:
                 answers = tuple(envelope.to_bytes() for envelope in turn(client))
             except ProtocolViolation:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, ProtocolViolation, RoundContext
+from secagg import Bonawitz, ProtocolViolation, RoundContext, WireError
 from secagg_protocols import channels
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
@@ -112,6 +112,42 @@ def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, s
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
     assert ODD not in attack.sent["MaskedInput"]
+
+
+# --- early keys: nobody says the model with its keys, so nothing is seen before the sessions differ
+
+
+@pytest.fixture
+def early(adversary):
+    """Return the same five, whose keys are advertised before they know the model."""
+    return Bonawitz(5, 20, adversary=adversary, threshold=3, early_keys=True)
+
+
+def test_with_early_keys_the_odd_one_is_left_out_when_it_deals(launch, early, contexts):
+    attack = launch(early, contexts=contexts)
+    (refusal,) = attack.by(0)
+    assert isinstance(refusal, WireError)
+    assert "another round, scheme or session" in str(refusal)
+    assert set(attack.server.dropped) == {ODD}
+    assert ODD not in attack.sent["MaskedInput"]
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 5))
+
+
+def test_with_early_keys_no_share_opens_across_the_two_sessions(launch, early, contexts):
+    """A server that hands everyone everyone's shares, each under the session that its receiver is in."""
+    attack = launch(early, {0: {"SealedShares": deal_to_all}}, contexts=contexts)
+    assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
+    assert ODD not in attack.sent["MaskedInput"]
+
+
+def test_with_early_keys_and_no_check_left_the_masks_do_not_cancel(launch, early, contexts, monkeypatch):
+    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    script = {0: {"SealedShares": deal_to_all}}
+    attack = launch(early, script, contexts=contexts)
+    assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
+    assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
+    same = launch(early, script)
+    np.testing.assert_array_equal(without_self_masks(same), same.total_of(*EVERYONE))
 
 
 def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(launch, scheme, contexts, monkeypatch):
