@@ -30,12 +30,13 @@ def advertised_context(scheme: Scheme, context: RoundContext) -> bytes:
 
 def check_context(scheme: Scheme, context: RoundContext, advertised: bytes) -> None:
     """Raise `ProtocolViolation` unless someone's AdvertiseKeys says of the context what it must."""
-    expected = advertised_context(scheme, context)
-    if advertised != expected:
-        said = [f"{digest.hex()[:16]}…" if digest else "none" for digest in (advertised, expected)]
+    if scheme.early_keys:
+        if advertised:
+            raise ProtocolViolation("keys that may be early say a context: it enters with the session, for everybody")
+    elif advertised != context.context_digest:
         raise ProtocolViolation(
-            f"context {said[0]} is not this round's {said[1]}: different participants were sent different models or "
-            "settings"
+            f"context {advertised.hex()[:16] or 'none'}… is not this round's {context.context_digest.hex()[:16]}…: "
+            "different participants were sent different models or settings"
         )
 
 

@@ -26,6 +26,7 @@ class Use(bytes, Enum):
     ROSTER_SIGNATURE = b"roster signature"
     AUDIT_SIGNATURE = b"audit record signature"
     KEY_LIST = b"key list"
+    EARLY_CONTEXT = b"context of early keys"
     SESSION = b"session"
     CHANNEL_KEY = b"channel key"
     CHANNEL_DATA = b"channel associated data"

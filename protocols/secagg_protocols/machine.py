@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .domain import VERSION
+from .domain import VERSION, Use, digest
 from .errors import (
     SERVER,
     AuthenticationError,
@@ -143,6 +143,14 @@ class Machine(ABC):
     @abstractmethod
     def _binding(self, kind: str) -> bytes:
         """Return the 32 bytes that envelopes of this kind must carry: the round's address or the session."""
+
+    @property
+    def _list_binding(self) -> bytes:
+        """What the list of keys is bound to: the round's address, and with early keys, which do not say it, the context
+        as well. So a participant in another context refuses the list before it has dealt anything."""
+        if not self.scheme.early_keys:
+            return self._address
+        return digest(Use.EARLY_CONTEXT, self._address, self.context.context_digest)
 
     def _next(self, event: str) -> State:
         try:

@@ -5,6 +5,7 @@ sent into its keys, so the odd one is refused; and since the masks are derived f
 """
 
 import dataclasses
+import hashlib
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
 from secagg_protocols.dealing import client, server
+from secagg_protocols.wire import decode, signed_bytes
 
 EVERYONE, ODD = (1, 2, 3, 4, 5), 4
 
@@ -123,30 +125,54 @@ def early(adversary):
     return Bonawitz(5, 20, adversary=adversary, threshold=3, early_keys=True)
 
 
-def test_with_early_keys_the_odd_one_is_left_out_when_it_deals(launch, early, contexts):
+def test_with_early_keys_the_odd_one_refuses_the_list_of_keys(launch, early, contexts):
     attack = launch(early, contexts=contexts)
-    (refusal,) = attack.by(0)
+    (refusal,) = attack.by(ODD)
     assert isinstance(refusal, WireError)
     assert "another round, scheme or session" in str(refusal)
     assert set(attack.server.dropped) == {ODD}
-    assert ODD not in attack.sent["MaskedInput"]
+    assert ODD not in attack.sent["ShareKeys"]
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 5))
 
 
+def a_list_for_each(attack, envelopes):
+    """Send everyone the list under the context that it was told."""
+    lists, own = [], attack.server.context
+    for envelope in envelopes:
+        who = envelope.recipient
+        attack.server.context = attack.clients[who].context
+        lists += attack.tell("KeyList", {who: decode(KeyList, envelope.payload, attack.scheme.payload_limit)})
+    attack.server.context = own
+    return lists
+
+
+EARLY_SCRIPT = {0: {"KeyList": a_list_for_each, "SealedShares": deal_to_all}}
+
+
 def test_with_early_keys_no_share_opens_across_the_two_sessions(launch, early, contexts):
-    """A server that hands everyone everyone's shares, each under the session that its receiver is in."""
-    attack = launch(early, {0: {"SealedShares": deal_to_all}}, contexts=contexts)
+    """A server that keeps up both stories: each hears the context it was told, and everyone's shares."""
+    attack = launch(early, EARLY_SCRIPT, contexts=contexts)
     assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
     assert ODD not in attack.sent["MaskedInput"]
 
 
+def test_with_early_keys_an_active_server_has_signed_both_stories(launch, contexts):
+    scheme = Bonawitz(5, 20, adversary="active", threshold=3, early_keys=True)
+    attack = launch(scheme, EARLY_SCRIPT, contexts=contexts)
+    told = [attack.told["KeyList"][who] for who in (1, ODD)]
+    assert told[0].payload == told[1].payload
+    assert told[0].binding != told[1].binding
+    for envelope in told:
+        message = signed_bytes(envelope, hashlib.sha256(envelope.payload).digest())
+        scheme.suite.signatures.verify(attack.roster.key_of(0), envelope.signature, message)
+
+
 def test_with_early_keys_and_no_check_left_the_masks_do_not_cancel(launch, early, contexts, monkeypatch):
     monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
-    script = {0: {"SealedShares": deal_to_all}}
-    attack = launch(early, script, contexts=contexts)
+    attack = launch(early, EARLY_SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
     assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
-    same = launch(early, script)
+    same = launch(early, EARLY_SCRIPT)
     np.testing.assert_array_equal(without_self_masks(same), same.total_of(*EVERYONE))
 
 

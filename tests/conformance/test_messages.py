@@ -394,15 +394,15 @@ def test_a_participant_that_was_sent_another_model_is_left_out(case, make_round)
     odd = RoundContext("conformance", 1, b"\xee" * 32)
     running = make_round(scheme, contexts={4: odd})
     running.open()
-    if scheme.early_keys:  # keys say nothing of the model; what follows them does
+    if scheme.early_keys:  # keys say nothing of the model; the list of keys is bound to it
         running.take()
         running.advance()
-        running.hear()
-        (data,) = running.uplink[4]
-        running.uplink[4] = []
+        (data,) = running.downlink[4]
+        running.downlink[4] = []
         with pytest.raises(WireError, match="another round, scheme or session"):
-            running.offer(data)
-        running.drop[4] = scheme.steps[2]
+            running.clients[4].receive(running.parse(data))
+        running.hear()
+        running.drop[4] = scheme.steps[1]
         running.finish().check()
         assert running.server.output.survivors == (1, 2, 3, 5)
         assert running.server.dropped[4].step is scheme.steps[1]

@@ -110,7 +110,7 @@ def test_a_server_and_a_scheme_without_early_keys_know_it_from_the_start(scheme)
 def test_keys_that_say_a_context_are_refused_where_keys_are_early_and_the_other_way_round(scheme):
     """Under one address this cannot happen by accident: whether keys are early is in the scheme's id."""
     late = replace(scheme, early_keys=False)
-    for keys_of, server_of, expected in ((late, scheme, "not this round's none"), (scheme, late, "context none is")):
+    for keys_of, server_of, expected in ((late, scheme, "say a context"), (scheme, late, "context none")):
         _, advertised = started(keys_of, KNOWN)
         server = server_of.server(KNOWN)
         server.start()

@@ -346,6 +346,10 @@ class Check:
             roster = digest(b"roster", text)
         suite = SUITE_ID[self.suite]
         self.address = digest(b"envelope address", scheme, suite, roster, context["job"], context["round"])
+        self.list_binding = self.address
+        if p["early_keys"]:
+            about = bytes.fromhex(context["context_digest"])
+            self.list_binding = digest(b"context of early keys", self.address, about)
         self.public = {
             u: (public_key(self.suite, s["channel"]), public_key(self.suite, s["shared"][0]))
             for u, s in self.secrets.items()
@@ -367,7 +371,7 @@ class Check:
     def envelopes(self):
         keys = {i: bytes.fromhex(key) for i, _, key in self.vector["roster"]}
         for (sender, _, kind), envelope in self.sent.items():
-            expected = self.address if kind in ("AdvertiseKeys", "KeyList") else self.session
+            expected = {"AdvertiseKeys": self.address, "KeyList": self.list_binding}.get(kind, self.session)
             assert (envelope["version"], envelope["suite"]) == (1, SUITE_ID[self.suite])
             assert envelope["binding"] == expected
             if self.active:

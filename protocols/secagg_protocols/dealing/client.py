@@ -49,8 +49,6 @@ ACTIVE: Transitions = MappingProxyType(
     }
 )
 
-_BEFORE_SESSION = (Step.ADVERTISE_KEYS.value, "KeyList")
-
 
 class Memory(machine.Memory, array_like=True):
     """What a participant of a dealing protocol remembers between messages. Schemes add `own`, and fields for `peers`.
@@ -74,6 +72,7 @@ class DealingClient(Client):
     messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
     advertise_type: ClassVar[type[Message]]
     """The scheme's AdvertiseKeys. It has a `channel_key`, for sealing shares."""
+    list_kind: ClassVar[str] = "KeyList"
 
     # --- what a scheme adds
 
@@ -116,8 +115,9 @@ class DealingClient(Client):
         return session
 
     def _binding(self, kind: str) -> bytes:
-        session: bytes = self._memory.session
-        return self._address if kind in _BEFORE_SESSION else session
+        if kind == Step.ADVERTISE_KEYS:
+            return self._address
+        return self._list_binding if kind == self.list_kind else self._pad()
 
     def _start(self) -> list[Envelope]:
         message = self._draw()

@@ -30,6 +30,7 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
+    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
@@ -77,7 +78,9 @@ class DealingServer(Server):
     # --- the steps
 
     def _binding(self, kind: str) -> bytes:
-        return self._address if kind in ("AdvertiseKeys", "KeyList") else self._session
+        if kind == Step.ADVERTISE_KEYS:
+            return self._address
+        return self._list_binding if kind == self.list_kind else self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):

@@ -51,7 +51,6 @@ TRANSITIONS: Transitions = MappingProxyType(
         (Waiting.SURVIVOR_LIST, "SurvivorList"): Terminal.DONE,
     }
 )
-_BEFORE_SESSION = (Step.ADVERTISE_KEYS.value, "KeyList")
 
 
 class Memory(machine.Memory, array_like=True):
@@ -89,7 +88,9 @@ class LightSecAggClient(Client):
         return session
 
     def _binding(self, kind: str) -> bytes:
-        return self._address if kind in _BEFORE_SESSION else self._memory.session
+        if kind == Step.ADVERTISE_KEYS:
+            return self._address
+        return self._list_binding if kind == "KeyList" else self._pad()
 
     # --- AdvertiseKeys
 

@@ -60,7 +60,9 @@ class LightSecAggServer(Server):
         self._shares: dict[int, Elements] = {}
 
     def _binding(self, kind: str) -> bytes:
-        return self._address if kind in ("AdvertiseKeys", "KeyList") else self._session
+        if kind == Step.ADVERTISE_KEYS:
+            return self._address
+        return self._list_binding if kind == "KeyList" else self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         match message:

@@ -31,13 +31,11 @@ class SecAggPlusClient(BonawitzClient):
 
     scheme: SecAggPlus
     messages = MappingProxyType({kind.__name__: kind for kind in (NeighbourList, SealedShares, UnmaskRequest)})
+    list_kind = "NeighbourList"
 
     @property
     def transitions(self) -> Transitions:
         return TRANSITIONS
-
-    def _binding(self, kind: str) -> bytes:
-        return self._address if kind in ("AdvertiseKeys", "NeighbourList") else self._memory.session
 
     def _holders_at_start(self) -> Sequence[int]:
         return ()  # its neighbours are not known yet

@@ -20,12 +20,10 @@ class SecAggPlusServer(BonawitzServer):
     """Made by `SecAggPlus.server`. See `machine.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
+    list_kind = "NeighbourList"
     _circles: Circles
     _delivered: dict[int, tuple[int, ...]]
     """Whose shares each holder was delivered, itself included, ascending."""
-
-    def _binding(self, kind: str) -> bytes:
-        return self._address if kind in ("AdvertiseKeys", "NeighbourList") else self._session
 
     @property
     def _neighbours(self) -> int:
