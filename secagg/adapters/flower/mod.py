@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from logging import ERROR, WARNING
@@ -91,11 +92,22 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         answers += client.contribute(with_guard(vector, scheme))
     elif model is not None:
         raise StateError("the message brought a model to train, but the vector is not due in this step")
-    if scheme.early_keys and client.done:
-        following = take_part(RoundContext(job, proposal.round + 1, b""))
-        keep_ahead(following.session, context.state)
-        answers += following.start()
+    if scheme.early_keys and proposal.ahead and client.done:
+        answers += _keys_ahead(take_part, RoundContext(job, proposal.round + 1, b""), context)
     return Message(write_answer(answers), reply_to=msg)
+
+
+def _keys_ahead(
+    take_part: Callable[[RoundContext], DurableClient], following: RoundContext, context: Context
+) -> list[bytes]:
+    """Return this participant's keys for the next round. This round's answer must leave whatever becomes of them."""
+    try:
+        client = take_part(following)
+        keep_ahead(client.session, context.state)
+        return client.start()
+    except (OSError, SecAggError) as failed:
+        log(WARNING, "secagg_mod: no keys for the next round: %s", failed)
+        return []
 
 
 def _checked_model(

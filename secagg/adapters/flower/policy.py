@@ -10,6 +10,7 @@ configuration and messages, and only the node's own configuration is the partici
 | secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
 | secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
 | secagg-group-key | file: the key that participants of bfv and ckks share | none |
+| secagg-early-keys | whether secrets for the next round may be made, and lie in its state, before that round | true |
 | secagg-maximum-bits, secagg-maximum-length | largest value_bits, and longest vector, it works on | 32, 2^28 |
 """
 
@@ -41,6 +42,7 @@ class NodePolicy:
     schemes: frozenset[str]
     maximum_bits: int
     maximum_length: int
+    early_keys: bool = True
     roster: Roster | None = None
     identity: Identity | None = None
     store: SnapshotStore | None = field(default=None, repr=False)
@@ -59,6 +61,7 @@ class NodePolicy:
             schemes=frozenset(name.strip() for name in settings.text("schemes", _PROTECTING).split(",")),
             maximum_bits=settings.number("maximum-bits", 32),
             maximum_length=settings.number("maximum-length", 1 << 28),
+            early_keys=settings.flag("early-keys", True),
             roster=Roster.load(path) if (path := settings.path("roster")) else None,
             identity=Identity.load(path) if (path := settings.path("identity")) else None,
             store=SnapshotStore(path) if (path := settings.path("store")) else None,
@@ -99,6 +102,10 @@ class NodePolicy:
             raise ParameterError(f"value_bits={scheme.value_bits} is above {PREFIX}maximum-bits={self.maximum_bits}")
         if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:
             raise ParameterError(f"sigma={scheme.sigma} is below {STATISTICAL_BITS}, this node's least")
+        if scheme.early_keys and not self.early_keys:
+            raise ParameterError(
+                f"the server proposes early keys; this node makes no keys for a round to come ({PREFIX}early-keys)"
+            )
         scheme.check_policy(self.floor)
         return scheme
 
@@ -132,6 +139,13 @@ class _Settings:
         value = self._take(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is no integer")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a truth value."""
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is neither true nor false")
         return value
 
     def text(self, name: str, default: str) -> str:

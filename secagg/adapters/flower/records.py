@@ -52,7 +52,8 @@ class Proposal(Message, frozen=True):
 
     scheme, participants, length, parameters: what `make_scheme` takes. round: its number in the run.
     context_digest: 32 bytes over model, configuration and codec (`encoding.context_digest`). with_run_config: whether
-    the run's configuration is in it; if not, the trainer gets none.
+    the run's configuration is in it; if not, the trainer gets none. ahead: whether keys for the next round are wanted
+    with the last answer.
     """
 
     scheme: str
@@ -63,19 +64,26 @@ class Proposal(Message, frozen=True):
     context_digest: bytes
     codec: CodecTerms
     with_run_config: bool
+    ahead: bool
 
     @classmethod
     def of(
-        cls, scheme: Scheme, round_number: int, context_digest: bytes, codec: CodecTerms, with_run_config: bool
+        cls,
+        scheme: Scheme,
+        round_number: int,
+        context_digest: bytes,
+        codec: CodecTerms,
+        *,
+        with_run_config: bool,
+        ahead: bool,
     ) -> Proposal:
         """Describe a scheme, so that a participant can make an equal one."""
         shape = {"participants", "length"}
         parameters = {item.name: getattr(scheme, item.name) for item in fields(scheme) if item.name not in shape}
         said = {name: str(value) if isinstance(value, str) else value for name, value in parameters.items()}
         said = {name: value for name, value in said.items() if value is not None}
-        return cls(
-            scheme.name, scheme.participants, scheme.length, said, round_number, context_digest, codec, with_run_config
-        )
+        shape_of = scheme.name, scheme.participants, scheme.length
+        return cls(*shape_of, said, round_number, context_digest, codec, with_run_config, ahead)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.logger import log
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import Strategy
+from flwr.serverapp.strategy import Result, Strategy
 
 from secagg.codec import Codec, Decoded
 from secagg_protocols import Envelope, InputError, ParameterError, RoundContext, RoundFailed
@@ -48,6 +48,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self.stopped: str | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
+        self._last_round: int | None = None
         self._early: dict[int, Envelope] = {}  # what nodes sent ahead for the next round
         self._told = self._begun = False
 
@@ -58,6 +59,11 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         All of it is bound into the round, so that no node trains by other settings than the rest.
         """
         return cls(inner, **{**knobs_of(run_config), "run_config": dict(run_config), **knobs})
+
+    def start(self, grid: Grid, initial_arrays: ArrayRecord, num_rounds: int = 3, *others: Any, **named: Any) -> Result:
+        """Run the training as every strategy does. (In the last round nobody is asked for keys of a next one.)"""
+        self._last_round = num_rounds
+        return super().start(grid, initial_arrays, num_rounds, *others, **named)
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -108,7 +114,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             roster=roster,
             group_key=self.settings.group_key,
         )
-        proposal = Proposal.of(scheme, server_round, digest, terms, settings is not None)
+        ahead = scheme.early_keys and server_round != self._last_round
+        proposal = Proposal.of(scheme, server_round, digest, terms, with_run_config=settings is not None, ahead=ahead)
         early, self._early = self._early, {}
         return _Pending(Round(self.settings, server, proposal, messages, grid, early), codec, model, messages[0])
 

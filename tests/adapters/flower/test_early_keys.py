@@ -7,7 +7,7 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
-from secagg.adapters.flower import SecAgg  # noqa: E402
+from secagg.adapters.flower import SecAgg, mod  # noqa: E402
 from secagg.adapters.flower.records import Request, read_envelopes  # noqa: E402
 from secagg.codec import Codec, Layout  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
@@ -237,6 +237,62 @@ def test_rubbish_in_the_place_of_keys_costs_nobody_but_its_sender(
     watched = Watched(grid)
     checked_round(strategy, grid, 2, arrays, survivors)
     assert watched.asked_for_keys() == asked
+
+
+def test_the_last_round_asks_for_no_keys_of_a_next_one(federation, bench):
+    grid = federation(5)
+    SecAgg(fedavg()).start(grid=grid, initial_arrays=bench.record(bench.model()), num_rounds=2)
+    assert grid.round_trips == 4 + 3
+    assert all(len(sessions(node)) == 1 for node in grid.nodes.values())
+
+
+def test_a_node_may_refuse_to_make_keys_for_a_round_to_come(federation, bench, checked_round, caplog):
+    grid = federation(5, {"secagg-early-keys": False})
+    refused, _ = bench.one_round(SecAgg(fedavg()), grid)
+    assert refused is None
+    assert "makes no keys for a round to come (secagg-early-keys)" in caplog.text
+    checked_round(SecAgg(fedavg(), early_keys=False), grid, 2, bench.record(bench.model()))
+
+
+def test_an_answer_leaves_whatever_becomes_of_the_keys_for_the_next_round(
+    federation, bench, checked_round, monkeypatch, caplog
+):
+    def full_disk(session, state):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(mod, "keep_ahead", full_disk)
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
+    assert "no keys for the next round: no space left" in caplog.text
+    checked_round(strategy, grid, 2, arrays)
+    assert grid.round_trips == 8
+
+
+def test_a_node_that_lost_its_state_misses_one_round(federation, bench, checked_round):
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    watched = Watched(grid)
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
+    grid.nodes[102].state = b""
+    arrays = checked_round(strategy, grid, 2, arrays, (101, 103, 104, 105))
+    watched.begin()
+    checked_round(strategy, grid, 3, arrays)
+    assert (grid.round_trips, watched.asked_for_keys()) == (4, {102})
+
+
+def test_when_too_many_lost_their_state_the_round_is_skipped_and_the_next_one_asks_everybody(
+    federation, bench, checked_round
+):
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    watched = Watched(grid)
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
+    for node in (101, 102, 103):
+        grid.nodes[node].state = b""
+    skipped, _ = bench.one_round(strategy, grid, 2, arrays)
+    assert skipped is None
+    assert strategy.stopped is None, "nobody has answered for this model"
+    watched.begin()
+    checked_round(strategy, grid, 3, arrays)
+    assert (grid.round_trips, watched.asked_for_keys()) == (4, set(EVERY_NODE))
 
 
 def test_without_early_keys_every_round_takes_as_many_round_trips_as_the_first(federation, bench, checked_round):
