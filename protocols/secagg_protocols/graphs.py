@@ -138,6 +138,25 @@ def derive(requirements: Requirements) -> tuple[int, int]:
     )
 
 
+def fewest_left(requirements: Requirements, neighbours: int, threshold: int) -> int:
+    """Return how many must be in the sum so that events 1 and 3 are as unlikely as required: one more than
+    `requirements.participants`, over whom the graph is drawn, when even all are too few.
+
+    However many vanish, the complete graph does not fall apart.
+    """
+    n, corrupt = requirements.participants, requirements.corrupt_count
+    opened = n * sum(_hypergeometric(n - 1, min(corrupt, n - 1), neighbours)[threshold:])
+    room = 2.0**-requirements.sigma - opened
+    if room < 0:
+        return n + 1
+    if neighbours >= n - 1:
+        return threshold
+    vanished = 0
+    while vanished < n - corrupt and _in_a_row(n, corrupt + vanished, neighbours // 2) <= room:
+        vanished += 1
+    return n - vanished + 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Circles:
     """Everyone's neighbourhood, as matrices over positions in `members`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -18,7 +19,7 @@ from secagg_protocols import (
     SecAggPlus,
 )
 from secagg_protocols.bonawitz.messages import Unmasking, UnmaskRequest
-from secagg_protocols.graphs import Requirements, Tails, derive, harary
+from secagg_protocols.graphs import Requirements, Tails, derive, fewest_left, harary
 from secagg_protocols.secaggplus.messages import NeighbourList
 from secagg_protocols.shamir import SHARE_BYTES
 
@@ -295,3 +296,38 @@ def test_a_fraction_of_a_participant_counts_as_one():
     assert SecAggPlus(1000, 5).colluders == 50
     with pytest.raises(ParameterError, match="Bonawitz"):
         SecAggPlus(5, 5)
+
+
+# --- more vanish than the graph was made for
+
+
+@pytest.mark.parametrize("members", [1_000, 975, 950])
+@pytest.mark.parametrize(("corrupt", "vanishing"), [(0.05, 0.05), (1 / 3, 0.05), (0.05, 0.1)])
+def test_a_graph_may_lose_what_it_was_made_to_lose_and_hardly_more(corrupt, vanishing, members):
+    asked = Requirements(1_000, corrupt, vanishing, 40, 20)
+    neighbours, threshold = derive(asked)
+    need = fewest_left(replace(asked, participants=members), neighbours, threshold)
+    assert need <= members - asked.vanishing * members + 1
+    assert need > members * (1 - 4 * asked.vanishing)
+
+
+def test_the_complete_graph_may_lose_all_but_the_threshold():
+    assert fewest_left(Requirements(10, 0.0, 0.0, 40, 20), 9, 6) == 6
+
+
+@pytest.mark.parametrize("step", ["ShareKeys", "MaskedInput"])
+def test_a_round_that_loses_more_than_its_graph_can_opens_nothing(step):
+    """Ten in a row might be among those who vanish: then the others fall into parts, and the sum of each would show."""
+    scheme = sparse()
+    gone = dict.fromkeys(range(1, 16), step)
+    running = Simulation(scheme, vectors(scheme), drop=gone)
+    with pytest.raises(RoundFailed, match="parts of the sum could show; nothing was opened") as failed:
+        running.run()
+    assert failed.value.have <= 25 < failed.value.need
+    assert running.server.output is None
+    few = dict.fromkeys(range(1, 40 - failed.value.need + 1), step)
+    assert len(simulate(scheme, vectors(scheme), drop=few).survivors) == failed.value.need
+
+
+def test_where_too_many_are_corrupt_even_all_are_too_few():
+    assert fewest_left(Requirements(40, 0.3, 0.05, 20, 10), 10, 6) == 41

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +11,10 @@ from .. import shamir
 from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..bonawitz.server import BonawitzServer
 from ..channels import key_list_digest, session_id
-from ..graphs import Circles, harary
+from ..errors import RoundFailed
+from ..graphs import Circles, fewest_left, harary
 from ..recovery import Recovery, ScatteredShares
+from ..scheme import Step
 from ..wire import Envelope
 from .messages import NeighbourList
 from .params import SecAggPlus
@@ -31,6 +35,24 @@ class SecAggPlusServer(BonawitzServer):
 
     def _circle(self, member: int) -> tuple[int, ...]:
         return self._circles.of(member)
+
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        if step in (Step.ADVERTISE_KEYS, Step.MASKED_INPUT):
+            self._check_graph(step, self._members or answered, answered)
+        return super()._close(step, answered)
+
+    def _check_graph(self, step: Step, members: tuple[int, ...], left: tuple[int, ...]) -> None:
+        """Raise `RoundFailed` when so few are left that the graph no longer hides what it was drawn to hide."""
+        scheme, degree = self.scheme, min(self.scheme.degree, len(members) - 1)
+        need = fewest_left(replace(scheme.requirements, participants=len(members)), degree, scheme.quorum)
+        if len(left) < need:
+            raise RoundFailed(
+                step.value,
+                len(left),
+                need,
+                f"with {degree} neighbours each, {need} of {len(members)} must stay: with larger gaps in the graph, "
+                "parts of the sum could show; nothing was opened; a higher dropout_rate gives more neighbours",
+            )
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._circles = harary(answered, self.scheme.degree, self._randomness)
