@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from secagg_bench.peers import naive, ours
+from secagg_bench.peers import command, engine, naive, ours
 from secagg_bench.peers.command import run_peers
 from secagg_bench.peers.runner import Contestant, Outcome, Status, line_up, ratios, run_one
 from secagg_bench.peers.task import Cost, CpuClock, Task
@@ -149,6 +149,7 @@ def test_json_is_one_object_and_names_who_was_skipped(tmp_path: Path, monkeypatc
     package(tmp_path, "flwr", "raise ModuleNotFoundError('gone', name='flwr')")
     monkeypatch.syspath_prepend(str(tmp_path))
     arguments = ["--clients", "6", "--length", "50", "--dropped", "1", "--only", "flower", "--json"]
+    arguments += ["--engine-nodes", "0"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     found = {row["name"]: row for row in json.loads(result.stdout)["peers"]}
@@ -159,8 +160,21 @@ def test_json_is_one_object_and_names_who_was_skipped(tmp_path: Path, monkeypatc
     assert "Flower SecAgg+ 6/4: skipped: flwr is not installed; pip install 'flwr[simulation]" in result.stderr
 
 
+def test_rounds_in_flowers_engine_stand_beside_or_are_skipped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(command, "run_one", lambda contestant, limit: Outcome(contestant, Status.SKIPPED))
+    result = CliRunner().invoke(app, ["--only", "flower", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["engine"]["status"] == "skipped"
+    assert "Flower's engine: skipped: flwr is not installed; pip install" in result.stderr
+    alone = CliRunner().invoke(app, ["--only", "naive", "--json"])
+    assert json.loads(alone.stdout)["engine"] is None, "nobody asked for Flower"
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--dropped", "50"], ["--only", "somebody"], ["--clients", "3"]], ids=lambda given: given[0]
+    "arguments",
+    [["--dropped", "50"], ["--only", "somebody"], ["--clients", "3"], ["--engine-nodes", "2"]],
+    ids=lambda given: given[0],
 )
 def test_impossible_requests_are_bad_usage(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

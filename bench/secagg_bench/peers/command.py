@@ -11,7 +11,10 @@ from rich.table import Table
 
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 
+from .engine_command import compare
 from .runner import Outcome, Status, line_up, ratios, run_one
+
+ENGINE_ROUNDS = 3
 
 
 def run_peers(
@@ -24,6 +27,9 @@ def run_peers(
         list[str] | None, typer.Option(help="flower, flare or naive; may be repeated. Ours always runs.")
     ] = None,
     limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
+    engine_nodes: Annotated[
+        int, typer.Option(min=0, help="Nodes for whole rounds in Flower's own engine (4 or more); 0 leaves them out.")
+    ] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Compare with Flower's SecAgg+, FLARE's HE and naive masking on this machine. Ratios to ours are the result."""
@@ -36,22 +42,31 @@ def run_peers(
         raise typer.BadParameter(f"choose among {', '.join(sorted(known))}", param_hint="--only")
     wanted = {*(only or known), "ours"}
     contestants = [contestant for contestant in contestants if contestant.module in wanted]
+    if 0 < engine_nodes < 4:
+        raise typer.BadParameter("0, or 4 and more", param_hint="--engine-nodes")
     told, outcomes = console(as_json), []
+    engine = None
     if neighbours >= clients - 1:
         told.print(f"No sparse graph: {neighbours} neighbours need more than {neighbours + 1} clients.")
     with progress_bar() as move:
         for done, contestant in enumerate(contestants):
             move(done, len(contestants), contestant.label)
             outcomes.append(run_one(contestant, limit))
+        if engine_nodes and "flower" in wanted:
+            engine = compare(engine_nodes, length, ENGINE_ROUNDS, limit, move)
     if as_json:
-        print_json({"clients": clients, "length": length, "dropped": dropped, "peers": _fields(outcomes)})
+        found = {"clients": clients, "length": length, "dropped": dropped, "peers": _fields(outcomes)}
+        print_json({**found, "engine": engine.fields() if engine else None})
     else:
         title = f"{clients} clients, {length:,} coordinates, {dropped} dropped; CPU time; ratios to ours"
         told.print(_table(outcomes, title))
     for outcome in outcomes:
         if outcome.status is not Status.MEASURED:
             told.print(f"{outcome.contestant.label}: {outcome.status.value}: {outcome.reason}", soft_wrap=True)
-    if any(outcome.status in (Status.FAILED, Status.TIMED_OUT) for outcome in outcomes):
+    if engine:
+        engine.tell(told, table=not as_json)
+    broken = any(outcome.status in (Status.FAILED, Status.TIMED_OUT) for outcome in outcomes)
+    if broken or (engine and engine.failures):
         raise typer.Exit(1)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
@@ -28,66 +30,98 @@ def run_flower(
 ) -> None:
     """Compare with Flower's SecAgg+ in Flower's own simulation engine: wall time of a round without training."""
     told = console(as_json)
-    if absent := missing():
-        reason = f"{absent} is not installed; {INSTALL['flower']}"
-        told.print(f"Flower's engine: {Status.SKIPPED.value}: {reason}", soft_wrap=True)
-        if as_json:
-            print_json({"status": Status.SKIPPED.value, "reason": reason})
-        return
-    task = complete(clients, length, ceil(2 * clients / 3))
-    found: dict[str, Rounds] = {}
-    failures: dict[str, tuple[Status, str]] = {}
     with progress_bar() as move:
-        for done, (side, label) in enumerate(SIDES.items()):
-            move(done, len(SIDES), label)
-            try:
-                found[side] = run_engine(side, task, rounds, limit)
-            except EngineTimedOut as late:
-                failures[side] = Status.TIMED_OUT, str(late)
-            except EngineFailed as failure:
-                failures[side] = Status.FAILED, str(failure)
+        found = compare(clients, length, rounds, limit, move)
     if as_json:
-        print_json(_fields(task, found, failures))
-    else:
-        title = f"{clients} nodes, {length:,} coordinates, {clients}/{task.threshold} shares; seconds of a round"
-        told.print(_table(found, title))
-    for side, (status, reason) in failures.items():
-        told.print(f"{SIDES[side]}: {status.value}: {reason}", soft_wrap=True, markup=False)
-    if failures:
+        print_json(found.fields())
+    found.tell(told, table=not as_json)
+    if found.failures:
         raise typer.Exit(1)
 
 
-def _ratios(found: dict[str, Rounds]) -> dict[str, float | None] | None:
-    """Return ours ÷ Flower's; None when either is not there."""
-    if len(found) < len(SIDES):
-        return None
-    ours, flower = found["ours"], found["flower"]
-    cpu = ours.median_cpu_s / flower.median_cpu_s if flower.median_cpu_s else None
-    return {"wall": ours.median_wall_s / flower.median_wall_s, "cpu": cpu}
+@dataclass
+class Comparison:
+    """Both sides in the engine. found: figures by side. failures: why there are none. absent: what is not installed."""
+
+    task: Task
+    found: dict[str, Rounds] = field(default_factory=dict)
+    failures: dict[str, tuple[Status, str]] = field(default_factory=dict)
+    absent: str | None = None
+
+    @property
+    def ratios(self) -> dict[str, float | None] | None:
+        """Return ours ÷ Flower's; None when either is not there."""
+        if len(self.found) < len(SIDES):
+            return None
+        ours, flower = self.found["ours"], self.found["flower"]
+        cpu = ours.median_cpu_s / flower.median_cpu_s if flower.median_cpu_s else None
+        return {"wall": ours.median_wall_s / flower.median_wall_s, "cpu": cpu}
+
+    def fields(self) -> dict[str, object]:
+        """Return everything as JSON values."""
+        if self.absent:
+            return {"status": Status.SKIPPED.value, "reason": self._why_skipped}
+        measured: list[dict[str, object]] = [
+            {"name": SIDES[side], "status": Status.MEASURED.value, **asdict(rounds)}
+            for side, rounds in self.found.items()
+        ]
+        failed: list[dict[str, object]] = [
+            {"name": SIDES[side], "status": status.value, "reason": reason}
+            for side, (status, reason) in self.failures.items()
+        ]
+        return {
+            "status": Status.FAILED.value if failed else Status.MEASURED.value,
+            "clients": self.task.clients,
+            "length": self.task.length,
+            "threshold": self.task.threshold,
+            "sides": measured + failed,
+            "ours_to_flower": self.ratios,
+        }
+
+    def tell(self, told: Console, *, table: bool) -> None:
+        """Print it for a person; without the table, only what went wrong."""
+        if self.absent:
+            told.print(f"Flower's engine: {Status.SKIPPED.value}: {self._why_skipped}", soft_wrap=True)
+        elif table:
+            told.print(self._table())
+        for side, (status, reason) in self.failures.items():
+            told.print(f"{SIDES[side]}: {status.value}: {reason}", soft_wrap=True, markup=False)
+
+    @property
+    def _why_skipped(self) -> str:
+        return f"{self.absent} is not installed; {INSTALL['flower']}"
+
+    def _table(self) -> Table:
+        task = self.task
+        shape = f"{task.clients} nodes, {task.length:,} coordinates, {task.clients}/{task.threshold} shares"
+        table = Table(
+            title=f"In Flower's engine: {shape}; seconds of a round",
+            box=SIMPLE_HEAD,
+            title_justify="left",
+            pad_edge=False,
+        )
+        for heading in ("", "each round", "median", "CPU"):
+            table.add_column(heading, justify="right" if heading else "left", no_wrap=heading != "each round")
+        for side, rounds in self.found.items():
+            each = "  ".join(f"{seconds:.2f}" for seconds in rounds.wall_s)
+            table.add_row(SIDES[side], each, f"{rounds.median_wall_s:.2f}", f"{rounds.median_cpu_s:.2f}")
+        if self.ratios:
+            wall, cpu = (f"{ratio:.2f}×" if ratio else "" for ratio in self.ratios.values())
+            table.add_row("ours ÷ Flower's", "", wall, cpu)
+        return table
 
 
-def _fields(task: Task, found: dict[str, Rounds], failures: dict[str, tuple[Status, str]]) -> dict[str, object]:
-    sides = [
-        {"name": SIDES[side], "status": Status.MEASURED.value, **asdict(figures)} for side, figures in found.items()
-    ] + [{"name": SIDES[side], "status": status.value, "reason": reason} for side, (status, reason) in failures.items()]
-    return {
-        "status": Status.FAILED.value if failures else Status.MEASURED.value,
-        "clients": task.clients,
-        "length": task.length,
-        "threshold": task.threshold,
-        "sides": sides,
-        "ours_to_flower": _ratios(found),
-    }
-
-
-def _table(found: dict[str, Rounds], title: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for heading in ("", "each round", "median", "CPU"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=heading != "each round")
-    for side, rounds in found.items():
-        each = "  ".join(f"{seconds:.2f}" for seconds in rounds.wall_s)
-        table.add_row(SIDES[side], each, f"{rounds.median_wall_s:.2f}", f"{rounds.median_cpu_s:.2f}")
-    if ratios := _ratios(found):
-        wall, cpu = (f"{ratio:.2f}×" if ratio else "" for ratio in ratios.values())
-        table.add_row("ours ÷ Flower's", "", wall, cpu)
-    return table
+def compare(
+    clients: int, length: int, rounds: int, limit_s: float, move: Callable[[int, int, str], None]
+) -> Comparison:
+    """Run both sides, one after the other. A side that fails or takes too long is told of, not raised."""
+    comparison = Comparison(complete(clients, length, ceil(2 * clients / 3)), absent=missing())
+    for done, (side, label) in enumerate(SIDES.items() if not comparison.absent else ()):
+        move(done, len(SIDES), f"{label} in Flower's engine")
+        try:
+            comparison.found[side] = run_engine(side, comparison.task, rounds, limit_s)
+        except EngineTimedOut as late:
+            comparison.failures[side] = Status.TIMED_OUT, str(late)
+        except EngineFailed as failure:
+            comparison.failures[side] = Status.FAILED, str(failure)
+    return comparison
