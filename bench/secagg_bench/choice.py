@@ -14,21 +14,26 @@ from .peers.task import Task
 
 CHOICES = ("plain", "bonawitz", "threshold-ckks", "bfv", "ckks")
 FLARE = "FLARE HE"
+LAST = "last"
+"""In the place of a step's name: the last one of whatever scheme."""
 
 
 def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     """Return the task for the scheme called `name`: its threshold, and its losses by step.
 
     task: `dropped` of its participants vanish before they upload. losses: step → how many more vanish before its
-    message. Raises `ParameterError` when the scheme refuses the parameters, has no such step, or too few are left.
+    message; `LAST` for its last one. Raises `ParameterError` when the scheme refuses the parameters, has no such step,
+    or too few are left.
     """
     task = replace(task, scheme=name, threshold=0 if name == "plain" else task.threshold)
     scheme = scheme_for(task)
     known = [step.value for step in scheme.steps]
-    if strange := [step for step in losses if step not in known]:
+    if strange := [step for step in losses if step not in (*known, LAST)]:
         raise ParameterError(f"it has no step {strange[0]}; its steps are {', '.join(known)}")
     upload = scheme.upload_step.value
-    lost = {step: losses.get(step, 0) + (task.dropped if step == upload else 0) for step in known}
+    lost = {step: losses.get(step, 0) for step in known}
+    lost[upload] += task.dropped
+    lost[known[-1]] += losses.get(LAST, 0)
     finish, needed = task.clients - sum(lost.values()), scheme.floor(Policy())
     if finish < needed:
         raise ParameterError(f"{needed} participants must finish; {finish} are left")

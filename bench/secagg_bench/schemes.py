@@ -12,7 +12,7 @@ from rich.table import Table
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg_protocols import ParameterError
 
-from .choice import CHOICES, FLARE, line_up
+from .choice import CHOICES, FLARE, LAST, line_up
 from .choice_tables import Sheet, as_json, tables
 from .overhead import machine
 from .peers.runner import Outcome, Status, run_one
@@ -25,7 +25,10 @@ def run_schemes(
     dropped: Annotated[int, typer.Option(min=0, help="How many vanish before they upload.")] = 0,
     drop: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEP=COUNT", help="COUNT more vanish before this step's message; may be repeated."),
+        typer.Option(
+            metavar="STEP=COUNT",
+            help="COUNT more vanish before this step's message ('last': each scheme's last); may be repeated.",
+        ),
     ] = None,
     bits: Annotated[int, typer.Option(min=1, max=32, help="Bits of a coordinate.")] = 16,
     threshold: Annotated[int | None, typer.Option(min=2, help="How many must finish; by default derived.")] = None,
@@ -73,7 +76,7 @@ def parse_losses(given: list[str]) -> dict[str, int]:
     for entry in given:
         step, _, number = entry.partition("=")
         if not (step and number.isascii() and number.isdigit()):
-            raise typer.BadParameter(f"{entry!r} is not STEP=COUNT, e.g. Encrypt=1", param_hint="--drop")
+            raise typer.BadParameter(f"{entry!r} is not STEP=COUNT, e.g. last=1", param_hint="--drop")
         losses[step] = losses.get(step, 0) + int(number)
     return losses
 
@@ -81,7 +84,7 @@ def parse_losses(given: list[str]) -> dict[str, int]:
 def caption(task: Task, losses: dict[str, int], outcomes: list[Outcome]) -> str:
     """Return one sentence on what was measured, where and with which versions."""
     lost = [f"{task.dropped} lost before the upload"] if task.dropped else []
-    lost += [f"{count} lost before {step}" for step, count in losses.items()]
+    lost += [f"{count} lost before {'the last step' if step == LAST else step}" for step, count in losses.items()]
     versions = {outcome.contestant.module: outcome.cost.version for outcome in outcomes if outcome.cost}
     named = [f"secagg {versions['ours']}"] if "ours" in versions else []
     named += [f"FLARE {versions['flare']}"] if "flare" in versions else []

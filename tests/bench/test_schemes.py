@@ -73,6 +73,14 @@ def test_those_that_vanish_late_are_in_the_sum() -> None:
     assert ours.measure(task).max_abs_error < 1e-2  # the mean is over participants 2 … 6
 
 
+@pytest.mark.parametrize(("name", "last"), [("bonawitz", "Unmasking"), ("threshold-ckks", "Opening"), ("plain", "Sum")])
+def test_the_last_step_is_each_schemes_own(name: str, last: str) -> None:
+    """So that schemes whose steps have other names are compared at the same losses, in one run."""
+    task = fit(name, Task(10, 50, 1, 9, 7 if name != "plain" else 0), {"last": 2})
+    expected = {"Sum": 3} if name == "plain" else {ours.scheme_for(task).upload_step.value: 1, last: 2}
+    assert {step: count for step, count in task.losses.items() if count} == expected
+
+
 def test_losses_add_to_those_dropped() -> None:
     task = fit("bonawitz", Task(8, 50, 1, 7, 4, 16), {"ShareKeys": 1, "MaskedInput": 1, "Unmasking": 1})
     assert task.dropped == 3
