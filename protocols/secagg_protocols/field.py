@@ -24,7 +24,9 @@ Floats: TypeAlias = NDArray[np.float64]
 _EXACT = (1 << 53) - 1
 _HALF_BITS = 16
 _IN_CACHE = 1 << 18
-"""Multiplications at a time where there are several runs: the block stays in cache and BLAS on one thread."""
+"""Multiplications at a time: the block stays in cache, and BLAS on one thread (handing work over costs it more)."""
+
+_MANY_RUNS = 64
 
 
 class PrimeField:
@@ -34,9 +36,9 @@ class PrimeField:
         self.prime = prime
         self.element_bytes = -(-prime.bit_length() // 8)
         """Bytes of one element on the wire."""
-        self._halves = prime.bit_length() > 26
-        largest = (1 << _HALF_BITS) - 1 if self._halves else prime - 1
-        self.terms = _EXACT // ((prime - 1) * largest)
+        self._always_halves = prime.bit_length() > 26
+        self._terms_of_halves = _EXACT // ((prime - 1) * ((1 << _HALF_BITS) - 1))
+        self.terms = self._terms_of_halves if self._always_halves else _EXACT // (prime - 1) ** 2
         """Most terms of an inner product that are summed exactly in one run."""
         self._per_prime = (1 - 2.0**-50) / prime  # a little small, so that a quotient is never too large
 
@@ -48,29 +50,31 @@ class PrimeField:
     def multiply(self, left: NDArray[np.generic], right: NDArray[np.generic]) -> Elements:
         """Return the matrix product, exactly; of stacks of matrices where one run is enough."""
         first = left.astype(np.float64, copy=False)
-        if first.shape[-1] <= self.terms:
+        if first.ndim > 2:
             return self._columns(first, right).astype(np.int64)
         product = np.empty((first.shape[0], right.shape[1]), dtype=np.int64)
-        width = max(8, _IN_CACHE // (first.shape[0] * self.terms))
+        width = max(8, _IN_CACHE // max(1, first.shape[0] * min(first.shape[1], self.terms)))
         for start in range(0, right.shape[1], width):
             columns = slice(start, start + width)
             product[:, columns] = self._columns(first, right[:, columns])
         return product
 
     def _columns(self, left: Floats, right: NDArray[np.generic]) -> Floats:
-        if not self._halves:
-            return self._runs(left, right.astype(np.float64, copy=False))
+        # Halves take two products, and longer runs: for long inner products that is less.
+        if not (self._always_halves or left.shape[-1] > _MANY_RUNS * self.terms):
+            return self._runs(left, right.astype(np.float64, copy=False), self.terms)
         whole = right.astype(np.int64, copy=False)
-        high = self._runs(left, (whole >> _HALF_BITS).astype(np.float64))
+        high = self._runs(left, (whole >> _HALF_BITS).astype(np.float64), self._terms_of_halves)
         high *= 1 << _HALF_BITS
-        high += self._runs(left, (whole & ((1 << _HALF_BITS) - 1)).astype(np.float64))
+        high += self._runs(left, (whole & ((1 << _HALF_BITS) - 1)).astype(np.float64), self._terms_of_halves)
         return self._canonical(high)
 
-    def _runs(self, left: Floats, right: Floats) -> Floats:
-        terms = self.terms
-        product: Floats = self._reduced(left[..., :terms] @ right[..., :terms, :])
-        for start in range(terms, left.shape[-1], terms):
-            product += self._reduced(left[:, start : start + terms] @ right[start : start + terms])
+    def _runs(self, left: Floats, right: Floats, terms: int) -> Floats:
+        product: Floats = left[..., :terms] @ right[..., :terms, :]
+        if left.shape[-1] > terms:
+            self._reduced(product)
+            for start in range(terms, left.shape[-1], terms):
+                product += self._reduced(left[:, start : start + terms] @ right[start : start + terms])
         return self._canonical(product)
 
     def _reduced(self, values: Floats) -> Floats:
