@@ -12,6 +12,7 @@ tails and a union over all participants:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -139,22 +140,15 @@ def derive(requirements: Requirements) -> tuple[int, int]:
 
 
 def fewest_left(requirements: Requirements, neighbours: int, threshold: int) -> int:
-    """Return how many must be in the sum so that events 1 and 3 are as unlikely as required: one more than
-    `requirements.participants`, over whom the graph is drawn, when even all are too few.
-
-    However many vanish, the complete graph does not fall apart.
+    """Return how many participants must be in the sum so that events 1 and 3 are as unlikely as required: no more than
+    `requirements.vanishing_count` below all of them. However many vanish, the complete graph does not fall apart.
     """
     n, corrupt = requirements.participants, requirements.corrupt_count
-    opened = n * sum(_hypergeometric(n - 1, min(corrupt, n - 1), neighbours)[threshold:])
-    room = 2.0**-requirements.sigma - opened
-    if room < 0:
-        return n + 1
     if neighbours >= n - 1:
         return threshold
-    vanished = 0
-    while vanished < n - corrupt and _in_a_row(n, corrupt + vanished, neighbours // 2) <= room:
-        vanished += 1
-    return n - vanished + 1
+    room = 2.0**-requirements.sigma - Tails(requirements, neighbours).risks(threshold).too_many_corrupt
+    bearable = bisect_right(range(n - corrupt), room, key=lambda gone: _in_a_row(n, corrupt + gone, neighbours // 2))
+    return n - bearable + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

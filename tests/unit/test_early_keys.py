@@ -173,3 +173,5 @@ def test_keys_that_went_into_one_context_go_into_no_other(tmp_path, scheme):
         durable(tmp_path, scheme, other).receive(other_lists[1].to_bytes())
     with pytest.raises(StateError, match="another model or configuration"):
         durable(tmp_path, scheme, other).start()
+    with pytest.raises(StateError, match="another model or configuration"):  # though the answer is stored
+        durable(tmp_path, scheme, other).receive(lists[1].to_bytes())

@@ -133,15 +133,14 @@ class DealingServer(Server):
         """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
         return self._members
 
-    @property
-    def _neighbours(self) -> int:
-        """With how many others each member of U₁ shares keys and secrets."""
+    def _others(self, member: int) -> int:
+        """Return to how many others a member of U₁ deals."""
         return len(self._members) - 1
 
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = self._neighbours, self.scheme.sealed_bytes
+        others, size = self._others(sender), self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         self._check_told(sender, message.share_digests)

@@ -10,7 +10,7 @@ from .. import shamir
 from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
 from ..errors import ParameterError
-from ..graphs import Requirements, Risks, Tails, derive
+from ..graphs import Requirements, Risks, Tails, derive, fewest_left
 from ..scheme import Policy, Scheme
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class SecAggPlus(Bonawitz):
         """Probabilities of the three bad events for this k and t."""
         assert self.neighbours is not None
         return Tails(self.requirements, self.neighbours).risks(self.quorum)
+
+    @cached_property
+    def fewest_left(self) -> int:
+        """How many participants must be in a sum: below that the server ends the round."""
+        return fewest_left(self.requirements, self.degree, self.quorum)
 
     @property
     def degree(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,7 @@ from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..bonawitz.server import BonawitzServer
 from ..channels import key_list_digest, session_id
 from ..errors import RoundFailed
-from ..graphs import Circles, fewest_left, harary
+from ..graphs import Circles, harary
 from ..recovery import Recovery, ScatteredShares
 from ..scheme import Step
 from ..wire import Envelope
@@ -26,46 +24,53 @@ class SecAggPlusServer(BonawitzServer):
     scheme: SecAggPlus
     list_kind = "NeighbourList"
     _circles: Circles
+    _present: NDArray[np.bool_]
+    """Which of all participants are members of U₁."""
+    _dealt_to: dict[int, int]
+    """To how many neighbours each member of U₁ deals."""
     _delivered: dict[int, tuple[int, ...]]
     """Whose shares each holder was delivered, itself included, ascending."""
-
-    @property
-    def _neighbours(self) -> int:
-        return self._circles.size - 1
 
     def _circle(self, member: int) -> tuple[int, ...]:
         return self._circles.of(member)
 
+    def _others(self, member: int) -> int:
+        return self._dealt_to[member]
+
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
-        if step in (Step.ADVERTISE_KEYS, Step.MASKED_INPUT):
-            self._check_graph(step, self._members or answered, answered)
+        if step is not Step.UNMASKING:
+            self._check_graph(step, len(answered))
         return super()._close(step, answered)
 
-    def _check_graph(self, step: Step, members: tuple[int, ...], left: tuple[int, ...]) -> None:
+    def _check_graph(self, step: Step, left: int) -> None:
         """Raise `RoundFailed` when so few are left that the graph no longer hides what it was drawn to hide."""
-        scheme, degree = self.scheme, min(self.scheme.degree, len(members) - 1)
-        need = fewest_left(replace(scheme.requirements, participants=len(members)), degree, scheme.quorum)
-        if len(left) < need:
+        scheme = self.scheme
+        if left < scheme.fewest_left:
             raise RoundFailed(
                 step.value,
-                len(left),
-                need,
-                f"with {degree} neighbours each, {need} of {len(members)} must stay: with larger gaps in the graph, "
-                "parts of the sum could show; nothing was opened; a higher dropout_rate gives more neighbours",
+                left,
+                scheme.fewest_left,
+                f"with {scheme.degree} neighbours each, {scheme.fewest_left} of {scheme.participants} must stay: with "
+                "larger gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives "
+                "more neighbours",
             )
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
-        self._circles = harary(answered, self.scheme.degree, self._randomness)
-        self._members = answered
-        entries = [self._entries[member] for member in answered]
-        list_digest = key_list_digest(entries)
-        outgoing = [
-            self.seal("NeighbourList", member, NeighbourList(tuple(entries[other] for other in circle), list_digest))
-            for member, circle in zip(answered, self._circles.circle.tolist(), strict=True)
-        ]
+        # Over all participants: the risks are computed for this graph, whoever turns up.
+        everyone = range(1, self.scheme.participants + 1)
+        self._circles = circles = harary(everyone, self.scheme.degree, self._randomness)
+        self._members, self._present = answered, circles.among(answered)
+        entries, self._entries = self._entries, {}
+        list_digest = key_list_digest([entries[member] for member in answered])
+        there, ids = self._present[circles.circle], circles.ids
+        self._dealt_to, outgoing = {}, []
+        for member in answered:
+            row = circles.position(member)
+            listed = tuple(entries[other] for other in ids[row, there[row]].tolist())
+            self._dealt_to[member] = len(listed) - 1
+            outgoing.append(self.seal("NeighbourList", member, NeighbourList(listed, list_digest)))
         roster_digest = self._roster.digest if self._roster is not None else b""
         self._session = session_id(self.scheme, roster_digest, self.context, list_digest)
-        self._entries = {}
         return outgoing
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
@@ -74,7 +79,7 @@ class SecAggPlusServer(BonawitzServer):
         itself = circles.circle == np.arange(dealt.size)[:, None]
         sealed = _laid_out([self._sealed[dealer] for dealer in answered], self.scheme.sealed_bytes)
         self._sealed = {}
-        numbers = circles.sent_to_me(dealt[:, None] & ~itself)
+        numbers = circles.sent_to_me(dealt[:, None] & self._present[circles.circle] & ~itself)
         dealers, ids = dealt[circles.circle], circles.ids
         self._delivered, outgoing = {}, []
         for holder, position in zip(answered, np.flatnonzero(dealt).tolist(), strict=True):

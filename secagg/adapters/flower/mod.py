@@ -79,11 +79,11 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
     )
     job = job_name(context.run_id)
     client = take_part(RoundContext(job, proposal.round, proposal.context_digest))
-    turn_to(client.session, context.state, store)
     if request.envelopes:
         answers = [answer for data in request.envelopes for answer in client.receive(data)]
     else:
         answers = client.start()
+    turn_to(client.session, context.state, store)  # not before: what is refused must not end a session
     if client.awaits_vector:
         if model is None:
             raise StateError("the vector is due, but the message brought no model to train")
@@ -92,17 +92,17 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         answers += client.contribute(with_guard(vector, scheme))
     elif model is not None:
         raise StateError("the message brought a model to train, but the vector is not due in this step")
-    if scheme.early_keys and proposal.ahead and client.done:
-        answers += _keys_ahead(take_part, RoundContext(job, proposal.round + 1, b""), context)
+    if scheme.early_keys and proposal.ahead and node.early_keys and client.done:
+        answers += _keys_ahead(take_part, job, proposal.round + 1, context)
     return Message(write_answer(answers), reply_to=msg)
 
 
 def _keys_ahead(
-    take_part: Callable[[RoundContext], DurableClient], following: RoundContext, context: Context
+    take_part: Callable[[RoundContext], DurableClient], job: str, number: int, context: Context
 ) -> list[bytes]:
     """Return this participant's keys for the next round. This round's answer must leave whatever becomes of them."""
     try:
-        client = take_part(following)
+        client = take_part(RoundContext(job, number, b""))
         keep_ahead(client.session, context.state)
         return client.start()
     except (OSError, SecAggError) as failed:

@@ -10,7 +10,7 @@ configuration and messages, and only the node's own configuration is the partici
 | secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
 | secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
 | secagg-group-key | file: the key that participants of bfv and ckks share | none |
-| secagg-early-keys | whether secrets for the next round may be made, and lie in its state, before that round | true |
+| secagg-early-keys | whether it makes secrets for the next round that lie in its state until then | true |
 | secagg-maximum-bits, secagg-maximum-length | largest value_bits, and longest vector, it works on | 32, 2^28 |
 """
 
@@ -102,10 +102,6 @@ class NodePolicy:
             raise ParameterError(f"value_bits={scheme.value_bits} is above {PREFIX}maximum-bits={self.maximum_bits}")
         if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:
             raise ParameterError(f"sigma={scheme.sigma} is below {STATISTICAL_BITS}, this node's least")
-        if scheme.early_keys and not self.early_keys:
-            raise ParameterError(
-                f"the server proposes early keys; this node makes no keys for a round to come ({PREFIX}early-keys)"
-            )
         scheme.check_policy(self.floor)
         return scheme
 

@@ -10,7 +10,7 @@ from flwr.serverapp.strategy import FedAvg  # noqa: E402
 from secagg.adapters.flower import SecAgg, mod  # noqa: E402
 from secagg.adapters.flower.records import Request, read_envelopes  # noqa: E402
 from secagg.codec import Codec, Layout  # noqa: E402
-from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
+from secagg_protocols import Envelope, Identity, Roster, StateError  # noqa: E402
 from secagg_protocols.bonawitz.messages import AdvertiseKeys  # noqa: E402
 from secagg_protocols.wire import decode, encode  # noqa: E402
 
@@ -246,26 +246,101 @@ def test_the_last_round_asks_for_no_keys_of_a_next_one(federation, bench):
     assert all(len(sessions(node)) == 1 for node in grid.nodes.values())
 
 
-def test_a_node_may_refuse_to_make_keys_for_a_round_to_come(federation, bench, checked_round, caplog):
-    grid = federation(5, {"secagg-early-keys": False})
-    refused, _ = bench.one_round(SecAgg(fedavg()), grid)
-    assert refused is None
-    assert "makes no keys for a round to come (secagg-early-keys)" in caplog.text
-    checked_round(SecAgg(fedavg(), early_keys=False), grid, 2, bench.record(bench.model()))
+def test_a_node_may_do_without_early_keys_and_is_asked_for_keys_in_every_round(federation, bench, checked_round):
+    strategy = SecAgg(fedavg())
+    grid = federation(5, lambda own: {"secagg-early-keys": False} if own == 2 else {})
+    watched, arrays = Watched(grid), bench.record(bench.model())
+    for number in (1, 2):
+        watched.begin()
+        arrays = checked_round(strategy, grid, number, arrays)
+    assert (grid.round_trips, watched.asked_for_keys()) == (4, {102})
+    assert len(sessions(grid.nodes[102])) == 1
 
 
+@pytest.mark.parametrize("failure", [OSError("no space left on device"), StateError("moved on")])
 def test_an_answer_leaves_whatever_becomes_of_the_keys_for_the_next_round(
-    federation, bench, checked_round, monkeypatch, caplog
+    federation, bench, checked_round, monkeypatch, caplog, failure
 ):
-    def full_disk(session, state):
-        raise OSError("no space left on device")
+    def fails(session, state):
+        raise failure
 
-    monkeypatch.setattr(mod, "keep_ahead", full_disk)
+    monkeypatch.setattr(mod, "keep_ahead", fails)
     strategy, grid = SecAgg(fedavg()), federation(5)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
-    assert "no keys for the next round: no space left" in caplog.text
+    assert f"no keys for the next round: {failure}" in caplog.text
     checked_round(strategy, grid, 2, arrays)
     assert grid.round_trips == 8
+
+
+def test_a_round_number_without_a_next_one_costs_no_answer(federation, bench, checked_round):
+    checked_round(SecAgg(fedavg()), federation(5), (1 << 63) - 1, bench.record(bench.model()))
+
+
+def test_keys_for_the_next_round_stand_beside_the_opening_and_nowhere_else(federation, bench, checked_round):
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    checked_round(strategy, grid, 1, bench.record(bench.model()))
+    kinds = [
+        [Envelope.from_bytes(data, 1 << 24).kind for data in read_envelopes(reply.content)] for reply in grid.replies
+    ]
+    beside = [["Unmasking", "AdvertiseKeys"]]
+    assert [answer for answer in kinds if "AdvertiseKeys" in answer] == 5 * [["AdvertiseKeys"]] + 5 * beside
+
+
+def test_the_last_message_twice_is_answered_once(federation, bench, checked_round):
+    """Without a folder of its own a participant keeps no answers, and so gives none again."""
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    deliver, again = grid.deliver, []
+
+    def twice(message):
+        reply = deliver(message)
+        envelopes = read_envelopes(message.content)
+        if envelopes and Envelope.from_bytes(envelopes[0], 1 << 24).kind == "UnmaskRequest":
+            again.append(deliver(message))
+        return reply
+
+    grid.deliver = twice
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
+    assert [reply.has_error() for reply in again] == 5 * [True]
+    grid.begin()
+    grid.round_trips = 0
+    checked_round(strategy, grid, 2, arrays)
+    assert grid.round_trips == 3, "the early keys are still there"
+
+
+def test_a_message_that_is_refused_ends_no_session(federation, bench, checked_round):
+    """A server's rubbish about another round: this round's secrets and the next one's keys stay."""
+    strategy, grid = SecAgg(fedavg()), federation(5)
+    asked = []
+    deliver = grid.deliver
+    grid.deliver = lambda message: (asked.append(message), deliver(message))[1]
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
+    before = sessions(grid.nodes[101])
+    (last,) = [message for message in asked[-5:] if message.metadata.dst_node_id == 101]
+    request = Request.read(last.content)
+    other = msgspec.structs.replace(request.proposal, round=99)
+    for envelopes in ((b"junk",), request.envelopes):
+        content = Request(other, request.participant, envelopes).write(flwr.app.RecordDict())
+        assert deliver(flwr.app.Message(content, metadata=last.metadata)).has_error()
+        assert sessions(grid.nodes[101]) == before
+    grid.begin()
+    grid.round_trips = 0
+    checked_round(strategy, grid, 2, arrays)
+    assert grid.round_trips == 3
+
+
+def test_losses_that_are_seen_before_vectors_are_asked_for_end_one_round_and_not_the_training(
+    federation, bench, checked_round
+):
+    """SecAgg+: more nodes lost their state than the graph may lose. Their early keys are in it, no shares of theirs."""
+    strategy, grid = SecAgg(fedavg(), "secagg-plus"), federation(60)
+    everyone = range(101, 161)
+    arrays = checked_round(strategy, grid, 1, bench.record(bench.model()), everyone)
+    for node in range(101, 109):
+        grid.nodes[node].state = b""
+    skipped, _ = bench.one_round(strategy, grid, 2, arrays)
+    assert skipped is None
+    assert strategy.stopped is None
+    checked_round(strategy, grid, 3, arrays, everyone)
 
 
 def test_a_node_that_lost_its_state_misses_one_round(federation, bench, checked_round):
@@ -314,10 +389,7 @@ def test_two_models_under_early_keys_are_refused_before_the_vector(federation, b
     def lying(message):
         if message.metadata.dst_node_id == 103:
             request = Request.read(message.content)
-            proposal = request.proposal.__class__(
-                **{name: getattr(request.proposal, name) for name in request.proposal.__struct_fields__}
-                | {"context_digest": b"\xee" * 32}
-            )
+            proposal = msgspec.structs.replace(request.proposal, context_digest=b"\xee" * 32)
             others = {name: kept for name, kept in message.content.items() if not name.startswith("secagg")}
             content = Request(proposal, request.participant, request.envelopes).write(flwr.app.RecordDict(others))
             message = flwr.app.Message(content, metadata=message.metadata)
