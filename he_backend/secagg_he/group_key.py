@@ -38,6 +38,17 @@ class GroupKeyHandle:
     wire_key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseKey:
+    """What floods and decrypts: all that a participant's own worker is sent of the group key for a release.
+
+    polynomial: the secret, shape (N,), in −1 … 1.
+    """
+
+    polynomial: NDArray[np.int8] = field(repr=False)
+    flooding_key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)
 class GroupKey:
     """The participants' secret. Its repr shows the public part only.
@@ -73,6 +84,10 @@ class GroupKey:
         bytes_ = np.frombuffer(self.secret, dtype=np.uint8)
         signs: NDArray[np.int8] = (bytes_[:, None] // _POWERS_OF_3 % 3).astype(np.int8) - np.int8(1)
         return signs.reshape(-1)[:degree]
+
+    def for_release(self, degree: int) -> ReleaseKey:
+        """Return the part that floods and decrypts. It counts no releases: claim one first."""
+        return ReleaseKey(self.polynomial(degree), self.flooding_key)
 
     def to_json(self) -> str:
         """Return the whole key as text. Secret."""

@@ -44,7 +44,8 @@ class RepeatedContext(LocalError):
 class WorkerLost(LocalError):
     """A worker of the server's executor, or the executor itself, is gone: no sum came out.
 
-    The machine is as it was. Give the server another executor, or none, and call `advance` again.
+    The machine is as it was. Give the server another executor, or none, and call `advance` again. A participant never
+    raises it: it does the work itself.
     """
 
 

@@ -68,7 +68,7 @@ class Dropout:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a party brings to a round from outside. policy, ledger: a participant's. group_key: see `Scheme.client`."""
+    """What a party brings to a round from outside. policy, ledger, executor, parts: a participant's, see `Scheme`."""
 
     identity: Identity | None
     roster: Roster | None
@@ -76,6 +76,8 @@ class Holdings:
     policy: Policy = field(default_factory=Policy)
     ledger: ContributionLedger | None = None
     group_key: object | None = field(default=None, repr=False)
+    executor: Executor | None = None
+    parts: int = 1
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -202,7 +204,10 @@ class Machine(ABC):
 
 
 class Client(Machine):
-    """A participant. Made by `Scheme.client`; `Scheme.restore` resumes one from its snapshot."""
+    """A participant. Made by `Scheme.client`; `Scheme.restore` resumes one from its snapshot.
+
+    executor: where `Ckks` and `Bfv` encrypt and decrypt (None: here). It may be replaced at any time.
+    """
 
     memory_type: ClassVar[type[Memory]] = Memory
 
@@ -214,7 +219,10 @@ class Client(Machine):
         scheme.check_policy(holdings.policy)
         if not (context.known or scheme.early_keys):
             raise ParameterError("context_digest is empty: only a scheme with early_keys=True starts without one")
+        if holdings.parts < 1:
+            raise ParameterError(f"parts={holdings.parts}: encrypt in 1 part or more")
         self.policy, self._ledger = holdings.policy, holdings.ledger
+        self.executor, self._parts = holdings.executor, holdings.parts
         self.abort_reason: str | None = None
         self._memory: Any = self.memory_type(
             participant, self.state.value, scheme.id, context.job, context.round, context.context_digest

@@ -322,17 +322,27 @@ class Scheme(ABC):
         randomness: Randomness = SYSTEM,
         ledger: ContributionLedger | None = None,
         group_key: object | None = None,
+        executor: Executor | None = None,
+        parts: int = 1,
     ) -> Client:
         """Make a participant's machine for one round.
 
         ledger: what this identity has answered before, if anything. group_key: the key that the participants share,
         for schemes that need one (`make_group_key`).
+
+        executor, parts: where `Ckks` and `Bfv` encrypt, each block in up to that many pieces, and decrypt. SEAL holds
+        Python's lock for milliseconds at a time, so processes pay on many cores and beside threads that compute. The
+        call waits for them without the lock: an event loop makes it in a thread. The other schemes ignore both: masks
+        and numpy leave the lock free. Workers are sent the vector, and the group key's secret polynomial and flooding
+        key: they must be this participant's own, and links to other machines encrypted. Work that a worker loses is
+        done in this process after all; `WorkerLost` is never raised, as the ledger then holds this round's answer and
+        would refuse a second call.
         """
         from .ledger import MemoryLedger
         from .machine import Holdings
 
         ledger = MemoryLedger() if ledger is None else ledger
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
         return self._machines()[0](self, context, participant, holdings)
 
     def server(
@@ -366,12 +376,15 @@ class Scheme(ABC):
         policy: Policy = Policy(),
         randomness: Randomness = SYSTEM,
         group_key: object | None = None,
+        executor: Executor | None = None,
+        parts: int = 1,
     ) -> Client:
         """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
 
-        ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice.
+        ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice. The rest
+        as for `client`; neither the group key nor the executor is in a snapshot.
         """
         from .machine import Holdings
 
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
         return self._machines()[0].resume(self, snapshot, holdings)

@@ -15,7 +15,10 @@ CONTEXT = RoundContext("he", 1, bytes(range(32)))
 
 
 class Round:
-    """One round. The group key is shared; `uploads` and `heard` keep what was sent, in order."""
+    """One round. The group key is shared; `uploads` and `heard` keep what was sent, in order.
+
+    participant, server: what clients and the server are made with besides.
+    """
 
     def __init__(
         self,
@@ -25,15 +28,14 @@ class Round:
         key: GroupKey | None = None,
         context: RoundContext = CONTEXT,
         policy: Policy | None = None,
+        participant: dict[str, object] | None = None,
         **server: object,
     ) -> None:
         self.scheme, self.vectors = scheme, vectors or random_vectors(scheme)
         self.key = key if key is not None else scheme.make_group_key()[0]
         self.server = scheme.server(context, group_key=self.key.handle, **server)
-        self.clients = {
-            who: scheme.client(who, context, policy=policy or Policy(minimum_cohort=2), group_key=self.key)
-            for who in range(1, scheme.participants + 1)
-        }
+        held = {"policy": policy or Policy(minimum_cohort=2), "group_key": self.key, **(participant or {})}
+        self.clients = {who: scheme.client(who, context, **held) for who in range(1, scheme.participants + 1)}
         self.uploads: dict[int, list[Envelope]] = {}
         self.heard: dict[int, list[Envelope]] = {}
         self.server.start()

@@ -46,9 +46,10 @@ def test_what_is_decrypted_carries_the_flooding_and_never_more_than_the_bound(ma
 
     monkeypatch.setattr(rounds.seal, "decrypt", watch)
     body = running.server._sealer.open(2, 0, 0, running.clients[1].open(running.heard[1][1]).words)
-    rounds.release(parameters, running.key, b"s" * 32, 0, body, 1)
+    key = running.key.for_release(parameters.degree)
+    rounds.release(parameters, key, b"s" * 32, 0, body, 1)
     monkeypatch.setattr(rounds, "flood", lambda *_: None)
-    rounds.release(parameters, running.key, b"s" * 32, 0, body, 1)
+    rounds.release(parameters, key, b"s" * 32, 0, body, 1)
     prime = parameters.primes[0]
     flooded, bare = (ring(parameters.degree, prime).inverse(plain[:, 0].astype(np.int64)) for plain in seen)
     added = centred((flooded - bare) % prime, prime)

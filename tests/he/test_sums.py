@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv, Ckks, MissingBackend, seal
-from secagg_he.single_key import rounds
 from secagg_protocols import Policy, RoundFailed, WorkerLost
 
 
@@ -77,17 +76,6 @@ def test_worker_processes_give_the_same_aggregate(make, make_round, process_pool
     assert scheme.parameters.ciphertexts > 2
     running = make_round(scheme, executor=process_pool(2), parts=2).run()
     assert np.abs(running.errors).max() <= scheme.precision
-
-
-def test_a_participant_may_encrypt_in_a_worker_process(make, make_round, process_pool):
-    scheme = make(2, 500)
-    running = make_round(scheme)
-    words = scheme.packing.words_of(running.vectors[1]).reshape(-1, scheme.parameters.degree)
-    secret = running.key.polynomial(scheme.parameters.degree)
-    pool = process_pool(1)
-    first, again = (pool.submit(rounds.encrypt, scheme.parameters, secret, words).result() for _ in range(2))
-    assert len(first) == len(again) == scheme.parameters.upload_bytes
-    assert first != again
 
 
 def test_a_lost_worker_costs_no_round(make_round):

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.errors import SERVER, ProtocolViolation, StateError
+from secagg_protocols import workers
+from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
 from secagg_protocols.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
 from secagg_protocols.scheme import RoundContext, Step
 from secagg_protocols.wire import Envelope, Message
@@ -21,6 +22,8 @@ from ..group_key import GroupKey, check_group_key
 from . import rounds
 from .messages import Aggregate, Encrypt, Release, ReleaseRequest
 from .params import SingleKey
+
+_NONCE_BYTES = 16
 
 
 class Waiting(StrEnum):
@@ -55,7 +58,10 @@ class ReleaseMemory(Memory, array_like=True):
 
 
 class SingleKeyClient(Client):
-    """Made by `Ckks.client` and `Bfv.client`, with `group_key=`. See `machine.Client` for the calls."""
+    """Made by `Ckks.client` and `Bfv.client`, with `group_key=`. See `machine.Client` for the calls.
+
+    worker_lost: why the executor's work was last done in this process, if it was.
+    """
 
     scheme: SingleKey
     messages = MappingProxyType({kind.__name__: kind for kind in (ReleaseRequest, Aggregate)})
@@ -68,6 +74,7 @@ class SingleKeyClient(Client):
         assert isinstance(holdings.group_key, GroupKey)
         self._key = key = holdings.group_key
         self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
+        self.worker_lost: str | None = None
 
     @property
     def transitions(self) -> Transitions:
@@ -78,6 +85,15 @@ class SingleKeyClient(Client):
 
     def _forget(self) -> None:
         """The group key outlives the round; a round has no secret of its own."""
+
+    def _work(self, tasks: list[workers.Task]) -> list[Any]:
+        """Return what the tasks return, wherever they run: a lost worker costs time, never the round."""
+        if self.executor is not None:
+            try:
+                return workers.run(self.executor, workers.Task.__call__, tasks)
+            except WorkerLost as lost:
+                self.worker_lost = str(lost)
+        return [task() for task in tasks]
 
     # --- Encrypt
 
@@ -91,7 +107,12 @@ class SingleKeyClient(Client):
         envelopes = []
         for block in range(scheme.fresh_blocks):
             rows = words[block * scheme.fresh_rows : (block + 1) * scheme.fresh_rows]
-            sealed = self._sealer.seal(Content.FRESH, self.me, block, rounds.encrypt(parameters, secret, rows))
+            tasks = [
+                workers.Task(rounds.encrypt, (parameters, secret, piece), self._randomness.bytes(_NONCE_BYTES))
+                for piece in np.array_split(rows, min(self._parts, len(rows)))
+            ]
+            body = rounds.join_fresh(parameters, self._work(tasks))
+            sealed = self._sealer.seal(Content.FRESH, self.me, block, body)
             envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
         return envelopes
 
@@ -140,9 +161,10 @@ class SingleKeyClient(Client):
             raise StateError(f"block {block} of this aggregate has been released")
         if hashlib.sha256(body).digest() != memory.blocks[block]:
             raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
-        limit = self.scheme.packing.limit(memory.survivors)
-        session = self._sealer.session
-        words = rounds.release(self.scheme.parameters, self._key, session, block, body, limit)
+        parameters, limit = self.scheme.parameters, self.scheme.packing.limit(memory.survivors)
+        key = self._key.for_release(parameters.degree)
+        task = workers.Task(rounds.release, (parameters, key, self._sealer.session, block, bytes(body), limit))
+        (words,) = self._work([task])
         released = self.scheme.packing.lanes.to_bytes(words)
         memory.released = (*memory.released, block)
         sealed = sealer.seal(Content.RELEASED, self.me, block, released)

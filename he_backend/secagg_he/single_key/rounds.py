@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from secagg_protocols.lanes import Words
 
 from .. import bits, seal
 from ..flooding import flooding_noise
-from ..group_key import GroupKey
+from ..group_key import ReleaseKey
 from ..parameters import SEED_BYTES, Parameters
 from ..ring import ring
 from .packing import from_plaintexts, to_plaintexts
@@ -29,12 +30,23 @@ from .packing import from_plaintexts, to_plaintexts
 
 
 def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words) -> bytes:
-    """Return fresh ciphertexts: packed first polynomials, then seeds. A participant runs it.
+    """Return fresh ciphertexts: packed first polynomials, then seeds. A participant runs it, in any worker of its own.
 
     words: shape (rows, N), plaintexts as `packing` makes them.
     """
     first, seeds = seal.encrypt(parameters, secret, to_plaintexts(parameters, words))
     return pack_polynomials(parameters, first) + seeds
+
+
+def join_fresh(parameters: Parameters, pieces: Sequence[bytes]) -> bytes:
+    """Return the ciphertexts of all pieces, laid out as if one `encrypt` had made them. A participant runs it."""
+    sections = *(parameters.degree * prime.bit_length() // 8 for prime in parameters.primes), SEED_BYTES
+    rows = [len(piece) // parameters.fresh_bytes for piece in pieces]
+    return b"".join(
+        piece[count * start : count * end]
+        for start, end in pairwise(accumulate(sections, initial=0))
+        for piece, count in zip(pieces, rows, strict=True)
+    )
 
 
 def open_fresh(parameters: Parameters, body: memoryview, rows: int, sender: int) -> tuple[Words, memoryview]:
@@ -81,20 +93,20 @@ def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[by
 # --- Release
 
 
-def release(parameters: Parameters, key: GroupKey, session: bytes, block: int, body: memoryview, limit: int) -> Words:
+def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int) -> Words:
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
-    A participant runs it. The same block of the same session always gives the same words. limit: the largest possible
-    sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
+    A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
+    limit: the largest possible sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
     """
     rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
     if rest or not rows:
         raise ProtocolViolation(f"{len(body)} bytes are no whole number of summed ciphertexts")
     half = rows * parameters.polynomial_bytes
-    first = unpack_polynomials(parameters, body[:half])
-    second = unpack_polynomials(parameters, body[half:])
+    first = unpack_polynomials(parameters, memoryview(body)[:half])
+    second = unpack_polynomials(parameters, memoryview(body)[half:])
     flood(parameters, key.flooding_key, digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest()), first)
-    plaintexts = seal.decrypt(parameters, key.polynomial(parameters.degree), first, second)
+    plaintexts = seal.decrypt(parameters, key.polynomial, first, second)
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
 
 
