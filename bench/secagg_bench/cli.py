@@ -37,7 +37,7 @@ def options() -> None:
 
 @app.command()
 def overhead(
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a minute, not an hour.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a minute, not half an hour.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the page, the figures and the finished cases.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the finished cases that are in that folder.")] = False,
     as_json: AsJson = False,
@@ -86,7 +86,7 @@ def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> No
 
     for part in grid.tables:
         table = Table(title=part.title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        for heading in ("scheme", "n", "d", "vanish", "client", "÷ raw", "server", "÷ raw", "sends"):
+        for heading in ("scheme", "n", "d", "vanish", "collude", "client", "÷ raw", "server", "÷ raw", "sends"):
             table.add_column(heading, justify="left" if heading == "scheme" else "right", no_wrap=True)
         for case in part.cases:
             cost = costs[case]
@@ -95,6 +95,7 @@ def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> No
                 short(case.clients),
                 short(case.length),
                 f"{case.drop:.0%}",
+                f"{case.corrupt:.0%}",
                 duration(cost.client_ms["total"]),
                 times(cost.ratio.client),
                 duration(cost.server_ms["total"]),
