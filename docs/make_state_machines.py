@@ -9,7 +9,6 @@ from secagg_he import Bfv, ThresholdCkks
 from secagg_he.single_key import client as single_key
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 from secagg_protocols.dealing import client as dealing
-from secagg_protocols.lightsecagg import client as lightsecagg
 from secagg_protocols.machine import Transitions, server_transitions
 from secagg_protocols.plain import client as plain
 from secagg_protocols.secaggplus import client as secaggplus
@@ -18,10 +17,9 @@ PAGE = Path(__file__).parent / "state-machines.md"
 
 CLIENTS: Mapping[str, Transitions] = {
     "Plain": plain.TRANSITIONS,
-    "Bonawitz and ThresholdCkks, semi-honest": dealing.SEMI_HONEST,
+    "Bonawitz and ThresholdCkks, semi-honest, and LightSecAgg": dealing.SEMI_HONEST,
     "Bonawitz and ThresholdCkks, active": dealing.ACTIVE,
     "SecAggPlus": secaggplus.TRANSITIONS,
-    "LightSecAgg": lightsecagg.TRANSITIONS,
     "Bfv and Ckks": single_key.TRANSITIONS,
 }
 SERVERS: Mapping[str, Transitions] = {

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from secagg_protocols import (
     SYSTEM,
     AuthenticationError,
+    Bonawitz,
     Identity,
     InputError,
     Randomness,
@@ -35,6 +36,7 @@ from secagg_protocols import (
     SecAggError,
     Step,
 )
+from secagg_protocols.dealing.params import Dealing
 from secagg_protocols.domain import Use, digest, separated
 from secagg_protocols.suites import suite_named
 
@@ -51,7 +53,8 @@ class AuditError(SecAggError):
 class AuditRecord:
     """What happened in one round. Hashes are hexadecimal; times are UTC, ISO 8601.
 
-    dropped: id → "step: reason". opened: which secrets of whom were reconstructed. refusals: "party at step: reason".
+    dropped: id → "step: reason". opened: which secrets were reconstructed, and of whom ("sum_of_shares": only the sum
+    of theirs). refusals: "party at step: reason".
     epsilon: adversary view → ε at `delta`. failure: why no sum came out; empty when one did. aggregate_commitment:
     salted hash of the released sum (empty when there is none); whoever holds the sum and the salt can open it.
     """
@@ -96,7 +99,6 @@ def describe(
     for view, value in (epsilon or {}).items():
         if not math.isfinite(value):
             raise InputError(f"ε = {value} for {view!r} is not finite; leave a view without a guarantee out")
-    dealers = set(run.answered.get(Step.SHARE_KEYS, ()))
     return AuditRecord(
         time=now.astimezone(UTC).isoformat(timespec="seconds"),
         job=context.job,
@@ -108,10 +110,7 @@ def describe(
         participants=scheme.participants,
         survivors=run.survivors,
         dropped={str(party): f"{item.step}: {item.reason}" for party, item in sorted(run.dropped.items())},
-        opened={
-            "self_mask_seeds": tuple(sorted(dealers & set(run.survivors))),
-            "mask_keys": tuple(sorted(dealers - set(run.survivors))) if run.survivors else (),
-        },
+        opened=_opened(scheme, run),
         corrections=tuple(
             f"share of {item.dealer} held by {item.holder}: at fault {sorted(item.culprits)}"
             for item in run.corrections
@@ -123,6 +122,19 @@ def describe(
         aggregate_commitment="" if run.failure is not None else commit(run.total, salt),
         insecure_deterministic=insecure_deterministic,
     )
+
+
+def _opened(scheme: Scheme, run: Run) -> dict[str, tuple[int, ...]]:
+    """Return which secrets a round reconstructed."""
+    if not isinstance(scheme, Dealing):
+        return {}
+    if not isinstance(scheme, Bonawitz):
+        return {"sum_of_shares": run.survivors}
+    dealers, survivors = set(run.answered.get(Step.SHARE_KEYS, ())), set(run.survivors)
+    return {
+        "self_mask_seeds": tuple(sorted(dealers & survivors)),
+        "mask_keys": tuple(sorted(dealers - survivors)) if survivors else (),
+    }
 
 
 def new_salt(randomness: Randomness = SYSTEM) -> bytes:

@@ -265,7 +265,7 @@ def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
     def look(machine, envelopes):
         if envelopes and envelopes[0].kind == "ShareKeys":
             own = machine._memory.own
-            seen.append((own.ring_seed, repr(own), repr(machine)))
+            seen.append((own.seed, repr(own), repr(machine)))
         if envelopes and envelopes[0].kind == "Encrypt":
             assert machine._memory.own is None
             assert seen[0][0] not in machine.snapshot()

@@ -10,6 +10,7 @@ import pytest
 
 import secagg
 from secagg import audit
+from secagg_he import ThresholdCkks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -41,6 +42,21 @@ def test_a_record_says_who_took_part_who_vanished_and_what_was_opened(round_one)
     assert record.opened == {"self_mask_seeds": (1, 3, 4, 5), "mask_keys": (2,)}
     assert record.scheme_id == scheme.id.hex()
     assert record.time == "2026-01-02T03:04:05+00:00"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "opened"),
+    [
+        (ThresholdCkks(5, 4), {"sum_of_shares": (1, 3, 4, 5)}),
+        (secagg.LightSecAgg(5, 4), {"sum_of_shares": (1, 3, 4, 5)}),
+        (secagg.Plain(5, 4), {}),
+    ],
+    ids=lambda given: getattr(given, "name", ""),
+)
+def test_where_only_a_sum_is_opened_the_record_says_so(scheme, opened):
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    run = secagg.simulate(scheme, [np.arange(4)] * 5, drop={2: scheme.upload_step}, context=context)
+    assert audit.describe(scheme, context, run, now=NOW, salt=bytes(32)).opened == opened
 
 
 def test_the_commitment_opens_for_the_released_sum_only(round_one):

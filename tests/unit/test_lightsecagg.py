@@ -19,8 +19,9 @@ from secagg_protocols import (
     Step,
 )
 from secagg_protocols.coded import encoding_matrix
+from secagg_protocols.dealing.messages import KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.lightsecagg import rounds
-from secagg_protocols.lightsecagg.messages import KeyList, SealedShares, ShareMasks, SurvivorList, Unmasking
+from secagg_protocols.lightsecagg.messages import ShareMasks, Unmasking
 from secagg_protocols.lightsecagg.packing import FIELDS, FieldPacking
 from secagg_protocols.scheme import Domain
 
@@ -309,7 +310,7 @@ def spoil(holders):
         size = machine.scheme.sealed_bytes
         for holder in holders:
             sealed[(holder - 1 - (holder > machine.me)) * size] ^= 1
-        return [machine.seal("ShareMasks", SERVER, ShareMasks(memoryview(bytes(sealed))))]
+        return [machine.seal("ShareMasks", SERVER, ShareMasks(b"", memoryview(bytes(sealed))))]
 
     return misbehave
 
@@ -400,7 +401,8 @@ def test_shares_of_strangers_and_too_few_dealers_are_refused():
 )
 def test_a_survivor_list_that_cannot_be_is_refused(survivors, words):
     server, clients, _ = at("Unmasking")
-    aborts(clients[1], server.seal("SurvivorList", 1, SurvivorList(survivors)), words)
+    vanished = tuple(sorted({1, 2, 3, 4, 5} - set(survivors)))
+    aborts(clients[1], server.seal("UnmaskRequest", 1, UnmaskRequest(survivors, vanished, (), b"")), words)
 
 
 def test_a_participant_answers_for_one_survivor_list_only():
@@ -408,7 +410,7 @@ def test_a_participant_answers_for_one_survivor_list_only():
     server, clients, opening = at("Unmasking")
     clients[1].receive(opening[1])
     with pytest.raises(Exception, match="not expected"):
-        clients[1].receive(server.seal("SurvivorList", 1, SurvivorList((1, 2, 3, 4))))
+        clients[1].receive(server.seal("UnmaskRequest", 1, UnmaskRequest((1, 2, 3, 4), (5,), (), b"")))
 
 
 @pytest.mark.parametrize(

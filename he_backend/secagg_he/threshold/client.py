@@ -9,43 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols import shamir
-from secagg_protocols.dealing import client as dealing
-from secagg_protocols.dealing.messages import UnmaskRequest
+from secagg_protocols.dealing.summing import SummingClient
 from secagg_protocols.errors import SERVER, ProtocolViolation
 from secagg_protocols.scheme import Step
-from secagg_protocols.wire import Envelope, Message
+from secagg_protocols.wire import Envelope
 
 from . import rounds
-from .messages import AdvertiseKeys, Encrypt, Opening
+from .messages import Encrypt, Opening
 from .params import ThresholdCkks
 
 
-class Memory(dealing.Memory, array_like=True):
-    """What a participant of ThresholdCkks remembers between messages. own: until the vector is encrypted."""
-
-    own: rounds.OwnSecrets | None = None
-
-
-class ThresholdCkksClient(dealing.DealingClient):
+class ThresholdCkksClient(SummingClient):
     """Made by `ThresholdCkks.client`. See `machine.Client` for the calls."""
 
     scheme: ThresholdCkks
-    memory_type = Memory
-    advertise_type = AdvertiseKeys
-
-    def _draw(self) -> Message:
-        self._memory.own = rounds.make_secrets(self.scheme, self._randomness)
-        return rounds.advertise(self.scheme, self._memory.own, self.context, self._randomness)
-
-    def _check_advertised(self, advertised: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, advertised, self.context)
-
-    def _remember_peers(self, peers: Mapping[int, Any]) -> None:
-        pass  # nothing of what they advertised is needed again
+    opening_type = Opening
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        dealt = rounds.deal(self.scheme, memory.session, self.me, memory.own.ring_seed, holders)
+        dealt = rounds.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
         return b"", dict(zip(holders, dealt, strict=True))
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
@@ -56,7 +38,7 @@ class ThresholdCkksClient(dealing.DealingClient):
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory, scheme = self._memory, self.scheme
-        encryption = rounds.Encryption.of(scheme, memory.session, self.me, memory.own.ring_seed)
+        encryption = rounds.Encryption.of(scheme, memory.session, self.me, memory.own.seed)
         outgoing = [
             self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, scheme.ciphertexts.to_bytes(residues)))
             for block, residues in rounds.encrypt(encryption, vector)
@@ -64,10 +46,5 @@ class ThresholdCkksClient(dealing.DealingClient):
         memory.own = None
         return outgoing
 
-    def _open(self, message: UnmaskRequest) -> Message:
-        """Add up the shares over the one set of survivors: two sums over different sets could be subtracted."""
-        shares = self._memory.shares
-        missing = tuple(survivor for survivor in message.survivors if survivor not in shares)
-        if missing:
-            return Opening(missing, memoryview(b""))
-        return Opening((), rounds.add_shares(self.scheme, [shares[survivor] for survivor in message.survivors]))
+    def _add_up(self, shares: Sequence[bytes]) -> memoryview:
+        return rounds.add_shares(self.scheme, shares)

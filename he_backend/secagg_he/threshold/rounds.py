@@ -9,13 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols import Randomness, RoundContext, shamir
-from secagg_protocols.channels import advertised_context, check_context
-from secagg_protocols.dealing.messages import NONCE_BYTES
+from secagg_protocols import shamir
+from secagg_protocols.dealing.rounds import SEED_BYTES
 from secagg_protocols.domain import Use, separated
 from secagg_protocols.field import GF65537, Elements
 from secagg_protocols.kdf import derive
@@ -24,47 +22,8 @@ from secagg_protocols.masks import Keystream
 
 from ..gaussian import gaussian
 from ..ring import Integers, centred
-from .messages import AdvertiseKeys
 from .noise import DEGREE, SIGMA
 from .params import ThresholdCkks
-
-_SEED_BYTES = 32
-
-
-# --- AdvertiseKeys -------------------------------------------------------------------------------------------------
-
-
-class OwnSecrets(msgspec.Struct, frozen=True):
-    """What a participant makes at the start and never sends: its channel key, the seed of its ring key and errors."""
-
-    channel_secret: bytes
-    ring_seed: bytes
-
-    def __repr__(self) -> str:
-        return "OwnSecrets(<redacted>)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("secrets", "<redacted>")]
-
-
-def make_secrets(scheme: ThresholdCkks, randomness: Randomness) -> OwnSecrets:
-    """Draw the channel key pair and the seed."""
-    return OwnSecrets(scheme.suite.agreement.generate(randomness), randomness.bytes(_SEED_BYTES))
-
-
-def advertise(scheme: ThresholdCkks, own: OwnSecrets, context: RoundContext, randomness: Randomness) -> AdvertiseKeys:
-    """Return the public part."""
-    agreement = scheme.suite.agreement
-    public = agreement.public_of(agreement.load_secret(own.channel_secret))
-    return AdvertiseKeys(public, randomness.bytes(NONCE_BYTES), advertised_context(scheme, context))
-
-
-def check_advertised(scheme: ThresholdCkks, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
-    """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
-    scheme.suite.agreement.check_public(message.channel_key)
-    check_context(scheme, context, message.context_digest)
-    return (message.channel_key,)
-
 
 # --- ShareKeys: the one-time key, and shares of it -----------------------------------------------------------------
 
@@ -131,7 +90,7 @@ class Encryption:
     def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
         key = one_time_key(scheme, session, participant, seed)
         info = separated(Use.RING_ERROR, session, participant)
-        return cls(scheme, session, _transform(scheme, key), derive(seed, _SEED_BYTES, info))
+        return cls(scheme, session, _transform(scheme, key), derive(seed, SEED_BYTES, info))
 
     def __repr__(self) -> str:
         return "Encryption(<redacted>)"

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from secagg_protocols import workers
 from secagg_protocols.blocks import Uploads
 from secagg_protocols.dealing.messages import ConsistencyCheck, ShareKeys
-from secagg_protocols.dealing.server import DealingServer
-from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
+from secagg_protocols.dealing.summing import SummingServer
+from secagg_protocols.errors import SERVER, RoundFailed
 from secagg_protocols.field import Elements
 from secagg_protocols.lanes import Words
 from secagg_protocols.recovery import Correction
@@ -30,43 +29,25 @@ _GUESSES, _CANDIDATES = 1024, 256
 """Bounds on the search when more sums are wrong than can be located: sets left out, and key sums put to the test."""
 
 
-class ThresholdCkksServer(DealingServer):
+class ThresholdCkksServer(SummingServer):
     """Made by `ThresholdCkks.server`. See `machine.Server` for the calls."""
 
     scheme: ThresholdCkks
     messages = MappingProxyType(
         {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, Encrypt, ConsistencyCheck, Opening)}
     )
-    advertise_type, upload_type = AdvertiseKeys, Encrypt
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._opened: dict[int, Elements] = {}
+    upload_type = Encrypt
 
     def _new_sum(self) -> Uploads:
         return Uploads(self.scheme.ciphertexts)
-
-    def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
 
     def _take_upload(self, sender: int, message: Encrypt) -> bool:
         self._sum.check(sender, message.block, message.words)
         self.scheme.ciphertexts.check(message.words)
         return super()._take_upload(sender, message)
 
-    def _take_opened(self, sender: int, message: Opening) -> bool:
-        if not set(message.missing) <= set(self._survivors) - {sender}:
-            raise ProtocolViolation("shares are reported missing of someone who is not in the sum", {sender})
-        expected = 0 if message.missing else self.scheme.share_bytes
-        if len(message.share) != expected:
-            raise ProtocolViolation(f"a sum of shares has {len(message.share)} bytes, not {expected}", {sender})
-        if message.missing:  # an honest report: it has no sum to give, and nobody else is the worse for it
-            self._suspects |= {SERVER, sender, *message.missing}
-            who = ", ".join(map(str, message.missing[:5])) + (", …" if len(message.missing) > 5 else "")
-            self._drop(sender, f"holds no valid share of participant {who}")
-            return False
-        self._opened[sender] = rounds.decode_share(self.scheme, message.share)
-        return True
+    def _decode_sum(self, share: memoryview) -> Elements:
+        return rounds.decode_share(self.scheme, share)
 
     # --- the opening
 

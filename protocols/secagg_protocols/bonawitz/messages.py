@@ -20,8 +20,8 @@ from ..dealing.messages import (
     ShareKeys,
     SurvivorList,
     UnmaskRequest,
+    check_context_digest,
 )
-from ..merkle import HASH_BYTES
 from ..wire import Message, check_ascending, check_size
 
 __all__ = [
@@ -56,8 +56,7 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         check_size("nonce", self.nonce, NONCE_BYTES)
-        if self.context_digest:
-            check_size("context_digest", self.context_digest, HASH_BYTES)
+        check_context_digest(self.context_digest)
 
 
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -73,6 +73,7 @@ class DealingClient(Client):
     advertise_type: ClassVar[type[Message]]
     """The scheme's AdvertiseKeys. It has a `channel_key`, for sealing shares."""
     list_kind: ClassVar[str] = "KeyList"
+    deal_type: ClassVar[type[ShareKeys]] = ShareKeys
 
     # --- what a scheme adds
 
@@ -153,7 +154,7 @@ class DealingClient(Client):
             sealed.append(seal_share(self.scheme.suite, channel.send, session, self.me, peer, dealt[peer]))
         memory.channels = channels
         memory.shares = {self.me: self._accept(self.me, dealt[self.me])}
-        return [self.seal(Step.SHARE_KEYS.value, SERVER, ShareKeys(told, memoryview(b"".join(sealed))))]
+        return [self.seal(self.scheme.deal_step.value, SERVER, self.deal_type(told, memoryview(b"".join(sealed))))]
 
     def _check_key_list(self, listed: tuple[KeyEntry, ...]) -> dict[int, Any]:
         """Check U₁ as the figure asks, and the context of every member; return what the others advertised."""

@@ -17,6 +17,28 @@ from ..wire import Message, check_ascending, check_size
 NONCE_BYTES = 16
 
 
+class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A participant's public key for this round, where one key pair is all it has (Bonawitz has its own message).
+
+    channel_key: for sealing shares. nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant was sent;
+    empty under `early_keys`.
+    """
+
+    channel_key: bytes
+    nonce: bytes
+    context_digest: bytes
+
+    def __post_init__(self) -> None:
+        check_size("nonce", self.nonce, NONCE_BYTES)
+        check_context_digest(self.context_digest)
+
+
+def check_context_digest(digest: bytes) -> None:
+    """Raise `ValueError` unless this is a digest, or empty (for a message's own checks)."""
+    if digest:
+        check_size("context_digest", digest, HASH_BYTES)
+
+
 class KeyEntry(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One participant's AdvertiseKeys as it came: encoded message and envelope signature (empty: semi-honest)."""
 
@@ -89,3 +111,16 @@ class UnmaskRequest(Message, frozen=True, array_like=True, forbid_unknown_fields
         check_ascending("vanished", self.vanished)
         check_ascending("signers", self.signers)
         check_size("signatures", self.signatures, 64 * len(self.signers))
+
+
+class OpenedSum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The sum, over U₃, of the shares that this holder has: `share_bytes` long. Protocols give it a name of their own.
+
+    missing: members of U₃ of whom it holds no valid share; it can then give no sum, and `share` is empty.
+    """
+
+    missing: tuple[int, ...]
+    share: memoryview
+
+    def __post_init__(self) -> None:
+        check_ascending("missing", self.missing)

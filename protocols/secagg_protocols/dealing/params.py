@@ -28,6 +28,7 @@ class Dealing(Scheme):
     colluders: int = field(default=0, kw_only=True)
     threshold: int | None = field(default=None, kw_only=True)
 
+    deal_step: ClassVar[Step] = Step.SHARE_KEYS
     opening_step: ClassVar[Step]
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class Dealing(Scheme):
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         check = (Step.CONSISTENCY_CHECK,) if self.active else ()
-        return (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, self.upload_step, *check, self.opening_step)
+        return (Step.ADVERTISE_KEYS, self.deal_step, self.upload_step, *check, self.opening_step)
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:

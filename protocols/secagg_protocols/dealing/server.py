@@ -97,7 +97,7 @@ class DealingServer(Server):
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
         if step is Step.ADVERTISE_KEYS:
             return self._send_key_list(answered)
-        if step is Step.SHARE_KEYS:
+        if step is self.scheme.deal_step:
             return self._deliver_shares(answered)
         if step is self.scheme.upload_step:
             self._survivors = answered

@@ -4,51 +4,20 @@
 |------|----------------------|----------------------|
 | AdvertiseKeys | AdvertiseKeys | KeyList |
 | ShareMasks | ShareMasks | SealedShares |
-| MaskedInput | MaskedInput (one per block) | SurvivorList |
+| MaskedInput | MaskedInput (one per block) | UnmaskRequest |
 | Unmasking | Unmasking | – |
 """
 
 from __future__ import annotations
 
-from ..dealing.messages import NONCE_BYTES, KeyEntry, KeyList, SealedShares, SurvivorList
-from ..wire import Message, check_ascending, check_size
+from ..dealing.messages import AdvertiseKeys, OpenedSum, ShareKeys
+from ..wire import Message
 
-__all__ = [
-    "NONCE_BYTES",
-    "AdvertiseKeys",
-    "KeyEntry",
-    "KeyList",
-    "MaskedInput",
-    "SealedShares",
-    "ShareMasks",
-    "SurvivorList",
-    "Unmasking",
-]
-
-DIGEST_BYTES = 32
+__all__ = ["AdvertiseKeys", "MaskedInput", "ShareMasks", "Unmasking"]
 
 
-class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A participant's public key for this round.
-
-    channel_key: for sealing coded mask shares. nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant
-    was sent; empty under `early_keys`.
-    """
-
-    channel_key: bytes
-    nonce: bytes
-    context_digest: bytes
-
-    def __post_init__(self) -> None:
-        check_size("nonce", self.nonce, NONCE_BYTES)
-        if self.context_digest:
-            check_size("context_digest", self.context_digest, DIGEST_BYTES)
-
-
-class ShareMasks(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A dealer's coded mask shares, sealed for each member of the key list but itself, ascending, at equal lengths."""
-
-    sealed: memoryview
+class ShareMasks(ShareKeys, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A dealer's coded mask shares, sealed as in `ShareKeys`. share_digests: empty."""
 
 
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -58,14 +27,5 @@ class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=T
     words: memoryview
 
 
-class Unmasking(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The sum, over U₁, of the coded shares that this holder has: field elements, `element_bytes` each, little-endian.
-
-    missing: members of U₁ of whom it holds no valid share; it can then give no sum, and `share` is empty.
-    """
-
-    missing: tuple[int, ...]
-    share: memoryview
-
-    def __post_init__(self) -> None:
-        check_ascending("missing", self.missing)
+class Unmasking(OpenedSum, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The sum of coded shares over U₁: field elements, `element_bytes` each, little-endian."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
 from ..coded import CodedSharing
+from ..dealing.params import Dealing
 from ..errors import ParameterError
 from ..scheme import Policy, Scheme, Step
 from .packing import FieldPacking
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
     from .client import LightSecAggClient
     from .server import LightSecAggServer
 
-AEAD_TAG_BYTES = 16
 MAX_DEALT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class LightSecAgg(Scheme):
+class LightSecAgg(Dealing):
     """One mask per participant, shared in coded pieces; the sum of the masks is recovered in one shot (MLSys'22).
 
     participants: N. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
@@ -34,15 +34,15 @@ class LightSecAgg(Scheme):
     makes them smaller. Raises `ParameterError` with the bound that is violated.
     """
 
-    colluders: int = field(default=0, kw_only=True)
     dropouts: int | None = field(default=None, kw_only=True)
-    threshold: int | None = field(default=None, kw_only=True)
 
     name: ClassVar[str] = "lightsecagg"
     upload_step: ClassVar[Step] = Step.MASKED_INPUT
+    deal_step: ClassVar[Step] = Step.SHARE_MASKS
+    opening_step: ClassVar[Step] = Step.UNMASKING
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        Scheme.__post_init__(self)
         for name in ("colluders", "dropouts", "threshold"):
             if getattr(self, name) is not None:
                 self.check_integer(name)
@@ -51,14 +51,8 @@ class LightSecAgg(Scheme):
                 'lightsecagg has no defence against a server that departs from the protocol: adversary="active" is '
                 "refused; choose bonawitz"
             )
-        if self.participants < 2:
-            raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
-        if not 0 <= self.colluders <= self.participants - 2:
-            raise ParameterError(
-                f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
-                "two honest participants are the least a sum can hide"
-            )
         self._check_dropouts_and_threshold()
+        super().__post_init__()
         if self.participants * self.sealed_bytes > MAX_DEALT_BYTES:
             raise ParameterError(
                 f"length={self.length}: each participant would deal {self.participants} shares of {self.share_bytes} "
@@ -86,10 +80,6 @@ class LightSecAgg(Scheme):
     def minimum_threshold(self, colluders: int) -> int:
         return max(1, colluders) + 1
 
-    def floor(self, policy: Policy) -> int:
-        # Colluders are not company, whoever states them.
-        return max(self.quorum, policy.minimum_cohort + max(policy.colluders, self.colluders))
-
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
         if policy.colluders > self.privacy:
@@ -102,15 +92,6 @@ class LightSecAgg(Scheme):
     def privacy(self) -> int:
         """T: any so many coded shares of a mask are independent of it."""
         return max(1, self.colluders)
-
-    @property
-    def quorum(self) -> int:
-        assert self.threshold is not None
-        return self.threshold
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        return (Step.ADVERTISE_KEYS, Step.SHARE_MASKS, Step.MASKED_INPUT, Step.UNMASKING)
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
@@ -161,11 +142,6 @@ class LightSecAgg(Scheme):
     def share_bytes(self) -> int:
         """Bytes of one coded share."""
         return self.piece_length * self.packing.word_bytes
-
-    @property
-    def sealed_bytes(self) -> int:
-        """Bytes of one sealed share on the wire."""
-        return self.share_bytes + AEAD_TAG_BYTES
 
     @cached_property
     def payload_limit(self) -> int:

@@ -6,61 +6,15 @@ Symbols are joined to the paper's in NOTATION.md, with what is different here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 import numpy as np
 
-from ..channels import advertised_context, check_context
 from ..domain import Use, separated
 from ..field import Elements
 from ..kdf import derive
 from ..lanes import Words
 from ..masks import Keystream
-from ..randomness import Randomness
-from ..scheme import RoundContext
-from .messages import NONCE_BYTES, AdvertiseKeys
 from .params import LightSecAgg
-
-SEED_BYTES = 32
-
-
-# --- AdvertiseKeys: the channels between users, which the paper takes for granted ----------------------------------
-
-
-class OwnSecrets(msgspec.Struct, frozen=True):
-    """What a participant makes at the start and never sends: its channel key, the seed of its mask (32 bytes)."""
-
-    channel_secret: bytes
-    mask_seed: bytes
-
-    def __repr__(self) -> str:
-        return "OwnSecrets(<redacted>)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("secrets", "<redacted>")]
-
-
-def make_secrets(scheme: LightSecAgg, randomness: Randomness) -> OwnSecrets:
-    """Draw the channel key pair and the seed."""
-    return OwnSecrets(scheme.suite.agreement.generate(randomness), randomness.bytes(SEED_BYTES))
-
-
-def advertise(scheme: LightSecAgg, own: OwnSecrets, context: RoundContext, randomness: Randomness) -> AdvertiseKeys:
-    """Return the public part."""
-    agreement = scheme.suite.agreement
-    return AdvertiseKeys(
-        agreement.public_of(agreement.load_secret(own.channel_secret)),
-        randomness.bytes(NONCE_BYTES),
-        advertised_context(scheme, context),
-    )
-
-
-def check_advertised(scheme: LightSecAgg, message: AdvertiseKeys, context: RoundContext) -> None:
-    """Raise `ProtocolViolation` unless a participant's key can be used and it was sent the same context."""
-    scheme.suite.agreement.check_public(message.channel_key)
-    check_context(scheme, context, message.context_digest)
-
 
 # --- ShareMasks: "each user i picks z_i uniformly, partitions it to U − T sub-masks, and encodes
 #     [z~_i]_j = ([z_i]_1, …, [z_i]_{U−T}, [n_i]_{U−T+1}, …, [n_i]_U) · W_j for each j" (offline phase) ---------------

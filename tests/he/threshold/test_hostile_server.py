@@ -6,10 +6,10 @@ import pytest
 
 from secagg import Identity, Policy, ProtocolViolation, StateError, WireError
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
 from secagg_protocols.dealing import client as dealing
+from secagg_protocols.dealing import rounds
 from secagg_protocols.dealing.messages import (
     ConsistencyCheck,
     KeyEntry,
@@ -17,7 +17,6 @@ from secagg_protocols.dealing.messages import (
     SurvivorList,
     UnmaskRequest,
 )
-from secagg_protocols.dealing.rounds import survivors_digest
 
 # --- different survivors to different participants
 
@@ -239,7 +238,7 @@ def none_at_all(attack, signed):
 
 def foreign(attack, signed):
     """Make up the number with a signature of one who did not survive."""
-    digest = survivors_digest(attack.server._session, (1, 2, 3, 4))
+    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4))
     made = attack.clients[5].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest))
     return {1: signed[1], 2: signed[2], 5: made.signature}
 
@@ -251,7 +250,7 @@ def one_for_all(attack, signed):
 
 def over_others(attack, signed):
     """Make up the number with a good signature over other survivors."""
-    digest = survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
+    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
     other = attack.clients[3].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest)).signature
     return {1: signed[1], 2: signed[2], 3: other}
 
