@@ -118,9 +118,9 @@ def work_of(scheme: Scheme, run: Run) -> tuple[Work, Work]:
     answered = {step: len(run.answered.get(step, ())) for step in Step}
     members, dealers, survivors = (answered[step] for step in (Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT))
     vanished = dealers - survivors
-    reach = members
-    if isinstance(scheme, SecAggPlus):  # a pair masks if it is an edge, and a neighbour is gone as often as anyone
-        reach = min(scheme.degree + 1, members)
+    reach: float = members
+    if isinstance(scheme, SecAggPlus):  # edges go to everyone, and who is at their end is gone as often as anyone
+        reach = 1 + scheme.degree * (members - 1) / (scheme.participants - 1)
     edges = vanished * survivors * (reach - 1) / (members - 1) if members > 1 else 0
     partners = (reach - 1) * (dealers - 1) / (members - 1) if members > 1 else 0
     client = Work(reach - 1 + partners, (1 + partners) * mask_bytes)

@@ -74,7 +74,7 @@ class PrimeField:
         if left.shape[-1] > terms:
             self._reduced(product)
             for start in range(terms, left.shape[-1], terms):
-                product += self._reduced(left[:, start : start + terms] @ right[start : start + terms])
+                product += self._reduced(left[..., start : start + terms] @ right[..., start : start + terms, :])
         return self._canonical(product)
 
     def _reduced(self, values: Floats) -> Floats:

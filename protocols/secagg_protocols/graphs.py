@@ -162,11 +162,6 @@ class Circles:
     circle: NDArray[np.intp]
 
     @property
-    def size(self) -> int:
-        """Members in each circle."""
-        return int(self.circle.shape[1])
-
-    @property
     def ids(self) -> NDArray[np.int64]:
         """The circles as participant ids, (n, c)."""
         return self.members[self.circle]
@@ -202,18 +197,14 @@ class Circles:
 
 
 def harary(members: Sequence[int], neighbours: int, randomness: Randomness) -> Circles:
-    """Return a random Harary graph over `members` (ids, ascending).
-
-    `neighbours` is cut to what the members allow; with an odd number of members an odd k is rounded up to even.
-    """
-    n = len(members)
-    k = min(neighbours, n - 1)
+    """Return a random Harary graph over `members` (ids, ascending): more than `neighbours`, and not both odd."""
+    n, k = len(members), neighbours
+    assert 0 < k < n
+    assert k % 2 == 0 or n % 2 == 0
     keys = np.frombuffer(randomness.bytes(16 * n), dtype="<u8").reshape(n, 2)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
-    steps = list(range(k // 2 + 1))
-    if k % 2:
-        steps.append(n // 2 if n % 2 == 0 else k // 2 + 1)
+    steps = [*range(k // 2 + 1), *([n // 2] if k % 2 else [])]
     around = sorted({sign * step % n for step in steps for sign in (1, -1)})
-    circle = np.empty((n, len(around)), dtype=np.intp)
+    circle = np.empty((n, k + 1), dtype=np.intp)
     circle[order] = np.sort(order[(np.arange(n)[:, None] + around) % n], axis=1)
     return Circles(np.asarray(members, dtype=np.int64), circle)

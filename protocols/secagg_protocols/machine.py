@@ -397,7 +397,7 @@ class Server(Machine):
     @property
     def ready(self) -> bool:
         """Whether enough have answered for `advance` to succeed."""
-        return isinstance(self.state, Step) and len(self._answered) >= self.scheme.quorum
+        return isinstance(self.state, Step) and len(self._answered) >= self._needed(self.state)
 
     @property
     def dropped(self) -> Mapping[int, Dropout]:
@@ -455,9 +455,8 @@ class Server(Machine):
         for participant in self.waiting_for:
             self._drop(participant, "did not answer")
         try:
-            if len(self._answered) < self.scheme.quorum:
-                have, need, suspects = len(self._answered), self.scheme.quorum, frozenset(self._suspects)
-                raise RoundFailed(self.step.value, have, need, culprits=suspects)
+            if len(self._answered) < self._needed(self.step):
+                raise self._too_few()
             outgoing = self._close(self.step, tuple(sorted(self._answered)))
         except RoundFailed as failure:
             self.state, self.failure = Terminal.ABORTED, failure
@@ -465,6 +464,16 @@ class Server(Machine):
         self.state = following
         self._expected, self._answered = frozenset(envelope.recipient for envelope in outgoing), set()
         return outgoing
+
+    def _needed(self, step: Step) -> int:
+        """Return the fewest answers with which a step may be closed."""
+        needed: int = self.scheme.quorum
+        return needed
+
+    def _too_few(self) -> RoundFailed:
+        """Return the error for too few answers to the open step."""
+        have, suspects = len(self._answered), frozenset(self._suspects)
+        return RoundFailed(self.step.value, have, self._needed(self.step), culprits=suspects)
 
     def _drop(self, participant: int, reason: str) -> None:
         self._answered.discard(participant)

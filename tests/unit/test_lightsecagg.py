@@ -429,3 +429,11 @@ def test_garbage_in_a_sum_of_shares_drops_its_sender(missing, share):
             server.receive(envelope)
     server.advance()
     assert server.output.total.tolist() == [15] * 7
+
+
+@pytest.mark.parametrize(
+    ("participants", "colluders", "words"), [(1, 0, "participants=1: a secure sum"), (5, 5, "colluders=5 must be")]
+)
+def test_too_little_company_is_named_before_what_follows_from_it(participants, colluders, words):
+    with pytest.raises(ParameterError, match=words):
+        LightSecAgg(participants, 10, colluders=colluders)

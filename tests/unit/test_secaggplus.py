@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from secagg import Policy, Simulation, simulate
+from secagg.roofline import work_of
 from secagg_protocols import (
     SYSTEM,
     InsecureDeterministicRandomness,
     ParameterError,
     ProtocolViolation,
+    RoundContext,
     RoundFailed,
     SecAggPlus,
 )
@@ -122,12 +124,12 @@ def test_a_policy_that_fears_more_than_the_stated_corrupt_is_refused():
 # --- the graph
 
 
-@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (41, 10), (40, 9), (41, 9), (5, 10), (3, 2), (2, 2)])
+@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (41, 10), (40, 9), (40, 39), (41, 40), (3, 2), (2, 1)])
 def test_the_graph_is_regular_symmetric_and_without_loops(members, neighbours):
     ids = list(range(3, 3 + members))
     graph = harary(ids, neighbours, SYSTEM)
     assert graph.members.tolist() == ids
-    assert graph.circle.shape[1] - 1 >= min(neighbours, members - 1)
+    assert graph.circle.shape == (members, neighbours + 1)
     for member in ids:
         circle = graph.of(member)
         assert member in circle
@@ -135,7 +137,7 @@ def test_the_graph_is_regular_symmetric_and_without_loops(members, neighbours):
         assert all(member in graph.of(other) for other in circle)
 
 
-@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (41, 9), (5, 10), (2, 2), (1, 2)])
+@pytest.mark.parametrize(("members", "neighbours"), [(40, 10), (40, 9), (5, 4), (3, 2), (2, 1)])
 def test_the_transposition_says_where_a_member_stands_in_its_neighbours_rows(members, neighbours):
     graph = harary(list(range(1, members + 1)), neighbours, SYSTEM)
     rows, _ = np.divmod(graph.transposition, graph.circle.shape[1])
@@ -348,6 +350,34 @@ def test_a_round_that_loses_more_than_its_graph_can_opens_nothing(step):
     assert failed.value.step == step, "as soon as it is known"
     assert failed.value.have <= 25 < failed.value.need == scheme.fewest_left
     assert running.server.output is None
+
+
+def test_ready_says_when_a_step_may_be_closed():
+    scheme, context = SecAggPlus(292, 4), RoundContext("job", 1, bytes(32))
+    server = scheme.server(context)
+    server.start()
+    for participant in range(1, scheme.fewest_left + 1):
+        assert not server.ready
+        (keys,) = scheme.client(participant, context).start()
+        server.receive(keys)
+    assert server.ready
+    assert len(server.advance()) == scheme.fewest_left
+
+
+def test_a_floor_that_no_neighbourhood_meets_is_refused_when_it_is_stated():
+    scheme = sparse()
+    scheme.client(1, RoundContext("job", 1, bytes(32)), policy=Policy(minimum_cohort=scheme.degree + 1))
+    with pytest.raises(ParameterError, match="neighbours=10 it sees 11"):
+        scheme.check_policy(Policy(minimum_cohort=scheme.degree + 2))
+
+
+def test_the_roofline_counts_edges_to_those_who_are_there():
+    """With a fifth absent from the start, a participant agrees and masks with four fifths of its neighbours."""
+    scheme = SecAggPlus(292, 4, dropout_rate=0.2)
+    run = simulate(scheme, vectors(scheme), drop=dict.fromkeys(range(1, 59), "AdvertiseKeys"))
+    client, _ = work_of(scheme, run)
+    expected = scheme.degree * 233 / 291  # of its other 291, 233 are there
+    assert client.agreements == pytest.approx(2 * expected)
 
 
 @pytest.mark.parametrize("lost", [1, 8, 11, 15])

@@ -92,7 +92,7 @@ class SingleKeyClient(Client):
             try:
                 return workers.run(self.executor, workers.Task.__call__, tasks)
             except WorkerLost as lost:
-                self.worker_lost = str(lost)
+                self.worker_lost = str(lost).partition(";")[0]  # what follows is advice, and not needed
         return [task() for task in tasks]
 
     # --- Encrypt

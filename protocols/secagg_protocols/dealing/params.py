@@ -35,13 +35,7 @@ class Dealing(Scheme):
         super().__post_init__()
         for name in ("colluders", *(("threshold",) if self.threshold is not None else ())):
             self.check_integer(name)
-        if self.participants < 2:
-            raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
-        if not 0 <= self.colluders <= self.participants - 2:
-            raise ParameterError(
-                f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
-                "two honest participants are the least a sum can hide"
-            )
+        self._check_company()
         minimum = self.minimum_threshold(self.colluders)
         if self.threshold is None:
             object.__setattr__(self, "threshold", max(minimum, self.participants // 2 + 1))
@@ -49,6 +43,16 @@ class Dealing(Scheme):
             raise ParameterError(
                 f"threshold={self.quorum} is not between {minimum} and participants={self.participants}: "
                 f"{self.adversary} with colluders={self.colluders} needs at least {minimum}"
+            )
+
+    def _check_company(self) -> None:
+        """Raise `ParameterError` unless there are honest participants for a sum to hide."""
+        if self.participants < 2:
+            raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
+        if not 0 <= self.colluders <= self.participants - 2:
+            raise ParameterError(
+                f"colluders={self.colluders} must be between 0 and participants − 2 = {self.participants - 2}: "
+                "two honest participants are the least a sum can hide"
             )
 
     def minimum_threshold(self, colluders: int) -> int:

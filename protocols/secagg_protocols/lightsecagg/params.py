@@ -51,6 +51,7 @@ class LightSecAgg(Dealing):
                 'lightsecagg has no defence against a server that departs from the protocol: adversary="active" is '
                 "refused; choose bonawitz"
             )
+        self._check_company()
         self._check_dropouts_and_threshold()
         super().__post_init__()
         if self.participants * self.sealed_bytes > MAX_DEALT_BYTES:

@@ -91,7 +91,7 @@ class SecAggPlus(Bonawitz):
     @cached_property
     def fewest_left(self) -> int:
         """How many participants must be in a sum: below that the server ends the round."""
-        return fewest_left(self.requirements, self.degree, self.quorum)
+        return max(self.quorum, fewest_left(self.requirements, self.degree, self.quorum))
 
     @property
     def degree(self) -> int:
@@ -106,6 +106,14 @@ class SecAggPlus(Bonawitz):
     def floor(self, policy: Policy) -> int:
         """As in `Scheme.floor`, but counted in its neighbourhood, which is all that a participant sees."""
         return max(self.quorum, policy.minimum_cohort)
+
+    def check_policy(self, policy: Policy) -> None:
+        super().check_policy(policy)
+        if self.floor(policy) > self.degree + 1:
+            raise ParameterError(
+                f"this participant's policy asks for {self.floor(policy)} participants in what it sees of a sum; with "
+                f"neighbours={self.degree} it sees {self.degree + 1}"
+            )
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:

@@ -37,23 +37,22 @@ class SecAggPlusServer(BonawitzServer):
     def _others(self, member: int) -> int:
         return self._dealt_to[member]
 
-    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
-        if step is not Step.UNMASKING:
-            self._check_graph(step, len(answered))
-        return super()._close(step, answered)
+    def _needed(self, step: Step) -> int:
+        # Until inputs are in, so many that the graph still hides what it was drawn to hide.
+        return self.scheme.quorum if step is Step.UNMASKING else self.scheme.fewest_left
 
-    def _check_graph(self, step: Step, left: int) -> None:
-        """Raise `RoundFailed` when so few are left that the graph no longer hides what it was drawn to hide."""
-        scheme = self.scheme
-        if left < scheme.fewest_left:
-            raise RoundFailed(
-                step.value,
-                left,
-                scheme.fewest_left,
-                f"with {scheme.degree} neighbours each, {scheme.fewest_left} of {scheme.participants} must stay: with "
-                "larger gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives "
-                "more neighbours",
-            )
+    def _too_few(self) -> RoundFailed:
+        failure, scheme = super()._too_few(), self.scheme
+        if failure.have < scheme.quorum or self.step is Step.UNMASKING:
+            return failure
+        return RoundFailed(
+            failure.step,
+            failure.have,
+            failure.need,
+            f"with {scheme.degree} neighbours each, {failure.need} of {scheme.participants} must stay: with larger gaps "
+            "in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more neighbours",
+            failure.culprits,
+        )
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         # Over all participants: the risks are computed for this graph, whoever turns up.
