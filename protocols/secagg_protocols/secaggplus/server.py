@@ -49,8 +49,9 @@ class SecAggPlusServer(BonawitzServer):
             failure.step,
             failure.have,
             failure.need,
-            f"with {scheme.degree} neighbours each, {failure.need} of {scheme.participants} must stay: with larger gaps "
-            "in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more neighbours",
+            f"with {scheme.degree} neighbours each, {failure.need} of {scheme.participants} must stay: with larger "
+            "gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more "
+            "neighbours",
             failure.culprits,
         )
 
