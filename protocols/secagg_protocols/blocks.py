@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation, RoundFailed, StateError
-from .lanes import Lanes, Words
+from .lanes import Lanes, Words, new_words
 from .scheme import Domain, Output, Step
 
 BLOCK_BYTES = 1 << 20
@@ -66,7 +66,7 @@ class Uploads:
         self._step = block_words(packing)
         self._blocks = -(-packing.words // self._step)
         self._uploads: dict[int, dict[int, memoryview]] = {}
-        self.words: Words = np.zeros(packing.words, dtype=np.uint64)
+        self.words = new_words(packing.words)
 
     def check(self, sender: int, block: int, data: memoryview) -> None:
         """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""

@@ -21,6 +21,17 @@ _IN_CACHE = 1 << 14
 """Words that are packed at a time, so that temporaries stay in cache."""
 
 
+_CACHE_LINE = 64
+
+
+def new_words(count: int, *, zero: bool = True) -> Words:
+    """Return words that begin with a cache line, since sums into others take some per cent longer. zero: all 0, or any."""
+    spare = _CACHE_LINE // 8
+    words: Words = (np.zeros if zero else np.empty)(count + spare, dtype="<u8")
+    skip = -words.ctypes.data % _CACHE_LINE // 8
+    return words[skip : skip + count]
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
     """How `length` sums of `bits` bits are laid into words."""
@@ -51,7 +62,7 @@ class Lanes:
     def pack(self, vector: NDArray[np.integer]) -> Words:
         """Pack integers in [0, 2^bits), shape (length,), into words, shape (words,)."""
         full, rest = divmod(self.length, self.per_word)
-        words = np.empty(self.words, dtype=np.uint64)
+        words = new_words(self.words, zero=False)
         grid = vector[: full * self.per_word].reshape(full, self.per_word)
         for start in range(0, full, _IN_CACHE):
             rows = grid[start : start + _IN_CACHE]

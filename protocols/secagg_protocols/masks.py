@@ -12,10 +12,9 @@ from concurrent.futures import Executor
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
-from numpy.typing import NDArray
 
 from . import workers
-from .lanes import Words
+from .lanes import Words, new_words
 
 BLOCK_WORDS = 1 << 15
 """256 KiB: zeros, keystream and accumulator stay in the second-level cache together."""
@@ -62,7 +61,7 @@ def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[b
     `words` is the range of the vector that begins at word `start`. Blocks are the outer loop and masks the inner one,
     so that a block of the accumulator stays in cache while all its masks are added.
     """
-    scratch: NDArray[np.uint64] = np.empty(BLOCK_WORDS, dtype="<u8")
+    scratch = new_words(BLOCK_WORDS, zero=False)
     out = scratch.data.cast("B")
     for keys, operation in ((plus, np.add), (minus, np.subtract)):
         for group in range(0, len(keys), _GROUP):
@@ -76,7 +75,7 @@ def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[b
 
 
 def _mask_sum(start: int, count: int, plus: Sequence[bytes], minus: Sequence[bytes]) -> Words:
-    words = np.zeros(count, dtype=np.uint64)
+    words = new_words(count)
     add_masks(words, start, plus, minus)
     return words
 
