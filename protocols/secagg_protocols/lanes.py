@@ -25,7 +25,7 @@ _CACHE_LINE = 64
 
 
 def new_words(count: int, *, zero: bool = True) -> Words:
-    """Return words that begin with a cache line, since sums into others take some per cent longer. zero: all 0, or any."""
+    """Return words that begin with a cache line, as sums into others take longer. zero: all of them 0, or any."""
     spare = _CACHE_LINE // 8
     words: Words = (np.zeros if zero else np.empty)(count + spare, dtype="<u8")
     skip = -words.ctypes.data % _CACHE_LINE // 8
