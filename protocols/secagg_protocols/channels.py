@@ -34,9 +34,9 @@ def check_context(scheme: Scheme, context: RoundContext, advertised: bytes) -> N
         if advertised:
             raise ProtocolViolation("keys that may be early say a context: it enters with the session, for everybody")
     elif advertised != context.context_digest:
+        said, ours = (f"{digest.hex()[:16]}…" if digest else "none" for digest in (advertised, context.context_digest))
         raise ProtocolViolation(
-            f"context {advertised.hex()[:16] or 'none'}… is not this round's {context.context_digest.hex()[:16]}…: "
-            "different participants were sent different models or settings"
+            f"context {said} is not this round's {ours}: different participants were sent different models or settings"
         )
 
 

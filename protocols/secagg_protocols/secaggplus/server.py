@@ -43,7 +43,7 @@ class SecAggPlusServer(BonawitzServer):
 
     def _too_few(self) -> RoundFailed:
         failure, scheme = super()._too_few(), self.scheme
-        if failure.have < scheme.quorum or self.step is Step.UNMASKING:
+        if failure.need == scheme.quorum:  # it is not the graph that needs more
             return failure
         return RoundFailed(
             failure.step,

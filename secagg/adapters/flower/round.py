@@ -143,8 +143,8 @@ class Round:
         step, waited = self._server.step, time.monotonic() - self._since
         missing = len(self._server.waiting_for)
         outgoing = self._server.advance()
-        asked = len(self._sent)
-        log(INFO, "secagg: %s: %d asked, %d missing, %.2f s", step, asked, min(missing, asked), waited)
+        if asked := len(self._sent):
+            log(INFO, "secagg: %s: %d asked, %d missing, %.2f s", step, asked, min(missing, asked), waited)
         node_of = {participant: node for node, participant in self._participant.items()}
         requests: dict[int, tuple[bytes, ...]] = {}
         for envelope in outgoing:
