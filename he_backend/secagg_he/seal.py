@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.errors import ParameterError
+from secagg_protocols.errors import MissingExtra, ParameterError
 
 from .bits import Words
 from .parameters import SEED_BYTES, Parameters
@@ -36,22 +36,13 @@ _GENERATOR = b"\x01"
 """SEAL's Blake2xb, the generator that expands seeds."""
 
 
-class MissingBackend(ImportError):
-    """A machine needs a package that the base install leaves out. The text names the extra that brings it."""
-
-    extra = "he"
-
-    def __init__(self, module: str) -> None:
-        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[he]'", name=module)
-
-
 def require() -> None:
-    """Raise `MissingBackend` unless SEAL can be used."""
+    """Raise `MissingExtra` unless SEAL can be used."""
     for module in ("tenseal.sealapi", "zstandard"):
         try:
             import_module(module)
         except ModuleNotFoundError as missing:
-            raise MissingBackend(module.partition(".")[0]) from missing
+            raise MissingExtra("he", module.partition(".")[0]) from missing
 
 
 def encrypt(parameters: Parameters, secret: NDArray[np.int8], plaintexts: Words) -> tuple[Words, bytes]:

@@ -49,6 +49,14 @@ class WorkerLost(LocalError):
     """
 
 
+class MissingExtra(ImportError):
+    """A feature needs a package that the base install leaves out. The text names the extra that brings it."""
+
+    def __init__(self, extra: str, module: str) -> None:
+        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[{extra}]'", name=module)
+        self.extra = extra
+
+
 class RemoteError(SecAggError):
     """The other side's fault. `culprits` holds ids (0 is the server); empty when nobody can be named."""
 
