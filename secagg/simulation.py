@@ -45,6 +45,7 @@ from secagg_protocols import (
     StateError,
     Step,
 )
+from secagg_protocols.machine import Terminal
 
 Vector: TypeAlias = NDArray[np.generic]
 Inputs: TypeAlias = Sequence[Vector] | Mapping[int, Vector] | Callable[[int], Vector]
@@ -205,7 +206,10 @@ class Simulation:
                 self._turn(client, step, client.start)
         while server.output is None:
             self._answered[step] = tuple(sorted(set(self.clients) - server.waiting_for - server.dropped.keys()))
-            outgoing = self._from_server(step, server.advance)
+            try:
+                outgoing = self._from_server(step, server.advance)
+            finally:
+                self._tell_who_is_out(step)
             if server.output is None:
                 step = server.step
             for envelope in outgoing:
@@ -216,6 +220,13 @@ class Simulation:
                     self._received.add(step, client.participant, len(data))
                     self._turn(client, step, partial(self._hear, client, data))
         return self.result()
+
+    def _tell_who_is_out(self, step: Step) -> None:
+        """Deliver the server's `Abort`s. They are no part of the round, and not counted."""
+        for envelope in self.server.aborts():
+            client = self.clients[envelope.recipient]
+            if self._takes_part(client, step) and client.state not in (Terminal.DONE, Terminal.ABORTED):
+                self._hear(client, envelope.to_bytes())
 
     def _hear(self, client: Client, data: bytes) -> list[Envelope]:
         return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
@@ -244,7 +255,7 @@ class Simulation:
                 envelopes = call()
             except (RemoteError, StateError, RepeatedContext, BudgetSpent) as error:
                 self.refusals.append(Refusal(participant, step, error))
-                envelopes = []
+                envelopes = client.abort(error)
             if participant in self._misbehave:
                 envelopes = self._misbehave[participant](client, envelopes)
         return envelopes

@@ -14,12 +14,12 @@ from typing import Protocol
 import msgspec
 
 from secagg_protocols.durable import Record, SnapshotStore
-from secagg_protocols.errors import SERVER, InputError, LocalError, ProtocolViolation
+from secagg_protocols.errors import SERVER, Declined, InputError, ProtocolViolation
 
 _RECORD = "released"
 
 
-class BudgetSpent(LocalError):
+class BudgetSpent(Declined):
     """As many sums have been released under this group key as its flooding noise is sized for."""
 
 

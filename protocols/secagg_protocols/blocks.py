@@ -68,6 +68,11 @@ class Uploads:
         self._uploads: dict[int, dict[int, memoryview]] = {}
         self.words = new_words(packing.words)
 
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes that one upload holds, until it is complete."""
+        return self._packing.words * self._packing.word_bytes
+
     def check(self, sender: int, block: int, data: memoryview) -> None:
         """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""
         if not 0 <= block < self._blocks:

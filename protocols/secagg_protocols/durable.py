@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .domain import Use, digest
-from .errors import InputError, LocalError, ProtocolViolation, StateError
+from .errors import InputError, LocalError, ProtocolViolation, SecAggError, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client, Terminal
@@ -144,7 +145,8 @@ class DurableClient:
 
     Make it anew in every process with the same arguments; it finds its session by scheme, participant and context. With
     `early_keys` it may be made, and `start`ed, before the context's digest is known, and later with it.
-    Takes and returns encoded envelopes. Raises what `machine.Client` raises.
+    Takes and returns encoded envelopes. now: the time, where the roster's entries are valid for a time only. Raises
+    what `machine.Client` raises.
     """
 
     def __init__(
@@ -159,10 +161,11 @@ class DurableClient:
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
         group_key: object | None = None,
+        now: datetime | None = None,
     ) -> None:
         self._store, self._scheme, self._participant, self._context = store, scheme, participant, context
         self._identity, self._roster, self._policy, self._randomness = identity, roster, policy, randomness
-        self._group_key = group_key
+        self._group_key, self._now = group_key, now
         address = scheme.address(context, roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.
         about = b"" if scheme.early_keys else context.context_digest
@@ -193,6 +196,16 @@ class DurableClient:
     def contribute(self, vector: NDArray[np.generic]) -> list[bytes]:
         """Give the vector. Once: a second call returns the stored answer, whatever the vector."""
         return self._step(_CONTRIBUTE, lambda client: client.contribute(vector))
+
+    def abort(self, why: SecAggError | None = None) -> list[bytes]:
+        """Leave the round; return what tells the server so (see `machine.Client.abort`)."""
+        with self._store.locked():
+            record = self._store.load(self.session)
+            client = self._make(record)
+            told = [envelope.to_bytes() for envelope in client.abort(why)]
+            if told:
+                self._save(record, client, b"", ())
+            return told
 
     def _step(self, request: bytes, turn: Callable[[Client], list[Envelope]]) -> list[bytes]:
         request_digest = hashlib.sha256(request).digest()
@@ -226,6 +239,7 @@ class DurableClient:
                 randomness=self._randomness,
                 ledger=self._store,
                 group_key=self._group_key,
+                now=self._now,
             )
         client = self._scheme.restore(
             record.snapshot,
@@ -235,6 +249,7 @@ class DurableClient:
             randomness=self._randomness,
             ledger=self._store,
             group_key=self._group_key,
+            now=self._now,
         )
         if self._context.known:
             client.bind_context(self._context.context_digest)

@@ -34,7 +34,14 @@ class InputError(LocalError, ValueError):
     """A vector, array or file that cannot be used: wrong length, type, range, or not a number."""
 
 
-class RepeatedContext(LocalError):
+class Declined(LocalError):
+    """What this participant's own rules do not let it do in this round, however often it is asked.
+
+    The machine is as it was; its `abort` says so to the server.
+    """
+
+
+class RepeatedContext(Declined):
     """This participant has already answered with a masked input for the same model and settings.
 
     Answering again, in a round with one participant fewer, would let the server subtract the two sums.

@@ -48,11 +48,6 @@ class PublicIdentity:
             if not aware:
                 raise ParameterError(f"{limit!r} is no ISO 8601 time with a zone; write e.g. 2027-01-31T00:00:00+00:00")
 
-    @property
-    def limited(self) -> bool:
-        """Whether it is valid for a time only."""
-        return self.not_before is not None or self.not_after is not None
-
     def check_valid_at(self, now: datetime) -> None:
         """Raise `ParameterError` unless the identity is valid at `now` (timezone-aware)."""
         if now.tzinfo is None:
@@ -190,15 +185,21 @@ class Roster:
         ]
         return json.dumps({"secagg": "roster", "suite": self.suite.name, "entries": rows}, sort_keys=True, indent=1)
 
-    def check_valid_at(self, now: datetime) -> None:
-        """Raise `ParameterError` unless every identity is valid at `now`. Machines do it with the `now` they are given."""
-        for entry in self.entries:
+    def check_valid_at(self, now: datetime | None) -> None:
+        """Raise `ParameterError` unless every identity is valid at `now` (timezone-aware; None: it is not known).
+
+        Machines ask this with the `now` that they are made with: they have no clock.
+        """
+        for entry in self._limited:
+            if now is None:
+                raise ParameterError(
+                    f"identity {entry.id} ({entry.name}) is valid for a time only: give now=, an aware datetime"
+                )
             entry.check_valid_at(now)
 
     @cached_property
-    def limited(self) -> bool:
-        """Whether any entry is valid for a time only: then it is of use only to those who know the time."""
-        return any(entry.limited for entry in self.entries)
+    def _limited(self) -> tuple[PublicIdentity, ...]:
+        return tuple(entry for entry in self.entries if entry.not_before is not None or entry.not_after is not None)
 
     def save(self, path: Path, consortium: Identity | None = None) -> None:
         """Write the roster file; with `consortium`, signed by that key."""

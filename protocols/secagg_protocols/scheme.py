@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -324,8 +325,11 @@ class Scheme(ABC):
         group_key: object | None = None,
         executor: Executor | None = None,
         parts: int = 1,
+        now: datetime | None = None,
     ) -> Client:
         """Make a participant's machine for one round.
+
+        now: the time, with its zone, at which the roster's entries must be valid; required where any has a limit.
 
         ledger: what this identity has answered before, if anything. group_key: the key that the participants share,
         for schemes that need one (`make_group_key`).
@@ -342,7 +346,7 @@ class Scheme(ABC):
         from .machine import Holdings
 
         ledger = MemoryLedger() if ledger is None else ledger
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts, now)
         return self._machines()[0](self, context, participant, holdings)
 
     def server(
@@ -355,15 +359,16 @@ class Scheme(ABC):
         executor: Executor | None = None,
         parts: int = 1,
         group_key: object | None = None,
+        now: datetime | None = None,
     ) -> Server:
-        """Make the server's machine for one round.
+        """Make the server's machine for one round. now: as for `client`.
 
         executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`. group_key: the server's handle
         of the key that the participants share, for schemes that need one.
         """
         from .machine import Holdings
 
-        holdings = Holdings(identity, roster, randomness, group_key=group_key)
+        holdings = Holdings(identity, roster, randomness, group_key=group_key, now=now)
         return self._machines()[1](self, context, holdings, executor, parts)
 
     def restore(
@@ -378,6 +383,7 @@ class Scheme(ABC):
         group_key: object | None = None,
         executor: Executor | None = None,
         parts: int = 1,
+        now: datetime | None = None,
     ) -> Client:
         """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
 
@@ -386,5 +392,5 @@ class Scheme(ABC):
         """
         from .machine import Holdings
 
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts, now)
         return self._machines()[0].resume(self, snapshot, holdings)

@@ -115,6 +115,10 @@ class SingleKeyServer(Server):
         self._uploads, self._answers = Uploads(scheme), Answers(scheme)
         self._survivors: tuple[int, ...] = ()
 
+    @property
+    def upload_bytes(self) -> int:
+        return self._uploads.first.nbytes
+
     def _binding(self, kind: str) -> bytes:
         return self._address if kind == Step.ENCRYPT.value else self._sealer.session
 

@@ -162,6 +162,7 @@ class DealingClient(Client):
         mine = entries.get(self.me)
         if mine is None or mine.payload != self._memory.advertised:
             raise ProtocolViolation("the key list does not hold this participant's own keys", {SERVER})
+        self._check_listed("key list", len(entries))
         self._check_cohort("key list", set(entries))
         peers: dict[int, Any] = {}
         keys: list[bytes] = []
@@ -179,17 +180,17 @@ class DealingClient(Client):
         if participant > self.scheme.participants:
             raise ProtocolViolation(f"the key list holds participant {participant}, who is not in this round", {SERVER})
         try:
-            advertised = decode(self.advertise_type, entry.payload, self.scheme.payload_limit)
-            public = self._check_advertised(advertised)
             if self.scheme.active:
                 self._verify_relayed(participant, Step.ADVERTISE_KEYS.value, entry.payload, entry.signature)
             elif entry.signature:
                 raise WireError("the semi-honest variant has no signatures")
-        except (AuthenticationError, WireError) as error:
+        except (AuthenticationError, WireError) as error:  # not its words: only who shows them can be at fault
             raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER}) from None
-        except ProtocolViolation as error:
+        try:
+            advertised = decode(self.advertise_type, entry.payload, self.scheme.payload_limit)
+            return advertised, self._check_advertised(advertised)
+        except (ProtocolViolation, WireError) as error:
             raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER, participant}) from None
-        return advertised, public
 
     def _verify_relayed(self, signer: int, kind: str, payload: bytes, signature: bytes) -> None:
         """Verify another participant's envelope signature on a message that the server relays."""
@@ -202,10 +203,22 @@ class DealingClient(Client):
 
     def _check_cohort(self, what: str, members: set[int]) -> None:
         if len(members) < self._floor:
+            # An honest server does not know this floor, and others may have vanished or dealt garbage: nobody is named.
             raise ProtocolViolation(
-                f"the {what} counts {len(members)} participants; this one takes part with {self._floor} or more",
+                f"the {what} counts {len(members)} participants; this one takes part with {self._floor} or more"
+            )
+
+    def _check_listed(self, what: str, listed: int) -> None:
+        if listed < self._fewest_listed:
+            raise ProtocolViolation(
+                f"the {what} counts {listed} participants; an honest server goes on with {self._fewest_listed} or more",
                 {SERVER},
             )
+
+    @property
+    def _fewest_listed(self) -> int:
+        """Fewest participants that an honest server ever lists to one of them."""
+        return self.scheme.quorum
 
     # --- the shares of others
 
@@ -216,6 +229,7 @@ class DealingClient(Client):
             raise ProtocolViolation(
                 "the dealers of the shares are not members of the key list with me among them", {SERVER}
             )
+        self._check_listed("list of dealers", len(dealers))
         others = [dealer for dealer in message.dealers if dealer != self.me]
         if len(message.sealed) != size * len(others):
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {len(others)} dealers", {SERVER})
@@ -242,6 +256,7 @@ class DealingClient(Client):
     def _check_survivors(self, survivors: tuple[int, ...]) -> None:
         if self.me not in survivors or not set(survivors) <= set(self._memory.dealers):
             raise ProtocolViolation("the survivors are not dealers with this participant among them", {SERVER})
+        self._check_listed("list of survivors", len(survivors))
         self._check_cohort("list of survivors with valid shares", set(survivors) & self._memory.shares.keys())
 
     # --- the opening

@@ -37,6 +37,10 @@ class SecAggPlusClient(BonawitzClient):
     def transitions(self) -> Transitions:
         return TRANSITIONS
 
+    @property
+    def _fewest_listed(self) -> int:
+        return 0  # of its neighbours any number may have vanished
+
     def _holders_at_start(self) -> Sequence[int]:
         return ()  # its neighbours are not known yet
 

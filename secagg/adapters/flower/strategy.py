@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from logging import ERROR, INFO
 from typing import Any
 
@@ -113,6 +114,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             identity=self.settings.identity if scheme.active else None,
             roster=roster,
             group_key=self.settings.group_key,
+            now=datetime.now(UTC),
         )
         ahead = scheme.early_keys and server_round != self._last_round
         proposal = Proposal.of(scheme, server_round, digest, terms, with_run_config=settings is not None, ahead=ahead)
