@@ -38,6 +38,11 @@ INTRODUCTION = """# State machines
 Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and
 event that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few
 answers take a server there.
+
+Besides, there is `Abort`, in both directions and in every scheme. From the server it takes a client to Aborted from any
+state but Done; from a participant it makes the server count that one as gone, with the reason, and leaves the
+server's state as it is. `client.abort(error)` and `server.aborts()` make it; whether it is sent is the driver's
+choice. A call that is made while another one runs on the same machine raises and changes nothing.
 """
 
 

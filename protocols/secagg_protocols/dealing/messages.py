@@ -7,6 +7,7 @@
 | the upload | the scheme's own (one per block) | SurvivorList (active) or UnmaskRequest |
 | ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
 | the opening | the scheme's own | – |
+| any | Abort (`aborts`) | Abort |
 """
 
 from __future__ import annotations
