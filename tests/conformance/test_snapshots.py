@@ -178,11 +178,11 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
 def test_a_rerun_never_puts_two_vectors_under_the_same_masks(case, make_round):
     """The policy may allow a second answer; the same one-time secrets for two vectors would give their difference."""
     scheme = case.make(3, 5)
-    running = make_round(scheme, policy=Policy(minimum_cohort=2, allow_rerun=True)).finish()
+    running = make_round(scheme, policy=Policy(minimum_cohort=2, reruns=1)).finish()
     asking = [
         snapshot for state, snapshot in running.snapshots[1] if (state, CONTRIBUTE) in running.clients[1].transitions
     ]
-    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, allow_rerun=True))
+    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, reruns=1))
     if not once_more._pad():
         pytest.skip("nothing is used once here")
     with pytest.raises(RepeatedContext, match="session"):

@@ -42,6 +42,8 @@ class SecAggPlus(Bonawitz):
 
     def __post_init__(self) -> None:
         Scheme.__post_init__(self)
+        for name in ("corrupt_rate", "dropout_rate"):
+            self.check_fraction(name)
         for name in ("sigma", "eta", *(("neighbours",) if self.neighbours is not None else ())):
             self.check_integer(name)
         if self.colluders != 0 and self.colluders != self.requirements.corrupt_count:
