@@ -15,7 +15,7 @@ from secagg_protocols import ParameterError
 BAR = 128
 SEAL_ERRORS = math.sqrt(ERROR_VARIANCE)
 LEFT_OF_SIGMA = (float(SIGMA) / math.sqrt(2), float(SIGMA) / 2)
-"""Of ThresholdCkks: the width that the opened sum of keys leaves, and the one that a reduction without beliefs needs."""
+"""Of ThresholdCkks: the width that the opened sum of keys leaves, and what a reduction without beliefs needs."""
 
 KNOWN = [
     (Problem(2048, 54, UNIFORM_TERNARY, 3.19), 126.3),

@@ -25,6 +25,7 @@ MIN_FLOODING_BITS = 30
 _MAX_FLOODING_BITS = 128
 _MAX_RELEASES = 1 << 32
 _MAX_PRECISION = 1 << 40
+_MAX_LENGTH = 1 << 40
 _RELEASES, _PRECISION = 1000, 4
 
 SERVER, PARTICIPANTS = "server", "participants"
@@ -75,6 +76,7 @@ class SingleKey(Scheme):
         self._check_maximum("max_participants", "participants")
         self._check_maximum("max_length", "length")
         check_participants(self.need.participants)
+        self._check_range("max_length", 1, _MAX_LENGTH)
         if self.need.sum_bits > 64:
             raise ParameterError(
                 f"max_participants={self.max_participants}: so many values of {self.value_bits} bits need a ring of "
