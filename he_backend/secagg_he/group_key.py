@@ -7,9 +7,6 @@ new id: ciphertexts under the old one are refused by that id.
 from __future__ import annotations
 
 import json
-import os
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -23,6 +20,7 @@ from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.randomness import Randomness
 
 from .envelope import KEY_ID_BYTES
+from .files import read_own, write_new
 from .flooding import FLOODING_KEY_BYTES
 from .parameters import Need, Parameters, derive
 from .releases import FileReleases, MemoryReleases, Releases
@@ -62,12 +60,12 @@ class GroupKeyHandle:
 
     def save(self, path: Path) -> None:
         """Write the handle's file, readable by its owner alone. Raises `InputError` if the file exists."""
-        _write_new(path, self.to_json())
+        write_new(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> GroupKeyHandle:
         """Read a handle's file. Raises `InputError`."""
-        return cls.from_json(_read_own(path))
+        return _from_file(path, cls.from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ class GroupKey:
         The file appears whole or not at all. Raises `InputError` if it exists, or cannot be written.
         """
         FileReleases.of_this_user().begin(self.key_id)
-        _write_new(path, self.to_json())
+        write_new(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> GroupKey:
@@ -149,7 +147,7 @@ class GroupKey:
         Raises `InputError` for a file that others may read, and for a key whose releases nobody has counted.
         """
         releases = FileReleases.of_this_user()
-        key = cls.from_json(_read_own(path), releases)
+        key = _from_file(path, partial(cls.from_json, releases=releases))
         releases.count(key.key_id)
         return key
 
@@ -173,8 +171,8 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
     if not isinstance(held, kind):
         found = "no group key" if held is None else f"a {type(held).__name__}"
         raise ParameterError(
-            f"{found} was given: one participant makes key, handle = scheme.make_group_key() and delivers the key to "
-            f"the others; this machine needs group_key={give}"
+            f"{found} was given: one participant makes key, handle = scheme.make_group_key() (`secagg group-key new`) "
+            f"and delivers the key to the others; this machine needs group_key={give}"
         )
     if held.need != need:
         raise ParameterError(
@@ -192,7 +190,7 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
     return parameters
 
 
-# --- files
+# --- as text
 
 _KEY, _HANDLE = "group key", "group key handle"
 
@@ -220,55 +218,20 @@ def _from_json(what: str, text: str, make: Callable[..., T]) -> T:
         raise InputError(f"not a {what}: {type(error).__name__}") from None  # the text may hold secrets
 
 
+def _from_file(path: Path, read: Callable[[str], T]) -> T:
+    text = read_own(path)
+    try:
+        return read(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def _need(content: Mapping[str, Any]) -> Need:
     need = Need(**content)
     numbers = [getattr(need, item.name) for item in fields(need) if item.name != "kind"]
     if need.kind not in ("bfv", "ckks") or any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError("nothing that a key may be for")
     return need
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Write a file for its owner alone, which appears whole, on disk, or not at all. Raises `InputError`."""
-    try:
-        descriptor, hidden = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # readable by its owner alone
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(hidden, path)  # a link, not a renaming: that would overwrite
-        finally:
-            os.unlink(hidden)
-        _sync(path.parent)
-    except FileExistsError:
-        raise InputError(f"{path} exists; a group key is never overwritten, choose another file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_own(path: Path) -> str:
-    """Return the text of a file that nobody but its owner may read. Raises `InputError`."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise InputError(
-                    f"others may read or write {path} (mode {mode:04o}): chmod 600 it, and rotate the key if anyone has"
-                )
-            return file.read()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as a group key file: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} cannot be read as a group key file: it is no text") from None
 
 
 def _ternary(degree: int, randomness: Randomness) -> bytes:

@@ -78,6 +78,13 @@ class Need:
         return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
 
     @property
+    def of_a_scheme(self) -> dict[str, int]:
+        """What a scheme of this kind is made with besides its own participants, length and value_bits."""
+        own = {"precision": self.precision} if self.kind == "ckks" else {}
+        maxima = {"max_participants": self.participants, "max_length": self.length}
+        return {**maxima, "releases": self.releases, "flooding_bits": self.flooding_bits, **own}
+
+    @property
     def described(self) -> str:
         """The same in words, for messages."""
         fits = (
