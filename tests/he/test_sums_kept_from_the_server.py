@@ -301,7 +301,7 @@ def test_who_gets_the_sum_is_in_the_schemes_id(make, keeping):
 def test_the_leakage_says_so(keeping):
     rows = dict(keeping(3, 5).leakage)
     assert "not the sum" in rows["the server"]
-    assert "the sum over the survivors" in rows["every survivor"]
+    assert "the sum over the survivors" in rows["other participants"]
 
 
 def test_requests_are_the_same_as_ever(keeping, make_round):

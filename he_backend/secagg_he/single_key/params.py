@@ -201,7 +201,7 @@ class SingleKey(Scheme):
         return (
             ("the server", "who survived, who vanished at which step; not the sum, unless a participant tells"),
             (
-                "every survivor",
+                "other participants",
                 "the sum over the survivors, and who they are, as the server names them; any vector whose ciphertext "
                 "it comes by, as everyone holds the key",
             ),
