@@ -39,7 +39,7 @@ def test_the_estimate_agrees_with_lattice_estimator(problem, bits):
 
 
 def test_the_widest_moduli_are_the_widest_that_are_128_bits_hard():
-    """With the table of 2018 (27, 54, 109 and 218 bits) each of them falls short, but for what rounding hides."""
+    """One bit more, and so each entry of the table of 2018 (27, 54, 109 and 218 bits), falls short."""
     for degree, bits in MAX_MODULUS_BITS.items():
         assert estimate(Problem(degree, bits, UNIFORM_TERNARY, SEAL_ERRORS)).bits >= BAR
         assert estimate(Problem(degree, bits + 1, UNIFORM_TERNARY, SEAL_ERRORS)).bits < BAR

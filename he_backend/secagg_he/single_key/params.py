@@ -37,7 +37,7 @@ class SingleKey(Scheme):
     """What Ckks and Bfv share: participants encrypt under one group key, the server adds, participants release the sum.
 
     participants: n. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
-    threshold: fewest participants in a sum; the first n − threshold + 1 survivors are sent the aggregate, so that a
+    threshold: fewest participants in a sum; n − threshold + 1 survivors, in turns, are sent the aggregate, so that a
     release survives as many dropouts. releases: sums that a participant releases under one group key. flooding_bits: s,
     the statistical security of all releases together. The adversary is semi-honest: "active" is refused.
     max_participants, max_length: what the group key is made for: at least as many as ever hold it, and the longest
