@@ -67,12 +67,12 @@ class Refusal:
 class Run:
     """What happened in one round. Mappings are by participant id, or by step; times are CPU milliseconds.
 
-    output: the sum and whose it is. dropped: who did not finish (a participant that vanishes
-    after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
-    envelopes. sent_by_step, received_by_step: the same, mean over those who sent or received any in the step; what is
-    received in a step is what the server asks it with. client_ms: mean over those who did the step. server_wall_s: the
-    server's elapsed seconds. failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so
-    is `survivors`).
+    output: the sum and whose it is (what the participants hold, where they keep it from the server). dropped: who did
+    not finish (a participant that vanishes after its masked input is in both). answered: who completed each step.
+    bytes_sent, bytes_received: encoded envelopes. sent_by_step, received_by_step: the same, mean over those who sent or
+    received any in the step; what is received in a step is what the server asks it with. client_ms: mean over those who
+    did the step. server_wall_s: the server's elapsed seconds. failure: why there is no sum (from `Simulation.result`
+    only; `total` is then empty, and so is `survivors`).
     """
 
     output: Output
@@ -280,9 +280,8 @@ class Simulation:
 
     def result(self) -> Run:
         """Return what has happened so far."""
-        output = self.server.output
         return Run(
-            output=output or Output(np.zeros(0, dtype=np.uint64), ()),
+            output=self._output() or Output(np.zeros(0, dtype=np.uint64), ()),
             dropped=dict(self.server.dropped),
             corrections=self.server.corrections,
             refusals=tuple(self.refusals),
@@ -296,6 +295,21 @@ class Simulation:
             server_wall_s=self._server_meter.wall,
             failure=self.server.failure,
         )
+
+    def _output(self) -> Output | None:
+        """Return the sum: the server's, or what participants hold who keep it from the server. They must agree."""
+        held = [output for client in self.clients.values() if (output := client.output) is not None]
+        if self.server.output is None or not held:
+            return self.server.output
+        if any((output.total != held[0].total).any() or output.survivors != held[0].survivors for output in held):
+            raise RoundFailed(
+                self.scheme.steps[-1].value,
+                len(held),
+                self.scheme.quorum,
+                "participants were given different sums",
+                {SERVER},
+            )
+        return held[0]
 
 
 def simulate(

@@ -30,7 +30,7 @@ from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client, Terminal
 from .randomness import SYSTEM, Randomness
-from .scheme import Policy, RoundContext, Scheme
+from .scheme import Output, Policy, RoundContext, Scheme
 from .wire import Envelope
 
 T = TypeVar("T")
@@ -191,6 +191,12 @@ class DurableClient:
         """Whether everything has been answered."""
         record = self._store.load(self.session)
         return record is not None and self._make(record).state is Terminal.DONE
+
+    @property
+    def output(self) -> Output | None:
+        """The sum, where the scheme gives it to the participants, once it is there."""
+        record = self._store.load(self.session)
+        return None if record is None else self._make(record).output
 
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""

@@ -268,6 +268,11 @@ class Client(Machine):
         """Whether `contribute` is the next thing to do."""
         return (self.state, CONTRIBUTE) in self.transitions
 
+    @property
+    def output(self) -> Output | None:
+        """The sum, where the scheme gives it to the participants, once it is there; None under all other schemes."""
+        return None
+
     @one_at_a_time
     def bind_context(self, context_digest: bytes) -> None:
         """Say what the round is about, where that was not known when the machine was made (`early_keys`).

@@ -66,7 +66,7 @@ def seeds(running, who):
 def test_sums_are_the_same_with_workers_and_releases_have_the_same_bytes(make, make_round, process_pool):
     """Participant 2 has no workers: the server refuses a round whose releasers differ in one bit."""
     scheme = make(3, 60_000, threshold=2)
-    assert scheme.releasers((1, 2, 3)) == (1, 2)
+    assert scheme.releasers((1, 2, 3), 1) == (1, 2)
     running = make_round(scheme, participant={"parts": 2})
     running.clients[1].executor = process_pool(2)
     assert np.abs(running.run().errors).max() <= scheme.precision

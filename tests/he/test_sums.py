@@ -63,7 +63,7 @@ def test_a_large_sum_travels_in_blocks_and_is_right(make_round):
 
 def test_a_release_survives_dropouts_down_to_the_threshold(make, make_round):
     scheme = make(5, 40, threshold=3)
-    assert scheme.releasers((1, 2, 3, 4, 5)) == (1, 2, 3)
+    assert scheme.releasers((1, 2, 3, 4, 5), 1) == (1, 2, 3)
     running = make_round(scheme).encrypt().request().release(without=(1, 2))
     assert np.abs(running.errors).max() <= scheme.precision
     running = make_round(scheme).encrypt().request()

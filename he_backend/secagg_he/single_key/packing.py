@@ -40,7 +40,7 @@ class Packing:
     def words_of(self, vector: NDArray[np.integer]) -> Words:
         """Return a vector's plaintext words: shape (ciphertexts · N,), the last ones zero."""
         chosen = self.parameters
-        words = np.zeros(chosen.ciphertexts * chosen.degree, dtype=np.uint64)
+        words = np.zeros(-(-self.lanes.words // chosen.degree) * chosen.degree, dtype=np.uint64)
         words[: self.lanes.words] = self.lanes.pack(limbs.split(vector, chosen.limbs, chosen.limb_bits))
         return words
 

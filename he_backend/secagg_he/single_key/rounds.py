@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from secagg_protocols.domain import Use, digest
 from secagg_protocols.errors import ProtocolViolation
 from secagg_protocols.lanes import Words
+from secagg_protocols.scheme import Output
 
 from .. import bits, seal
 from ..flooding import flooding_noise
 from ..group_key import ReleaseKey
 from ..parameters import SEED_BYTES, Parameters
 from ..ring import ring
-from .packing import from_plaintexts, to_plaintexts
+from .packing import Packing, from_plaintexts, to_plaintexts
 
 # --- Encrypt
 
@@ -96,6 +97,7 @@ def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[by
 def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int) -> Words:
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
+    (Not flooded where the parameters have no noise for it: what stays among those who hold the key tells it to nobody.)
     A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
     limit: the largest possible sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
     """
@@ -105,7 +107,9 @@ def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int,
     half = rows * parameters.polynomial_bytes
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
-    flood(parameters, key.flooding_key, digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest()), first)
+    if parameters.deviation:
+        name = digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest())
+        flood(parameters, key.flooding_key, name, first)
     plaintexts = seal.decrypt(parameters, key.polynomial, first, second)
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
 
@@ -120,6 +124,19 @@ def flood(parameters: Parameters, flooding_key: bytes, name: bytes, first: Words
             residues = ring(parameters.degree, prime).forward(residues)
         added[:, index] = residues
     add_polynomials(parameters, first, added)
+
+
+def sum_in(packing: Packing, values: bytes, survivors: tuple[int, ...]) -> Output | None:
+    """Return the sum in opened values, all blocks in order; None when they are no sum of so many valid vectors.
+
+    Who gets the sum runs it.
+    """
+    lanes = packing.lanes
+    words = np.zeros(lanes.words, dtype=np.uint64)
+    lanes.add_bytes(words, values[: lanes.words * lanes.word_bytes])
+    if lanes.word_bytes < 8:
+        words &= np.uint64((1 << 8 * lanes.word_bytes) - 1)
+    return packing.output(words, survivors)
 
 
 # --- polynomials as bytes

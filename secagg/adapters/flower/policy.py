@@ -10,13 +10,14 @@ configuration and messages, and only the node's own configuration is the partici
 | secagg-reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
 | secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
 | secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
-| secagg-group-key | file: the key that participants of bfv and ckks share | none |
+| secagg-group-key | file: the key that participants of bfv and ckks share | $SECAGG_GROUP_KEY |
 | secagg-early-keys | whether it makes secrets for the next round that lie in its state until then | true |
 | secagg-maximum-bits, secagg-maximum-length | largest value_bits, and longest vector, it works on | 32, 2^28 |
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster
 from .records import Proposal
 
 PREFIX = "secagg-"
+GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
+"""As much the node's own as its configuration, of which Flower's simulation engine has none."""
 STATISTICAL_BITS = 40
 """The least statistical security of a neighbour graph that a participant accepts."""
 
@@ -67,7 +70,7 @@ class NodePolicy:
             roster=Roster.load(path) if (path := settings.path("roster")) else None,
             identity=Identity.load(path) if (path := settings.path("identity")) else None,
             store=SnapshotStore(path) if (path := settings.path("store")) else None,
-            group_key=GroupKey.load(path) if (path := settings.path("group-key")) else None,
+            group_key=GroupKey.load(path) if (path := settings.path("group-key", GROUP_KEY_VARIABLE)) else None,
         )
         settings.check_all_read()
         policy._check()
@@ -153,9 +156,9 @@ class _Settings:
             raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is no text")
         return value
 
-    def path(self, name: str) -> Path | None:
-        """Return a path, or None."""
-        value = self.text(name, "")
+    def path(self, name: str, variable: str = "") -> Path | None:
+        """Return a path, or None. variable: of the node's own environment, where the configuration says nothing."""
+        value = self.text(name, "") or os.environ.get(variable, "")
         return Path(value).expanduser() if value else None
 
     def _take(self, name: str, default: int | str) -> bool | float | int | str:

@@ -53,9 +53,21 @@ class Settings:
             raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
         if self.active and (self.identity is None or self.roster is None):
             raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
+        self._check_group_key()
         if self.roster is not None:
             self.roster.check_valid_at(datetime.now(UTC))
         self.terms("num-examples").codec(Layout(("probe",), ((1,),), ("float32",)))
+
+    def _check_group_key(self) -> None:
+        key = self.group_key
+        if key is not None and key.need.kind != self.scheme:
+            raise ParameterError(f"group_key is for {key.need.kind}, not for scheme={self.scheme!r}: make one for it")
+        kept = self.parameters.get("release_to", "server") != "server" or (key is not None and not key.need.releases)
+        if kept:
+            raise ParameterError(
+                "release_to='participants' keeps the sum from the server, and a Flower strategy needs it there: make a "
+                "group key that releases to the server"
+            )
 
     @property
     def active(self) -> bool:
@@ -64,13 +76,15 @@ class Settings:
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> Settings:
-        """Sort knobs into our own and the scheme's. identity, roster: paths, or what they hold."""
+        """Sort knobs into our own and the scheme's. identity, roster, group_key: paths, or what they hold."""
         own = {item.name for item in fields(cls)} - {"parameters"}
         said = {name: value for name, value in knobs.items() if name in own}
         if isinstance(said.get("identity"), str | Path):
             said["identity"] = Identity.load(Path(said["identity"]).expanduser())
         if isinstance(said.get("roster"), str | Path):
             said["roster"] = Roster.load(Path(said["roster"]).expanduser())
+        if isinstance(said.get("group_key"), str | Path):
+            said["group_key"] = GroupKeyHandle.load(Path(said["group_key"]).expanduser())
         said["weight_max"] = said.get("weight_max", cls.weight_max) or 0
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
@@ -83,7 +97,8 @@ class Settings:
         """Make the scheme for so many nodes. Raises `ParameterError`, with a remedy where a graph is too sparse."""
         kind = SCHEMES[self.scheme]
         early = {"early_keys": True} if self.scheme in EARLY_KEYS else {}
-        parameters = {**early, **self.parameters}
+        of_the_key = {} if self.group_key is None else self.group_key.need.of_a_scheme
+        parameters = {**early, **of_the_key, **self.parameters}
         try:
             scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
             if not (guard := guard_bits(scheme)):
