@@ -84,11 +84,12 @@ def _code(field: PrimeField, holders: int, threshold: int) -> tuple[Elements, El
     """Return a, C and b with `encoding_matrix` = diag(a) · C · diag(b), in memory that grows with n + t.
 
     The Lagrange basis over xᵢ = n + 1 + i is at j: ∏ₖ (j − xₖ) · 1 / (j − xᵢ) · 1 / ∏_{k ≠ i} (xᵢ − xₖ). All points
-    follow one another: the products are factorials, and row j of C are the inverses of n + 1 − j, n + 2 − j, …, a window
-    (read-only, shape (n, t)) over those of 1 … n + t − 1. The signs are in b.
+    follow one another: the products are factorials, and row j of C are the inverses of n + 1 − j, n + 2 − j, …, a
+    window (read-only, shape (n, t)) over those of 1 … n + t − 1. The signs are in b.
     """
     n, t, p = holders, threshold, field.prime
-    factorials = np.fromiter(accumulate(range(1, n + t), lambda product, k: product * k % p, initial=1), np.int64, n + t)
+    products = accumulate(range(1, n + t), lambda product, k: product * k % p, initial=1)
+    factorials = np.fromiter(products, np.int64, n + t)
     inverted = field.inverse(factorials)
     by_row = factorials[t:][::-1] * inverted[:n][::-1] % p
     by_column = inverted[:t] * inverted[:t][::-1] % p

@@ -15,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, comb, exp, lgamma, log
+from math import ceil, comb, exp, lgamma
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,11 +102,11 @@ def falls_apart(participants: int, removed: int, neighbours: int) -> float:
     neighbours if fewer than h = ⌊k/2⌋ were taken out between them, so with at most one gap of h or more all of them
     hang together, around the circle's other side. (For even k two such gaps do cut it: no edge is longer than h.)
 
-    With r of n out, m = n − r stay. Counted from a random one of them, their gaps are each of the C(n − 1, m − 1) ordered
-    sums of r with the same chance. In C(n − 1 − 2h, m − 1) of these two given gaps are at least h (take h from both),
-    so a union over the C(m, 2) pairs gives C(m, 2) · ∏_{i < 2h} (r − i) / (n − 1 − i). That grows with r up to
-    r ≤ (hn − 1) / (h + 1) and falls beyond, where hardly anybody is left to be parted: the largest value for any
-    number up to `removed` is returned. With odd k there are more edges than for k − 1.
+    With r of n out, m = n − r stay. Counted from a random one of them, their gaps are each of the C(n − 1, m − 1)
+    ordered sums of r with the same chance. In C(n − 1 − 2h, m − 1) of these two given gaps are at least h (take h from
+    both), so a union over the C(m, 2) pairs gives C(m, 2) · ∏_{i < 2h} (r − i) / (n − 1 − i). From r to r + 1 that
+    grows while r ≤ (hn − 1) / (h + 1), and falls beyond, where hardly anybody is left to be parted: the largest value
+    for any number up to `removed` is returned. With odd k there are more edges than for k − 1.
     """
     n, half = participants, neighbours // 2
     gone = min(removed, (half * n - 1) // (half + 1) + 1)

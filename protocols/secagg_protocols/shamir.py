@@ -22,8 +22,8 @@ LIMBS = SECRET_BYTES // 2
 SHARE_BYTES = 2 * LIMBS + LIMBS // 8
 
 
-_TABLE_ELEMENTS = 1 << 23
-"""The largest table of powers that is made: 64 MiB. From there on, transforms are faster besides."""
+_ELEMENTS = 1 << 23
+"""Most elements in memory at once, 64 MiB. A table of powers that would be larger is not faster than transforms."""
 
 _SIDE = 256
 """The transform's length, p − 1 = 65536, is 256 · 256."""
@@ -43,22 +43,27 @@ def deal(secrets: Sequence[bytes], holders: Sequence[int], threshold: int, rando
 
     Returns encoded shares, shape (holders, secrets, SHARE_BYTES), in the order of `holders`.
     """
-    if len(holders) * threshold <= _TABLE_ELEMENTS:
-        table = _vandermonde(tuple(holders), threshold)
-        values = multiply(table, _polynomials(secrets, threshold, randomness))
-        return encode(values.reshape(len(holders), len(secrets), LIMBS))
-    # One secret after another: a transform holds 2¹⁶ values for each of its limbs.
+    evaluated = len(holders) if _fits_a_table(holders, threshold) else PRIME - 1
+    together = max(1, _ELEMENTS // (evaluated * LIMBS))
     shares = np.empty((len(holders), len(secrets), SHARE_BYTES), dtype=np.uint8)
-    where = logarithms(np.asarray(holders, dtype=np.int64))
-    for row, secret in enumerate(secrets):
-        shares[:, row] = encode(_everywhere(_polynomials([secret], threshold, randomness))[where])
+    for start in range(0, len(secrets), together):
+        part = slice(start, start + together)
+        values = _values(secrets[part], holders, threshold, randomness)
+        shares[:, part] = encode(values.reshape(len(holders), -1, LIMBS))
     return shares
 
 
-def _polynomials(secrets: Sequence[bytes], threshold: int, randomness: Randomness) -> Elements:
-    """Return the coefficients of uniform polynomials through the limbs at 0, shape (threshold, limbs)."""
+def _fits_a_table(holders: Sequence[int], threshold: int) -> bool:
+    return len(holders) * threshold <= _ELEMENTS
+
+
+def _values(secrets: Sequence[bytes], holders: Sequence[int], threshold: int, randomness: Randomness) -> Elements:
+    """Return uniform polynomials through the secrets' limbs, at the holders' points: shape (holders, limbs)."""
     limbs = np.frombuffer(b"".join(secrets), dtype="<u2").astype(np.int64)
-    return np.concatenate([limbs[None, :], uniform((threshold - 1, limbs.size), randomness)])
+    coefficients = np.concatenate([limbs[None, :], uniform((threshold - 1, limbs.size), randomness)])
+    if _fits_a_table(holders, threshold):
+        return multiply(_vandermonde(tuple(holders), threshold), coefficients)
+    return _everywhere(coefficients)[logarithms(np.asarray(holders, dtype=np.int64))]
 
 
 def _everywhere(coefficients: Elements) -> Elements:
