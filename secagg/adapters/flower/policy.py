@@ -20,7 +20,7 @@ configuration and messages, and only the node's own configuration is the partici
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Limits:
     @classmethod
     def read(cls, settings: _Settings) -> Limits:
         """Read the keys `secagg-maximum-…`."""
-        return cls(**{item.name: settings.number(f"maximum-{item.name}", item.default) for item in fields(cls)})
+        return cls(**{name: settings.number(f"maximum-{name}", default) for name, default in asdict(cls()).items()})
 
     def check_shape(self, participants: int, length: int) -> None:
         """Raise `ParameterError` for numbers that are too large as they stand: deriving a scheme is work, too."""
