@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.codec import Influence
 from secagg.schemes import SchemeName
 from secagg.train import TrainConfig, TrainResult, run
 
@@ -157,6 +158,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
     for row in rows:
         table.add_row(*row.values())
     target.print(table)
+    if moved := [record.influence for record in result.rounds if record.influence is not None]:
+        target.print(f"in every round, {Influence(max(moved), result.derived['update_clip'])}", soft_wrap=True)
     for warning in result.warnings:
         target.print(f"warning: {warning}", soft_wrap=True)
     if result.report is not None:

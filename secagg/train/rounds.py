@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg import Run, simulate
+from secagg.codec import Influence, influence
 from secagg_protocols import MemoryLedger, Randomness, RoundContext
 from secagg_protocols.errors import RoundFailed
 
@@ -48,6 +49,7 @@ class Sum:
     bytes: int
     error: float
     bound: float
+    influence: Influence
     metrics: Mapping[str, float]
 
 
@@ -124,6 +126,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
                 epsilon=ledger.epsilon(),
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
+                influence=done.influence.within if done else None,
                 clipped=clipped,
                 loss=done.metrics.get("loss") if done else None,
                 local_accuracy=done.metrics.get("accuracy") if done else None,
@@ -196,6 +199,7 @@ def _decode(setup: Setup, run: Run, updates: Mapping[int, Update]) -> Sum:
         bytes=sum(run.bytes_sent.values()) + sum(run.bytes_received.values()),
         error=max(float(np.abs(decoded.arrays[name] - exact[name]).max()) for name in exact),
         bound=setup.codec.error_bound(len(run.survivors), decoded.weight),
+        influence=influence(setup.codec, len(run.survivors), decoded.weight),
         metrics=decoded.metrics,
     )
 

@@ -10,7 +10,7 @@ from .. import shamir
 from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
 from ..errors import ParameterError
-from ..graphs import Requirements, Risks, Tails, derive, fewest_left
+from ..graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
 from ..scheme import Policy, Scheme
 
 if TYPE_CHECKING:
@@ -70,8 +70,10 @@ class SecAggPlus(Bonawitz):
             )
         if self.threshold is None:
             raise ParameterError("neighbours is given: give threshold as well")
-        if not 1 <= self.threshold <= self.neighbours:
-            raise ParameterError(f"threshold={self.threshold} is not between 1 and neighbours={self.neighbours}")
+        if not LEAST_THRESHOLD <= self.threshold <= self.neighbours:
+            raise ParameterError(
+                f"threshold={self.threshold} is not between {LEAST_THRESHOLD} and neighbours={self.neighbours}"
+            )
         problem = self.risks.problem(self.requirements)
         if problem is not None:
             raise ParameterError(
@@ -103,7 +105,7 @@ class SecAggPlus(Bonawitz):
 
     def minimum_threshold(self, colluders: int) -> int:
         # Against more colluders than the rates state, no threshold among k neighbours is known to be enough.
-        return 1 if colluders <= self.requirements.corrupt_count else self.participants
+        return LEAST_THRESHOLD if colluders <= self.requirements.corrupt_count else self.participants
 
     def floor(self, policy: Policy) -> int:
         """As in `Dealing.floor`, but counted in its neighbourhood, which is all that a participant sees."""

@@ -18,23 +18,33 @@ from .records import CodecTerms, guard_bits
 PREFIX = "secagg-"
 
 
+_CHOOSING = (
+    "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
+    "of one value in training (the 99.9th percentile of |new − received| on your own data), and weight_max near the "
+    "number of examples of the largest site (0: a plain mean)"
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the server decides. The participants' own floors (`policy`) stand above all of it.
 
-    scheme: a name in `secagg.schemes`. clip: values of an update are clipped to ±clip, in the model's unit. value_bits:
-    bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
-    that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. stage_timeout:
+    clip: values of an update are clipped to ±clip, in the model's unit. weight_max: the largest weight a participant
+    may have (larger ones count as that), public; 0 for a plain mean. These two have no default: one site can move any
+    value of a round's mean by clip · weight_max / total weight, and nobody sees it.
+
+    scheme: a name in `secagg.schemes`. value_bits: bits per value on the wire, 1 … 32. metrics: name → (low, high),
+    metrics that ride hidden in the sum. stage_timeout:
     seconds that each step without training may take. identity, roster: files, for adversary="active". group_key: the
     server's handle of the participants' key, for bfv and ckks. run_config: `context.run_config`, for trainers that read
     it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one. parameters:
     what else the scheme takes; early_keys is True unless it says otherwise.
     """
 
+    clip: float
+    weight_max: int
     scheme: str = "bonawitz"
-    clip: float = 8.0
     value_bits: int = 24
-    weight_max: int = 10_000
     metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     stage_timeout: float = 120.0
     identity: Identity | None = None
@@ -85,7 +95,10 @@ class Settings:
             said["roster"] = Roster.load(Path(said["roster"]).expanduser())
         if isinstance(said.get("group_key"), str | Path):
             said["group_key"] = GroupKeyHandle.load(Path(said["group_key"]).expanduser())
-        said["weight_max"] = said.get("weight_max", cls.weight_max) or 0
+        if missing := [name for name in ("clip", "weight_max") if said.get(name) is None]:
+            raise ParameterError(
+                f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
+            )
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str) -> CodecTerms:

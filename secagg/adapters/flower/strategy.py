@@ -12,7 +12,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from secagg.codec import Codec, Decoded
+from secagg.codec import Codec, Decoded, Influence, influence
 from secagg_protocols import Envelope, InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
@@ -33,12 +33,14 @@ class _Pending:
 class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     """Run `inner` under secure aggregation: it samples, configures and evaluates as ever, and gets one average.
 
-    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; those that are not SecAgg's own
-    (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
+    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; clip and weight_max must be
+    given. Those that are not SecAgg's own (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
 
     `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
     model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
     would be a site's update.
+
+    `influence`: how far one site can have moved the last round's mean; None before there is one. Each round logs it.
 
     Raises `ParameterError`: an inner strategy that needs individual updates, a knob that does not fit.
     """
@@ -47,6 +49,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         check_inner(inner)
         self.inner, self.settings = inner, Settings.of({"scheme": scheme, **knobs})
         self.stopped: str | None = None
+        self.influence: Influence | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._last_round: int | None = None
@@ -137,7 +140,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             )
             log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, "training stops here")
             return self._skip(server_round)
-        log(INFO, "secagg: round %d: the sum of %d sites", server_round, len(output.survivors))
+        self.influence = influence(pending.codec, len(output.survivors), mean.weight)
+        log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = pending.round.early_keys
         reply = self._as_one_reply(pending, mean, len(output.survivors))
         result, metrics = self.inner.aggregate_train(server_round, [reply])

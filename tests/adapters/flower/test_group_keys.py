@@ -16,6 +16,7 @@ from secagg.codec import Codec, Layout  # noqa: E402
 from secagg_he import Bfv, Ckks, GroupKey  # noqa: E402
 from secagg_protocols import ParameterError  # noqa: E402
 
+CODEC = {"clip": 8.0, "weight_max": 10_000}
 BITS = {Bfv: 24, Ckks: 28}
 """24 for the codec; ckks needs as many more as its errors take."""
 
@@ -51,7 +52,7 @@ def as_plain(bench, strategy, result, nodes):
 def test_one_site_offline_and_a_sixth_that_joins_are_no_reason_to_skip_a_round(kind, files, federation, bench):
     key, handle = files
     grid = federation(6, {"secagg-group-key": str(key)})
-    strategy = SecAgg(fedavg(), kind.name, group_key=handle)
+    strategy = SecAgg(fedavg(), kind.name, group_key=handle, **CODEC)
     everyone = dict(grid.nodes)
     for number, present in enumerate([range(101, 106), range(101, 105), range(101, 107), (102, 104, 106)], start=1):
         grid.nodes = {node: everyone[node] for node in present}
@@ -65,8 +66,8 @@ def test_more_sites_than_the_key_was_made_for_are_told_what_to_make(kind, files,
     key, handle = files
     grid = federation(9, {"secagg-group-key": str(key)})
     with pytest.raises(ParameterError, match=r"participants=9 is above max_participants=8.*secagg group-key new"):
-        bench.one_round(SecAgg(fedavg(), kind.name, group_key=handle), grid)
-    strategy = SecAgg(fedavg(), kind.name, group_key=handle)
+        bench.one_round(SecAgg(fedavg(), kind.name, group_key=handle, **CODEC), grid)
+    strategy = SecAgg(fedavg(), kind.name, group_key=handle, **CODEC)
     ninth = grid.nodes.pop(109)
     assert bench.one_round(strategy, grid)[0] is not None
     grid.nodes[109] = ninth
@@ -81,7 +82,7 @@ def test_a_node_that_holds_another_key_says_which_it_needs(kind, files, federati
     other = files[0].with_name("other.key")
     kind(3, 100, value_bits=BITS[kind]).make_group_key()[0].save(other)
     grid = federation(5, {"secagg-group-key": str(other)})
-    result, _ = bench.one_round(SecAgg(fedavg(), kind.name, group_key=handle), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), kind.name, group_key=handle, **CODEC), grid)
     assert result is None
     assert "up to 3 participants" in grid.replies[-1].error.reason
     assert "up to 8 participants" in grid.replies[-1].error.reason
@@ -103,24 +104,27 @@ def test_the_servers_handle_comes_from_the_run_configuration_and_the_nodes_key_f
 def test_a_nodes_own_configuration_stands_above_its_environment(kind, files, federation, bench, monkeypatch):
     key, handle = files
     monkeypatch.setenv(GROUP_KEY_VARIABLE, str(key.with_name("absent")))
-    strategy, grid = SecAgg(fedavg(), kind.name, group_key=handle), federation(5, {"secagg-group-key": str(key)})
+    strategy, grid = (
+        SecAgg(fedavg(), kind.name, group_key=handle, **CODEC),
+        federation(5, {"secagg-group-key": str(key)}),
+    )
     assert bench.one_round(strategy, grid)[0] is not None
 
 
 def test_a_handle_for_another_scheme_is_refused_when_secagg_is_made(kind, files):
     other = {"bfv": "ckks", "ckks": "bfv"}[kind.name]
     with pytest.raises(ParameterError, match=f"group_key is for {kind.name}"):
-        SecAgg(fedavg(), other, group_key=files[1])
+        SecAgg(fedavg(), other, group_key=files[1], **CODEC)
     with pytest.raises(ParameterError, match="group_key is for"):
-        SecAgg(fedavg(), "bonawitz", group_key=files[1])
+        SecAgg(fedavg(), "bonawitz", group_key=files[1], **CODEC)
 
 
 def test_a_sum_that_is_kept_from_the_server_is_refused_when_secagg_is_made(kind):
     with pytest.raises(ParameterError, match="a Flower strategy needs it there"):
-        SecAgg(fedavg(), kind.name, release_to="participants")
+        SecAgg(fedavg(), kind.name, release_to="participants", **CODEC)
     _, handle = kind(8, 100, value_bits=BITS[kind], release_to="participants").make_group_key()
     with pytest.raises(ParameterError, match="a Flower strategy needs it there"):
-        SecAgg(fedavg(), kind.name, group_key=handle)
+        SecAgg(fedavg(), kind.name, group_key=handle, **CODEC)
 
 
 def test_a_group_key_in_flowers_simulation_engine(flower_engine, tmp_path, federated_average):
