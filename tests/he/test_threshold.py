@@ -17,7 +17,7 @@ from secagg import (
 )
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
-from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, SIGMA
+from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q, SIGMA
 
 LENIENT = Policy(minimum_cohort=2)
 SESSION = bytes(range(32))
@@ -159,7 +159,7 @@ def test_the_modulus_is_no_wider_than_the_values_and_the_noise_need():
         assert 1 << scheme.shift > 2 * scheme.error_bound
         largest = participants * ((1 << plaintext.domain.value_bits) - 1)
         packed = sum(largest << lane * plaintext.lanes.bits for lane in range(plaintext.lanes.per_word))
-        assert (packed + 1) << scheme.shift <= modulus < (packed + 1) << (scheme.shift + 2)
+        assert (packed + 1) << scheme.shift <= modulus < max((packed + 1) << (scheme.shift + 2), 1 << MIN_LOG_Q)
 
 
 # --- noise

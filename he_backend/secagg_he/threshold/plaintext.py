@@ -14,8 +14,8 @@ from secagg_protocols.blocks import checked_output
 from secagg_protocols.lanes import Lanes, Words
 from secagg_protocols.scheme import Domain, Output, Step
 
-from ..ring import MAX_MODULUS_BITS, ring_prime
-from .noise import MAX_LOG_Q, MIN_LOG_Q
+from ..ring import ring_prime
+from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q
 
 _WORD_BITS = 64
 """A packed sum is one word."""
@@ -25,7 +25,7 @@ _WORD_BITS = 64
 class Plaintext:
     """domain: of the values. lanes: their sums in coefficients. degree: N.
 
-    primes: q is their product, above Δ · (largest packed sum + 1). One of them, or two where one would be too long.
+    primes: q is their product, above Δ · (largest packed sum + 1). One for N = 2048, two for N = 4096.
     """
 
     domain: Domain
@@ -37,7 +37,8 @@ class Plaintext:
     def of(cls, domain: Domain, shift: int) -> Plaintext | None:
         """Choose the packing with the fewest bits above `shift` bits of noise; None when there is none.
 
-        The larger ring has the longer keys: it is taken only for what does not fit the smaller one.
+        The larger ring has the longer keys: it is taken only for what does not fit the smaller one. Among equals the
+        fewest lanes, which leave the most room for garbage to be seen.
         """
         for degree in MAX_LOG_Q:
             if choices := list(cls._in(degree, domain, shift)):
@@ -77,7 +78,7 @@ def _primes(degree: int, domain: Domain, per_word: int, shift: int) -> tuple[int
     packed = sum(largest << lane * domain.sum_bits for lane in range(per_word))
     needed = (packed + 1) << shift
     for bits in range(max(MIN_LOG_Q, needed.bit_length()), MAX_LOG_Q[degree] + 1):
-        if bits < MAX_MODULUS_BITS:
+        if degree == DEGREE:
             primes: tuple[int, ...] = (ring_prime(degree, bits),)
         else:  # of different lengths: two different primes
             primes = (ring_prime(degree, bits // 2 + 1), ring_prime(degree, bits - bits // 2 - 1))
