@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.errors import MissingExtra, ParameterError
+from secagg_protocols.lanes import Words
 
-from .bits import Words
 from .parameters import SEED_BYTES, Parameters
 from .ring import ring
 

@@ -17,7 +17,7 @@ from secagg_protocols.scheme import Domain, Output
 
 from .. import limbs
 from ..parameters import Parameters
-from ..ring import canonical, ring
+from ..ring import compose, ring
 
 _MAX_LANE_BITS = 64
 """A CKKS lane may be wider, for the error above the largest sum; the sum itself never is."""
@@ -100,26 +100,10 @@ def _compose(parameters: Parameters, plaintexts: Words) -> tuple[Words, Words]:
         ring(parameters.degree, prime).inverse(plaintexts[:, index].astype(np.int64))
         for index, prime in enumerate(parameters.primes)
     ]
-    low = residues[0].astype(np.uint64)
     if len(residues) == 1:
-        return np.zeros_like(low), low
-    p, q = parameters.primes  # x = x_p + p · ((x_q − x_p) / p mod q)
-    inverse = np.full(parameters.degree, pow(p, -1, q), dtype=np.int64)
-    difference = canonical(residues[1] - residues[0], q)
-    factor = ring(parameters.degree, q).multiply(difference, inverse).astype(np.uint64)
-    high, product = _times(factor, p)
-    low = product + low
-    return high + (low < product), low
-
-
-def _times(x: Words, constant: int) -> tuple[Words, Words]:
-    """Return (high, low) of x · constant, both below 2⁶⁴."""
-    half, mask = np.uint64(32), np.uint64((1 << 32) - 1)
-    a, b = x >> half, x & mask
-    c, d = np.uint64(constant >> 32), np.uint64(constant & 0xFFFFFFFF)
-    middle = a * d + (b * d >> half)  # a, c < 2³²: no sum passes 2⁶⁴
-    other = b * c + (middle & mask)
-    return a * c + (middle >> half) + (other >> half), x * np.uint64(constant & 0xFFFFFFFFFFFFFFFF)
+        return np.zeros(residues[0].shape, dtype=np.uint64), residues[0].view(np.uint64)
+    p, q = parameters.primes
+    return compose(residues[0], residues[1], p, ring(parameters.degree, q))
 
 
 def _plus(high: Words, low: Words, offset: int, modulus: int) -> tuple[Words, Words]:

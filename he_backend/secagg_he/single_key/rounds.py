@@ -145,7 +145,7 @@ def sum_in(packing: Packing, values: bytes, survivors: tuple[int, ...]) -> Outpu
 def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
     """Return residues at their primes' bits, prime after prime. Shape (rows, primes, N)."""
     return b"".join(
-        bits.pack(np.ascontiguousarray(polynomials[:, index]), prime.bit_length())
+        bits.pack(polynomials[:, index], prime.bit_length())
         for index, prime in enumerate(parameters.primes)
     )
 
@@ -156,8 +156,8 @@ def unpack_polynomials(parameters: Parameters, data: memoryview, sender: int = 0
     polynomials, start = np.empty((rows, len(parameters.primes), parameters.degree), dtype=np.uint64), 0
     for index, prime in enumerate(parameters.primes):
         end = start + rows * parameters.degree * prime.bit_length() // 8
-        residues = bits.unpack(data[start:end], prime.bit_length())
+        residues = bits.unpack(data[start:end], prime.bit_length(), parameters.degree)
         if int(residues.max()) >= prime:
             raise ProtocolViolation("a coefficient of a ciphertext is not below its modulus", {sender})
-        polynomials[:, index], start = residues.reshape(rows, -1), end
+        polynomials[:, index], start = residues, end
     return polynomials

@@ -14,8 +14,8 @@ from secagg_protocols.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
-from .noise import DEGREE, MAX_LOG_Q, error_bound
-from .plaintext import MAX_LIMBS, Plaintext
+from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
+from .plaintext import Plaintext
 
 if TYPE_CHECKING:
     from .client import ThresholdCkksClient
@@ -83,7 +83,7 @@ class ThresholdCkks(Dealing):
     @cached_property
     def error_bound(self) -> int:
         """B: no coefficient of the sum of all errors passes it, but for a chance of 2⁻⁴⁰."""
-        return error_bound(self.participants, MAX_LIMBS * self.length + DEGREE)
+        return error_bound(self.participants, self.length + WIDE_DEGREE)
 
     @cached_property
     def shift(self) -> int:
@@ -96,26 +96,32 @@ class ThresholdCkks(Dealing):
         found = Plaintext.of(self.domain, self.shift)
         if found is None:
             raise ParameterError(
-                f"participants={self.participants}: their sums leave no room beside {self.shift} bits of noise in a "
-                f"modulus of {MAX_LOG_Q} bits, the largest with 128-bit security at ring degree {DEGREE}"
+                f"participants={self.participants}, value_bits={self.value_bits}: such sums leave no room beside "
+                f"{self.shift} bits of noise in a modulus of {MAX_LOG_Q[WIDE_DEGREE]} bits, the largest used at ring "
+                f"degree {WIDE_DEGREE}: lower either"
             )
         return found
 
     # --- the ciphertext
 
     @property
-    def ring(self) -> Ring:
-        """R_q."""
-        return ring(DEGREE, self.plaintext.modulus)
+    def degree(self) -> int:
+        """N: coefficients of a key."""
+        return self.plaintext.degree
+
+    @cached_property
+    def rings(self) -> tuple[Ring, ...]:
+        """R_q, as its residue rings: one for each prime of q."""
+        return tuple(ring(self.degree, prime) for prime in self.plaintext.primes)
 
     @cached_property
     def ciphertexts(self) -> Ciphertexts:
         """How residues travel."""
-        return Ciphertexts(-(-self.plaintext.lanes.words // DEGREE), self.plaintext.modulus)
+        return Ciphertexts(self.plaintext.polynomials, self.degree, self.plaintext.primes)
 
     @property
     def block_words(self) -> int:
-        """Coefficients of one block on the wire."""
+        """Residues of one block on the wire."""
         return block_words(self.ciphertexts)
 
     # --- the shares of keys
@@ -129,7 +135,7 @@ class ThresholdCkks(Dealing):
     @property
     def share_elements(self) -> int:
         """Field elements of one share: ⌈N/ℓ⌉, rounded up to what is encoded together."""
-        return -(-DEGREE // self.sharing.pieces // shamir.LIMBS) * shamir.LIMBS
+        return -(-self.degree // self.sharing.pieces // shamir.LIMBS) * shamir.LIMBS
 
     @property
     def share_bytes(self) -> int:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 import numpy as np
 
 from secagg_protocols import workers
-from secagg_protocols.blocks import Uploads
 from secagg_protocols.dealing.messages import ConsistencyCheck, ShareKeys
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, RoundFailed
@@ -21,8 +20,8 @@ from secagg_protocols.scheme import Output
 
 from ..ring import Integers
 from . import rounds
+from .ciphertexts import CiphertextSum
 from .messages import AdvertiseKeys, Encrypt, Opening
-from .noise import DEGREE
 from .params import ThresholdCkks
 
 _GUESSES, _CANDIDATES = 1024, 256
@@ -33,13 +32,14 @@ class ThresholdCkksServer(SummingServer):
     """Made by `ThresholdCkks.server`. See `machine.Server` for the calls."""
 
     scheme: ThresholdCkks
+    _sum: CiphertextSum
     messages = MappingProxyType(
         {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, Encrypt, ConsistencyCheck, Opening)}
     )
     upload_type = Encrypt
 
-    def _new_sum(self) -> Uploads:
-        return Uploads(self.scheme.ciphertexts)
+    def _new_sum(self) -> CiphertextSum:
+        return CiphertextSum(self.scheme.ciphertexts)
 
     def _take_upload(self, sender: int, message: Encrypt) -> bool:
         self._sum.check(sender, message.block, message.words)
@@ -52,6 +52,7 @@ class ThresholdCkksServer(SummingServer):
     # --- the opening
 
     def _finish(self, answered: tuple[int, ...]) -> Output:
+        self._sum.settle()
         sums = np.stack([self._opened[holder] for holder in answered])
         total, right = self._key_sum(answered, sums)
         words = self._decrypt(total)
@@ -60,7 +61,7 @@ class ThresholdCkksServer(SummingServer):
 
     def _key_sum(self, answered: tuple[int, ...], sums: Elements) -> tuple[Integers, list[int]]:
         """Return S and the rows it is from. The first polynomial's errors show that it is right."""
-        scheme, first = self.scheme, self._sum.words[:DEGREE]
+        scheme, first = self.scheme, self._sum.words[: self.scheme.ciphertexts.granule]
         for rows in islice(self._candidates(answered, sums), _CANDIDATES):
             total = rounds.key_sum(scheme, [answered[row] for row in rows], sums[rows])
             _, errors = rounds.decrypt(scheme, self._session, total, 0, first)
@@ -111,9 +112,10 @@ class ThresholdCkksServer(SummingServer):
             parts = map(rounds.decrypt, *same, range(count), blocks)
         else:
             parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
-        errors = []
-        for block, (sums, found) in zip(blocks, parts, strict=True):
-            block[:] = sums
+        errors, done = [], 0
+        for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
+            residues[done : done + sums.size] = sums
+            done += sums.size
             errors.append(found)
         if not rounds.is_noise(scheme, len(self._survivors), errors):
             raise RoundFailed(

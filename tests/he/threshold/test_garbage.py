@@ -124,7 +124,7 @@ def encrypts(change, block=0):
     def script(attack, machine, envelopes):
         packing = machine.scheme.ciphertexts
         message = msgspec.msgpack.decode(envelopes[block].payload, type=Encrypt)
-        words = np.zeros(len(message.words) // packing.word_bytes, dtype=np.uint64)
+        words = np.zeros(len(message.words) // packing.granule_bytes * packing.granule, dtype=np.uint64)
         packing.add_bytes(words, message.words)
         changed = packing.to_bytes(change(words.astype(np.int64), machine.scheme).astype(np.uint64))
         forged = machine.seal("Encrypt", SERVER, Encrypt(block, changed))
@@ -136,7 +136,7 @@ def encrypts(change, block=0):
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_value_that_is_no_residue_drops_its_sender(launch, adversary, excess):
     def too_large(residues, scheme):
-        residues[77] = scheme.ring.modulus + excess
+        residues[77] = scheme.plaintext.modulus + excess
         return residues
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: encrypts(too_large)})
@@ -147,12 +147,12 @@ def test_a_value_that_is_no_residue_drops_its_sender(launch, adversary, excess):
 
 def uniform(residues, scheme):
     """Random residues."""
-    return np.random.default_rng(1).integers(0, scheme.ring.modulus, residues.size)
+    return np.random.default_rng(1).integers(0, scheme.plaintext.modulus, residues.size)
 
 
 def half_a_step(residues, scheme):
     """One coefficient off by Δ/2."""
-    residues[9] = (residues[9] + (1 << scheme.shift - 1)) % scheme.ring.modulus
+    residues[9] = (residues[9] + (1 << scheme.shift - 1)) % scheme.plaintext.modulus
     return residues
 
 
@@ -181,7 +181,7 @@ def test_a_lie_about_ones_own_vector_is_not_seen(make_attack):
     """Whole steps of Δ are another vector, properly encrypted: no scheme here stops that."""
 
     def one_more(residues, scheme):
-        residues[0] = (residues[0] + (1 << scheme.shift)) % scheme.ring.modulus
+        residues[0] = (residues[0] + (1 << scheme.shift)) % scheme.plaintext.modulus
         return residues
 
     attack = make_attack(ThresholdCkks(5, 20), {2: encrypts(one_more)})
