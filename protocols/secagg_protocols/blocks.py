@@ -85,9 +85,13 @@ class Uploads:
         upload[block] = data
         if len(upload) < self._blocks:
             return False
-        for number, words in self._uploads.pop(sender).items():
-            self._packing.add_bytes(self._slice(number), words)
+        self._complete(sender, self._uploads.pop(sender))
         return True
+
+    def _complete(self, sender: int, upload: dict[int, memoryview]) -> None:
+        """Take a whole upload: it is added to the sum."""
+        for number, words in upload.items():
+            self._packing.add_bytes(self._slice(number), words)
 
     def _slice(self, block: int) -> Words:
         return self.words[block * self._step : (block + 1) * self._step]
