@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError
 from secagg_protocols.machine import CONTRIBUTE
@@ -167,7 +167,8 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
     running.take()
     running.advance()
     client = running.clients[1]
-    forged = running.server.seal("KeyList", 1, client.messages["KeyList"](()))
+    listed = client.open(running.parse(running.downlink[1][0]))
+    forged = running.server.seal("KeyList", 1, replace(listed, entries=()))
     with pytest.raises(ProtocolViolation):
         client.receive(forged)
     restored = running.restore(1, client.snapshot())
