@@ -57,8 +57,8 @@ class ThresholdCkksServer(SummingServer):
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
         self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}
-        self._right: Checks | None = None
-        """Once dealers are judged: what t holders said who are right; fewer if no more are left."""
+        self._right: list[int] | None = None
+        """Once dealers are judged: t holders whose shares fit; fewer if no more are left."""
         self._doubted: set[int] = set()
 
     def _new_sum(self) -> HeldUploads:
@@ -130,7 +130,7 @@ class ThresholdCkksServer(SummingServer):
         checks = self._checks_of(holders)
         self._note(judge(checks, self.scheme.quorum, self._randomness))
         right = [who for who in holders if who not in self._dropped and who not in self._doubted]
-        self._right = self._checks_of(right[: self.scheme.quorum])
+        self._right = right[: self.scheme.quorum]
         self._sum.clear(self._checked.keys() - self._dropped.keys())
 
     def _checks_of(self, holders: list[int]) -> Checks:
@@ -150,12 +150,12 @@ class ThresholdCkksServer(SummingServer):
                 dealer = min(wrong) if len(wrong) == 1 else SERVER
                 self._corrections.append(Correction(dealer, holder, frozenset({SERVER, holder, *wrong})))
 
-    def _compare(self, sender: int, right: Checks) -> None:
+    def _compare(self, sender: int, right: list[int]) -> None:
         """Compare what a holder says that comes after the judgement with what the others said."""
-        values, missing = self._checked[sender]
-        if len(right.holders) < self.scheme.quorum:
+        if len(right) < self.scheme.quorum:
             return
-        off = np.isin(self._dealers, missing) | ~fits(right, self.scheme.quorum, sender, values)
+        values, missing = self._checked[sender]
+        off = np.isin(self._dealers, missing) | ~fits(self._checks_of(right), sender, values)
         stay = ~np.isin(self._dealers, list(self._dropped))
         dealers = frozenset(np.array(self._dealers)[off & stay].tolist())
         if dealers:

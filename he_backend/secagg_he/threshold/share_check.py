@@ -55,9 +55,9 @@ def judge(checks: Checks, threshold: int, randomness: Randomness) -> Verdict:
     )
 
 
-def fits(checks: Checks, threshold: int, holder: int, values: Elements) -> NDArray[np.bool_]:
+def fits(right: Checks, holder: int, values: Elements) -> NDArray[np.bool_]:
     """Tell for each dealer whether another holder's values, shape (dealers, CHECKS), fit those of t that are right."""
-    expected = _expected(checks, np.arange(threshold), np.array([holder]))
+    expected = _expected(right, np.arange(len(right.holders)), np.array([holder]))
     same: NDArray[np.bool_] = np.all(expected[0] == values, axis=1)
     return same
 
