@@ -202,9 +202,10 @@ class Simulation:
         """Run the round. Raises `RoundFailed`; `result` then still tells what happened until then."""
         server, step = self.server, self.scheme.steps[0]
         self._from_server(step, server.start)
-        for client in self.clients.values():
-            if self._takes_part(client, step):
-                self._turn(client, step, client.start)
+        asked = [client for client in self.clients.values() if self._takes_part(client, step)]
+        for client in asked:
+            self._turn(client, step, client.start)
+        self._contribute(asked, step)
         while server.output is None:
             self._answered[step] = tuple(sorted(set(self.clients) - server.waiting_for - server.dropped.keys()))
             try:
@@ -213,6 +214,7 @@ class Simulation:
                 self._tell_who_is_out(step)
             if server.output is None:
                 step = server.step
+            asked = []
             for envelope in outgoing:
                 client = self.clients[envelope.recipient]
                 if self._takes_part(client, step):
@@ -220,6 +222,8 @@ class Simulation:
                         data = envelope.to_bytes()
                     self._received.add(step, client.participant, len(data))
                     self._turn(client, step, partial(self._hear, client, data))
+                    asked.append(client)
+            self._contribute(asked, step)
         return self.result()
 
     def _tell_who_is_out(self, step: Step) -> None:
@@ -229,14 +233,21 @@ class Simulation:
             if self._takes_part(client, step) and client.state not in (Terminal.DONE, Terminal.ABORTED):
                 self._hear(client, envelope.to_bytes())
 
+    def _contribute(self, asked: Sequence[Client], step: Step) -> None:
+        """Give the vectors of those who wait for them; training takes longer than any other answer."""
+        for client in asked:
+            if client.awaits_vector:
+                self._turn(client, step, partial(self._give_vector, client))
+
+    def _give_vector(self, client: Client) -> list[Envelope]:
+        return client.contribute(self._vector(client.participant))
+
     def _hear(self, client: Client, data: bytes) -> list[Envelope]:
         return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
 
     def _turn(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> None:
-        """One participant's turn, and the delivery of its answers. Its vector goes in when the machine asks for it."""
+        """One participant's turn, and the delivery of its answers."""
         answers = self._from_client(client, step, call)
-        if client.awaits_vector:
-            answers += self._from_client(client, step, partial(client.contribute, self._vector(client.participant)))
         answers.reverse()
         while answers:  # what has been delivered is held by the server alone
             data = self._encode(client, step, answers.pop())
@@ -245,7 +256,7 @@ class Simulation:
                     self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
                 except (RemoteError, StateError) as error:
                     self.refusals.append(Refusal(SERVER, step, error))
-        if self._progress is not None:
+        if self._progress is not None and not client.awaits_vector:
             steps, count = self.scheme.steps, len(self.clients)
             self._progress(steps.index(step) * count + client.participant, len(steps) * count, step.value)
 

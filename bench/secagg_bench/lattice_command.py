@@ -9,7 +9,7 @@ from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
 from secagg_he.parameters import ERROR_VARIANCE, MAX_MODULUS_BITS
-from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, SIGMA
+from secagg_he.threshold.noise import MAX_LOG_Q, SIGMA
 
 from .lattice import UNIFORM_TERNARY, Problem, estimate
 
@@ -21,7 +21,8 @@ def problems() -> Iterator[tuple[str, Problem]]:
     # What is left of the width once the sum of all keys is known, and what a reduction without beliefs costs besides.
     sigma = float(SIGMA)
     for what, width in (("threshold-ckks", sigma / math.sqrt(2)), ("… σ/2", sigma / 2)):
-        yield what, Problem(DEGREE, MAX_LOG_Q, width, width)
+        for degree, bits in MAX_LOG_Q.items():
+            yield what, Problem(degree, bits, width, width)
 
 
 def run_lattice(as_json: AsJson = False) -> None:

@@ -56,7 +56,8 @@ def unpack(data: bytes | memoryview, bits: int, degree: int) -> Words:
 
 def join(whole: Words, left: NDArray[np.unsignedinteger], bits: int) -> None:
     """Add what residues have beyond their whole bytes onto these, in place."""
-    for few in _runs(*whole.shape, _IN_CACHE):
+    rows, degree = whole.shape
+    for few in _runs(rows, degree, _IN_CACHE):
         raised = left[few].astype(np.uint64)
         raised <<= np.uint64(bits & ~7)
         whole[few] += raised

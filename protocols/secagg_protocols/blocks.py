@@ -71,7 +71,7 @@ class Uploads:
     @property
     def upload_bytes(self) -> int:
         """Bytes that one upload holds, until it is complete."""
-        return self._packing.words * self._packing.word_bytes
+        return self._packing.words // self._packing.granule * self._packing.granule_bytes
 
     def check(self, sender: int, block: int, data: memoryview) -> None:
         """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""

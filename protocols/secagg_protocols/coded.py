@@ -49,6 +49,11 @@ class CodedSharing:
         """t − k: any so many shares are independent of the secrets."""
         return self.threshold - self.pieces
 
+    @property
+    def secret_points(self) -> Elements:
+        """The points that stand for the k secrets."""
+        return _secret_points(self.holders, self.threshold)[: self.pieces]
+
     def deal(self, secrets: Elements, noise: Elements, holders: Sequence[int]) -> Elements:
         """Return the shares of `holders`, one row each.
 
@@ -69,8 +74,8 @@ class CodedSharing:
 
     def reconstruct(self, holders: Sequence[int], shares: Elements) -> Elements:
         """Return the secrets, shape (k, columns), from the shares of t distinct holders, shape (t, columns)."""
-        points = _secret_points(self.holders, self.threshold)[: self.pieces]
-        return self.field.multiply(lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), points), shares)
+        nodes = np.asarray(holders, dtype=np.int64)
+        return self.field.multiply(lagrange_basis(self.field, nodes, self.secret_points), shares)
 
     def share_of(self, holder: int, holders: Sequence[int], shares: Elements) -> Elements:
         """Return the share that fits those of t other holders, shape (columns,)."""

@@ -54,6 +54,8 @@ class Use(bytes, Enum):
     RING_SECRET = b"one-time ring key"
     RING_ERROR = b"ring errors"
     RING_SHARES = b"ring key shares"
+    SHARE_CHALLENGE = b"commitment to a challenge of dealers"
+    SHARE_CHECK = b"combinations of shares"
 
 
 def frame(*fields: bytes | str | int) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 from msgspec.structs import astuple
 
 from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError, Step
@@ -231,7 +232,8 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
     running.take()
     running.advance()
     client = running.clients[1]
-    forged = running.server.seal("KeyList", 1, client.messages["KeyList"](()))
+    listed = client.open(running.parse(running.downlink[1][0]))
+    forged = running.server.seal("KeyList", 1, structs.replace(listed, entries=()))
     with pytest.raises(ProtocolViolation):
         client.receive(forged)
     restored = running.restore(1, client.snapshot())

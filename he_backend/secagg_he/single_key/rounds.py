@@ -145,8 +145,7 @@ def sum_in(packing: Packing, values: bytes, survivors: tuple[int, ...]) -> Outpu
 def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
     """Return residues at their primes' bits, prime after prime. Shape (rows, primes, N)."""
     return b"".join(
-        bits.pack(polynomials[:, index], prime.bit_length())
-        for index, prime in enumerate(parameters.primes)
+        bits.pack(polynomials[:, index], prime.bit_length()) for index, prime in enumerate(parameters.primes)
     )
 
 

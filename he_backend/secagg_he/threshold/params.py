@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _FEW = 32
 """Up to so many participants, key shares are small enough to be dealt one secret per polynomial."""
 
+CHECKS = 4
+"""Combinations of its shares that a dealer is checked by: 65537⁻⁴ = 2⁻⁶⁴."""
+_CHECK_BYTES = 2 * CHECKS + 1
+
 
 @dataclass(frozen=True)
 class ThresholdCkks(Dealing):
@@ -34,8 +38,8 @@ class ThresholdCkks(Dealing):
 
     participants, length, value_bits, ciphersuite, adversary, colluders, threshold: as in `Bonawitz`.
     packing: ℓ, key coefficients that share one polynomial: shares are ℓ times smaller, and t − ℓ holders, not t − 1,
-    learn nothing of a key. Derived when not given: 1 for up to 32 participants, else what leaves a third of them (or
-    `colluders`, if more) harmless. t ≥ c + ℓ.
+    learn nothing of a key. Derived when not given: 1 for up to 32 participants, else the least that makes shares as
+    small as they get while a third of the participants (or `colluders`, if more) stays harmless. t ≥ c + ℓ.
 
     Raises `ParameterError` with the bound that is violated.
     """
@@ -48,10 +52,8 @@ class ThresholdCkks(Dealing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        harmless = max(self.colluders, self.participants // 3)
         if self.packing is None:
-            few = self.participants <= _FEW
-            object.__setattr__(self, "packing", 1 if few else max(1, self.quorum - harmless))
+            object.__setattr__(self, "packing", self._derived_packing())
         self.check_integer("packing")
         assert self.packing is not None
         # More than one secret to a polynomial without a uniform value beside them would show keys to every holder.
@@ -62,6 +64,13 @@ class ThresholdCkks(Dealing):
                 f"max(1, colluders={self.colluders}) must learn nothing of; lower it, or raise the threshold"
             )
         _ = self.plaintext, self.sharing  # they raise when there is none
+
+    def _derived_packing(self) -> int:
+        if self.participants <= _FEW:
+            return 1
+        harmless = max(self.colluders, self.participants // 3)
+        # Shares are rounded up: fewer secrets to a polynomial may take the same bytes, and hide from more holders.
+        return -(-self.degree // _share_elements(self.degree, max(1, self.quorum - harmless)))
 
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
@@ -134,12 +143,17 @@ class ThresholdCkks(Dealing):
 
     @property
     def share_elements(self) -> int:
-        """Field elements of one share: ⌈N/ℓ⌉, rounded up to what is encoded together."""
-        return -(-self.degree // self.sharing.pieces // shamir.LIMBS) * shamir.LIMBS
+        """Field elements of one share of a key: ⌈N/ℓ⌉, rounded up to what is encoded together."""
+        return _share_elements(self.degree, self.sharing.pieces)
+
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a share of a key, and of a sum of such."""
+        return self.share_elements // shamir.LIMBS * shamir.SHARE_BYTES
 
     @property
     def share_bytes(self) -> int:
-        return self.share_elements // shamir.LIMBS * shamir.SHARE_BYTES
+        return self.sum_bytes + _CHECK_BYTES
 
     @cached_property
     def payload_limit(self) -> int:
@@ -150,3 +164,7 @@ class ThresholdCkks(Dealing):
         from .server import ThresholdCkksServer
 
         return ThresholdCkksClient, ThresholdCkksServer
+
+
+def _share_elements(degree: int, packing: int) -> int:
+    return -(-degree // packing // shamir.LIMBS) * shamir.LIMBS

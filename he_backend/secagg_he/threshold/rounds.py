@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols import shamir
 from secagg_protocols.dealing.rounds import SEED_BYTES
-from secagg_protocols.domain import Use, separated
+from secagg_protocols.domain import Use, digest, separated
 from secagg_protocols.field import GF65537, Elements
 from secagg_protocols.kdf import derive
 from secagg_protocols.lanes import Words
@@ -23,7 +23,7 @@ from secagg_protocols.masks import Keystream
 from ..gaussian import gaussian
 from ..ring import Integers, Ring, canonical, centred, compose
 from .noise import SIGMA
-from .params import ThresholdCkks
+from .params import CHECKS, ThresholdCkks
 
 # --- ShareKeys: the one-time key, and shares of it -----------------------------------------------------------------
 
@@ -38,6 +38,7 @@ def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: 
 def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> list[bytes]:
     """Return the shares of sᵢ for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial.
 
+    Behind them the shares of `CHECKS` polynomials that are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
@@ -47,14 +48,74 @@ def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, h
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
     secrets.reshape(-1)[: scheme.degree] = key % GF65537.prime
     noise = GF65537.uniform((sharing.privacy, columns), stream)
-    shares = sharing.deal(secrets, noise, holders)
-    return [share.tobytes() for share in shamir.encode(shares.reshape(len(holders), -1, shamir.LIMBS))]
+    blinding = GF65537.uniform((sharing.threshold, CHECKS), stream)
+    hidden = np.concatenate([secrets, blinding[: sharing.pieces]], axis=1)
+    hiding = np.concatenate([noise, blinding[sharing.pieces :]], axis=1)
+    return encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
+
+
+def encode_dealt(scheme: ThresholdCkks, shares: Elements) -> list[bytes]:
+    """Encode what is dealt to each holder, shape (holders, share_elements + CHECKS): `share_bytes` each."""
+    count, columns = len(shares), scheme.share_elements
+    keys = shamir.encode(shares[:, :columns].reshape(count, -1, shamir.LIMBS)).reshape(count, -1)
+    blinding = shamir.encode(shares[:, columns:])
+    return [row.tobytes() for row in np.concatenate([keys, blinding], axis=1)]
+
+
+def decode_dealt(scheme: ThresholdCkks, dealt: Sequence[bytes]) -> Elements:
+    """Return what dealers dealt to one holder, shape (dealers, share_elements + CHECKS). Raises `ProtocolViolation`."""
+    rows = np.frombuffer(b"".join(dealt), dtype=np.uint8).reshape(len(dealt), scheme.share_bytes)
+    keys = shamir.decode(rows[:, : scheme.sum_bytes].reshape(len(dealt), -1, shamir.SHARE_BYTES))
+    padded = np.zeros((len(dealt), shamir.SHARE_BYTES), dtype=np.uint8)
+    padded[:, : 2 * CHECKS] = rows[:, scheme.sum_bytes : -1]
+    padded[:, 2 * shamir.LIMBS] = rows[:, -1]
+    blinding = shamir.decode(padded)[:, :CHECKS]
+    return np.concatenate([keys.reshape(len(dealt), scheme.share_elements), blinding], axis=1)
 
 
 def decode_share(scheme: ThresholdCkks, share: bytes | memoryview) -> Elements:
-    """Return the elements of a share, shape (share_elements,)."""
+    """Return the elements of a share of a key, or of a sum of such, shape (share_elements,)."""
     rows = np.frombuffer(share, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
     return shamir.decode(rows).reshape(scheme.share_elements)
+
+
+# --- ShareCheck: does everyone's dealing lie on polynomials? -------------------------------------------------------
+
+
+def commit(challenge: bytes) -> bytes:
+    """Return the commitment to a challenge that nobody can guess, 32 bytes."""
+    return digest(Use.SHARE_CHALLENGE, challenge)
+
+
+def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt: Elements) -> Elements:
+    """Return v = Σ_k ρ_k f_k(j) + g(j) for each of a holder's shares, shape (dealers, CHECKS).
+
+    dealt: what `decode_dealt` returns. ρ follows from the challenge; it is one for all dealers and holders.
+    """
+    info = separated(Use.SHARE_CHECK, session)
+    stream = Keystream(derive(challenge, scheme.suite.mask_key_bytes, info))
+    factors = GF65537.uniform((scheme.share_elements, CHECKS), stream)
+    keys, blinding = dealt[:, : scheme.share_elements], dealt[:, scheme.share_elements :]
+    values: Elements = (GF65537.multiply(keys, factors) + blinding) % GF65537.prime
+    return values
+
+
+def check_bytes(dealers: int) -> int:
+    """Return the size of so many dealers' check values on the wire."""
+    return -(-dealers * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES
+
+
+def encode_check(values: Elements) -> memoryview:
+    """Encode check values, shape (dealers, CHECKS)."""
+    padded = np.zeros(check_bytes(len(values)) // shamir.SHARE_BYTES * shamir.LIMBS, dtype=np.int64)
+    padded[: values.size] = values.reshape(-1)
+    return memoryview(shamir.encode(padded.reshape(-1, shamir.LIMBS)).tobytes())
+
+
+def decode_check(dealers: int, values: memoryview) -> Elements:
+    """Return check values, shape (dealers, CHECKS). Raises `ProtocolViolation`."""
+    rows = np.frombuffer(values, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
+    return shamir.decode(rows).reshape(-1)[: dealers * CHECKS].reshape(dealers, CHECKS)
 
 
 # --- Encrypt: c_i = a s_i + e_i + Δ m_i ----------------------------------------------------------------------------

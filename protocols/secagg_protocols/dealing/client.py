@@ -13,7 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from .. import machine
-from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
+from ..channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
 from ..domain import VERSION, Use, digest
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
@@ -128,7 +128,7 @@ class DealingClient(Client):
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:
             case KeyList():
-                return self._share_keys(message.entries, key_list_digest(message.entries))
+                return self._share_keys(message.entries, message.digest)
             case SealedShares():
                 return self._open_shares(message)
             case SurvivorList():

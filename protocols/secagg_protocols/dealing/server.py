@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..blocks import Uploads
-from ..channels import key_list_digest, session_id
+from ..channels import session_id
 from ..errors import ProtocolViolation
 from ..machine import Holdings, Server
 from ..scheme import Output, RoundContext, Step
@@ -143,10 +143,19 @@ class DealingServer(Server):
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         entries = tuple(self._entries[participant] for participant in answered)
         self._members, self._entries = answered, {}
-        outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
+        message = self._key_list(entries)
+        outgoing = self.seal_for_all("KeyList", answered, message)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = session_id(self.scheme, roster_digest, self.context, key_list_digest(entries))
+        self._session = session_id(self.scheme, roster_digest, self.context, message.digest)
         return outgoing
+
+    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+        """Return U₁ as it travels."""
+        return KeyList(entries)
+
+    def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
+        """Return U₂ and what was sealed for one holder, as it travels."""
+        return SealedShares(dealers, sealed)
 
     def _circle(self, member: int) -> tuple[int, ...]:
         """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
@@ -180,7 +189,8 @@ class DealingServer(Server):
                 column = np.concatenate(
                     [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
                 )
-                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column.reshape(-1).data)))
+                message = self._sealed_shares(answered, column.reshape(-1).data)
+                outgoing.append(self.seal("SealedShares", holder, message))
         return outgoing
 
     # --- the upload

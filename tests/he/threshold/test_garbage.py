@@ -8,12 +8,10 @@ from secagg import ProtocolViolation
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.client import ThresholdCkksClient
-from secagg_he.threshold.messages import Encrypt, Opening
+from secagg_he.threshold.messages import Encrypt, Opening, SealedShares
+from secagg_he.threshold.server import ThresholdCkksServer
 from secagg_protocols import SERVER
-from secagg_protocols.dealing.messages import (
-    SealedShares,
-    ShareKeys,
-)
+from secagg_protocols.dealing.messages import ShareKeys
 
 SESSION = bytes(range(32))
 
@@ -68,17 +66,15 @@ def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, 
     scheme = ThresholdCkks(7, 20, threshold=3)
 
     def withhold(attack, server, envelopes):
+        server._note = lambda verdict: None  # it wants participant 1 in the sum
         changed = []
         for envelope in envelopes:
             message = attack.clients[envelope.recipient].open(envelope)
             sealed = bytearray(message.sealed)
             if envelope.recipient in (5, 6, 7):
                 sealed[: scheme.sealed_bytes] = bytes(scheme.sealed_bytes)  # participant 1's share
-            changed.append(
-                server.seal(
-                    "SealedShares", envelope.recipient, SealedShares(message.dealers, memoryview(bytes(sealed)))
-                )
-            )
+            fewer = SealedShares(message.dealers, message.challenge, memoryview(bytes(sealed)))
+            changed.append(server.seal("SealedShares", envelope.recipient, fewer))
         return changed
 
     attack = launch(scheme, {SERVER: {"SealedShares": withhold}})
@@ -86,8 +82,15 @@ def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, 
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
 
 
-def test_a_dealer_of_garbage_to_all_ends_the_round_without_a_sum(launch, adversary):
-    # Stopping a round this way is possible; getting a wrong sum out of it is not.
+def test_a_dealer_of_garbage_to_all_is_left_out_of_the_sum(launch, adversary):
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
+    attack.is_right(1, 3, 4, 5)
+    assert "dealt shares that do not fit others" in attack.server.dropped[2].reason
+    assert set(attack.server.dropped) == {2}
+
+
+def test_without_the_check_of_dealers_it_would_end_the_round(launch, adversary, monkeypatch):
+    monkeypatch.setattr(ThresholdCkksServer, "_note", lambda self, verdict: None)
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
     assert (attack.failure.step, attack.failure.have) == ("Opening", 1)
     assert attack.server.output is None
@@ -108,7 +111,7 @@ def test_a_wrong_share_dealt_to_one_holder_is_corrected(launch, adversary):
 def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, deal, adversary):
     def another_key(machine, dealt):
         shares = deal(machine.scheme, rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32), 3)
-        return {holder: shares[holder - 1] for holder in dealt}
+        return {holder: shares[holder - 1] + bytes(9) for holder in dealt}  # blinded by nothing
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: deals(another_key)})
     assert "decrypt to noise" in str(attack.failure)
