@@ -1,9 +1,13 @@
 """Finding wrong shares: Shamir shares are a Reed–Solomon codeword (McEliece and Sarwate, CACM 1981).
 
-With m shares of a degree t − 1 polynomial, up to ⌊(m − t)/2⌋ wrong ones are located, by the syndromes of the
-generalised Reed–Solomon code and the Berlekamp–Massey algorithm (Massey 1969). Columns are first folded into a few
-random combinations, so that the cost does not grow with the number of secrets; a wrong share escapes one combination
-with probability 1/p, all of them with 2⁻⁶⁴ or less.
+The shares of many secrets are many codewords whose errors stand in the same rows, those of the holders that lie: an
+interleaved code (Bleichenbacher, Kiayias and Yung, ICALP'03). One locator polynomial is zero at the liars of all of
+them. Of m holders, e liars are located whenever 2e < m − t + r, where r is the rank of their errors over the secrets
+(Roth and Vontobel, IEEE Trans. Inf. Theory 2014): ⌊(m − t)/2⌋ who lie in concert, all along multiples of one vector
+(r = 1); up to m − t − 1 whose lies have nothing to do with each other (r = e).
+
+Columns are first folded into random combinations, so that the cost does not grow with the number of secrets: while all
+is well into a few, of which a wrong share escapes each with probability 1/p, all of them with 2⁻⁶⁴ or less.
 """
 
 from __future__ import annotations
@@ -12,12 +16,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .coded import lagrange_basis
 from .errors import SecAggError
 from .field import GF65537, Elements, PrimeField
 from .randomness import Randomness
 
 _COMBINATIONS = 4
 _COLUMNS = 1 << 14
+_SPARE = 8
+"""Random combinations of many equations beyond as many as there are unknowns: too few with probability p⁻⁸."""
 
 
 class TooManyErrors(SecAggError):
@@ -34,38 +41,51 @@ class ShareCode:
 
     @property
     def correctable(self) -> int:
-        """How many wrong shares can be located."""
+        """How many wrong shares can be located whatever they are."""
         return (len(self.points) - self.threshold) // 2
 
     def wrong_shares(self, elements: Elements, randomness: Randomness) -> frozenset[int]:
-        """Return the points whose shares do not lie on the polynomials.
+        """Return the points whose shares do not lie on the polynomials: all others do, and are more than threshold.
 
         `elements`: shape (m, columns), one polynomial per column. With m = threshold every vector is a codeword and
-        nothing can be seen; the result is then empty. Raises `TooManyErrors` beyond `correctable`.
+        nothing can be seen; the result is then empty. Raises `TooManyErrors`: never up to `correctable` wrong shares,
+        and up to m − threshold − 1 only where their errors are of low rank.
         """
-        if len(self.points) == self.threshold:
+        spare = len(self.points) - self.threshold
+        if not spare:
             return frozenset()
-        field = self._field
-        words = _fold(field, elements, randomness)
-        syndromes = field.multiply(self._checks, words)
-        wrong: set[int] = set()
-        for column in range(_COMBINATIONS):
-            if syndromes[:, column].any():
-                wrong |= _locate(field, self._x, syndromes[:, column])
-        keep = ~np.isin(self._x, list(wrong))
-        if len(wrong) > self.correctable or (
-            wrong and field.multiply(_parity_checks(field, self._x[keep], self.threshold), words[keep]).any()
-        ):
-            raise TooManyErrors(f"more than {self.correctable} of {len(self.points)} shares are wrong")
-        return frozenset(wrong)
+        field, count = self._field, _COMBINATIONS
+        while True:
+            words = _fold(field, elements, count, randomness)
+            syndromes = field.multiply(self._checks, words)
+            if not syndromes.any():
+                return frozenset()
+            wrong = self._misfits(words, _common_zeros(field, self._x, syndromes, randomness))
+            if wrong:
+                return wrong
+            if count >= min(spare, elements.shape[1]):
+                raise TooManyErrors(
+                    f"more than {self.correctable} of {len(self.points)} shares are wrong, and not independently so"
+                )
+            count = min(spare, elements.shape[1])  # as much rank as the errors have
+
+    def _misfits(self, words: Elements, suspected: Elements) -> frozenset[int]:
+        """Return those of the suspected rows that lie off the polynomials of all others; none if others do as well."""
+        trusted = np.setdiff1d(np.arange(self._x.size), suspected)
+        if trusted.size <= self.threshold:
+            return frozenset()
+        basis, rest = trusted[: self.threshold], np.concatenate([trusted[self.threshold :], suspected])
+        expected = self._field.multiply(lagrange_basis(self._field, self._x[basis], self._x[rest]), words[basis])
+        off = rest[np.any(expected != words[rest], axis=1)]
+        return frozenset(self._x[off].tolist()) if np.isin(off, suspected).all() else frozenset()
 
 
-def _fold(field: PrimeField, elements: Elements, randomness: Randomness) -> Elements:
-    """Return random combinations of the columns, shape (m, _COMBINATIONS)."""
-    folded = np.zeros((elements.shape[0], _COMBINATIONS), dtype=np.int64)
+def _fold(field: PrimeField, elements: Elements, count: int, randomness: Randomness) -> Elements:
+    """Return `count` random combinations of the columns, shape (m, count)."""
+    folded = np.zeros((elements.shape[0], count), dtype=np.int64)
     for start in range(0, elements.shape[1], _COLUMNS):
         part = elements[:, start : start + _COLUMNS]
-        folded += field.multiply(part, field.uniform((part.shape[1], _COMBINATIONS), randomness))
+        folded += field.multiply(part, field.uniform((part.shape[1], count), randomness))
     return folded % field.prime
 
 
@@ -77,39 +97,57 @@ def _parity_checks(field: PrimeField, x: Elements, threshold: int) -> Elements:
     return (field.powers(x, x.size - threshold) * weights[:, None] % field.prime).T
 
 
-def _locate(field: PrimeField, x: Elements, syndromes: Elements) -> set[int]:
-    """Return the error positions: points whose inverse is a root of the error locator polynomial."""
-    locator = _berlekamp_massey([int(s) for s in syndromes], field.prime)
-    errors = len(locator) - 1
-    if 2 * errors > syndromes.size:
-        raise TooManyErrors("the shares disagree in more places than can be corrected")
-    points = field.powers(field.inverse(x), errors + 1)
-    values = field.multiply(points, np.asarray(locator, dtype=np.int64)[:, None])[:, 0]
-    found = {int(point) for point in x[values == 0]}
-    if len(found) != errors:
-        raise TooManyErrors("the shares disagree in more places than can be corrected")
-    return found
+def _common_zeros(field: PrimeField, x: Elements, syndromes: Elements, randomness: Randomness) -> Elements:
+    """Return the rows of the points at which every polynomial is zero that may be a multiple of the error locator.
+
+    Λ(z) = Σ Λₖ zᵏ is zero at all errors only if Σₖ Λₖ s_{j+k} = 0 for every j and every column s of the syndromes; and
+    if, with a degree of at most D = ⌊(spare + rank − 1)/2⌋ ≥ errors, then only if (Roth and Vontobel).
+    """
+    independent = _echelon(field, syndromes.T)[0]
+    rank, spare = independent.shape
+    degree = (spare + rank - 1) // 2
+    windows = np.lib.stride_tricks.sliding_window_view(independent, degree + 1, axis=1)  # (rank, spare − D, D + 1)
+    if windows.shape[0] * windows.shape[1] > degree + 1 + _SPARE:
+        equations = np.zeros((degree + 1 + _SPARE, degree + 1), dtype=np.int64)
+        for start in range(windows.shape[1]):
+            factors = field.uniform((equations.shape[0], rank), randomness)
+            equations += field.multiply(factors, windows[:, start])
+        equations %= field.prime
+    else:
+        equations = windows.reshape(-1, degree + 1)
+    multiples = _solutions(field, equations, randomness)
+    values = field.multiply(field.powers(x, degree + 1), multiples)
+    zeros: Elements = np.flatnonzero(multiples.any() & ~values.any(axis=1))
+    return zeros
 
 
-def _berlekamp_massey(sequence: list[int], prime: int) -> list[int]:
-    """Return the shortest recurrence C with C₀ = 1 and Σ Cᵢ s_{n−i} = 0."""
-    current, previous = [1], [1]
-    length, gap, last = 0, 1, 1
-    for n, value in enumerate(sequence):
-        terms = (current[i] * sequence[n - i] for i in range(1, min(length, len(current) - 1) + 1))
-        discrepancy = (value + sum(terms)) % prime
-        if discrepancy == 0:
-            gap += 1
+def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:
+    """Return the independent rows in row echelon form, with 1 as pivots, and the pivots' columns."""
+    rows, pivots, p = matrix.copy(), list[int](), field.prime
+    for column in range(rows.shape[1]):
+        done = len(pivots)
+        candidates = np.flatnonzero(rows[done:, column])
+        if not candidates.size:
             continue
-        factor = discrepancy * pow(last, -1, prime) % prime
-        shifted = [0] * gap + [factor * c % prime for c in previous]
-        width = max(len(current), len(shifted))
-        padded = current + [0] * (width - len(current))
-        updated = [(a - b) % prime for a, b in zip(padded, shifted + [0] * (width - len(shifted)), strict=True)]
-        if 2 * length <= n:
-            previous, last = current, discrepancy
-            length, gap = n + 1 - length, 1
-        else:
-            gap += 1
-        current = updated
-    return (current + [0] * (length + 1))[: length + 1]
+        first = done + candidates[0]
+        rows[[done, first]] = rows[[first, done]]
+        rows[done, column:] = rows[done, column:] * pow(int(rows[done, column]), -1, p) % p
+        below = rows[done + 1 :, column:]
+        below -= below[:, :1] * rows[done, column:] % p
+        below += p * (below < 0)
+        pivots.append(column)
+        if len(pivots) == rows.shape[0]:
+            break
+    return rows[: len(pivots)], pivots
+
+
+def _solutions(field: PrimeField, equations: Elements, randomness: Randomness) -> Elements:
+    """Return random solutions of the homogeneous equations, a column each; only zeros where there is no other."""
+    rows, pivots = _echelon(field, equations)
+    solutions = np.zeros((equations.shape[1], _COMBINATIONS), dtype=np.int64)
+    free = np.setdiff1d(np.arange(equations.shape[1]), pivots)
+    solutions[free] = field.uniform((free.size, _COMBINATIONS), randomness)
+    for row, column in zip(reversed(rows), reversed(pivots), strict=True):
+        known = field.multiply(row[None, column + 1 :], solutions[column + 1 :])[0]
+        solutions[column] = -known % field.prime
+    return solutions

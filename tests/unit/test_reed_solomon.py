@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from secagg_protocols import shamir
+from secagg_protocols.field import PrimeField
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
 
@@ -42,18 +43,61 @@ def test_every_number_of_errors_up_to_the_radius_is_located(holders, threshold):
             assert code.wrong_shares(elements, SYSTEM) == {points[row] for row in bad}
 
 
-@pytest.mark.parametrize(("holders", "threshold"), [(n, t) for n, t in SHAPES if n > t])
-def test_beyond_the_radius_it_says_so_or_accuses_nobody_falsely_in_silence(holders, threshold):
-    """Random errors, radius + 1 to all: `TooManyErrors`. A decoding to another codeword has probability ≪ 2⁻⁴⁰ here."""
+WITH_SPARE = [(n, t) for n, t in SHAPES if n > t]
+
+
+@pytest.mark.parametrize(("holders", "threshold"), WITH_SPARE)
+def test_independent_garbage_of_all_but_one_spare_share_is_located(holders, threshold):
     generator = np.random.default_rng(holders)
     points = list(range(1, holders + 1))
     code = ShareCode(points, threshold)
-    for errors in range(code.correctable + 1, holders - threshold + 1):
+    for errors in range(code.correctable + 1, holders - threshold):
+        elements = codeword(points, threshold, 32, generator)
+        bad = generator.choice(holders, errors, replace=False)
+        elements[bad] = generator.integers(0, P, (errors, 32))
+        assert code.wrong_shares(elements, SYSTEM) == {points[row] for row in bad}
+
+
+@pytest.mark.parametrize(("holders", "threshold"), WITH_SPARE)
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_liars_of_few_kinds_of_lies_are_located_up_to_the_bound_and_not_beyond(holders, threshold, rank):
+    """2e < m − t + rank; beyond, `TooManyErrors`: another codeword as near has probability ≪ 2⁻⁴⁰ here."""
+    generator = np.random.default_rng(holders)
+    points, spare = list(range(1, holders + 1)), holders - threshold
+    code = ShareCode(points, threshold)
+    for errors in range(rank, spare + 1):
         elements = codeword(points, threshold, 16, generator)
         bad = generator.choice(holders, errors, replace=False)
-        elements[bad] = (elements[bad] + generator.integers(1, P, (errors, 16))) % P
+        kinds = generator.integers(0, P, (rank, 16))
+        elements[bad] = (elements[bad] + generator.integers(1, P, (errors, rank)) @ kinds) % P
+        if 2 * errors < spare + rank:
+            assert code.wrong_shares(elements, SYSTEM) == {points[row] for row in bad}
+        else:
+            with pytest.raises(TooManyErrors):
+                code.wrong_shares(elements, SYSTEM)
+
+
+@pytest.mark.parametrize(("holders", "threshold"), WITH_SPARE)
+def test_as_many_wrong_shares_as_spare_ones_accuse_nobody_falsely_in_silence(holders, threshold):
+    generator = np.random.default_rng(holders)
+    points = list(range(1, holders + 1))
+    code = ShareCode(points, threshold)
+    for errors in range(holders - threshold, holders + 1):
+        elements = codeword(points, threshold, 64, generator)
+        elements[generator.choice(holders, errors, replace=False)] = generator.integers(0, P, (errors, 64))
         with pytest.raises(TooManyErrors):
             code.wrong_shares(elements, SYSTEM)
+
+
+@pytest.mark.parametrize("prime", [(1 << 24) - 3, (1 << 31) - 1])
+def test_other_fields_locate_as_many(prime):
+    generator = np.random.default_rng(0)
+    field = PrimeField(prime)
+    points = np.arange(1, 31)
+    elements = field.multiply(field.powers(points, 12), generator.integers(0, prime, (12, 40)))
+    bad = generator.choice(30, 17, replace=False)
+    elements[bad] = generator.integers(0, prime, (17, 40))
+    assert ShareCode(points.tolist(), 12, field).wrong_shares(elements, SYSTEM) == set((bad + 1).tolist())
 
 
 @pytest.mark.parametrize("columns", [1, 2, 16, 1000])
