@@ -16,6 +16,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ class DurableServer:
         executor: Executor | None = None,
         parts: int = 1,
         group_key: object | None = None,
+        now: datetime | None = None,
     ) -> None:
         storage.make_folder(folder)
         self._path = folder / "journal"
@@ -122,6 +124,7 @@ class DurableServer:
             executor=executor,
             parts=parts,
             group_key=group_key,
+            now=now,
         )
         name = digest(Use.JOURNAL, scheme.address(context, roster), context.context_digest)
         self._journal = Journal(self._path, name)

@@ -3,7 +3,7 @@
 `ParameterError`  the public parameters are refused (before anything is sent)
 `LocalError`      our own caller did something wrong; the machine is as it was
 `RemoteError`     the other side did; `culprits` says who, as far as signed content can say
-`RoundFailed`     too few participants are left
+`RoundFailed`     too few participants are left, or what they gave is no sum
 """
 
 from __future__ import annotations
@@ -93,15 +93,15 @@ class ProtocolViolation(RemoteError):
 
 
 class RoundFailed(SecAggError):
-    """Too few participants are left to finish; no sum comes out.
+    """Too few participants are left to finish, or what they gave is no sum; no sum comes out.
 
     Attributes: `step` (the step's name), `have` and `need` (participants), `culprits` (ids to blame, if any).
     """
 
     def __init__(self, step: str, have: int, need: int, why: str = "", culprits: Iterable[int] = ()) -> None:
-        super().__init__(
-            f"round failed at {step}: have {have} of the {need} participants needed"
-            + (f" ({why})" if why else "")
-            + "; no sum was released"
-        )
+        if have < need:
+            what = f"have {have} of the {need} participants needed" + (f" ({why})" if why else "")
+        else:
+            what = f"{why or 'no sum came out'}, though {have} are there and {need} are enough"
+        super().__init__(f"round failed at {step}: {what}; no sum was released")
         self.step, self.have, self.need, self.culprits = step, have, need, frozenset(culprits)

@@ -26,6 +26,9 @@ _HALF_BITS = 16
 _IN_CACHE = 1 << 18
 """Multiplications at a time: the block stays in cache, and BLAS on one thread (handing work over costs it more)."""
 
+_LARGE, _TOGETHER = 1 << 17, 64
+"""A left matrix of so many entries does not stay in cache anyway: then so many columns at a time, on all threads."""
+
 _MANY_RUNS = 64
 
 
@@ -53,7 +56,8 @@ class PrimeField:
         if first.ndim > 2:
             return self._columns(first, right).astype(np.int64)
         product = np.empty((first.shape[0], right.shape[1]), dtype=np.int64)
-        width = max(8, _IN_CACHE // max(1, first.shape[0] * min(first.shape[1], self.terms)))
+        size = max(1, first.shape[0] * min(first.shape[1], self.terms))
+        width = max(8, _IN_CACHE // size) if size < _LARGE else _TOGETHER
         for start in range(0, right.shape[1], width):
             columns = slice(start, start + width)
             product[:, columns] = self._columns(first, right[:, columns])

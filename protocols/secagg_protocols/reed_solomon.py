@@ -125,18 +125,26 @@ def _common_zeros(field: PrimeField, x: Elements, syndromes: Elements, randomnes
     rank, spare = independent.shape
     degree = (spare + rank - 1) // 2
     windows = np.lib.stride_tricks.sliding_window_view(independent, degree + 1, axis=1)  # (rank, spare − D, D + 1)
-    if windows.shape[0] * windows.shape[1] > degree + 1 + _SPARE:
-        equations = np.zeros((degree + 1 + _SPARE, degree + 1), dtype=np.int64)
-        for start in range(windows.shape[1]):
-            factors = field.uniform((equations.shape[0], rank), randomness)
-            equations += field.multiply(factors, windows[:, start])
-        equations %= field.prime
-    else:
-        equations = windows.reshape(-1, degree + 1)
+    equations = windows.reshape(-1, degree + 1)
+    if len(equations) > degree + 1 + _SPARE:
+        equations = _combined(field, windows, degree + 1 + _SPARE, randomness)
     multiples = _solutions(field, equations, randomness)
     values = field.multiply(field.powers(x, degree + 1), multiples)
     zeros: Elements = np.flatnonzero(multiples.any() & ~values.any(axis=1))
     return zeros
+
+
+def _combined(field: PrimeField, windows: Elements, count: int, randomness: Randomness) -> Elements:
+    """Return random combinations of the equations of every column and window: Σ_c u_c Σⱼ wʲ (window j of column c)."""
+    columns, shifts, width = windows.shape
+    base, step = field.uniform((count, columns), randomness), field.uniform((count, 1), randomness)
+    # The windows of a column overlap: all but the last, by their first entries, are the column up to there.
+    whole = field.multiply(base, np.concatenate([windows[:, :, 0], windows[:, -1, 1:]], axis=1))
+    total, power = np.zeros((count, width), dtype=np.int64), np.ones((count, 1), dtype=np.int64)
+    for shift in range(shifts):
+        total += whole[:, shift : shift + width] * power % field.prime
+        power = power * step % field.prime
+    return total % field.prime
 
 
 def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:
@@ -144,15 +152,15 @@ def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:
     rows, pivots, p = matrix.copy(), list[int](), field.prime
     for column in range(rows.shape[1]):
         done = len(pivots)
-        candidates = np.flatnonzero(rows[done:, column])
+        candidates = done + np.flatnonzero(rows[done:, column])
         if not candidates.size:
             continue
-        first = done + candidates[0]
-        rows[[done, first]] = rows[[first, done]]
-        rows[done, column:] = rows[done, column:] * pow(int(rows[done, column]), -1, p) % p
-        below = rows[done + 1 :, column:]
-        below -= below[:, :1] * rows[done, column:] % p
-        below += p * (below < 0)
+        rows[[done, candidates[0]]] = rows[[candidates[0], done]]
+        pivot = rows[done, column:]
+        pivot *= pow(int(pivot[0]), -1, p)
+        pivot %= p
+        below = candidates[1:]
+        rows[below, column:] = (rows[below, column:] + (p - rows[below, column, None]) * pivot) % p
         pivots.append(column)
         if len(pivots) == rows.shape[0]:
             break

@@ -133,21 +133,15 @@ def _lagrange(x: Elements, at: int, weights: Logarithms) -> Logarithms:
     return coefficients
 
 
-def lagrange(points: Sequence[int], at: int = 0) -> Floats:
-    """Return the coefficients that turn values at distinct `points` into the value at `at`, another point."""
-    x = np.asarray(points, dtype=np.int64)
-    return from_logarithms(_lagrange(x, at, _weights(x)))
-
-
 def reconstruct(points: Sequence[int], elements: Elements) -> list[bytes | None]:
     """Interpolate secrets at 0.
 
     `points`: t distinct ids. `elements`: shape (t, secrets, LIMBS). Returns one 32-byte secret per column block,
     or None where a limb exceeds 16 bits (the shares are then certainly wrong).
     """
-    secrets = elements.shape[1]
-    limbs = multiply(lagrange(points)[None, :], elements.reshape(len(points), -1)).reshape(secrets, LIMBS)
-    return _encoded(limbs, limbs.max(axis=1) <= 0xFFFF)
+    x = np.asarray(points, dtype=np.int64)
+    coefficients = from_logarithms(_lagrange(x, 0, _weights(x)))
+    return secrets_of(multiply(coefficients[None, :], elements.reshape(len(points), -1)).reshape(-1, LIMBS))
 
 
 def reconstruct_each(points: Elements, elements: Elements, threshold: int) -> list[bytes | None]:
@@ -165,11 +159,14 @@ def reconstruct_each(points: Elements, elements: Elements, threshold: int) -> li
     rows = np.concatenate([_lagrange(points, 0, weights)[:, None, :], checks], axis=1)
     values = multiply(from_logarithms(rows), elements)
     limbs, syndromes = values[:, 0], values[:, 1:]
-    return _encoded(limbs, (limbs.max(axis=1) <= 0xFFFF) & ~syndromes.any(axis=(1, 2)))
+    return secrets_of(limbs, syndromes.any(axis=(1, 2)))
 
 
-def _encoded(limbs: Elements, valid: NDArray[np.bool_]) -> list[bytes | None]:
-    """Return each row of LIMBS limbs as a 32-byte secret, None where it is not valid."""
+def secrets_of(limbs: Elements, wrong: NDArray[np.bool_] | np.bool_ | None = None) -> list[bytes | None]:
+    """Return each row of LIMBS limbs as a 32-byte secret; None where it is wrong, or a limb exceeds 16 bits."""
+    valid: NDArray[np.bool_] = limbs.max(axis=1) <= 0xFFFF
+    if wrong is not None:
+        valid &= ~wrong
     encoded = limbs.astype("<u2").tobytes()
     starts = range(0, len(encoded), SECRET_BYTES)
     return [encoded[i : i + SECRET_BYTES] if good else None for i, good in zip(starts, valid.tolist(), strict=True)]

@@ -5,7 +5,7 @@ import pytest
 
 from secagg_protocols import shamir
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
-from secagg_protocols.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable
+from secagg_protocols.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable, Verdict
 
 THRESHOLD = 3
 
@@ -19,10 +19,29 @@ def opened(secrets, holders, threshold=THRESHOLD, seed=1):
     )
 
 
+class Known:
+    """What a server would know of these secrets; blame: what signed content says of a share, if anything is signed."""
+
+    def __init__(self, secrets, blame=None):
+        self.secrets, self.blame, self.signed, self.verified = secrets, blame, blame is not None, 0
+
+    def verify(self, dealer, secret):
+        self.verified += 1
+        return secret == self.secrets[dealer - 1]
+
+    def verify_work(self, dealer):
+        return 8_000
+
+    def verdict(self, dealer, holder, share):
+        return self.blame(dealer, holder, share)
+
+    def verdict_work(self, dealer):
+        return 1_000
+
+
 def recover(given, secrets, blame=None, threshold=THRESHOLD):
     """Return (recovered secrets, corrections). Without signed content all three are named."""
-    anyone = blame or (lambda dealer, holder, share: frozenset({dealer, holder, 0}))
-    recovery = Recovery(threshold, lambda dealer, secret: secret == secrets[dealer - 1], anyone, SYSTEM)
+    recovery = Recovery(threshold, Known(secrets, blame), SYSTEM)
     return recovery.secrets(given), recovery.corrections
 
 
@@ -96,7 +115,7 @@ def test_signed_content_throws_out_the_liars_first_and_names_only_them():
         spoil(given, holder, 1)
 
     def blame(dealer, holder, share):
-        return frozenset({dealer if share == honest[holder] else holder})
+        return Verdict.DEALER if share == honest[holder] else Verdict.HOLDER
 
     found, corrections = recover(given, secrets, blame, threshold=2)
     assert found == {1: secrets[0]}
@@ -110,7 +129,7 @@ def test_signed_content_does_not_throw_out_the_dealer_s_own_right_share():
     spoil(given, 4, 1)
 
     def blame(dealer, holder, share):
-        return frozenset({dealer if share == honest[holder] else holder})
+        return Verdict.DEALER if share == honest[holder] else Verdict.HOLDER
 
     found, corrections = recover(given, secrets, blame)
     assert found == {1: secrets[0]}
@@ -124,7 +143,7 @@ def test_liars_who_leave_too_few_shares_are_the_culprits():
     spoil(given, 8, 1)
 
     def blame(dealer, holder, share):
-        return frozenset({dealer if share == honest[holder] else holder})
+        return Verdict.DEALER if share == honest[holder] else Verdict.HOLDER
 
     with pytest.raises(Unrecoverable) as caught:
         recover(given, secrets, blame)
@@ -137,7 +156,7 @@ def test_a_dealer_that_signed_shares_of_no_polynomial_is_the_culprit():
     for holder in (2, 3, 4):
         spoil(given, holder, 1)
     with pytest.raises(Unrecoverable) as caught:
-        recover(given, secrets, lambda dealer, holder, share: frozenset({dealer}))
+        recover(given, secrets, lambda dealer, holder, share: Verdict.DEALER)
     assert caught.value.culprits == {1}
 
 
@@ -186,10 +205,7 @@ def scattered(secrets, spare=6, seed=1):
 
 def recover_apart(given, secrets, blame=None):
     """Return (recovered secrets, corrections) together, and the same dealer by dealer."""
-    anyone = blame or (lambda dealer, holder, share: frozenset({dealer, holder, 0}))
-    together, alone = (
-        Recovery(THRESHOLD, lambda dealer, secret: secret == secrets[dealer - 1], anyone, SYSTEM) for _ in range(2)
-    )
+    together, alone = (Recovery(THRESHOLD, Known(secrets, blame), SYSTEM) for _ in range(2))
     found: dict[int, bytes] = {}
     for position in range(len(secrets)):
         found.update(alone.secrets(given.of(position)))
@@ -233,7 +249,7 @@ def test_signed_content_names_only_the_liar_among_holders_of_its_own():
     (liar,) = spoil_apart(given, dealer, [0])
 
     def blame(dealer, holder, share):
-        return frozenset({dealer if share in honest else holder})
+        return Verdict.DEALER if share in honest else Verdict.HOLDER
 
     together, alone = recover_apart(given, secrets, blame)
     assert together == alone
@@ -256,7 +272,7 @@ def test_fewer_shares_than_the_threshold_name_the_holders_that_answered_without_
     given.rows[6, :2] = -1
     given.holders[6, 0] = 0
     with pytest.raises(Unrecoverable) as caught:
-        Recovery(THRESHOLD, lambda *_: True, lambda *_: frozenset(), SYSTEM).secrets_apart(given)
+        Recovery(THRESHOLD, Known(secrets), SYSTEM).secrets_apart(given)
     assert (caught.value.dealer, caught.value.have, caught.value.culprits) == (7, 1, {0, 7, kept_back})
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from .. import masks, merkle, shamir
+from ..blame import Verdict
 from ..channels import advertised_context, check_context
 from ..domain import Use, digest, separated
 from ..errors import ProtocolViolation
@@ -200,3 +201,59 @@ def verify_secret(
     start = (row - SELF_MASK_SEED) * merkle.HASH_BYTES
     expected = advertised.commitments[start : start + merkle.HASH_BYTES]
     return hmac.compare_digest(commit(address, dealer, row, secret), expected)
+
+
+_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 700, 8_000, 80_000
+"""Nanoseconds, about."""
+
+
+class Told:
+    """What a server was told of the secrets beside their shares: commitments, and (active) hashes of all shares.
+
+    advertised, digests: by dealer, what it signed at AdvertiseKeys and at ShareKeys. survivors: whose seed is opened.
+    """
+
+    def __init__(
+        self,
+        scheme: Bonawitz,
+        address: bytes,
+        advertised: Mapping[int, AdvertiseKeys],
+        digests: Mapping[int, bytes],
+        survivors: frozenset[int],
+    ) -> None:
+        self._scheme, self._address, self._advertised = scheme, address, advertised
+        self._digests, self._survivors = digests, survivors
+        self._one_list: dict[int, bool] = {}
+
+    @property
+    def signed(self) -> bool:
+        return self._scheme.active
+
+    def verify(self, dealer: int, secret: bytes) -> bool:
+        row = row_to_open(dealer, self._survivors)
+        return verify_secret(self._scheme, self._address, dealer, self._advertised[dealer], row, secret)
+
+    def verify_work(self, dealer: int) -> int:
+        return _COMMITMENT_WORK if dealer in self._survivors else _KEY_WORK
+
+    def verdict(self, dealer: int, holder: int, share: bytes) -> Verdict:
+        """Tell whose fault a wrong share is: the holder's unless it returned exactly what the dealer signed."""
+        if not self.signed:
+            return Verdict.UNSIGNED
+        if not self._signed_one_list(dealer):
+            return Verdict.DEALER
+        row = row_to_open(dealer, self._survivors)
+        start = ((holder - 1) * self._scheme.secrets + row) * merkle.HASH_BYTES
+        expected = self._digests[dealer][start : start + merkle.HASH_BYTES]
+        return Verdict.DEALER if share_digest(dealer, holder, row, share) == expected else Verdict.HOLDER
+
+    def verdict_work(self, dealer: int) -> int:
+        new_list = self.signed and dealer not in self._one_list
+        return 2 * _HASH_WORK * (1 + self._scheme.participants * new_list)
+
+    def _signed_one_list(self, dealer: int) -> bool:
+        """Tell whether the hashes that a dealer sent are those under the root that it signed before. Checked once."""
+        if dealer not in self._one_list:
+            root = merkle.root(holder_leaves(self._scheme, self._digests[dealer]))
+            self._one_list[dealer] = root == self._advertised[dealer].share_root
+        return self._one_list[dealer]

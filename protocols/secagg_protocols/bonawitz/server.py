@@ -10,7 +10,7 @@ import numpy as np
 from .. import merkle, shamir
 from ..blocks import BlockSum
 from ..dealing.server import DealingServer
-from ..errors import SERVER, ProtocolViolation, RoundFailed
+from ..errors import ProtocolViolation, RoundFailed
 from ..masks import add_masks, add_masks_with
 from ..recovery import OpenedShares, Recovery, Unrecoverable
 from ..scheme import Output
@@ -96,19 +96,8 @@ class BonawitzServer(DealingServer):
         return self._sum.output(self._survivors, self.step)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
-        survivors = set(self._survivors)
-
-        def verify(dealer: int, secret: bytes) -> bool:
-            row = rounds.row_to_open(dealer, survivors)
-            return rounds.verify_secret(self.scheme, self._address, dealer, self._advertised[dealer], row, secret)
-
-        def blame(dealer: int, holder: int, share: bytes) -> frozenset[int]:
-            if not self.scheme.active:
-                return frozenset({dealer, holder, SERVER})  # nothing is signed: they cannot be told apart
-            row = rounds.row_to_open(dealer, survivors)
-            return frozenset({self._signed_blame(dealer, holder, row, share)})
-
-        recovery = Recovery(self.scheme.quorum, verify, blame, self._randomness)
+        told = rounds.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
+        recovery = Recovery(self.scheme.quorum, told, self._randomness)
         try:
             return self._reconstruct(recovery, answered)
         except Unrecoverable as failure:
@@ -117,15 +106,6 @@ class BonawitzServer(DealingServer):
             ) from None
         finally:
             self._corrections.extend(recovery.corrections)
-
-    def _signed_blame(self, dealer: int, holder: int, row: int, share: bytes) -> int:
-        """Return who is to blame for a wrong share: the holder unless it returned exactly what the dealer signed."""
-        digests = self._digests[dealer]
-        if merkle.root(rounds.holder_leaves(self.scheme, digests)) != self._advertised[dealer].share_root:
-            return dealer  # it signed two different lists
-        start = ((holder - 1) * self.scheme.secrets + row) * merkle.HASH_BYTES
-        matches = rounds.share_digest(dealer, holder, row, share) == digests[start : start + merkle.HASH_BYTES]
-        return dealer if matches else holder
 
     def _reconstruct(self, recovery: Recovery, answered: tuple[int, ...]) -> dict[int, bytes]:
         """Return every dealer's secret, out of what was opened. Raises `Unrecoverable`."""

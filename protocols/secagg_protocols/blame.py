@@ -1,0 +1,67 @@
+"""Whose fault a wrong share is, as far as signed content shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from .errors import SERVER, SecAggError
+
+
+class Unrecoverable(SecAggError):
+    """A dealer's secret cannot be reconstructed from the shares that came. `culprits`: who may be at fault."""
+
+    def __init__(self, dealer: int, have: int, culprits: frozenset[int]) -> None:
+        super().__init__(f"the secret that participant {dealer} shared cannot be reconstructed from {have} shares")
+        self.dealer, self.have, self.culprits = dealer, have, culprits
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A wrong share that was found and left out. culprits: who may be at fault, as far as signed content shows.
+
+    dealer: whose share; 0 where it is a sum over the shares of all survivors.
+    """
+
+    dealer: int
+    holder: int
+    culprits: frozenset[int]
+
+
+class Verdict(Enum):
+    """What signed content says of a share that a holder returned."""
+
+    UNSIGNED = "nothing is signed: dealer, holder and server look alike"
+    DEALER = "the dealer signed this very share, or two lists that contradict each other"
+    HOLDER = "the dealer signed another share"
+
+    def culprits(self, dealer: int, holder: int) -> frozenset[int]:
+        """Return who is at fault if the share is wrong."""
+        match self:
+            case Verdict.UNSIGNED:
+                return frozenset({dealer, holder, SERVER})
+            case Verdict.DEALER:
+                return frozenset({dealer})
+            case Verdict.HOLDER:
+                return frozenset({holder})
+
+
+class Evidence(Protocol):
+    """What the server knows of a dealer's secret beside its shares. Work is in units of about a nanosecond."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether dealers signed their shares."""
+
+    def verify(self, dealer: int, secret: bytes) -> bool:
+        """Tell whether this is the secret that the dealer committed to."""
+
+    def verify_work(self, dealer: int) -> int:
+        """Return the work of one `verify`."""
+
+    def verdict(self, dealer: int, holder: int, share: bytes) -> Verdict:
+        """Return what signed content says of a share."""
+
+    def verdict_work(self, dealer: int) -> int:
+        """Return the work of the next `verdict` on a dealer's shares."""
