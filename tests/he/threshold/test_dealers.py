@@ -9,7 +9,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import client, rounds, server, share_check
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
 from secagg_he.threshold.params import CHECKS
-from secagg_protocols import SERVER, Envelope, InsecureDeterministicRandomness
+from secagg_protocols import SERVER, Envelope, InsecureDeterministicRandomness, MemoryLedger
 from secagg_protocols.field import GF65537
 
 PRIME = GF65537.prime
@@ -364,7 +364,9 @@ class Lockstep:
         holdings = parties(scheme)
         self.server = scheme.server(context, randomness=source.fork("server"), **holdings[SERVER])
         self.clients = {
-            who: scheme.client(who, context, randomness=source.fork(str(who)), policy=Policy(2), **holdings[who])
+            who: scheme.client(
+                who, context, randomness=source.fork(str(who)), policy=Policy(2), ledger=MemoryLedger(), **holdings[who]
+            )
             for who in range(1, scheme.participants + 1)
         }
         for dealer, holders in self.bad.items():
