@@ -100,7 +100,7 @@ def peak_of(work: Callable[[], object]) -> int:
 @pytest.mark.parametrize("threshold", [None, 2])
 def test_a_participant_of_tens_of_thousands_deals_in_megabytes(participants, threshold):
     scheme = secagg.Bonawitz(participants, 4, threshold=threshold)
-    client = scheme.client(1, CONTEXT)
+    client = scheme.client(1, CONTEXT, policy=Policy(maximum_participants=participants))
     assert peak_of(client.start) < 128 * MIB
 
 

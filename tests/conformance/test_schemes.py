@@ -212,6 +212,17 @@ def test_a_policy_for_an_active_server_refuses_a_semi_honest_scheme(case):
         scheme.check_policy(Policy(minimum_cohort=2, adversary="active"))
 
 
+def test_against_an_active_server_a_participant_without_a_ledger_is_refused(active_case, make_round):
+    """Nobody would remember that a context was answered: the next machine answers it again."""
+    scheme = active_case.make(3, 5)
+    running = make_round(scheme)
+    held = {"identity": running.identities[1], "roster": running.roster, "policy": running.policy}
+    context = running.server.context
+    with pytest.raises(ParameterError, match=re.escape("ledger=SnapshotStore(folder)")):
+        scheme.client(1, context, **held)
+    scheme.client(1, context, ledger=running.ledgers[1], **held)
+
+
 def test_round_failed_says_step_have_and_need():
     error = RoundFailed("MaskedInput", 2, 5, "why", {3})
     assert (error.step, error.have, error.need, error.culprits) == ("MaskedInput", 2, 5, frozenset({3}))

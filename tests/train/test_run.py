@@ -174,6 +174,20 @@ def test_without_privacy_no_site_answers_twice_for_one_model_and_training_stops(
     assert "no site answers twice" in outcome.stopped
 
 
+def test_without_privacy_sites_answer_again_as_often_as_reruns_says() -> None:
+    setup = make_setup(config(epsilon=None, reruns=1))
+    calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
+    massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "Unmasking"))
+    outcome = outcome_of(replace(setup, plans=(massacre, calm, massacre, massacre, calm)))
+    assert [record.failed is None for record in outcome.records] == [False, True, False, False]
+    assert "reruns = 1" in str(outcome.stopped)
+
+
+def test_reruns_have_no_use_where_every_round_is_charged() -> None:
+    with pytest.raises(ParameterError, match="reruns = 1"):
+        config(reruns=1)
+
+
 def test_a_round_that_fails_before_any_update_left_is_tried_again_without_privacy() -> None:
     setup = make_setup(config(epsilon=None))
     calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)

@@ -37,7 +37,8 @@ class Settings:
     metrics that ride hidden in the sum. stage_timeout:
     seconds that each step without training may take. identity, roster: files, for adversary="active". group_key: the
     server's handle of the participants' key, for bfv and ckks. run_config: `context.run_config`, for trainers that read
-    it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one. parameters:
+    it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one. reruns: how
+    often a model is asked about again when a round failed late; nodes must allow as many (`secagg-reruns`). parameters:
     what else the scheme takes; early_keys is True unless it says otherwise.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
     run_config: Mapping[str, bool | float | int | str] | None = None
+    reruns: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
     model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
-    would be a site's update.
+    would be a site's update; where sites accept that, `reruns` says how often.
 
     `influence`: how far one site can have moved the last round's mean; None before there is one. Each round logs it.
 
@@ -55,6 +55,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._last_round: int | None = None
         self._early: dict[int, Envelope] = {}  # what nodes sent ahead for the next round
         self._told = self._begun = False
+        self._repeats = 0
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
@@ -135,11 +136,16 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             output = pending.round.close(replies)
             mean = pending.codec.decode(without_guard(output.total, pending.round.scheme), len(output.survivors))
         except (RoundFailed, InputError) as failure:
-            self.stopped = (
-                f"round {server_round} failed after updates had been sent, and no site answers twice for one model"
-            )
-            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, "training stops here")
+            self._repeats += 1
+            if self._repeats > self.settings.reruns:
+                self.stopped = (
+                    f"round {server_round} failed after updates had been sent, and no site answers twice for one model "
+                    f"(reruns={self.settings.reruns})"
+                )
+            follows = "training stops here" if self.stopped else "the next round asks about the same model again"
+            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
             return self._skip(server_round)
+        self._repeats = 0
         self.influence = influence(pending.codec, len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = pending.round.early_keys

@@ -235,6 +235,27 @@ def test_too_few_after_the_vectors_stops_the_training(federation, bench, caplog)
     assert "round 2 is not run" in caplog.text
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_after_a_round_that_failed_late_sites_are_asked_again_as_often_as_they_allow(federation, bench, allowed):
+    strategy = SecAgg(fedavg(), clip=8.0, weight_max=10_000, reruns=1)
+    grid = federation(5, {"secagg-reruns": allowed})
+    grid.begin(lambda node, count: node <= 103 and count == 3)
+    assert bench.one_round(strategy, grid) == (None, None)
+    assert strategy.stopped is None
+    grid.begin()
+    result, _ = bench.one_round(strategy, grid, 2)
+    assert (result is not None) == (allowed > 0)
+    assert (strategy.stopped is None) == (allowed > 0)
+
+
+def test_sites_that_are_asked_more_often_than_the_server_states_are_not_asked_again(federation, bench):
+    strategy, grid = SecAgg(fedavg(), clip=8.0, weight_max=10_000, reruns=1), federation(5, {"secagg-reruns": 9})
+    for number in (1, 2):
+        grid.begin(lambda node, count: node <= 103 and count == 3)
+        assert bench.one_round(strategy, grid, number) == (None, None)
+    assert "reruns=1" in strategy.stopped
+
+
 def test_training_that_raises_is_a_dropout(federation, bench, caplog):
     def fails(node, arrays):
         if node == 104:

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import ProtocolViolation
+from secagg import MemoryLedger, Policy, ProtocolViolation, RepeatedContext, RoundContext
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.client import ThresholdCkksClient
@@ -178,6 +178,29 @@ def test_garbage_in_a_later_block_gives_no_sum_either(launch, garbage):
     assert len(attack.sent["Encrypt", 2]) == 2
     assert "no sum of honest encryptions" in str(attack.failure)
     assert attack.server.output is None
+
+
+@pytest.mark.parametrize("reruns", [0, 1])
+def test_one_garbage_ciphertext_stops_a_job_for_good_where_no_rerun_is_allowed(launch, adversary, reruns):
+    """The round fails and nobody can be named; every honest ledger then has an answer for this model."""
+    scheme, ledgers = ThresholdCkks(5, 20, adversary=adversary), {who: MemoryLedger() for who in range(1, 6)}
+    held = {"ledgers": ledgers, "policy": Policy(reruns=reruns)}
+    attack = launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 1, bytes(32)), **held)
+    assert attack.server.output is None
+    again = launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 2, bytes(32)), **held)
+    following = launch(scheme, context=RoundContext("job", 3, bytes(32)), **held)
+    if reruns:
+        assert "decrypt to noise" in str(again.failure)  # it may do so again, and uses up the budget
+    for attempt in (again, following)[reruns:]:
+        assert not attempt.sent["Encrypt", 1]
+        assert isinstance(attempt.refused(1)[0], RepeatedContext)
+
+
+def test_after_one_garbage_ciphertext_a_rerun_gives_the_sum(launch, adversary):
+    scheme, ledgers = ThresholdCkks(5, 20, adversary=adversary), {who: MemoryLedger() for who in range(1, 6)}
+    held = {"ledgers": ledgers, "policy": Policy(reruns=1)}
+    launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 1, bytes(32)), **held)
+    launch(scheme, context=RoundContext("job", 2, bytes(32)), **held).is_right(1, 2, 3, 4, 5)
 
 
 def test_a_lie_about_ones_own_vector_is_not_seen(make_attack):
