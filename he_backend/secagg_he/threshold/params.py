@@ -70,7 +70,7 @@ class ThresholdCkks(Dealing):
             return 1
         harmless = max(self.colluders, self.participants // 3)
         # Shares are rounded up: fewer secrets to a polynomial may take the same bytes, and hide from more holders.
-        return -(-DEGREE // _share_elements(max(1, self.quorum - harmless)))
+        return -(-DEGREE // self._share_elements(max(1, self.quorum - harmless)))
 
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
@@ -138,7 +138,10 @@ class ThresholdCkks(Dealing):
     @property
     def share_elements(self) -> int:
         """Field elements of one share of a key: ⌈N/ℓ⌉, rounded up to what is encoded together."""
-        return _share_elements(self.sharing.pieces)
+        return self._share_elements(self.sharing.pieces)
+
+    def _share_elements(self, packing: int) -> int:
+        return -(-DEGREE // packing // shamir.LIMBS) * shamir.LIMBS
 
     @property
     def sum_bytes(self) -> int:
@@ -158,7 +161,3 @@ class ThresholdCkks(Dealing):
         from .server import ThresholdCkksServer
 
         return ThresholdCkksClient, ThresholdCkksServer
-
-
-def _share_elements(packing: int) -> int:
-    return -(-DEGREE // packing // shamir.LIMBS) * shamir.LIMBS
