@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import secagg
-from secagg_protocols import ParameterError, RoundContext, coded, shamir
+from secagg_protocols import ParameterError, Policy, RoundContext, coded, shamir
 from secagg_protocols.coded import CodedSharing
 from secagg_protocols.field import GF65537, PrimeField
 from secagg_protocols.graphs import Requirements, Tails, derive

@@ -17,7 +17,7 @@ from ..ring import Integers, centred
 from . import rounds
 from .params import ThresholdCkks
 
-_GUESSES, _WORK = 512, 1 << 21
+_GUESSES, _WORK = 256, 1 << 20
 """Bounds on what is tried when more sums are wrong than can be located: sets left out, m² steps each."""
 
 

@@ -70,7 +70,7 @@ class ThresholdCkks(Dealing):
             return 1
         harmless = max(self.colluders, self.participants // 3)
         # Shares are rounded up: fewer secrets to a polynomial may take the same bytes, and hide from more holders.
-        return -(-self.degree // _share_elements(self.degree, max(1, self.quorum - harmless)))
+        return -(-self.degree // self._share_elements(max(1, self.quorum - harmless)))
 
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
@@ -144,7 +144,10 @@ class ThresholdCkks(Dealing):
     @property
     def share_elements(self) -> int:
         """Field elements of one share of a key: ⌈N/ℓ⌉, rounded up to what is encoded together."""
-        return _share_elements(self.degree, self.sharing.pieces)
+        return self._share_elements(self.sharing.pieces)
+
+    def _share_elements(self, packing: int) -> int:
+        return -(-self.degree // packing // shamir.LIMBS) * shamir.LIMBS
 
     @property
     def sum_bytes(self) -> int:
@@ -164,7 +167,3 @@ class ThresholdCkks(Dealing):
         from .server import ThresholdCkksServer
 
         return ThresholdCkksClient, ThresholdCkksServer
-
-
-def _share_elements(degree: int, packing: int) -> int:
-    return -(-degree // packing // shamir.LIMBS) * shamir.LIMBS

@@ -66,8 +66,24 @@ def _named(ids: NDArray[np.int64], marks: NDArray[np.bool_]) -> frozenset[int]:
     return frozenset(ids[marks].tolist())
 
 
-def _settle(off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int) -> tuple[NDArray[np.bool_], ...]:
+def _settle(
+    off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which dealers stay and which holders are doubted. own: each dealer's mark at itself as a holder."""
+    # Whoever is in the most conflicts goes; if that leaves too few, dealers before holders, or holders before dealers.
+    ways = []
+    for weight in (1, 0, len(off)):
+        ways.append(_part(off, found, own, threshold, weight))
+        if ways[-1][2] >= threshold:
+            break
+    stays, doubted, _ = max(ways, key=lambda way: way[2])
+    return stays, doubted
+
+
+def _part(
+    off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int, weight: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Return as `_settle`, and how many holders are left. weight: of a holder's conflicts beside a dealer's."""
     left, there = off & found, np.ones(len(off), dtype=bool)
     stays, doubted = found.copy(), np.zeros(len(off), dtype=bool)
     gone = own[:, ~found].any(axis=1)  # who is left out opens nothing
@@ -82,9 +98,11 @@ def _settle(off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int) ->
     while by_holder.any():
         spare = there.sum() + doubted.sum() - threshold
         if doubted.sum() + np.count_nonzero(by_holder) <= spare // 2:
-            return stays, doubted | (by_holder > 0)
+            doubted |= by_holder > 0
+            there &= ~doubted
+            break
         row, column = int(by_holder.argmax()), int(by_dealer.argmax())
-        if by_holder[row] >= by_dealer[column] and there.sum() > threshold:
+        if weight * by_holder[row] >= by_dealer[column] and there.sum() > threshold:
             doubted[row] = True
             part_with(row)
             continue
@@ -94,7 +112,7 @@ def _settle(off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int) ->
         by_dealer[column] = 0
         for itself in np.flatnonzero(own[:, column] & there):
             part_with(int(itself))
-    return stays, doubted
+    return stays, doubted, int(there.sum())
 
 
 # --- which values are off ------------------------------------------------------------------------------------------
@@ -113,7 +131,7 @@ def _conflicts(checks: Checks, threshold: int, randomness: Randomness) -> tuple[
         return off, found
     # Or more holders lie than show at one dealer: together they show at several dealers that are right.
     enough = (len(checks.holders) - threshold) // CHECKS + 1
-    for fraction in (1, 2, 4, 8):
+    for fraction in (1, 2, 4):
         chosen = np.argsort(GF65537.uniform((everyone,), randomness))[: max(1, enough // fraction)]
         wrong = _liars(code, checks.values[:, chosen].reshape(len(checks.holders), -1), randomness)
         if wrong is not None:
