@@ -29,13 +29,17 @@ from .packing import from_plaintexts, to_plaintexts
 # --- Encrypt
 
 
-def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words) -> bytes:
+def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words, number: int = 0) -> bytes:
     """Return fresh ciphertexts: packed first polynomials, then seeds. A participant runs it, in any worker of its own.
 
-    words: shape (rows, N), plaintexts as `packing` makes them.
+    words: shape (rows, N), plaintexts as `packing` makes them. number: of the first of them in the vector.
     """
-    first, seeds = seal.encrypt(parameters, secret, to_plaintexts(parameters, words))
-    return pack_polynomials(parameters, first) + seeds
+    plaintexts = to_plaintexts(parameters, words)
+    runs = [
+        seal.encrypt(parameters, secret, plaintexts[part], modulus)
+        for modulus, part in parameters.runs(number, len(words))
+    ]
+    return join_fresh(parameters, [pack_polynomials(parameters, first) + seeds for first, seeds in runs])
 
 
 def join_fresh(parameters: Parameters, pieces: Sequence[bytes]) -> bytes:
@@ -93,11 +97,13 @@ def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[by
 # --- Release
 
 
-def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int) -> Words:
+def release(
+    parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int, number: int = 0
+) -> Words:
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
     A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
-    limit: the largest possible sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
+    limit: the largest possible sum. number: of the block's first ciphertext in the aggregate. Raises `ProtocolViolation` when the bytes are no ciphertexts.
     """
     rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
     if rest or not rows:
@@ -106,7 +112,12 @@ def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int,
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
     flood(parameters, key.flooding_key, digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest()), first)
-    plaintexts = seal.decrypt(parameters, key.polynomial, first, second)
+    plaintexts = np.concatenate(
+        [
+            seal.decrypt(parameters, key.polynomial, first[part], second[part], modulus)
+            for modulus, part in parameters.runs(number, rows)
+        ]
+    )
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
 
 

@@ -138,7 +138,7 @@ class SingleKeyServer(Server):
             return True
         self._answers.check_block(sender, message.block)
         body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
-        if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
+        if len(body) != self._block_words(message.block) * self.scheme.packing.released.word_bytes:
             raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
         return self._answers.take(sender, message.block, bytes(body))
 
@@ -192,11 +192,11 @@ class SingleKeyServer(Server):
                 self._answers.disagreeing,
             )
         packing = self.scheme.packing
-        count, lanes = packing.lanes.words, packing.lanes
-        words = np.zeros(count, dtype=np.uint64)
-        lanes.add_bytes(words, self._answers.values()[: count * lanes.word_bytes])
-        if lanes.word_bytes < 8:
-            words &= np.uint64((1 << 8 * lanes.word_bytes) - 1)
+        released = packing.released
+        words = np.zeros(released.words, dtype=np.uint64)
+        released.add_bytes(words, self._answers.values()[: released.size])
+        if released.word_bytes < 8:
+            words &= np.uint64((1 << 8 * released.word_bytes) - 1)
         output = packing.output(words, self._survivors)
         if output is None:
             raise RoundFailed(
