@@ -50,8 +50,6 @@ _MAX_DEVIATION = {"bfv": (1 << 63) // 9, "ckks": (1 << 53) // 9}
 """Of the flooding noise, whose tails end below 9 deviations. It must fit int64; where noise is released, so in CKKS,
 float64 must hold its every integer, or the lowest bits of the errors would stand out."""
 
-_MAX_LIMBS = 4
-
 Kind = Literal["bfv", "ckks"]
 
 
@@ -99,20 +97,19 @@ class Need:
 class Parameters:
     """One choice of ring, modulus, packing and noise for a `Need`. Made by `derive`.
 
-    A value is cut into `limbs` of `limb_bits` bits. The sums of `per_word` limbs stand side by side, `lane_bits` bits
-    each, in one word: one coefficient of a plaintext. plain_modulus: BFV's t (0 for CKKS). scale_bits: CKKS's
-    factor Δ = 2^scale_bits (0 for BFV). deviation: of the flooding noise. noise_bound: of all noise in a released sum.
+    The sums of `per_word` values stand side by side, `lane_bits` bits each, in one word: one coefficient of a
+    plaintext. plain_moduli: BFV's t (none for CKKS), above every sum of words; or two that are prime to each other, 2ʲ
+    and 2ʲ − 1, whose product is: then a word is encrypted modulo each. scale_bits: CKKS's factor Δ = 2^scale_bits (0
+    for BFV). words: of a vector. deviation: of the flooding noise. noise_bound: of all noise in a released sum.
     """
 
     kind: Kind
     degree: int
     primes: tuple[int, ...]
     special_prime: int
-    limbs: int
-    limb_bits: int
     lane_bits: int
     per_word: int
-    plain_modulus: int
+    plain_moduli: tuple[int, ...]
     scale_bits: int
     precision: int
     words: int
@@ -128,7 +125,21 @@ class Parameters:
     @property
     def ciphertexts(self) -> int:
         """Ciphertexts in the longest upload."""
-        return -(-self.words // self.degree)
+        return self.ciphertexts_for(self.words)
+
+    @property
+    def moduli(self) -> int:
+        """In how many ciphertexts a word is: one, or one for each plaintext modulus."""
+        return max(1, len(self.plain_moduli))
+
+    def ciphertexts_for(self, words: int) -> int:
+        """Return how many ciphertexts hold so many words."""
+        return -(-words // self.degree) * self.moduli
+
+    def runs(self, first: int, count: int) -> Iterator[tuple[int, slice]]:
+        """Yield (number of a plaintext modulus, its ciphertexts) of `count` that begin at number `first`: in turn."""
+        for index in range(self.moduli):
+            yield index, slice((index - first) % self.moduli, count, self.moduli)
 
     @property
     def modulus(self) -> int:
@@ -165,35 +176,45 @@ def derive(need: Need) -> Parameters:
 
 
 def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
-    """Yield what fits a ring of this degree, for every cut of a value and every number of sums in a word.
+    """Yield what fits a ring of this degree, for every number of sums in a word, and of plaintext moduli.
 
-    A lane holds every sum of limbs, and in CKKS the error on both sides of it.
+    A lane holds every sum of values, and in CKKS the error on both sides of it.
     """
     exact = need.kind == "bfv"
-    for limbs, per_word in product(range(1, _MAX_LIMBS + 1 if exact else 2), range(1, _WORD_BITS + 1)):
-        limb_bits = -(-need.value_bits // limbs)
-        top = need.participants * ((1 << limb_bits) - 1) + 2 * need.precision
-        lane_bits = top.bit_length()
-        if per_word * lane_bits > (_PLAIN_BITS - 1 if exact else _WORD_BITS) and (exact or per_word > 1):
+    top = need.participants * ((1 << need.value_bits) - 1) + 2 * need.precision
+    lane_bits = top.bit_length()
+    for moduli, per_word in product((1, 2) if exact else (1,), range(1, _WORD_BITS + 1)):
+        room = _PLAIN_BITS - 1 if exact and moduli == 1 else _WORD_BITS
+        if per_word * lane_bits > room and (exact or per_word > 1):
             continue
-        words = -(-need.length * limbs // per_word)
-        deviation, bound = _noise(need, degree, -(-words // degree))
+        words = -(-need.length // per_word)
+        deviation, bound = _noise(need, degree, moduli * -(-words // degree))
         if deviation > _MAX_DEVIATION[need.kind]:
             continue
         largest = sum(top << (lane * lane_bits) for lane in range(per_word))
         if exact:
-            plain_modulus, scale_bits = largest + 1, 0
-            least = 2 * plain_modulus * (bound + 2)
+            plain_moduli, scale_bits = _plain_moduli(largest, moduli), 0
+            least = 2 * plain_moduli[0] * (bound + 2)
         else:
-            plain_modulus, scale_bits = 0, _scale_bits(need.precision, bound)
+            plain_moduli, scale_bits = (), _scale_bits(need.precision, bound)
             least = (largest + 1) << scale_bits
         modulus = _modulus(degree, least)
         if modulus is not None:
             primes, special = modulus
             yield Parameters(
-                need.kind, degree, primes, special, limbs, limb_bits, lane_bits, per_word, plain_modulus, scale_bits,
-                need.precision, words, deviation, bound, need.releases,
+                need.kind, degree, primes, special, lane_bits, per_word, plain_moduli, scale_bits, need.precision,
+                words, deviation, bound, need.releases,
             )  # fmt: skip
+
+
+def _plain_moduli(largest: int, count: int) -> tuple[int, ...]:
+    """Return one modulus above the largest sum of words, or 2ʲ and 2ʲ − 1 with such a product."""
+    if count == 1:
+        return (largest + 1,)
+    bits = largest.bit_length() // 2
+    while (1 << bits) * ((1 << bits) - 1) <= largest:
+        bits += 1
+    return 1 << bits, (1 << bits) - 1
 
 
 def _scale_bits(precision: int, bound: int) -> int:

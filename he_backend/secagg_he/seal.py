@@ -45,14 +45,16 @@ def require() -> None:
             raise MissingExtra("he", module.partition(".")[0]) from missing
 
 
-def encrypt(parameters: Parameters, secret: NDArray[np.int8], plaintexts: Words) -> tuple[Words, bytes]:
+def encrypt(
+    parameters: Parameters, secret: NDArray[np.int8], plaintexts: Words, modulus: int = 0
+) -> tuple[Words, bytes]:
     """Encrypt under the secret key; return (first polynomials, seeds of the second ones).
 
     secret: shape (N,), in −1 … 1. plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: shape (rows, primes, N),
-    residues in NTT form. First polynomials: shape (rows, primes, N), residues (in CKKS in NTT form). Seeds: 64 bytes
-    for each row.
+    residues in NTT form. modulus: number of the plaintext modulus t. First polynomials: shape (rows, primes, N),
+    residues (in CKKS in NTT form). Seeds: 64 bytes for each row.
     """
-    context = _context(parameters)
+    context = _context(parameters, modulus)
     first, seeds = np.empty((len(plaintexts), len(parameters.primes), parameters.degree), dtype=np.uint64), []
     with _exchange() as file:
         encryptor = context.api.Encryptor(context.seal, context.load_secret(file, secret))
@@ -94,12 +96,13 @@ def expand_sums(parameters: Parameters, seeds: NDArray[np.uint8]) -> Words:
     return sums
 
 
-def decrypt(parameters: Parameters, secret: NDArray[np.int8], first: Words, second: Words) -> Words:
+def decrypt(parameters: Parameters, secret: NDArray[np.int8], first: Words, second: Words, modulus: int = 0) -> Words:
     """Return the plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: (rows, primes, N), residues in NTT form.
 
-    first, second: the ciphertexts' polynomials, shape (rows, primes, N), residues (in CKKS in NTT form).
+    first, second: the ciphertexts' polynomials, shape (rows, primes, N), residues (in CKKS in NTT form). modulus:
+    number of the plaintext modulus t.
     """
-    context = _context(parameters)
+    context = _context(parameters, modulus)
     primes = 1 if parameters.kind == "bfv" else len(parameters.primes)
     plaintexts = np.zeros((len(first), primes * parameters.degree), dtype=np.uint64)
     with _exchange() as file:
@@ -156,7 +159,7 @@ def _exchange() -> Iterator[_Exchange]:
 class _Context:
     """SEAL's context for parameters, and the streams of its objects."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, modulus: int) -> None:
         require()
         self.api: Any = import_module("tenseal.sealapi")
         self._parameters = parameters
@@ -165,8 +168,8 @@ class _Context:
         chosen.set_poly_modulus_degree(parameters.degree)
         self._key_primes = [prime for prime in (*parameters.primes, parameters.special_prime) if prime]
         chosen.set_coeff_modulus([self.api.Modulus(prime) for prime in self._key_primes])
-        if parameters.plain_modulus:
-            chosen.set_plain_modulus(parameters.plain_modulus)
+        if parameters.plain_moduli:
+            chosen.set_plain_modulus(parameters.plain_moduli[modulus])
         self.seal: Any = self.api.SEALContext(chosen, True, self.api.SEC_LEVEL_TYPE.TC128)
         if not self.seal.parameters_set():
             raise ParameterError(f"SEAL refuses the parameters: {self.seal.parameters_error_message()}")
@@ -220,9 +223,9 @@ class _Context:
 
 
 @lru_cache(maxsize=8)
-def _context(parameters: Parameters) -> _Context:
-    """Return SEAL's context; it holds nothing secret."""
-    return _Context(parameters)
+def _context(parameters: Parameters, modulus: int = 0) -> _Context:
+    """Return SEAL's context for one plaintext modulus; it holds nothing secret."""
+    return _Context(parameters, modulus)
 
 
 def _array(body: bytes, start: int) -> tuple[Words, bytes]:

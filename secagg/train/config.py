@@ -55,7 +55,8 @@ class TrainConfig:
         ciphersuite     "x25519" or "p256"
         value_bits      bits per coordinate on the wire
         update_clip     bound per coordinate of an update; None: derived from the optimiser settings
-        weight_max      public cap on a silo's weight without differential privacy; None: 8 × public_size
+        weight_max      public cap on a silo's weight without differential privacy; None: 8 × public_size, or
+                        what one coordinate of value_bits holds
     Deployment (simulated; nothing sleeps)
         dropouts        silos that vanish in every round, at varying steps
         deadline_s      seconds a round waits for masked inputs

@@ -36,14 +36,16 @@ def test_every_derived_modulus_is_in_the_table_of_128_bit_security(need):
 @pytest.mark.parametrize("need", NEEDS, ids=str)
 def test_no_sum_can_wrap_and_no_noise_reaches_it(need):
     found = derive(need)
-    top = need.participants * ((1 << found.limb_bits) - 1)
-    assert found.limbs * found.limb_bits >= need.value_bits
+    top = need.participants * ((1 << need.value_bits) - 1)
     assert top + 2 * need.precision < 1 << found.lane_bits
-    assert found.ciphertexts * found.degree * found.per_word >= need.length * found.limbs
+    assert found.rows * found.degree * found.per_word >= need.length
+    assert found.ciphertexts == found.rows * max(1, len(found.plain_moduli))
     word = sum((top + 2 * need.precision) << lane * found.lane_bits for lane in range(found.per_word))
     if need.kind == "bfv":
-        assert word < found.plain_modulus < 1 << 60
-        assert 2 * found.noise_bound * found.plain_modulus < found.modulus
+        assert word < math.prod(found.plain_moduli)
+        assert len(found.plain_moduli) == 1 or math.gcd(*found.plain_moduli) == 1
+        assert max(found.plain_moduli) < 1 << 60
+        assert 2 * found.noise_bound * max(found.plain_moduli) < found.modulus
     else:
         assert (word + 1) << found.scale_bits <= found.modulus
         assert found.noise_bound <= need.precision - 0.5 if not found.scale_bits else True

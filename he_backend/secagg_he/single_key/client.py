@@ -117,11 +117,13 @@ class SingleKeyClient(Client):
         secret = self._key.polynomial(parameters.degree)
         envelopes = []
         for block in range(scheme.fresh_blocks):
-            rows = words[block * scheme.fresh_rows : (block + 1) * scheme.fresh_rows]
-            tasks = [
-                workers.Task(rounds.encrypt, (parameters, secret, piece), self._randomness.bytes(_NONCE_BYTES))
-                for piece in np.array_split(rows, min(self._parts, len(rows)))
-            ]
+            start = block * scheme.fresh_rows
+            rows = words[start : start + scheme.fresh_rows]
+            tasks = []
+            for piece in np.array_split(rows, min(self._parts, len(rows))):
+                arguments = parameters, secret, piece, start
+                tasks.append(workers.Task(rounds.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
+                start += len(piece)
             body = rounds.join_fresh(parameters, self._work(tasks))
             sealed = self._sealer.seal(Content.FRESH, self.me, block, body)
             envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
@@ -179,9 +181,11 @@ class SingleKeyClient(Client):
             raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
         parameters, limit = self.scheme.parameters, self.scheme.packing.limit(len(memory.survivors))
         key = self._key.for_release(parameters.degree)
-        task = workers.Task(rounds.release, (parameters, key, self._sealer.session, block, bytes(body), limit))
+        number = block * self.scheme.aggregate_rows
+        arguments = parameters, key, self._sealer.session, block, bytes(body), limit, number
+        task = workers.Task(rounds.release, arguments)
         (words,) = self._work([task])
-        opened = self.scheme.packing.lanes.to_bytes(words)
+        opened = self.scheme.packing.released.to_bytes(words)
         memory.released = (*memory.released, block)
         if self.scheme.to_participants:
             return self._keep(bytes(opened))

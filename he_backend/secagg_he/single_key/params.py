@@ -216,7 +216,7 @@ class SingleKey(Scheme):
     @property
     def ciphertexts(self) -> int:
         """Ciphertexts in one upload of this round."""
-        return -(-self.packing.lanes.words // self.parameters.degree)
+        return self.packing.ciphertexts
 
     @property
     def fresh_rows(self) -> int:

@@ -146,7 +146,7 @@ class SingleKeyServer(Server):
             return True
         self._answers.check_block(sender, message.block)
         body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
-        if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
+        if len(body) != self._block_words(message.block) * self.scheme.packing.released.word_bytes:
             raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
         return self._answers.take(sender, message.block, bytes(body))
 

@@ -324,7 +324,7 @@ def test_knobs_from_the_run_configuration():
     assert (settings.clip, settings.value_bits, settings.weight_max) == (2.5, 20, 500)
     assert settings.metrics == {"train-loss": (0, 10), "accuracy": (0, 1)}
     assert settings.make_scheme(6, settings.terms("n").codec(Layout.of([np.zeros(3)]))) == Bonawitz(
-        6, 3 + 1 + 4, value_bits=20, threshold=4, early_keys=True
+        6, 3 + 1 + 2, value_bits=20, threshold=4, early_keys=True
     )
 
 
@@ -336,6 +336,7 @@ def test_knobs_from_the_run_configuration():
         ({"neighbours": 4}, "no parameter of bonawitz"),
         ({"clip": -1.0}, "clip"),
         ({"value_bits": 40}, "value_bits"),
+        ({"value_bits": 12}, "weight_max=10000.*raise value_bits to 14"),
         ({"metrics": {"loss": (1, 0)}}, "low < high"),
         ({"adversary": "active"}, "identity and the roster"),
         ({"stage_timeout": 0}, "stage_timeout"),
