@@ -71,9 +71,9 @@ def parse_adversary(value: Adversary | str) -> Adversary:
 class RoundContext:
     """What one round is about. Every party must hold the same one; it is bound into every key and signature.
 
-    job: a name for the training job. round: its number; each is used once. context_digest: 32 bytes over everything the
-    participant was sent, as its trainer sees it (model, shared configuration, code); empty while that is not known yet
-    (`Scheme.early_keys`).
+    job: a name for the training job. round: its number; each is used once, and a participant's ledger takes none more
+    than 2³² beyond its last. context_digest: 32 bytes over everything the participant was sent, as its trainer sees it
+    (model, shared configuration, code); empty while that is not known yet (`Scheme.early_keys`).
     """
 
     job: str
