@@ -1,0 +1,67 @@
+"""What a round ended with, as plain data: for logs, reports and the audit record. Never a vector but the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+from secagg_protocols import Correction, Dropout, Output, RoundFailed, Step
+
+from .terms import Peer, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Generic[Peer]):
+    """What was refused of whom and why, in one line. peer: whoever sent it, known to the round or not.
+
+    by_site: the site itself refused, and says so; else the aggregator refused what came.
+    """
+
+    peer: Peer
+    step: Step | None
+    reason: str
+    by_site: bool = False
+
+    def __str__(self) -> str:
+        at = f" at {self.step}" if self.step is not None else ""
+        return f"{self.peer} refuses{at}: {self.reason}" if self.by_site else f"of {self.peer}{at}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One step that is closed. asked: how many requests went out. answered: the participants that completed it."""
+
+    step: Step
+    asked: int
+    answered: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Peer]):
+    """How a round ended, or how far it has come.
+
+    output: the sum and whose it is; None where there is none. failure: why not. participants: peer → id, as far as it
+    is known. dropped: participant → the step that it did not complete, and why. steps: those that are closed, in order.
+    """
+
+    proposal: Proposal
+    output: Output | None
+    failure: RoundFailed | None
+    participants: Mapping[Peer, int]
+    dropped: Mapping[int, Dropout]
+    refused: tuple[Refused[Peer], ...]
+    corrections: tuple[Correction, ...]
+    steps: tuple[Closed, ...]
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """Whose vectors are in the sum, ascending."""
+        return () if self.output is None else self.output.survivors
+
+    def __str__(self) -> str:
+        ended = f"failed: {self.failure}" if self.failure is not None else f"the sum of {len(self.survivors)}"
+        if self.failure is None and self.output is None:
+            ended = "not over"
+        counts = ", ".join(f"{item.step} {len(item.answered)}" for item in self.steps)
+        return f"round {self.proposal.round} of {self.proposal.job}: {ended} ({counts})"

@@ -1,0 +1,213 @@
+"""The aggregator's side of one round: requests out, answers in. No socket, no clock, no thread, no framework.
+
+    requests = rnd.begin()
+    while rnd.output is None:
+        for peer, answers in exchange(requests, with_model=rnd.uploads):    # the runtime's own
+            rnd.take(peer, answers)
+        requests = rnd.advance()                                            # with whoever has answered
+
+`Peer` is whatever the runtime calls a participant: a node id, a site's name, an address. The runtime must know whom it
+hears; everything else that a peer may do is refused here, recorded, and never raised. *When* a step is closed is the
+caller's policy: `ready`, `needed` and `waiting_for` are there for it. One thread at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Generic
+
+from secagg_protocols import (
+    Dropout,
+    Envelope,
+    InputError,
+    Output,
+    ParameterError,
+    RemoteError,
+    RoundFailed,
+    Server,
+    StateError,
+    Step,
+    WireError,
+)
+
+from .outcome import Closed, Outcome, Refused
+from .peers import Peers
+from .request import Answers, Requests
+from .terms import Peer, Proposal
+
+log = logging.getLogger("secagg.round")
+
+BYTES_PER_VALUE = 32
+"""No scheme sends more for one value."""
+
+
+class Round(Generic[Peer]):
+    """One round over one server's machine. peers: whom it may ask; without a roster they are participants 1, 2 … in
+    this order. With one, which participant a peer is follows from its first envelope that verifies. ahead: `keys_ahead`
+    of the round before.
+
+    Raises `ParameterError` when machine, proposal and peers do not fit.
+    """
+
+    def __init__(
+        self, server: Server, proposal: Proposal, peers: Iterable[Peer], *, ahead: Mapping[Peer, bytes] | None = None
+    ) -> None:
+        scheme = server.scheme
+        if (server.context, scheme.name) != (proposal.context, proposal.scheme):
+            raise ParameterError("the proposal is not about the round that the server's machine was made for")
+        self.server, self.proposal = server, proposal
+        self._peers = Peers(peers, numbered=not scheme.active)
+        if len(self._peers.names) > scheme.participants:
+            raise ParameterError(f"{len(self._peers.names)} peers for a scheme of {scheme.participants} participants")
+        self._ahead = ahead or {}
+        self._keys_ahead: dict[Peer, bytes] = {}
+        self._asked = 0
+        self._declined: set[Peer] = set()
+        self._steps: list[Closed] = []
+
+    @property
+    def participants(self) -> Mapping[Peer, int]:
+        """Which participant each peer is, as far as it is known."""
+        return self._peers.participants
+
+    @property
+    def step(self) -> Step | None:
+        """The step that is open; None before the first and after the last."""
+        return self.server.state if isinstance(self.server.state, Step) else None
+
+    @property
+    def uploads(self) -> bool:
+        """Whether what is asked now is answered with a vector: the model goes with it."""
+        return self.step is not None and self.step == self.server.scheme.upload_step
+
+    @property
+    def needed(self) -> int:
+        """Fewest answers with which the open step may be closed; 0 where none is open."""
+        return 0 if self.step is None else self.server.needed
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough have answered for `advance` to succeed."""
+        return self.server.ready
+
+    @property
+    def waiting_for(self) -> frozenset[Peer]:
+        """Peers that have neither answered the open step nor refused to. Who is not known yet may be anyone."""
+        waiting = self.server.waiting_for
+        late = {peer for peer, own in self.participants.items() if own in waiting}
+        if not self._steps and waiting:
+            late |= self._peers.names.keys() - self.participants.keys()
+        return frozenset(late - self._declined)
+
+    @property
+    def dropped(self) -> Mapping[int, Dropout]:
+        """Which participants did not finish, at which step, and why."""
+        return self.server.dropped
+
+    @property
+    def output(self) -> Output | None:
+        """The sum, once the last step is closed."""
+        return self.server.output
+
+    @property
+    def refused(self) -> tuple[Refused[Peer], ...]:
+        """What was refused of whom, and why; by the aggregator, or by the site itself."""
+        return self._peers.refused
+
+    @property
+    def keys_ahead(self) -> Mapping[Peer, bytes]:
+        """What came for the next round, which checks it."""
+        return MappingProxyType(self._keys_ahead)
+
+    @property
+    def answer_limit(self) -> int:
+        """Longest answer of any peer, in bytes: a transport can refuse longer ones unread."""
+        scheme = self.server.scheme
+        return 4 * scheme.envelope_limit + BYTES_PER_VALUE * scheme.length
+
+    @property
+    def outcome(self) -> Outcome[Peer]:
+        """How it ended, or how far it has come."""
+        server = self.server
+        return Outcome(
+            proposal=self.proposal,
+            output=server.output,
+            failure=server.failure,
+            participants=dict(self.participants),
+            dropped=dict(server.dropped),
+            refused=self.refused,
+            corrections=server.corrections,
+            steps=tuple(self._steps),
+        )
+
+    def begin(self) -> Requests[Peer]:
+        """Open the round; return whom to ask to begin: everyone whose keys did not come ahead."""
+        self.server.start()
+        for peer in self._peers.names.keys() & self._ahead.keys():
+            self._take_ahead(peer, self._ahead[peer])
+        waiting = self.server.waiting_for
+        there = {peer for peer, own in self.participants.items() if own not in waiting}
+        return self._ask({peer: [] for peer in self._peers.names if peer not in there})
+
+    def take(self, peer: Peer, answers: bytes | memoryview) -> None:
+        """Take what a peer answered. What is wrong with it is in `refused`; the round goes on."""
+        try:
+            self._peers.check_known(peer)
+            said = Answers.from_bytes(answers, self.answer_limit)
+            if said.refusal:
+                self._declined.add(peer)
+                self._peers.refuse(peer, self.step, said.refusal, by_site=True)
+            for data in said.envelopes:
+                self._deliver(peer, Envelope.from_bytes(data, self.server.scheme.envelope_limit))
+        except (RemoteError, InputError, StateError) as error:
+            self._peers.refuse(peer, self.step, str(error))
+
+    def advance(self) -> Requests[Peer]:
+        """Close the open step with whoever has answered; return whom to ask next. Raises `RoundFailed`, and what the
+        machine's `advance` raises: after `WorkerLost` the step is still open."""
+        server = self.server
+        gone = server.waiting_for | server.dropped.keys()
+        answered = tuple(own for own in range(1, server.scheme.participants + 1) if own not in gone)
+        closed = Closed(server.step, self._asked, answered)
+        try:
+            outgoing = server.advance()
+        except RoundFailed:
+            self._steps.append(closed)
+            raise
+        self._steps.append(closed)
+        asked: dict[Peer, list[Envelope]] = {}
+        for envelope in outgoing:
+            asked.setdefault(self._peers.named(envelope.recipient), []).append(envelope)
+        return self._ask(asked)
+
+    def _ask(self, asked: Mapping[Peer, list[Envelope]]) -> Requests[Peer]:
+        self._asked, self._declined = len(asked), set()
+        # Where identities decide who is who, it is not the aggregator's to say.
+        numbers = {} if self.server.scheme.active else self.participants
+        return Requests(self.proposal, {peer: (numbers.get(peer, 0), items) for peer, items in asked.items()})
+
+    def _deliver(self, peer: Peer, envelope: Envelope) -> None:
+        self._peers.check_speaks_for(peer, envelope.sender)
+        if self._comes_ahead(envelope):
+            if peer not in self.participants:
+                raise WireError("it sends keys for the next round, and was not there in this one")
+            self._keys_ahead[peer] = envelope.to_bytes()
+            return
+        self.server.receive(envelope)
+        self._peers.learn(peer, envelope.sender)
+
+    def _comes_ahead(self, envelope: Envelope) -> bool:
+        """Tell whether this is a key for the next round, beside the last message of this one."""
+        scheme = self.server.scheme
+        wanted = scheme.early_keys and self.proposal.ahead and self.step == scheme.steps[-1]
+        return wanted and envelope.kind == Step.ADVERTISE_KEYS
+
+    def _take_ahead(self, peer: Peer, data: bytes) -> None:
+        """Take a key that came ahead. The machine knows whether it is for this round, and from whom; whoever sent
+        another is asked like everybody else."""
+        try:
+            self._deliver(peer, Envelope.from_bytes(data, self.server.scheme.envelope_limit))
+        except (RemoteError, StateError) as error:
+            log.info("secagg: a key that %s sent ahead is not used: %s", self._peers.called(peer), error)
