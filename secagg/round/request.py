@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from secagg_protocols import Envelope, ParameterError, WireError
 from secagg_protocols.wire import MAX_PARTICIPANTS, Message, decode, encode
 
@@ -78,7 +80,7 @@ class Requests(Mapping[Peer, bytes]):
 
     def __getitem__(self, peer: Peer) -> bytes:
         participant, envelopes = self._asked[peer]
-        return Request(self._proposal, participant, [item.to_bytes() for item in envelopes]).to_bytes()
+        return _join(_ASK, [encode(_Ask(self._proposal, participant)), *envelopes])
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._asked)
@@ -110,9 +112,18 @@ def one_line(reason: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in reason[:REASON_LIMIT])
 
 
-def _join(kind: bytes, parts: Parts) -> bytes:
-    lengths = b"".join(len(part).to_bytes(_LENGTH, "big") for part in parts)
-    return b"".join((_MAGIC, kind, bytes([VERSION]), len(parts).to_bytes(_LENGTH, "big"), lengths, *parts))
+def _join(kind: bytes, parts: Sequence[bytes | memoryview | Envelope]) -> bytes:
+    pieces = [_pieces(part) for part in parts]
+    lengths = b"".join(sum(map(len, piece)).to_bytes(_LENGTH, "big") for piece in pieces)
+    head = (_MAGIC, kind, bytes([VERSION]), len(parts).to_bytes(_LENGTH, "big"), lengths)
+    return b"".join((*head, *(data for piece in pieces for data in piece)))
+
+
+def _pieces(part: bytes | memoryview | Envelope) -> tuple[bytes | memoryview, ...]:
+    """Return what a part is joined from. An envelope's payload is copied once, not first into the envelope's bytes."""
+    if isinstance(part, Envelope):
+        return msgspec.structs.replace(part, payload=b"").to_bytes(), part.payload
+    return (part,)
 
 
 def _split(what: str, kind: bytes, data: bytes | memoryview, limit: int) -> tuple[memoryview, tuple[memoryview, ...]]:

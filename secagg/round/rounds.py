@@ -14,7 +14,8 @@ caller's policy: `ready`, `needed` and `waiting_for` are there for it. One threa
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Generic
 
@@ -153,14 +154,24 @@ class Round(Generic[Peer]):
 
     def take(self, peer: Peer, answers: bytes | memoryview) -> None:
         """Take what a peer answered. What is wrong with it is in `refused`; the round goes on."""
-        try:
-            self._peers.check_known(peer)
+        with self._refusing(peer):
             said = Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
                 self._declined.add(peer)
                 self._peers.refuse(peer, self.step, said.refusal, by_site=True)
-            for data in said.envelopes:
-                self._deliver(peer, Envelope.from_bytes(data, self.server.scheme.envelope_limit))
+            for envelope in said.envelopes:
+                self._deliver(peer, envelope)
+
+    def hear(self, peer: Peer, envelope: bytes | memoryview) -> None:
+        """Take one envelope of a peer's answers, for a transport that brings them singly. Else as `take`."""
+        with self._refusing(peer):
+            self._deliver(peer, envelope)
+
+    @contextmanager
+    def _refusing(self, peer: Peer) -> Iterator[None]:
+        try:
+            self._peers.check_known(peer)
+            yield
         except (RemoteError, InputError, StateError) as error:
             self._peers.refuse(peer, self.step, str(error))
 
@@ -188,7 +199,8 @@ class Round(Generic[Peer]):
         numbers = {} if self.server.scheme.active else self.participants
         return Requests(self.proposal, {peer: (numbers.get(peer, 0), items) for peer, items in asked.items()})
 
-    def _deliver(self, peer: Peer, envelope: Envelope) -> None:
+    def _deliver(self, peer: Peer, data: bytes | memoryview) -> None:
+        envelope = Envelope.from_bytes(data, self.server.scheme.envelope_limit)
         self._peers.check_speaks_for(peer, envelope.sender)
         if self._comes_ahead(envelope):
             if peer not in self.participants:
@@ -208,6 +220,6 @@ class Round(Generic[Peer]):
         """Take a key that came ahead. The machine knows whether it is for this round, and from whom; whoever sent
         another is asked like everybody else."""
         try:
-            self._deliver(peer, Envelope.from_bytes(data, self.server.scheme.envelope_limit))
+            self._deliver(peer, data)
         except (RemoteError, StateError) as error:
             log.info("secagg: a key that %s sent ahead is not used: %s", self._peers.called(peer), error)
