@@ -30,6 +30,7 @@ from secagg_protocols import (
     Identity,
     InputError,
     InsecureDeterministicRandomness,
+    MemoryLedger,
     Output,
     ParameterError,
     Policy,
@@ -190,7 +191,7 @@ class Simulation:
                 roster=roster,
                 policy=policy,
                 randomness=_stream(randomness, f"participant {participant}"),
-                ledger=(ledgers or {}).get(participant),
+                ledger=(ledgers or {}).get(participant, MemoryLedger()),
                 group_key=participants_key,
             )
             for participant in range(1, scheme.participants + 1)
@@ -306,7 +307,8 @@ def simulate(
     inputs: integer vectors, shape (length,): a sequence (participant i's is inputs[i − 1]), a mapping by id, or a
     function of the id (then only one vector need exist at a time). drop: participant → the step before whose message it
     vanishes. misbehave: party (0 the server) → function (machine, envelopes it would send) → envelopes sent instead; it
-    may use `machine.seal`. context, policy, ledgers: what the participants hold. group_key: what
+    may use `machine.seal`. context, policy, ledgers: what the participants hold
+    (a ledger for this round alone where none is given). group_key: what
     `Scheme.make_group_key` returned (a fresh one when not given). randomness: the one door. executor, parts: where the
     server unmasks. progress: called with (done, total, step).
 

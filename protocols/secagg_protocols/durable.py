@@ -22,8 +22,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from . import storage
 from .domain import Use, digest
-from .errors import InputError, LocalError, ProtocolViolation, StateError
+from .errors import InputError, ProtocolViolation, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client, Terminal
@@ -31,14 +32,18 @@ from .randomness import SYSTEM, Randomness
 from .scheme import Policy, RoundContext, Scheme
 from .wire import Envelope
 
-try:
-    import fcntl
-except ImportError:  # no POSIX locks on this system
-    fcntl = None  # type: ignore[assignment]
-
 T = TypeVar("T")
 
 _START, _CONTRIBUTE = b"start", b"contribute"
+_FORMAT = b"secagg store 2\n"
+_LEDGER = "ledger"
+
+
+_WITHOUT_LEDGER = (
+    "it is not known what this participant has answered; restore it from a backup, or move it away and take part only "
+    "with models that were never asked about, as an old question would be answered again"
+)
+_WITHOUT_SESSION = "delete it; this participant then misses the round and takes part in the next"
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -64,10 +69,8 @@ class SnapshotStore:
     """One identity's folder: a lock, its ledger of answers, one record per session. Readable by its owner alone."""
 
     def __init__(self, folder: Path) -> None:
-        if fcntl is None:
-            raise LocalError("a snapshot store needs POSIX file locks, which this system does not have")
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        storage.make_folder(folder)
         self._thread = threading.RLock()
         self._held = False
 
@@ -78,21 +81,31 @@ class SnapshotStore:
             if self._held:
                 yield
                 return
-            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = storage.open_locked(self._folder / "lock")
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._held = True
                 yield
             finally:
                 self._held = False
                 os.close(descriptor)
 
-    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
+    def claim(self, context: RoundContext, reruns: int, session: bytes) -> None:
         """Record an answer durably (see `ledger.ContributionLedger`)."""
+        with self._answering() as answered:
+            answered.claim(context, reruns, session)
+
+    def settle(self, subject: bytes, choice: bytes) -> None:
+        """Record a choice durably (see `ledger.ContributionLedger`)."""
+        with self._answering() as answered:
+            answered.settle(subject, choice)
+
+    @contextmanager
+    def _answering(self) -> Iterator[Answered]:
+        """Yield what was answered; what is then added is on disk when the block is left, unless it raises."""
         with self.locked():
-            answered = self._read("ledger", Answered) or Answered()
-            answered.claim(context, rerun, session)
-            self._write("ledger", msgspec.msgpack.encode(answered))
+            answered = self._read(_LEDGER, Answered) or Answered()
+            yield answered
+            self._write(_LEDGER, msgspec.msgpack.encode(answered))
 
     def load(self, session: str) -> Record | None:
         """Return a session's record, if there is one. Raises `InputError` when it is damaged."""
@@ -116,27 +129,22 @@ class SnapshotStore:
             data = (self._folder / name).read_bytes()
         except FileNotFoundError:
             return None
+        body = data[len(_FORMAT) + 32 :]
         try:
-            return msgspec.msgpack.decode(data, type=kind)
+            if data != self._framed(name, body):
+                raise ValueError
+            return msgspec.msgpack.decode(body, type=kind)
         except (msgspec.MsgspecError, ValueError):
             raise InputError(
-                f"{self._folder / name} is damaged: this participant cannot go on with the session"
+                f"{self._folder / name} is damaged, or of another version of secagg: "
+                + (_WITHOUT_LEDGER if name == _LEDGER else _WITHOUT_SESSION)
             ) from None
 
     def _write(self, name: str, data: bytes) -> None:
-        """Replace a file atomically: the new content is on disk before the name points to it."""
-        temporary = self._folder / f"{name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._folder / name)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        storage.replace(self._folder / name, self._framed(name, data))
+
+    def _framed(self, name: str, body: bytes) -> bytes:
+        return _FORMAT + digest(Use.STORED_FILE, name, body) + body
 
 
 class DurableClient:

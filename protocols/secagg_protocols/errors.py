@@ -35,9 +35,10 @@ class InputError(LocalError, ValueError):
 
 
 class RepeatedContext(LocalError):
-    """This participant has already answered with a masked input for the same model and settings.
+    """This participant has already answered: with a vector for the same model and settings, or otherwise to the same.
 
-    Answering again, in a round with one participant fewer, would let the server subtract the two sums.
+    Answering again, in a round with one participant fewer, would let the server subtract the two sums; dealing the same
+    secrets to others, or opening them for others, would let it put both halves together.
     """
 
 

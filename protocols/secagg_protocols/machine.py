@@ -15,7 +15,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -37,7 +37,7 @@ from .errors import (
     WireError,
 )
 from .identity import Identity, Roster
-from .ledger import ContributionLedger
+from .ledger import ContributionLedger, MemoryLedger
 from .randomness import Randomness
 from .recovery import Correction
 from .scheme import Output, Policy, RoundContext, Scheme, Step
@@ -73,7 +73,7 @@ class Holdings:
     identity: Identity | None
     roster: Roster | None
     randomness: Randomness = field(repr=False)
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
     ledger: ContributionLedger | None = None
     group_key: object | None = field(default=None, repr=False)
     executor: Executor | None = None
@@ -89,6 +89,7 @@ class Memory(msgspec.Struct, array_like=True):
     job: str
     round: int
     context_digest: bytes
+    policy: tuple[int, int, str, int, int]
     abort_reason: str | None = None
 
     def __repr__(self) -> str:
@@ -215,17 +216,30 @@ class Client(Machine):
         if not 1 <= participant <= scheme.participants:
             raise ParameterError(f"participant {participant} is not between 1 and {scheme.participants}")
         super().__init__(scheme, context, participant, holdings)
-        assert holdings.ledger is not None
-        scheme.check_policy(holdings.policy)
+        policy = Policy() if holdings.policy is None else holdings.policy
+        scheme.check_policy(policy)
+        ledger = holdings.ledger
+        if ledger is None and scheme.active:
+            raise ParameterError(
+                "an active adversary asks again if nobody remembers: give ledger=SnapshotStore(folder), one for all "
+                "rounds of this identity (in a simulation: MemoryLedger())"
+            )
         if not (context.known or scheme.early_keys):
             raise ParameterError("context_digest is empty: only a scheme with early_keys=True starts without one")
         if holdings.parts < 1:
             raise ParameterError(f"parts={holdings.parts}: encrypt in 1 part or more")
-        self.policy, self._ledger = holdings.policy, holdings.ledger
+        self.policy = policy
+        self._ledger: ContributionLedger = MemoryLedger() if ledger is None else ledger
         self.executor, self._parts = holdings.executor, holdings.parts
         self.abort_reason: str | None = None
         self._memory: Any = self.memory_type(
-            participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
+            participant,
+            self.state.value,
+            scheme.id,
+            context.job,
+            context.round,
+            context.context_digest,
+            astuple(policy),
         )
 
     @property
@@ -266,7 +280,7 @@ class Client(Machine):
         """
         following = self._next(CONTRIBUTE)
         checked = self.scheme.domain.check(vector)
-        self._ledger.claim(self.context, self.policy.allow_rerun, self._pad())
+        self._ledger.claim(self.context, self.policy.reruns, self._pad())
         try:
             outgoing = self._contribute(checked)
         except ProtocolViolation as violation:
@@ -287,8 +301,9 @@ class Client(Machine):
     def receive(self, envelope: Envelope) -> list[Envelope]:
         """Take one envelope from the server; return the answers.
 
-        Raises `WireError`, `AuthenticationError`, `StateError` (the machine is as it was), `ProtocolViolation` (the
-        machine is ABORTED and `abort_reason` says why).
+        Raises `WireError`, `AuthenticationError`, `StateError`, `RepeatedContext` where this participant's ledger shows
+        that it has answered otherwise (the machine is as it was), and `ProtocolViolation` (the machine is ABORTED and
+        `abort_reason` says why).
         """
         self._check_address(envelope)
         if envelope.sender != SERVER:
@@ -331,11 +346,16 @@ class Client(Machine):
         try:
             memory = msgspec.msgpack.decode(snapshot, type=cls.memory_type)
             context = RoundContext(memory.job, memory.round, memory.context_digest)
+            began_with = Policy(*memory.policy)
         except (msgspec.MsgspecError, ValueError) as error:
             raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
         if memory.scheme_id != scheme.id:
             raise InputError("the snapshot belongs to another scheme or other parameters")
-        client = cls(scheme, context, memory.participant, holdings)
+        if holdings.policy is not None:
+            holdings.policy.check_keeps(began_with)
+        policy = began_with if holdings.policy is None else holdings.policy
+        client = cls(scheme, context, memory.participant, replace(holdings, policy=policy))
+        memory.policy = astuple(policy)
         states = {state.value: state for state in (*Terminal, *client.transitions.values())}
         if memory.state not in states:
             raise InputError("the snapshot is damaged: unknown state")

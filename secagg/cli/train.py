@@ -87,6 +87,14 @@ def train(
             help="Institutions that may help the server; by default 1, under bfv and ckks 0.",
         ),
     ] = None,
+    reruns: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            rich_help_panel=AGGREGATION,
+            help="With --no-dp: answers for one model beyond the first; two sums may then show an update.",
+        ),
+    ] = DEFAULTS.reruns,
     drop_per_round: Annotated[
         int, typer.Option(min=0, rich_help_panel=AGGREGATION, help="Institutions that vanish in every round.")
     ] = DEFAULTS.dropouts,
@@ -122,6 +130,7 @@ def train(
         scheme=scheme,
         adversary=adversary,
         colluders=colluders,
+        reruns=reruns,
         dropouts=drop_per_round,
         seed=seed,
         report=report,

@@ -102,8 +102,9 @@ def make_setup(config: TrainConfig) -> Setup:
     policy = Policy()
     if config.scheme != "plain":
         assert config.colluders is not None  # TrainConfig fills it in
-        # Under differential privacy a repeated question is charged to the budget too.
-        policy = Policy(colluders=config.colluders, adversary=config.adversary, allow_rerun=config.private)
+        # Under differential privacy a repeated question is charged to the budget too, which ends the run.
+        reruns = config.rounds if config.private else config.reruns
+        policy = Policy(colluders=config.colluders, adversary=config.adversary, reruns=reruns)
     scheme.check_policy(policy)
     return Setup(
         config=config,

@@ -174,7 +174,7 @@ def test_a_bad_mask_key_that_the_server_forwards_is_refused_before_anything_is_a
         violation = attack.violation(who)
         assert attack.clients[who].state is Terminal.ABORTED
         assert attack.clients[who]._memory.own is None
-        ledgers[who].claim(attack.server.context, False, b"")  # it has answered nothing
+        ledgers[who].claim(attack.server.context, 0, b"")  # it has answered nothing
         assert 0 in violation.culprits
     assert not attack.sent["MaskedInput"]
 

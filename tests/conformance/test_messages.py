@@ -381,7 +381,9 @@ def foreign_roster(make_round, scheme):
     foreign.roster = roster
     foreign.server = scheme.server(context, identity=foreign.identities[0], roster=roster)
     foreign.clients = {
-        p: scheme.client(p, context, identity=foreign.identities[p], roster=roster, policy=foreign.policy)
+        p: scheme.client(
+            p, context, identity=foreign.identities[p], roster=roster, policy=foreign.policy, ledger=foreign.ledgers[p]
+        )
         for p in foreign.clients
     }
     return foreign

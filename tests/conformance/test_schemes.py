@@ -98,7 +98,9 @@ def test_unusable_public_parameters_are_refused_with_the_value(case, parameters)
 def test_a_participant_outside_the_scheme_has_no_machine(small, make_round, participant):
     running = make_round(small)
     with pytest.raises(ParameterError):
-        small.client(participant, CONTEXT, identity=running.identities.get(1), roster=running.roster)
+        small.client(
+            participant, CONTEXT, identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]
+        )
 
 
 @pytest.mark.parametrize(

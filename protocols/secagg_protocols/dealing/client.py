@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 
 from .. import machine
 from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
-from ..domain import VERSION, Use
+from ..domain import VERSION, Use, digest
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
 from ..scheme import Step
@@ -143,7 +143,10 @@ class DealingClient(Client):
         memory = self._memory
         peers = self._check_key_list(entries)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        session = memory.session = session_id(self.scheme, roster_digest, self.context, list_digest)
+        session = session_id(self.scheme, roster_digest, self.context, list_digest)
+        # The secrets behind these keys are dealt in one session: in another, what is opened of them adds up.
+        self._ledger.settle(digest(Use.DEALT_KEYS, memory.advertised), session)
+        memory.session = session
         self._remember_peers(peers)
         keys = PairwiseKeys(self.scheme.suite, Use.CHANNEL_KEY, session, self.me, memory.own.channel_secret)
         told, dealt = self._deal((self.me, *peers))
@@ -235,9 +238,16 @@ class DealingClient(Client):
 
     def _sign_survivors(self, message: SurvivorList) -> list[Envelope]:
         self._check_survivors(message.survivors)
+        settled = self._settle(message.survivors)
         self._memory.survivors = message.survivors
-        digest = rounds.survivors_digest(self._memory.session, message.survivors)
-        return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, ConsistencyCheck(digest))]
+        return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, ConsistencyCheck(settled))]
+
+    def _settle(self, survivors: tuple[int, ...]) -> bytes:
+        """Return the digest of U₃, recorded as this session's only one, however often the machine is restored."""
+        session = self._memory.session
+        survivors_digest = rounds.survivors_digest(session, survivors)
+        self._ledger.settle(digest(Use.SURVIVORS_OF, session), survivors_digest)
+        return survivors_digest
 
     def _check_survivors(self, survivors: tuple[int, ...]) -> None:
         if self.me not in survivors or not set(survivors) <= set(self._memory.dealers):
@@ -257,6 +267,7 @@ class DealingClient(Client):
             self._check_consistency(message)
         elif message.signers:
             raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
+        self._settle(message.survivors)
         opened = self._open(message)
         self._forget()
         return [self.seal(self.scheme.opening_step.value, SERVER, opened)]

@@ -42,6 +42,8 @@ class SecAggPlus(Bonawitz):
 
     def __post_init__(self) -> None:
         Scheme.__post_init__(self)
+        for name in ("corrupt_rate", "dropout_rate"):
+            self.check_fraction(name)
         for name in ("sigma", "eta", *(("neighbours",) if self.neighbours is not None else ())):
             self.check_integer(name)
         if self.colluders != 0 and self.colluders != self.requirements.corrupt_count:
@@ -104,7 +106,9 @@ class SecAggPlus(Bonawitz):
         return 1 if colluders <= self.requirements.corrupt_count else self.participants
 
     def floor(self, policy: Policy) -> int:
-        """As in `Scheme.floor`, but counted in its neighbourhood, which is all that a participant sees."""
+        """As in `Dealing.floor`, but counted in its neighbourhood, which is all that a participant sees."""
+        if self.degree == self.participants - 1:
+            return super().floor(policy)
         return max(self.quorum, policy.minimum_cohort)
 
     def check_policy(self, policy: Policy) -> None:
@@ -113,6 +117,12 @@ class SecAggPlus(Bonawitz):
             raise ParameterError(
                 f"this participant's policy asks for {self.floor(policy)} participants in what it sees of a sum; with "
                 f"neighbours={self.degree} it sees {self.degree + 1}"
+            )
+        company = policy.minimum_cohort + max(policy.colluders, self.colluders)
+        if max(self.floor(policy), self.fewest_left) < company:  # beyond its neighbours, the server's rule is all there is
+            raise ParameterError(
+                f"this participant's policy asks for {company} participants in a sum, colluders among them; this graph "
+                f"lets {self.fewest_left} be enough: raise corrupt_rate, neighbours or participants"
             )
 
     @property

@@ -7,6 +7,7 @@ configuration and messages, and only the node's own configuration is the partici
 | secagg-minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | secagg-adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | secagg-colluders | how many others it wants to be safe from | 0 |
+| secagg-reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
 | secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
 | secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
 | secagg-group-key | file: the key that participants of bfv and ckks share | none |
@@ -57,6 +58,7 @@ class NodePolicy:
                 minimum_cohort=settings.number("minimum-cohort", 3),
                 colluders=settings.number("colluders", 0),
                 adversary=settings.text("adversary", Adversary.SEMI_HONEST.value),
+                reruns=settings.number("reruns", 0),
             ),
             schemes=frozenset(name.strip() for name in settings.text("schemes", _PROTECTING).split(",")),
             maximum_bits=settings.number("maximum-bits", 32),

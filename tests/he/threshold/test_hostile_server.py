@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Identity, Policy, ProtocolViolation, StateError, WireError
+from secagg import Identity, MemoryLedger, Policy, ProtocolViolation, StateError, WireError
 from secagg_he import ThresholdCkks
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
@@ -92,6 +92,7 @@ def test_answering_a_second_request_would_give_the_difference_away(launch, monke
     again = {**dealing.SEMI_HONEST, (dealing.Waiting.UNMASK_REQUEST, "UnmaskRequest"): dealing.Waiting.UNMASK_REQUEST}
     monkeypatch.setattr(dealing, "SEMI_HONEST", again)
     monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
+    monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
     key = attack.opened(2, 3, 4) - attack.opened(2, 3, 4, answer=1)
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
