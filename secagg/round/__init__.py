@@ -5,7 +5,8 @@ way, so a function call, a socket, a mailbox and any framework's messages all fi
 """
 
 from .context import bound_digest, received_digest
-from .outcome import Closed, Outcome, Refused
+from .journal import kept_round
+from .outcome import Outcome, Refused
 from .policy import SitePolicy
 from .request import Answers, Request, Requests
 from .rounds import Round
@@ -16,7 +17,6 @@ from .terms import CodecTerms, Proposal
 
 __all__ = [
     "Answers",
-    "Closed",
     "CodecTerms",
     "Outcome",
     "Proposal",
@@ -30,6 +30,7 @@ __all__ = [
     "SiteStore",
     "Turn",
     "bound_digest",
+    "kept_round",
     "knobs_of",
     "received_digest",
 ]

@@ -9,12 +9,15 @@ from secagg_protocols import ParameterError
 
 Value = bool | float | int | str
 
+PREFIX = "secagg-"
+WHERE = "the site's file"
+
 
 class Keys:
     """The keys of a mapping that begin with `prefix`. where: what the mapping is called in its runtime, for errors."""
 
     def __init__(self, given: Mapping[str, Value], prefix: str, where: str) -> None:
-        self._prefix, self._where = prefix, where
+        self._prefix, self.where = prefix, where
         self._given = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
         self._known: set[str] = set()
 
@@ -22,21 +25,21 @@ class Keys:
         """Return an integer."""
         value = self._take(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ParameterError(f"{self.called(name)}={value!r} in {self._where} is no integer")
+            raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no integer")
         return value
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a truth value."""
         value = self._take(name, default)
         if not isinstance(value, bool):
-            raise ParameterError(f"{self.called(name)}={value!r} in {self._where} is neither true nor false")
+            raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is neither true nor false")
         return value
 
     def text(self, name: str, default: str) -> str:
         """Return a text."""
         value = self._take(name, default)
         if not isinstance(value, str):
-            raise ParameterError(f"{self.called(name)}={value!r} in {self._where} is no text")
+            raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no text")
         return value
 
     def path(self, name: str) -> Path | None:
@@ -56,4 +59,4 @@ class Keys:
         """Raise `ParameterError` for a key that nothing reads: a typo must not lower a floor silently."""
         if strange := sorted(self._given.keys() - self._known):
             known = ", ".join(map(self.called, sorted(self._known)))
-            raise ParameterError(f"{self.called(strange[0])} in {self._where} is unknown; the keys are {known}")
+            raise ParameterError(f"{self.called(strange[0])} in {self.where} is unknown; the keys are {known}")

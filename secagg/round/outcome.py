@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic
 
-from secagg_protocols import Correction, Dropout, Output, RoundFailed, Step
+from secagg_protocols import Correction, Dropout, Output, RoundFailed, Server, Step
 
 from .terms import Peer, Proposal
 
@@ -28,21 +28,13 @@ class Refused(Generic[Peer]):
         return f"{self.peer} refuses{at}: {self.reason}" if self.by_site else f"of {self.peer}{at}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """One step that is closed. asked: how many requests went out. answered: the participants that completed it."""
-
-    step: Step
-    asked: int
-    answered: tuple[int, ...]
-
-
 @dataclass(frozen=True)
 class Outcome(Generic[Peer]):
     """How a round ended, or how far it has come.
 
     output: the sum and whose it is; None where there is none. failure: why not. participants: peer → id, as far as it
-    is known. dropped: participant → the step that it did not complete, and why. steps: those that are closed, in order.
+    is known. dropped: participant → the step that it did not complete, and why. answered: step that is closed → the
+    participants that completed it.
     """
 
     proposal: Proposal
@@ -52,7 +44,7 @@ class Outcome(Generic[Peer]):
     dropped: Mapping[int, Dropout]
     refused: tuple[Refused[Peer], ...]
     corrections: tuple[Correction, ...]
-    steps: tuple[Closed, ...]
+    answered: Mapping[Step, tuple[int, ...]]
 
     @property
     def survivors(self) -> tuple[int, ...]:
@@ -63,5 +55,21 @@ class Outcome(Generic[Peer]):
         ended = f"failed: {self.failure}" if self.failure is not None else f"the sum of {len(self.survivors)}"
         if self.failure is None and self.output is None:
             ended = "not over"
-        counts = ", ".join(f"{item.step} {len(item.answered)}" for item in self.steps)
+        counts = ", ".join(f"{step} {len(who)}" for step, who in self.answered.items())
         return f"round {self.proposal.round} of {self.proposal.job}: {ended} ({counts})"
+
+
+def who_completed(server: Server) -> dict[Step, tuple[int, ...]]:
+    """Return who completed each step that is closed: everyone who had not dropped out by then."""
+    steps = server.scheme.steps
+    place = {step: number for number, step in enumerate(steps)}
+    closed = 0
+    if server.output is not None:
+        closed = len(steps)
+    elif server.failure is not None:
+        closed = place[Step(server.failure.step)] + 1
+    elif isinstance(server.state, Step):
+        closed = place[server.state]
+    gone_at = {own: place[item.step] for own, item in server.dropped.items()}
+    everyone = range(1, server.scheme.participants + 1)
+    return {step: tuple(own for own in everyone if gone_at.get(own, closed) > place[step]) for step in steps[:closed]}

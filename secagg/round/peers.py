@@ -44,9 +44,9 @@ class Peers(Generic[Peer]):
         """What was refused, in order."""
         return tuple(self._refused)
 
-    def named(self, participant: int) -> Peer:
-        """Return the peer that is this participant."""
-        return self._peer[participant]
+    def named(self, participant: int) -> Peer | None:
+        """Return the peer that is this participant; None where nobody is known to be."""
+        return self._peer.get(participant)
 
     def check_known(self, peer: Peer) -> None:
         """Raise `WireError` for a stranger."""

@@ -7,11 +7,12 @@ sends can only be refused by it.
 | minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | colluders | how many others it wants to be safe from | 0 |
+| reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
 | roster, identity | files: who may take part, and its own signing key | none; needed for active |
 | store | folder in which its answers and sessions survive | none; needed for active |
 | group-key | file: the key that participants of bfv and ckks share | none |
 | early-keys | whether it makes secrets for the next round that lie in its store until then | true |
-| maximum-participants, maximum-bits, maximum-length | the largest round that it works on | 10000, 32, 2^28 |
+| maximum-… (bits, length, participants, dealt, work) | the most that one proposal may cost it | `limits.Limits` |
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from secagg.schemes import SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
 
-from .keys import Keys, Value
+from .keys import PREFIX, WHERE, Keys, Value
+from .limits import Limits
 from .store import SiteStore
 from .terms import Proposal
 
-PREFIX = "secagg-"
 STATISTICAL_BITS = 40
 """The least statistical security (of a neighbour graph) that a participant accepts."""
 
@@ -37,14 +38,13 @@ _PROTECTING = frozenset(SCHEMES) - {"plain"}
 
 @dataclass(frozen=True)
 class SitePolicy:
-    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. prefix: how its keys are
-    written, for errors."""
+    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. limits: of its own cost.
+    prefix: how its keys are written, for errors.
+    """
 
     floor: Policy = Policy()  # noqa: RUF009  (frozen)
     schemes: frozenset[str] = _PROTECTING
-    maximum_participants: int = 10_000
-    maximum_bits: int = 32
-    maximum_length: int = 1 << 28
+    limits: Limits = Limits()  # noqa: RUF009  (frozen)
     early_keys: bool = True
     roster: Roster | None = None
     identity: Identity | None = None
@@ -53,19 +53,20 @@ class SitePolicy:
     prefix: str = PREFIX
 
     @classmethod
-    def read(cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = "the site's file") -> SitePolicy:
+    def read(cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = WHERE) -> SitePolicy:
         """Read a configuration. Raises `ParameterError` for what it cannot mean, `InputError` for bad files."""
         keys = Keys(given, prefix, where)
+        limits = Limits.read(keys)
         policy = cls(
             floor=Policy(
                 minimum_cohort=keys.number("minimum-cohort", 3),
                 colluders=keys.number("colluders", 0),
                 adversary=keys.text("adversary", Adversary.SEMI_HONEST.value),
+                reruns=keys.number("reruns", 0),
+                maximum_participants=limits.participants,
             ),
             schemes=frozenset(name.strip() for name in keys.text("schemes", ",".join(sorted(_PROTECTING))).split(",")),
-            maximum_participants=keys.number("maximum-participants", cls.maximum_participants),
-            maximum_bits=keys.number("maximum-bits", cls.maximum_bits),
-            maximum_length=keys.number("maximum-length", cls.maximum_length),
+            limits=limits,
             early_keys=keys.flag("early-keys", True),
             roster=Roster.load(path) if (path := keys.path("roster")) else None,
             identity=Identity.load(path) if (path := keys.path("identity")) else None,
@@ -101,7 +102,7 @@ class SitePolicy:
             raise
         except (TypeError, ValueError, ArithmeticError) as error:  # what a constructor makes of somebody else's values
             raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
-        self._check_limit("value_bits", scheme.value_bits, self.maximum_bits)
+        self.limits.check_scheme(scheme)
         sigma = getattr(scheme, "sigma", STATISTICAL_BITS)
         if sigma < STATISTICAL_BITS:
             raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this site's least")
@@ -114,19 +115,13 @@ class SitePolicy:
                 f"the server proposes {proposal.scheme!r}; this node takes part in {', '.join(sorted(self.schemes))} "
                 f"({self.prefix}schemes)"
             )
-        self._check_limit("participants", proposal.participants, self.maximum_participants)
-        self._check_limit("length", proposal.length, self.maximum_length)
+        self.limits.check_shape(proposal.participants, proposal.length)
         least = self.floor.minimum_cohort
         if 1 < proposal.participants < least:  # of one alone the scheme itself says why there is no sum
             raise ParameterError(
                 f"this participant's policy asks for {least} participants in a sum; the scheme has "
                 f"{proposal.participants}"
             )
-
-    def _check_limit(self, name: str, value: int, limit: int) -> None:
-        if value > limit:
-            kind = name.removeprefix("value_")
-            raise ParameterError(f"{name}={value} is above {self.prefix}maximum-{kind}={limit}")
 
     def participant(self, scheme: Scheme, assigned: int, now: datetime) -> int:
         """Return this site's id: by its roster where the scheme has identities, and only else by the aggregator."""

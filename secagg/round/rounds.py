@@ -14,7 +14,7 @@ caller's policy: `ready`, `needed` and `waiting_for` are there for it. One threa
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Generic
@@ -26,14 +26,14 @@ from secagg_protocols import (
     Output,
     ParameterError,
     RemoteError,
-    RoundFailed,
     Server,
     StateError,
     Step,
     WireError,
 )
 
-from .outcome import Closed, Outcome, Refused
+from .driven import Driven, InMemory
+from .outcome import Outcome, Refused, who_completed
 from .peers import Peers
 from .request import Answers, Requests
 from .terms import Peer, Proposal
@@ -53,20 +53,24 @@ class Round(Generic[Peer]):
     """
 
     def __init__(
-        self, server: Server, proposal: Proposal, peers: Iterable[Peer], *, ahead: Mapping[Peer, bytes] | None = None
+        self,
+        server: Server | Driven,
+        proposal: Proposal,
+        peers: Iterable[Peer] | Peers[Peer],
+        *,
+        ahead: Mapping[Peer, bytes] | None = None,
     ) -> None:
-        scheme = server.scheme
-        if (server.context, scheme.name) != (proposal.context, proposal.scheme):
+        self._driven: Driven = InMemory(server) if isinstance(server, Server) else server
+        self.server, self.proposal = self._driven.machine, proposal
+        scheme = self.server.scheme
+        if (self.server.context, scheme.name) != (proposal.context, proposal.scheme):
             raise ParameterError("the proposal is not about the round that the server's machine was made for")
-        self.server, self.proposal = server, proposal
-        self._peers = Peers(peers, numbered=not scheme.active)
+        self._peers = peers if isinstance(peers, Peers) else Peers(peers, numbered=not scheme.active)
         if len(self._peers.names) > scheme.participants:
             raise ParameterError(f"{len(self._peers.names)} peers for a scheme of {scheme.participants} participants")
         self._ahead = ahead or {}
         self._keys_ahead: dict[Peer, bytes] = {}
-        self._asked = 0
         self._declined: set[Peer] = set()
-        self._steps: list[Closed] = []
 
     @property
     def participants(self) -> Mapping[Peer, int]:
@@ -98,7 +102,7 @@ class Round(Generic[Peer]):
         """Peers that have neither answered the open step nor refused to. Who is not known yet may be anyone."""
         waiting = self.server.waiting_for
         late = {peer for peer, own in self.participants.items() if own in waiting}
-        if not self._steps and waiting:
+        if waiting and self.step == self.server.scheme.steps[0]:
             late |= self._peers.names.keys() - self.participants.keys()
         return frozenset(late - self._declined)
 
@@ -140,12 +144,17 @@ class Round(Generic[Peer]):
             dropped=dict(server.dropped),
             refused=self.refused,
             corrections=server.corrections,
-            steps=tuple(self._steps),
+            answered=who_completed(server),
         )
 
     def begin(self) -> Requests[Peer]:
-        """Open the round; return whom to ask to begin: everyone whose keys did not come ahead."""
-        self.server.start()
+        """Open the round; return whom to ask to begin: everyone whose keys did not come ahead.
+
+        A round that is taken up again (`journal.kept_round`) begins where it was: whoever has not answered is asked.
+        """
+        outgoing = self._driven.start()
+        if self.step != self.server.scheme.steps[0]:
+            return self._ask(self._addressed(outgoing, self.server.waiting_for))
         for peer in self._peers.names.keys() & self._ahead.keys():
             self._take_ahead(peer, self._ahead[peer])
         waiting = self.server.waiting_for
@@ -155,6 +164,7 @@ class Round(Generic[Peer]):
     def take(self, peer: Peer, answers: bytes | memoryview) -> None:
         """Take what a peer answered. What is wrong with it is in `refused`; the round goes on."""
         with self._refusing(peer):
+            self._peers.check_known(peer)
             said = Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
                 self._declined.add(peer)
@@ -165,36 +175,35 @@ class Round(Generic[Peer]):
     def hear(self, peer: Peer, envelope: bytes | memoryview) -> None:
         """Take one envelope of a peer's answers, for a transport that brings them singly. Else as `take`."""
         with self._refusing(peer):
-            self._deliver(peer, envelope)
-
-    @contextmanager
-    def _refusing(self, peer: Peer) -> Iterator[None]:
-        try:
             self._peers.check_known(peer)
-            yield
-        except (RemoteError, InputError, StateError) as error:
-            self._peers.refuse(peer, self.step, str(error))
+            self._deliver(peer, envelope)
 
     def advance(self) -> Requests[Peer]:
         """Close the open step with whoever has answered; return whom to ask next. Raises `RoundFailed`, and what the
         machine's `advance` raises: after `WorkerLost` the step is still open."""
-        server = self.server
-        gone = server.waiting_for | server.dropped.keys()
-        answered = tuple(own for own in range(1, server.scheme.participants + 1) if own not in gone)
-        closed = Closed(server.step, self._asked, answered)
+        if self.server.failure is not None:
+            raise self.server.failure
+        outgoing = self._driven.advance()
+        return self._ask(self._addressed(outgoing, {envelope.recipient for envelope in outgoing}))
+
+    @contextmanager
+    def _refusing(self, peer: Peer) -> Iterator[None]:
         try:
-            outgoing = server.advance()
-        except RoundFailed:
-            self._steps.append(closed)
-            raise
-        self._steps.append(closed)
+            yield
+        except (RemoteError, InputError, StateError) as error:
+            self._peers.refuse(peer, self.step, str(error))
+
+    def _addressed(self, outgoing: Iterable[Envelope], to: Collection[int]) -> dict[Peer, list[Envelope]]:
+        """Return what goes to which peer. A participant of whom it is not known who it is gets nothing."""
         asked: dict[Peer, list[Envelope]] = {}
         for envelope in outgoing:
-            asked.setdefault(self._peers.named(envelope.recipient), []).append(envelope)
-        return self._ask(asked)
+            peer = self._peers.named(envelope.recipient)
+            if peer is not None and envelope.recipient in to:
+                asked.setdefault(peer, []).append(envelope)
+        return asked
 
     def _ask(self, asked: Mapping[Peer, list[Envelope]]) -> Requests[Peer]:
-        self._asked, self._declined = len(asked), set()
+        self._declined = set()
         # Where identities decide who is who, it is not the aggregator's to say.
         numbers = {} if self.server.scheme.active else self.participants
         return Requests(self.proposal, {peer: (numbers.get(peer, 0), items) for peer, items in asked.items()})
@@ -207,7 +216,7 @@ class Round(Generic[Peer]):
                 raise WireError("it sends keys for the next round, and was not there in this one")
             self._keys_ahead[peer] = envelope.to_bytes()
             return
-        self.server.receive(envelope)
+        self._driven.receive(data)
         self._peers.learn(peer, envelope.sender)
 
     def _comes_ahead(self, envelope: Envelope) -> bool:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from secagg.codec import Codec, Layout
 from secagg.schemes import EARLY_KEYS, SCHEMES
 from secagg_he import GroupKeyHandle
-from secagg_protocols import Identity, ParameterError, Roster, RoundContext, Scheme, Server
+from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
 from .terms import CodecTerms
 from .updates import guard_bits
+
+_CHOOSING = (
+    "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
+    "of one value in training (the 99.9th percentile of |new − received| on your own data), and weight_max near the "
+    "number of examples of the largest site (0: a plain mean)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +34,8 @@ class Settings:
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
     ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
 
-    clip and weight_max have no defaults: they say how far one site can move the mean.
+    clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
+    weight, and nobody sees it.
     """
 
     clip: float
@@ -60,13 +68,14 @@ class Settings:
         """Sort knobs into our own and the scheme's. identity, roster: paths, or what they hold."""
         own = {item.name for item in fields(cls)} - {"parameters"}
         said = {name: value for name, value in knobs.items() if name in own}
-        if missing := sorted({"clip", "weight_max"} - said.keys()):
-            raise ParameterError(f"{missing[0]} is not given: it says how far one site can move the mean")
+        if missing := [name for name in ("clip", "weight_max") if said.get(name) is None]:
+            raise ParameterError(
+                f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
+            )
         if isinstance(said.get("identity"), str | Path):
             said["identity"] = Identity.load(Path(said["identity"]).expanduser())
         if isinstance(said.get("roster"), str | Path):
             said["roster"] = Roster.load(Path(said["roster"]).expanduser())
-        said["weight_max"] = said["weight_max"] or 0
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
@@ -96,13 +105,18 @@ class Settings:
                 "take scheme='bonawitz', which is made for as few"
             ) from None
 
-    def make_server(self, scheme: Scheme, context: RoundContext, now: datetime) -> Server:
-        """Make the aggregator's machine for one round. Raises `ParameterError` for a roster that is not valid now."""
+    def make_server(
+        self, scheme: Scheme, context: RoundContext, now: datetime, folder: Path | None = None
+    ) -> Server | DurableServer:
+        """Make the aggregator's machine for one round; in a folder, one that can be rebuilt (`journal.kept_round`).
+
+        Raises `ParameterError` for a roster that is not valid now, and what `DurableServer` raises.
+        """
         roster = self.roster if scheme.active else None
         if roster is not None:
             roster.check_valid_at(now)
-        identity = self.identity if scheme.active else None
-        return scheme.server(context, identity=identity, roster=roster, group_key=self.group_key)
+        make = scheme.server if folder is None else partial(DurableServer, folder, scheme)
+        return make(context, identity=self.identity if scheme.active else None, roster=roster, group_key=self.group_key)
 
 
 def knobs_of(given: Mapping[str, bool | float | int | str], prefix: str = "secagg-") -> dict[str, Any]:

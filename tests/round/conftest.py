@@ -5,7 +5,8 @@ A site is made anew for every request, from its files alone, as in a runtime tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg.round import Proposal, Round, Settings, Site, SitePolicy, bound_digest, received_digest
+from secagg.round import Proposal, Round, Settings, Site, SitePolicy, bound_digest, kept_round, received_digest
 from secagg.round.updates import applied, change, layout_of, mean_of, vector_of
-from secagg_protocols import Identity, Roster, RoundContext, RoundFailed
+from secagg_protocols import DurableServer, Identity, Roster, RoundContext, RoundFailed
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 ACTIVE = {"adversary": "active"}
@@ -61,12 +62,14 @@ def weight_of(own: int) -> int:
 class Federation:
     """Sites `site-1` … `site-n` in a folder, and what the aggregator needs. knobs: `Settings.of`.
 
-    config: what is in a site's own configuration, beside its files. seen: what site hears, by (site, round number).
+    config: what is in a site's own configuration, beside its files. asked: how many sites each step of the last `run`
+    asked.
     """
 
     def __init__(
         self, folder: Path, sites: int = 5, extra: int = 0, config: Mapping[str, Any] | None = None, **knobs: Any
     ) -> None:
+        self.asked: list[int] = []
         self.folder, self.names = folder, [f"site-{own}" for own in range(1, sites + 1)]
         self.config = {name: dict(config or {}) for name in self.names}
         self.job = "job"
@@ -104,6 +107,14 @@ class Federation:
         context = RoundContext(self.job, number, bound_digest(received, terms, ["config"]))
         return Proposal.of(self.scheme, context, terms=terms, bound=["config"], ahead=ahead)
 
+    @contextmanager
+    def kept(self, folder: Path, proposal: Proposal, names: list[str] | None = None) -> Iterator[Round[str]]:
+        """The round as it was left in a folder, on a machine that knows nothing else of it."""
+        server = self.settings.make_server(self.scheme, proposal.context, NOW, folder)
+        assert isinstance(server, DurableServer)
+        with kept_round(folder, server, proposal, names or self.names) as rnd:
+            yield rnd
+
     def round(self, proposal: Proposal | None = None, names: list[str] | None = None, **more: Any) -> Round[str]:
         proposal = proposal or self.proposal()
         server = self.settings.make_server(self.scheme, proposal.context, NOW)
@@ -136,9 +147,11 @@ class Federation:
         """Drive a round by function calls until there is a sum or none can be. way: what becomes of a request on its
         way; None: it does not get there."""
         arrays = model() if arrays is None else arrays
+        self.asked = []
         try:
             requests = rnd.begin()
             while rnd.output is None:
+                self.asked.append(len(requests))
                 for name in requests:
                     if (request := way(name, requests[name], rnd)) is not None:
                         rnd.take(name, self.answer(name, request, arrays))

@@ -127,9 +127,11 @@ BELOW = [
     ({"participants": 2}, {}, "asks for 3 participants in a sum; the scheme has 2"),
     ({}, {"secagg-minimum-cohort": 6}, "asks for 6 participants in a sum; the scheme has 5"),
     ({}, {"secagg-colluders": 3}, "threshold=3 is below 4"),
-    ({}, {"secagg-maximum-participants": 4}, "participants=5 is above secagg-maximum-participants=4"),
-    ({}, {"secagg-maximum-bits": 16}, "value_bits=24 is above secagg-maximum-bits=16"),
+    ({}, {"secagg-maximum-participants": 4}, "the proposal's participants=5 is above secagg-maximum-participants=4"),
+    ({}, {"secagg-maximum-bits": 16}, "bits=24 is above secagg-maximum-bits=16"),
     ({"length": 1 << 39}, {}, "above secagg-maximum-length"),
+    ({"length": 1 << 27, "participants": 10_000}, {}, "work=1342177280000 is above secagg-maximum-work"),
+    ({}, {"secagg-maximum-dealt": 100}, "above secagg-maximum-dealt=100"),
     ({"scheme": "plain", "parameters": {}}, {}, "the server proposes 'plain'"),
     ({"scheme": "nonsense"}, {}, "the server proposes 'nonsense'"),
     ({}, {"secagg-schemes": "lightsecagg"}, "takes part in lightsecagg"),
@@ -155,6 +157,7 @@ def test_a_proposal_below_a_sites_own_floor_is_refused(federation, lie, config, 
         {"participants": 65535, "scheme": "secagg-plus", "parameters": {"corrupt_rate": 0.45, "dropout_rate": 0.5}},
         {"participants": 2},
         {"length": 1 << 40},
+        {"length": 1 << 27, "participants": 10_000},
         {"scheme": "plain"},
     ],
 )
@@ -205,7 +208,7 @@ def test_a_repeated_model_with_one_site_fewer_is_refused_by_all_who_answered(fed
     assert rnd.output is None
     reasons = only_at(rnd, *parties.names[:4])
     assert all(reason.startswith(("RepeatedContext: ", "StateError: ")) for reason in reasons)
-    assert number == 1 or all("already answered for this model" in reason for reason in reasons)
+    assert number == 1 or all("already answered 1 times for this model" in reason for reason in reasons)
 
 
 def test_without_its_store_a_site_answers_the_repeated_model(federation, variant):

@@ -30,7 +30,7 @@ KNOBS = {"clip": 8.0, "weight_max": 100}
 
 @pytest.mark.parametrize("missing", ["clip", "weight_max"])
 def test_how_far_one_site_can_move_the_mean_has_no_default(missing):
-    with pytest.raises(ParameterError, match=f"{missing} is not given"):
+    with pytest.raises(ParameterError, match=f"is not given {missing}, for which there is no safe default"):
         Settings.of({name: value for name, value in KNOBS.items() if name != missing})
 
 
