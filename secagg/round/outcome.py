@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic
 
-from secagg_protocols import Correction, Dropout, Output, RoundFailed, Server, Step
+from secagg_protocols import Correction, Dropout, Output, RoundFailed, SecAggError, Server, Step
 
 from .terms import Peer, Proposal
 
@@ -15,13 +15,18 @@ from .terms import Peer, Proposal
 class Refused(Generic[Peer]):
     """What was refused of whom and why, in one line. peer: whoever sent it, known to the round or not.
 
-    by_site: the site itself refused, and says so; else the aggregator refused what came.
+    error: what the aggregator refused it with; None where the site itself refused, and says so.
     """
 
     peer: Peer
     step: Step | None
     reason: str
-    by_site: bool = False
+    error: SecAggError | None = None
+
+    @property
+    def by_site(self) -> bool:
+        """Whether the site refused, and not the aggregator."""
+        return self.error is None
 
     def __str__(self) -> str:
         at = f" at {self.step}" if self.step is not None else ""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic
 
-from secagg_protocols import Step, WireError
+from secagg_protocols import SecAggError, Step, WireError
 
 from .outcome import Refused
 from .terms import Peer
@@ -62,15 +62,16 @@ class Peers(Generic[Peer]):
         """Remember who a peer is, now that an envelope of its verified."""
         self._number[peer], self._peer[sender] = sender, peer
 
-    def refuse(self, peer: Peer, step: Step | None, reason: str, by_site: bool = False) -> None:
-        """Record and log what was refused of a peer, or what the site itself refuses."""
+    def refuse(self, peer: Peer, step: Step | None, why: SecAggError | str) -> None:
+        """Record and log what was refused of a peer, and with which error; or in its own words what it refuses."""
         whose = peer if peer in self.names else None
         self._refusals[whose] += 1
         if self._refusals[whose] > REFUSALS_KEPT:
             return
-        self._refused.append(Refused(peer, step, reason, by_site))
-        told = "secagg: %s refuses: %s" if by_site else "secagg: an answer of %s is refused: %s"
-        log.warning(told, self.called(peer), reason)
+        refused = Refused(peer, step, str(why), None if isinstance(why, str) else why)
+        self._refused.append(refused)
+        told = "secagg: %s refuses: %s" if refused.by_site else "secagg: an answer of %s is refused: %s"
+        log.warning(told, self.called(peer), why)
 
     def called(self, peer: Peer) -> str:
         """Return what a peer is called in a log."""

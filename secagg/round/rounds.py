@@ -168,7 +168,7 @@ class Round(Generic[Peer]):
             said = Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
                 self._declined.add(peer)
-                self._peers.refuse(peer, self.step, said.refusal, by_site=True)
+                self._peers.refuse(peer, self.step, said.refusal)
             for envelope in said.envelopes:
                 self._deliver(peer, envelope)
 
@@ -191,7 +191,7 @@ class Round(Generic[Peer]):
         try:
             yield
         except (RemoteError, InputError, StateError) as error:
-            self._peers.refuse(peer, self.step, str(error))
+            self._peers.refuse(peer, self.step, error)
 
     def _addressed(self, outgoing: Iterable[Envelope], to: Collection[int]) -> dict[Peer, list[Envelope]]:
         """Return what goes to which peer. A participant of whom it is not known who it is gets nothing."""

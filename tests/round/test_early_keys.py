@@ -36,6 +36,21 @@ def test_keys_that_nobody_asked_for_are_not_sent(federation, sample, variant):
     parties.check(second, [1, 2, 3, 4, 5], sample(1))
 
 
+def test_keys_that_nobody_asked_for_are_refused(federation, sample):
+    """The last round of a training: nobody would ever use them, and whoever sends them is not as it should be."""
+    parties = federation("bonawitz")
+    rnd = parties.round(parties.proposal(1, sample(0)))
+    key = parties.answer("site-1", parties.round(parties.proposal(2, sample(1))).begin()["site-1"], sample(1))
+    requests = rnd.begin()
+    while rnd.step != parties.scheme.steps[-1]:
+        for name in requests:
+            rnd.take(name, parties.answer(name, requests[name], sample(0)))
+        requests = rnd.advance()
+    rnd.take("site-1", key)
+    assert rnd.keys_ahead == {}
+    assert [item.peer for item in rnd.refused] == ["site-1"]
+
+
 def test_a_site_may_do_without(federation, sample, variant):
     parties = federation(variant)
     parties.config["site-2"] = parties.config["site-2"] | {"secagg-early-keys": False}
@@ -114,6 +129,22 @@ def test_a_key_before_the_last_step_is_refused(federation, sample):
     rnd.take("site-1", keys["site-1"])
     assert rnd.keys_ahead == {}
     assert "too late" in rnd.refused[0].reason
+
+
+def test_who_was_not_there_sends_nothing_ahead(federation, sample):
+    """With a roster: a peer of whom nothing has verified could hand in anything for the next round."""
+    parties = federation("bonawitz active")
+    rnd = parties.round(parties.proposal(1, sample(0), ahead=True))
+    requests = rnd.begin()
+    key = parties.answer("site-4", parties.round(parties.proposal(2, sample(1))).begin()["site-4"], sample(1))
+    while rnd.step != parties.scheme.steps[-1]:
+        for name in requests:
+            if name != "site-4":
+                rnd.take(name, parties.answer(name, requests[name], sample(0)))
+        requests = rnd.advance()
+    rnd.take("site-4", key)
+    assert rnd.keys_ahead == {}
+    assert "was not there in this one" in rnd.refused[0].reason
 
 
 def test_a_passed_round_leaves_no_session_in_the_store(federation, sample, variant):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from secagg.round import Proposal, SitePolicy
-from secagg_protocols import Bonawitz, Identity, InputError, ParameterError, Roster, RoundContext
+from secagg_protocols import Bonawitz, Identity, InputError, ParameterError, Policy, Roster, RoundContext
 
 PROPOSAL = Proposal.of(Bonawitz(5, 100), RoundContext("job", 1, bytes(32)))
 
@@ -53,6 +53,20 @@ def test_nothing_said_is_the_default():
     assert policy == SitePolicy()
     assert "plain" not in policy.schemes
     assert policy.accept(PROPOSAL) == Bonawitz(5, 100)
+
+
+@pytest.mark.parametrize(
+    ("floor", "reason"),
+    [
+        (Policy(colluders=3), "threshold=3 is below 4"),
+        (Policy(minimum_cohort=6), "asks for 6 participants"),
+        (Policy(adversary="active"), "asks for an active adversary"),
+        (Policy(maximum_participants=4), "above maximum_participants=4"),
+    ],
+)
+def test_a_scheme_below_the_floor_is_not_accepted(floor, reason):
+    with pytest.raises(ParameterError, match=reason):
+        SitePolicy(floor=floor).accept(PROPOSAL)
 
 
 def test_an_identity_that_is_not_in_the_roster_takes_no_part(tmp_path):
