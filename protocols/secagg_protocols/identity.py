@@ -97,8 +97,9 @@ class Identity:
             file.write(text + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Identity:
+    def load(cls, path: Path | str) -> Identity:
         """Read an identity file. Raises `InputError` when it is not one."""
+        path = Path(path).expanduser()
         content = _read(path, "identity")
         try:
             identity = cls(content["name"], suite_named(content["suite"]), bytes.fromhex(content["signing_key"]))
@@ -182,8 +183,9 @@ class Roster:
         path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path, consortium_key: bytes | None = None) -> Roster:
+    def load(cls, path: Path | str, consortium_key: bytes | None = None) -> Roster:
         """Read a roster file. With `consortium_key`, its signature must verify (else `AuthenticationError`)."""
+        path = Path(path).expanduser()
         content = _read(path, "roster")
         try:
             entries = [

@@ -73,9 +73,9 @@ class Settings:
                 f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
             )
         if isinstance(said.get("identity"), str | Path):
-            said["identity"] = Identity.load(Path(said["identity"]).expanduser())
+            said["identity"] = Identity.load(said["identity"])
         if isinstance(said.get("roster"), str | Path):
-            said["roster"] = Roster.load(Path(said["roster"]).expanduser())
+            said["roster"] = Roster.load(said["roster"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:

@@ -79,6 +79,19 @@ def test_a_roster_that_is_not_valid_now_opens_no_round():
         settings.make_server(scheme, context, datetime(2026, 3, 1, tzinfo=UTC))
 
 
+def test_files_are_given_by_path_or_text_and_what_is_none_is_named(tmp_path):
+    own = [Identity.generate(f"party {count}") for count in range(4)]
+    Roster.of("x25519", [one.public(count) for count, one in enumerate(own)]).save(tmp_path / "roster")
+    own[0].save(tmp_path / "identity")
+    for kind in (str, lambda path: path):
+        files = {name: kind(tmp_path / name) for name in ("identity", "roster")}
+        settings = Settings.of({**KNOBS, "adversary": "active", **files})
+        assert settings.identity.public_key == own[0].public_key
+        assert settings.participants(2) == 3
+    with pytest.raises(InputError, match="does not exist"):
+        Settings.of({**KNOBS, "adversary": "active", **files, "roster": "/nowhere/roster"})
+
+
 def test_too_sparse_a_graph_names_the_remedy():
     settings = Settings.of({**KNOBS, "scheme": "secagg-plus"})
     codec = Codec(Layout.of({"x": np.zeros(3)}), clip=8.0, weight_max=100, value_bits=24)
