@@ -179,8 +179,8 @@ class TrainConfig:
             _at_least(name, getattr(self, name), 0)
         if self.reruns and self.private:
             raise ParameterError(
-                f"reruns = {self.reruns} has no use under differential privacy, where every repeated round is charged to "
-                "the budget; leave it out or set epsilon to None"
+                f"reruns = {self.reruns} has no use under differential privacy, where every repeated round is charged "
+                "to the budget; leave it out or set epsilon to None"
             )
         for name in ("update_clip", "deadline_s"):
             if getattr(self, name) is not None:

@@ -97,7 +97,7 @@ def test_a_sum_that_comes_out_under_a_policy_has_the_company_it_asks_for(scheme:
         return
     company = policy.minimum_cohort + max(policy.colluders, scheme.colluders)
     inputs = [np.full(2, 3)] * scheme.participants
-    alone = {gone: scheme.upload_step for gone in range(company, scheme.participants + 1)}
+    alone = dict.fromkeys(range(company, scheme.participants + 1), scheme.upload_step)
     try:
         run = simulate(scheme, inputs, drop=alone, policy=policy)
     except RoundFailed:

@@ -84,7 +84,7 @@ def test_colluders_are_no_company_among_neighbours_either():
     sparse = SecAggPlus(100, 5, corrupt_rate=0.3, dropout_rate=0.1)
     company = sparse.fewest_left - sparse.colluders
     sparse.check_policy(Policy(minimum_cohort=min(company, sparse.degree)))
-    with pytest.raises(ParameterError, match="neighbours|graph"):
+    with pytest.raises(ParameterError, match=r"neighbours|graph"):
         sparse.check_policy(Policy(minimum_cohort=company + 1))
 
 

@@ -119,7 +119,8 @@ class SecAggPlus(Bonawitz):
                 f"neighbours={self.degree} it sees {self.degree + 1}"
             )
         company = policy.minimum_cohort + max(policy.colluders, self.colluders)
-        if max(self.floor(policy), self.fewest_left) < company:  # beyond its neighbours, the server's rule is all there is
+        # What lies beyond its neighbours it cannot count: there the server's rule is all there is.
+        if max(self.floor(policy), self.fewest_left) < company:
             raise ParameterError(
                 f"this participant's policy asks for {company} participants in a sum, colluders among them; this graph "
                 f"lets {self.fewest_left} be enough: raise corrupt_rate, neighbours or participants"
