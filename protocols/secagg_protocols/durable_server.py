@@ -150,7 +150,7 @@ class DurableServer:
         self._record(Event.STARTED, outgoing)
         return outgoing
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Take one envelope's bytes. Raises what `machine.Server.receive` raises."""
         envelope = Envelope.from_bytes(data, self.machine.scheme.envelope_limit)
         try:
@@ -180,7 +180,7 @@ class DurableServer:
         self.close()
         self._path.unlink(missing_ok=True)
 
-    def _record(self, event: Event, outgoing: Sequence[Envelope], data: bytes = b"") -> None:
+    def _record(self, event: Event, outgoing: Sequence[Envelope], data: bytes | memoryview = b"") -> None:
         entry = Entry(event, self._draws.take_fresh(), bytes(data), _digest_of(outgoing))
         self._journal.append(msgspec.msgpack.encode(entry))
 

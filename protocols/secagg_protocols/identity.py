@@ -105,8 +105,9 @@ class Identity:
             file.write(text + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Identity:
+    def load(cls, path: Path | str) -> Identity:
         """Read an identity file. Raises `InputError` when it is not one."""
+        path = Path(path).expanduser()
         content = _read(path, "identity")
         try:
             _check_name(content["name"])
@@ -210,8 +211,9 @@ class Roster:
         path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path, consortium_key: bytes | None = None) -> Roster:
+    def load(cls, path: Path | str, consortium_key: bytes | None = None) -> Roster:
         """Read a roster file. With `consortium_key`, its signature must verify (else `AuthenticationError`)."""
+        path = Path(path).expanduser()
         content = _read(path, "roster")
         try:
             entries = [

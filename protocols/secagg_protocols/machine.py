@@ -475,6 +475,11 @@ class Server(Machine):
         return self._expected - self._answered - self._dropped.keys()
 
     @property
+    def needed(self) -> int:
+        """Fewest answers with which the open step may be closed. Raises `StateError` when none is open."""
+        return self._needed(self.step)
+
+    @property
     def ready(self) -> bool:
         """Whether enough have answered for `advance` to succeed."""
         return isinstance(self.state, Step) and len(self._answered) >= self._needed(self.state)
