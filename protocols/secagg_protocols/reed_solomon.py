@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .coded import lagrange_basis
 from .errors import SecAggError
 from .field import GF65537, Elements, PrimeField
 from .randomness import Randomness
@@ -72,30 +71,28 @@ class ShareCode:
         spare = len(self.points) - self.threshold
         if not spare:
             return frozenset()
-        field, count = self._field, _COMBINATIONS
-        while True:
-            words = _fold(field, elements, count, randomness)
-            syndromes = field.multiply(self._checks, words)
+        most = min(spare, elements.shape[1])  # as much rank as errors can have
+        for count in sorted({min(_COMBINATIONS, most), most}):
+            syndromes = self._field.multiply(self._checks, _fold(self._field, elements, count, randomness))
             if not syndromes.any():
                 return frozenset()
-            wrong = self._misfits(words, _common_zeros(field, self._x, syndromes, randomness))
-            if wrong:
-                return wrong
-            if count >= min(spare, elements.shape[1]):
-                raise TooManyErrors(
-                    f"more than {self.correctable} of {len(self.points)} shares are wrong, and not independently so"
-                )
-            count = min(spare, elements.shape[1])  # as much rank as the errors have
+            found = self._x[_common_zeros(self._field, self._x, syndromes, randomness)]
+            if 0 < found.size < spare and not self._off(syndromes, found, randomness):
+                return frozenset(found.tolist())
+        raise TooManyErrors(
+            f"more than {self.correctable} of {len(self.points)} shares are wrong, and not independently so"
+        )
 
-    def _misfits(self, words: Elements, suspected: Elements) -> frozenset[int]:
-        """Return those of the suspected rows that lie off the polynomials of all others; none if others do as well."""
-        trusted = np.setdiff1d(np.arange(self._x.size), suspected)
-        if trusted.size <= self.threshold:
-            return frozenset()
-        basis, rest = trusted[: self.threshold], np.concatenate([trusted[self.threshold :], suspected])
-        expected = self._field.multiply(lagrange_basis(self._field, self._x[basis], self._x[rest]), words[basis])
-        off = rest[np.any(expected != words[rest], axis=1)]
-        return frozenset(self._x[off].tolist()) if np.isin(off, suspected).all() else frozenset()
+    def _off(self, syndromes: Elements, left_out: Elements, randomness: Randomness) -> bool:
+        """Tell whether the shares at other points than these lie off the polynomials.
+
+        Their syndromes are Σₖ Λₖ s_{j+k}, for the Λ that is zero at the points left out and nowhere else.
+        """
+        field = self._field
+        few = field.multiply(syndromes, field.uniform((syndromes.shape[1], _COMBINATIONS), randomness))
+        windows = np.lib.stride_tricks.sliding_window_view(few, left_out.size + 1, axis=0)
+        locator = _from_roots(field, left_out)[:, None]
+        return bool(field.multiply(windows.reshape(-1, left_out.size + 1), locator).any())
 
 
 def _fold(field: PrimeField, elements: Elements, count: int, randomness: Randomness) -> Elements:
@@ -145,6 +142,18 @@ def _combined(field: PrimeField, windows: Elements, count: int, randomness: Rand
         total += whole[:, shift : shift + width] * power % field.prime
         power = power * step % field.prime
     return total % field.prime
+
+
+def _from_roots(field: PrimeField, roots: Elements) -> Elements:
+    """Return the coefficients of ∏ (z − root), the constant first."""
+    coefficients = np.zeros(roots.size + 1, dtype=np.int64)
+    coefficients[0] = 1
+    for done, root in enumerate(roots.tolist()):
+        times = coefficients[: done + 1] * root % field.prime
+        coefficients[1 : done + 2] = coefficients[: done + 1]
+        coefficients[0] = 0
+        coefficients[: done + 1] -= times
+    return coefficients % field.prime
 
 
 def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:

@@ -140,6 +140,22 @@ def test_the_traffic_of_shares_stays_bounded_by_packing():
     assert max(run.bytes_sent.values()) <= paper.ciphertexts.granule_bytes + (24 << 10)
 
 
+def test_derived_packing_hides_from_as_many_holders_as_its_bytes_allow():
+    for participants, threshold in [(33, 17), (100, 67), (240, 160), (1000, 501), (1000, 667), (3000, 2000)]:
+        scheme = ThresholdCkks(participants, 10, threshold=threshold)
+        harmless = max(1, participants // 3)
+        assert scheme.sharing.privacy >= harmless
+        least = ThresholdCkks(participants, 10, threshold=threshold, packing=threshold - harmless)
+        assert scheme.share_bytes == least.share_bytes
+        fewer = max(1, scheme.packing - 1)  # and one secret less to a polynomial would cost more
+        assert (
+            fewer == 1
+            or ThresholdCkks(participants, 10, threshold=threshold, packing=fewer).share_bytes > scheme.share_bytes
+        )
+    assert ThresholdCkks(1000, 10, threshold=667).sharing.privacy == 539
+    assert ThresholdCkks(100, 10, threshold=67, colluders=40).sharing.privacy >= 40
+
+
 @pytest.mark.parametrize("packing", [1, 2, 3, 4])
 def test_every_packing_gives_the_same_sum_and_shares_that_are_so_many_times_smaller(packing):
     scheme = ThresholdCkks(6, 40, threshold=5, packing=packing)

@@ -54,7 +54,7 @@ class ThresholdCkksClient(summing.SummingClient):
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         if len(dealt) != self.scheme.share_bytes:
             raise ProtocolViolation(f"a key share has {len(dealt)} bytes, not {self.scheme.share_bytes}", {dealer})
-        shamir.check(dealt[: self.scheme.sum_bytes])
+        shamir.check(memoryview(dealt)[: self.scheme.sum_bytes])
         if dealt[-1]:  # rare: a 17th bit
             rounds.decode_dealt(self.scheme, [dealt])
         return dealt
@@ -70,7 +70,7 @@ class ThresholdCkksClient(summing.SummingClient):
         """Say what is held of whom, before anything is encrypted; the blinding has then served."""
         memory, scheme = self._memory, self.scheme
         held = [dealer for dealer in memory.dealers if dealer in memory.shares]
-        dealt = rounds.decode_dealt(scheme, [memory.shares[dealer] for dealer in held])
+        dealt = [memory.shares[dealer] for dealer in held]
         values = np.zeros((len(memory.dealers), CHECKS), dtype=np.int64)
         present = np.isin(memory.dealers, held)
         values[present] = rounds.check_shares(scheme, memory.session, challenge, dealt)

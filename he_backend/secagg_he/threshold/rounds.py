@@ -25,6 +25,9 @@ from ..ring import Integers, Ring, canonical, centred, compose
 from .noise import SIGMA
 from .params import CHECKS, ThresholdCkks
 
+_IN_CACHE = 1 << 13
+"""Elements of shares that are looked at together."""
+
 # --- ShareKeys: the one-time key, and shares of it -----------------------------------------------------------------
 
 
@@ -87,16 +90,21 @@ def commit(challenge: bytes) -> bytes:
     return digest(Use.SHARE_CHALLENGE, challenge)
 
 
-def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt: Elements) -> Elements:
+def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt: Sequence[bytes]) -> Elements:
     """Return v = Σ_k ρ_k f_k(j) + g(j) for each of a holder's shares, shape (dealers, CHECKS).
 
-    dealt: what `decode_dealt` returns. ρ follows from the challenge; it is one for all dealers and holders.
+    dealt: `share_bytes` from each dealer. ρ follows from the challenge; it is one for all dealers and holders.
     """
     info = separated(Use.SHARE_CHECK, session)
     stream = Keystream(derive(challenge, scheme.suite.mask_key_bytes, info))
     factors = GF65537.uniform((scheme.share_elements, CHECKS), stream)
-    keys, blinding = dealt[:, : scheme.share_elements], dealt[:, scheme.share_elements :]
-    values: Elements = (GF65537.multiply(keys, factors) + blinding) % GF65537.prime
+    # The blinding as it is; as floats once, for all products.
+    weights = np.concatenate([factors, np.eye(CHECKS, dtype=np.int64)]).astype(np.float64)
+    values = np.empty((len(dealt), CHECKS), dtype=np.int64)
+    step = max(1, _IN_CACHE // scheme.share_elements)
+    for start in range(0, len(dealt), step):
+        part = slice(start, start + step)
+        values[part] = GF65537.multiply(decode_dealt(scheme, dealt[part]), weights)
     return values
 
 

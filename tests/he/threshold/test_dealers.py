@@ -267,8 +267,8 @@ def combinations(attack, dealer, challenge, first):
     values = np.zeros((12, CHECKS), dtype=np.int64)
     for holder in range(1, 7) if first else range(7, 13):
         key = rounds.decode_share(attack.scheme, attack.shares[holder][dealer])
-        dealt = np.concatenate([key, np.zeros(CHECKS, dtype=np.int64)])[None, :]
-        values[holder - 1] = rounds.check_shares(attack.scheme, attack.server._session, challenge, dealt)[0]
+        bare = rounds.encode_dealt(attack.scheme, np.concatenate([key, np.zeros(CHECKS, dtype=np.int64)])[None, :])
+        values[holder - 1] = rounds.check_shares(attack.scheme, attack.server._session, challenge, bare)[0]
     return values
 
 
@@ -300,11 +300,15 @@ def test_a_second_delivery_of_shares_is_refused(launch, adversary):
 # --- what the check tells
 
 
+def what_is_said(scheme, dealt):
+    """Return the check's values of these elements, a row each."""
+    return rounds.check_shares(scheme, bytes(32), bytes(range(32)), rounds.encode_dealt(scheme, dealt))
+
+
 def test_what_is_said_of_a_dealer_fits_any_other_key_as_well(deal_all):
     """Colluders' shares, and every holder's combinations, for two keys: only the blinding differs."""
     scheme = make("active")
-    colluders, challenge, session = np.arange(1, 1 + scheme.sharing.privacy), bytes(range(32)), bytes(32)
-    columns = scheme.share_elements
+    colluders, columns = np.arange(1, 1 + scheme.sharing.privacy), scheme.share_elements
     dealt = deal_all(scheme, 1)
     # Any sharing of another key that gives colluders the shares they have: add one that is 0 at all of them.
     draw = np.random.default_rng(2)
@@ -315,9 +319,9 @@ def test_what_is_said_of_a_dealer_fits_any_other_key_as_well(deal_all):
     rest = GF65537.multiply(GF65537.powers(x, scheme.packing), draw.integers(0, PRIME, (scheme.packing, columns)))
     other = dealt.copy()
     other[:, :columns] = (other[:, :columns] + zero_at * rest) % PRIME
-    said, would = (rounds.check_shares(scheme, session, challenge, one) for one in (dealt, other))
+    said, would = (what_is_said(scheme, one) for one in (dealt, other))
     other[:, columns:] = (other[:, columns:] + said - would) % PRIME
-    assert (rounds.check_shares(scheme, session, challenge, other) == said).all()
+    assert (what_is_said(scheme, other) == said).all()
     assert (other[colluders - 1] == dealt[colluders - 1]).all()
     assert not GF65537.multiply(server_side_code(), other).any()  # and it is a proper dealing
     assert (
@@ -326,14 +330,14 @@ def test_what_is_said_of_a_dealer_fits_any_other_key_as_well(deal_all):
 
 
 def test_without_blinding_the_check_tells_combinations_of_the_key(deal_all):
-    scheme, challenge, session = make("active"), bytes(range(32)), bytes(32)
+    scheme = make("active")
     dealt = deal_all(scheme, 1)
     pieces = scheme.sharing.reconstruct(range(1, 9), dealt[:8])
 
     def of_the_key(values):
-        told = scheme.sharing.reconstruct(range(1, 9), rounds.check_shares(scheme, session, challenge, values)[:8])
+        told = scheme.sharing.reconstruct(range(1, 9), what_is_said(scheme, values)[:8])
         pieces[:, scheme.share_elements :] = 0
-        return (told == rounds.check_shares(scheme, session, challenge, pieces)).all()
+        return (told == what_is_said(scheme, pieces)).all()
 
     assert not of_the_key(dealt)
     bare = dealt.copy()
