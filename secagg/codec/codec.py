@@ -77,8 +77,8 @@ class Codec:
             wider = self.weight_max.bit_length()
             remedy = f"raise value_bits to {wider}" if wider <= MAX_VALUE_BITS else "count weights in larger units"
             raise ParameterError(
-                f"weight_max={self.weight_max} does not fit one coordinate of value_bits={self.value_bits}, which holds "
-                f"up to {self._levels}: {remedy}, or lower weight_max, and pass larger weights as that"
+                f"weight_max={self.weight_max} does not fit one coordinate of value_bits={self.value_bits}, which "
+                f"holds up to {self._levels}: {remedy}, or lower weight_max, and pass larger weights as that"
             )
         if self.on_clip not in ("count", "refuse"):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from secagg_protocols.errors import InputError
 
+
 def checked_weight(weight: int | None, weight_max: int | None) -> int:
     """The weight as an int, 1 when unweighted. Raises InputError, without its value: it is private."""
     if weight_max is None:

@@ -348,7 +348,7 @@ def test_each_refusal_names_the_value_and_the_bound(parameters, words):
 
 def test_a_noise_that_leaves_no_room_for_the_values_is_refused_with_its_size(monkeypatch):
     monkeypatch.setattr("secagg_he.threshold.params.error_bound", lambda participants, coefficients: 1 << 80)
-    with pytest.raises(ParameterError, match="82 bits of noise in a modulus of 93 bits.*lower"):
+    with pytest.raises(ParameterError, match=r"82 bits of noise in a modulus of 93 bits.*lower"):
         ThresholdCkks(10, 10)
 
 

@@ -26,7 +26,9 @@ LAYOUT = Layout.of(ARRAYS)
         (1, None, 3, 3),
     ],
 )
-def test_length_is_coordinates_and_one_for_the_weight_and_for_each_metric(value_bits: int, weight_max: int | None, metrics: int, extra: int) -> None:
+def test_length_is_coordinates_and_one_for_the_weight_and_for_each_metric(
+    value_bits: int, weight_max: int | None, metrics: int, extra: int
+) -> None:
     ranges = {f"m{index}": (0.0, 1.0) for index in range(metrics)}
     codec = Codec(LAYOUT, clip=1.0, value_bits=value_bits, weight_max=weight_max, metrics=ranges)
     assert codec.length == 3 + extra

@@ -1,8 +1,8 @@
 """From values to plaintext words and back: sums side by side in a word, one word a coefficient.
 
-A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact; words too wide for one plaintext modulus
-are encrypted modulo two, and their sum follows from both: nothing else does. In CKKS a decrypted word is off by at most
-`precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
+A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact; words too wide for one plaintext
+modulus are encrypted modulo two, and their sum follows from both: nothing else does. In CKKS a decrypted word is off by
+at most `precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
 """
 
 from __future__ import annotations

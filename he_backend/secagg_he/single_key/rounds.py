@@ -103,7 +103,8 @@ def release(
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
     A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
-    limit: the largest possible sum. number: of the block's first ciphertext in the aggregate. Raises `ProtocolViolation` when the bytes are no ciphertexts.
+    limit: the largest possible sum. number: of the block's first ciphertext in the aggregate. Raises
+    `ProtocolViolation` when the bytes are no ciphertexts.
     """
     rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
     if rest or not rows:
@@ -139,8 +140,7 @@ def flood(parameters: Parameters, flooding_key: bytes, name: bytes, first: Words
 def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
     """Return residues at their primes' bits, prime after prime. Shape (rows, primes, N)."""
     return b"".join(
-        bits.pack(polynomials[:, index], prime.bit_length())
-        for index, prime in enumerate(parameters.primes)
+        bits.pack(polynomials[:, index], prime.bit_length()) for index, prime in enumerate(parameters.primes)
     )
 
 
