@@ -56,8 +56,7 @@ def unpack(data: bytes | memoryview, bits: int, degree: int) -> Words:
 
 def join(whole: Words, left: NDArray[np.unsignedinteger], bits: int) -> None:
     """Add what residues have beyond their whole bytes onto these, in place."""
-    rows, degree = whole.shape
-    for few in _runs(rows, degree, _IN_CACHE):
+    for few in _runs(whole.shape[0], whole.shape[1], _IN_CACHE):
         raised = left[few].astype(np.uint64)
         raised <<= np.uint64(bits & ~7)
         whole[few] += raised

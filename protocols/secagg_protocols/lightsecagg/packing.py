@@ -129,7 +129,7 @@ class FieldPacking:
         self._check(self.field.from_bytes(data), self.words, block * block_words(self))
 
     def _check(self, elements: Elements, columns: int, first: int = 0) -> None:
-        """Check a run of elements that begins at column `first`; all are below the first, largest prime."""
+        """Check elements from column `first` on. All are below the first prime, which is the largest."""
         for field, part in list(self.sections(columns))[1:]:
             own = elements[max(0, part.start - first) : max(0, part.stop - first)]
             if own.size and int(own.max()) >= field.prime:
@@ -179,7 +179,7 @@ class FieldPacking:
 
 
 def _remainders(integers: NDArray[Any], prime: int, out: NDArray[Any]) -> None:
-    """As numpy's remainder, four times as fast: it divides by constants in vector instructions, to quotients only."""
+    """As numpy's remainder, four times as fast: only its quotients by constants use vector instructions."""
     for start in range(0, integers.size, _IN_CACHE):
         part = integers[start : start + _IN_CACHE]
         multiples = part // part.dtype.type(prime)
