@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from .errors import SERVER, SecAggError
+import msgspec
+
+from .errors import SecAggError
 
 
 class Unrecoverable(SecAggError):
@@ -17,8 +18,7 @@ class Unrecoverable(SecAggError):
         self.dealer, self.have, self.culprits = dealer, have, culprits
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(msgspec.Struct, frozen=True, gc=False):
     """A wrong share that was found and left out. culprits: who may be at fault, as far as signed content shows.
 
     dealer: whose share; 0 where it is a sum over the shares of all survivors.
@@ -35,16 +35,6 @@ class Verdict(Enum):
     UNSIGNED = "nothing is signed: dealer, holder and server look alike"
     DEALER = "the dealer signed this very share, or two lists that contradict each other"
     HOLDER = "the dealer signed another share"
-
-    def culprits(self, dealer: int, holder: int) -> frozenset[int]:
-        """Return who is at fault if the share is wrong."""
-        match self:
-            case Verdict.UNSIGNED:
-                return frozenset({dealer, holder, SERVER})
-            case Verdict.DEALER:
-                return frozenset({dealer})
-            case Verdict.HOLDER:
-                return frozenset({holder})
 
 
 class Evidence(Protocol):

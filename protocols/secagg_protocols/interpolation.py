@@ -36,6 +36,7 @@ class Interpolation:
         self._factors = uniform((max(0, points.size - threshold), CHECKS), randomness)
         self._degree, self._polynomials = 0, np.zeros((points.size, CHECKS), dtype=np.int64)
         self._last: tuple[bytes, Floats] | None = None
+        self._values: tuple[bytes, Floats] | None = None
 
     def forms(self, kept: Mask) -> Floats:
         """Return the form that gives the secret from the points kept, and CHECKS that are 0 when their shares fit.
@@ -53,16 +54,21 @@ class Interpolation:
             self._last = name, np.concatenate([from_logarithms(secret)[None, :], checks.T])
         return self._last[1]
 
-    def values_at(self, kept: Mask, others: Mask) -> Floats:
+    def values_at(self, kept: Mask, others: NDArray[np.intp]) -> Floats:
         """Return the forms that give the values at other points from those at the points kept: (others, kept)."""
-        differences = self._differences[others][:, kept]
-        totals = differences.sum(axis=1, keepdims=True, dtype=np.uint16)
-        coefficients: Logarithms = self._weights_of(kept) + totals - differences
-        return from_logarithms(coefficients)
+        name = kept.tobytes() + others.tobytes()
+        if self._values is None or self._values[0] != name:
+            differences = self._differences[others][:, kept]
+            totals = differences.sum(axis=1, keepdims=True, dtype=np.uint16)
+            coefficients: Logarithms = self._weights_of(kept) + totals - differences
+            self._values = name, from_logarithms(coefficients)
+        return self._values[1]
 
     def _weights_of(self, kept: Mask) -> Logarithms:
-        left_out: Logarithms = self._differences[kept][:, ~kept].sum(axis=1, dtype=np.uint16)
-        weights: Logarithms = self._weights[kept] + left_out
+        left_out = np.flatnonzero(~kept)
+        # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
+        distances = self._differences[left_out].sum(axis=0, dtype=np.uint16) + np.uint16(left_out.size % 2 << 15)
+        weights: Logarithms = (self._weights + distances)[kept]
         return weights
 
     def _random_polynomials(self, degree: int) -> Elements:

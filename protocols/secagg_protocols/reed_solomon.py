@@ -137,11 +137,15 @@ def _combined(field: PrimeField, windows: Elements, count: int, randomness: Rand
     base, step = field.uniform((count, columns), randomness), field.uniform((count, 1), randomness)
     # The windows of a column overlap: all but the last, by their first entries, are the column up to there.
     whole = field.multiply(base, np.concatenate([windows[:, :, 0], windows[:, -1, 1:]], axis=1))
-    total, power = np.zeros((count, width), dtype=np.int64), np.ones((count, 1), dtype=np.int64)
-    for shift in range(shifts):
-        total += whole[:, shift : shift + width] * power % field.prime
-        power = power * step % field.prime
-    return total % field.prime
+    powers = field.powers(step[:, 0], shifts)
+    total = np.zeros((count, width), dtype=np.int64)
+    exact = ((1 << 63) - 1) // (field.prime - 1) ** 2 - 1  # so many products, and what is there, fit 63 bits
+    for start in range(0, shifts, exact):
+        part = powers[:, start : start + exact]
+        seen = whole[:, start : start + part.shape[1] + width - 1]
+        shifted = np.lib.stride_tricks.sliding_window_view(seen, width, axis=1)
+        total = (total + np.einsum("ksw,ks->kw", shifted, part)) % field.prime
+    return total
 
 
 def _from_roots(field: PrimeField, roots: Elements) -> Elements:

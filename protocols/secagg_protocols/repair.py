@@ -16,8 +16,10 @@ A dealer after the other, and what is learnt at one is used at the next:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import comb, prod
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +32,21 @@ from .interpolation import CHECKS, Interpolation, Mask
 from .randomness import Randomness
 from .reed_solomon import ShareCode, TooManyErrors
 
-BUDGET = 1_500_000_000
+BUDGET = 1_200_000_000
 """Work that one round may cost beyond its honest steps, in units of about a nanosecond."""
 
 _LOOK = 200_000
 """What one look at a dealer's shares costs at least."""
+
+
+_OFTEN = 4
+"""A holder that misses more than one of so many dealers' shares is not asked about any of them at first."""
+
+_FEW = 1 << 12
+"""So many sets of shares are tried at once, more only when nothing else is left to do."""
+
+_HOPE = 0.01
+"""With less chance of success than this, nothing is guessed."""
 
 
 class OutOfWork(SecAggError):
@@ -53,6 +65,10 @@ class Work:
             raise OutOfWork("the work that one round may cost is spent")
         self.left -= amount
 
+    def spent(self, amount: int) -> None:
+        """Take an amount that was spent already."""
+        self.left -= min(amount, self.left)
+
 
 @dataclass(slots=True, eq=False)
 class Case:
@@ -64,7 +80,8 @@ class Case:
     there: Mask
     points: Interpolation
     secret: bytes = b""
-    kept: Mask | None = None
+    wrong: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """The rows whose shares lie off the polynomials that the secret is from."""
     decoded: bool = False
     """Whether locating the wrong shares among all was tried."""
     compared: bool = False
@@ -95,19 +112,28 @@ class Repair:
         self._work = Work(BUDGET)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
         self._code: ShareCode | None = None
-        self.corrections: list[Correction] = []
+        self._noted: defaultdict[int, list[Correction]] = defaultdict(list)
+
+    @property
+    def corrections(self) -> list[Correction]:
+        """What was found so far, by dealer and holder."""
+        order = attrgetter("holder")
+        return [one for dealer in sorted(self._noted) for one in sorted(self._noted[dealer], key=order)]
 
     def secrets(self, cases: Sequence[Case]) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
         if not self._evidence.signed:
             self._locate_together(cases)
-        pending = list(cases)
+        # In an order that dealers cannot know: else the first ones could be those that use the budget up.
+        order = np.argsort(uniform((len(cases),), self._randomness)).tolist()
+        pending = [cases[position] for position in order]
         while pending:
             deferred = [case for case in pending if not self._opens(case)]
             if len(deferred) == len(pending):  # nothing was learnt from any of them
                 self._guess(deferred.pop(0))
             pending = deferred
-        self._note_wrong_shares(cases)
+        for case in cases:
+            self._noted[case.dealer] += self._corrected(case)
         return {case.dealer: case.secret for case in cases}
 
     def _opens(self, case: Case) -> bool:
@@ -115,13 +141,16 @@ class Repair:
         try:
             if case.decoded:  # it was tried before
                 self._work.spend(_LOOK)
-            trusted = self._without_liars(case)
-            if trusted is not None and self._settles(case, trusted):
+            if any(self._settles(case, trusted) for trusted in self._without_liars(case)):
                 return True
             if self._evidence.signed:
                 self._compare(case)
                 return True
-            return self._decodes(case)
+            if not self._decodes(case):
+                if comb(case.have, self._threshold) > _FEW:
+                    return False
+                self._guess(case)
+            return True
         except OutOfWork:
             raise self._unrecoverable(case) from None
 
@@ -133,26 +162,42 @@ class Repair:
 
     # --- holders that were found to lie
 
-    def _without_liars(self, case: Case) -> Mask | None:
-        """Return whom to go by without those found to lie, most often first, as far as enough are left."""
-        lies = self._lies[case.holders] * case.there
-        rows, most = np.flatnonzero(lies), case.have - self._threshold
-        if rows.size > most:
-            rows = rows[np.argsort(-lies[rows], kind="stable")[:most]]
-        if not rows.size:
-            return None
-        kept = case.there.copy()
-        kept[rows] = False
-        return kept
+    def _without_liars(self, case: Case) -> list[Mask]:
+        """Return whom to go by without those found to lie: all of them; those found as often as half of the worst.
+
+        Without signatures a bad dealer makes liars of honest holders, but only at itself.
+        """
+        lies, most = self._lies[case.holders] * case.there, case.have - self._threshold
+        masks = list[Mask]()
+        for least in (1, lies.max() // 2):
+            rows = np.flatnonzero(lies >= max(1, least))
+            if rows.size > most:
+                rows = rows[np.argsort(-lies[rows], kind="stable")[:most]]
+            kept = case.there.copy()
+            kept[rows] = False
+            if rows.size and not any(np.array_equal(kept, mask) for mask in masks):
+                masks.append(kept)
+        return masks
 
     def _settles(self, case: Case, kept: Mask) -> bool:
         """Open the secret with the shares kept, if they fit each other and the commitment."""
-        values = multiply(case.points.forms(kept), case.elements[kept])
+        elements = case.elements
+        values = multiply(case.points.forms(kept), elements[kept])
         (secret,) = shamir.secrets_of(values[:1])
         if values[1:].any() or secret is None or not self._evidence.verify(case.dealer, secret):
             return False
-        case.secret, case.kept = secret, kept
+        self._settle(case, kept, secret, elements)
         return True
+
+    def _settle(self, case: Case, kept: Mask, secret: bytes, elements: Elements) -> None:
+        """Keep a secret that is verified, and remember whose shares lie off the polynomials it is from."""
+        case.secret = secret
+        others = np.flatnonzero(case.there & ~kept)
+        if others.size:
+            words = multiply(elements, uniform((shamir.LIMBS, CHECKS), self._randomness))
+            expected = multiply(case.points.values_at(kept, others), words[kept])
+            case.wrong = others[(expected != words[others]).any(axis=1)]
+            self._lies[case.holders[case.wrong]] += 1
 
     # --- signed shares
 
@@ -165,7 +210,7 @@ class Repair:
             if verdict is Verdict.HOLDER:
                 out[row] = True
                 self._lies[holder] += 1
-                self.corrections.append(Correction(case.dealer, holder, verdict.culprits(case.dealer, holder)))
+                self._noted[case.dealer].append(Correction(case.dealer, holder, frozenset({holder})))
         case.there, case.compared = case.there & ~out, True
         if case.have < self._threshold:
             raise Unrecoverable(case.dealer, case.have, frozenset(case.holders[out].tolist()))
@@ -179,14 +224,19 @@ class Repair:
         points, spare = cases[0].points, cases[0].holders.size - self._threshold
         if len(cases) == 1 or spare < 2 or any(case.points is not points for case in cases):
             return
-        # Missing shares are noise here. So go by the half that misses fewest: a dealer of garbage is missed by many.
+        # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
         asked = [case for case in cases if case.have >= half[-1].have]
+        missed = (~np.stack([case.there for case in asked])).sum(axis=0)
+        often = missed * _OFTEN > len(asked)
+        self._lies[cases[0].holders[often]] += missed[often]  # no lie perhaps, but nothing to go by
+        holders, spare = cases[0].holders[~often], spare - int(often.sum())
+        if spare < 2:
+            return
         columns = min(shamir.LIMBS, 1 + spare * 5 // (4 * len(asked)))
-        holders = cases[0].holders
         try:
-            self._work.spend(6 * spare**3 + 100 * holders.size * len(asked) * columns)
-            words = np.concatenate([self._folded(case, columns) for case in asked], axis=1)
+            self._work.spend(5 * spare**3 + 100 * holders.size * len(asked) * columns)
+            words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
             wrong = self._code_of(holders).wrong_shares(words, self._randomness)
         except (OutOfWork, TooManyErrors):
             return
@@ -204,24 +254,23 @@ class Repair:
             case.decoded = True
             if self._locates(case, case.there):
                 return True
-        trusted = self._without_liars(case)
-        return trusted is not None and self._locates(case, trusted)
+        return any(self._locates(case, trusted) for trusted in self._without_liars(case))
 
     def _locates(self, case: Case, among: Mask) -> bool:
         spare = int(among.sum()) - self._threshold
-        rank = min(shamir.LIMBS, spare)
-        self._work.spend(1_000_000 + 40_000 * spare + (spare + rank) ** 3 // 3)
+        if spare < 2:
+            return False
+        work = 400_000 + 15_000 * spare + spare**3 // 2
+        self._work.spend(work)
         try:
             wrong = self._code_of(case.holders[among]).wrong_shares(case.elements[among], self._randomness)
         except TooManyErrors:
+            self._work.spent(2 * work)  # it takes longer to find nothing
             return False
         if not wrong and among is case.there:  # they fit each other: no other set of them gives another secret
             raise self._unrecoverable(case)
         kept = among & ~np.isin(case.holders, list(wrong))
-        if not (wrong and self._settles(case, kept)):
-            return False
-        self._lies[list(wrong)] += 1
-        return True
+        return bool(wrong) and self._settles(case, kept)
 
     def _code_of(self, holders: NDArray[np.int64]) -> ShareCode:
         points = tuple(holders.tolist())
@@ -233,72 +282,47 @@ class Repair:
 
     def _guess(self, case: Case) -> None:
         """Open a secret with any set of shares that gives the committed one. Raises `Unrecoverable`."""
-        spare = case.have - self._threshold
+        have, spare = case.have, case.have - self._threshold
         each = 5_000 + 3 * spare**2 + 50 * spare + self._evidence.verify_work(case.dealer)
-        guesses = case.points.guesses(case.elements, case.there, self._work.left // each, self._randomness)
-        for left_out, secrets in guesses if spare else ():
+        most = self._work.left // each
+        # Decoding would have found fewer. The chance that one guess leaves all of them out is then at most:
+        chance = prod((spare - lie) / (have - lie) for lie in range((spare + 1) // 2))
+        if not spare or most * chance < _HOPE:
+            raise self._unrecoverable(case)
+        for left_out, secrets in case.points.guesses(case.elements, case.there, most, self._randomness):
             self._work.spend(each * len(secrets))
             for rows, secret in zip(left_out, secrets, strict=True):
                 if secret is not None and self._evidence.verify(case.dealer, secret):
                     kept = case.there.copy()
                     kept[rows] = False
-                    case.secret, case.kept = secret, kept
-                    self._take_back(case)
+                    self._settle(case, kept, secret, case.elements)
                     return
         raise self._unrecoverable(case)
 
-    def _take_back(self, case: Case) -> None:
-        """Keep whoever was left out by chance: its share fits. The others lie."""
-        off = self._misfits([case])[:, 0]
-        case.kept = case.there.copy()
-        case.kept[np.flatnonzero(off)] = False
-        self._lies[case.holders[off]] += 1
-
     # --- who was wrong
 
-    def _misfits(self, cases: Sequence[Case]) -> NDArray[np.bool_]:
-        """Tell whose shares are there and lie off the polynomials: (m, dealers). All have the same kept and there."""
-        first = cases[0]
-        assert first.kept is not None
-        others = first.there & ~first.kept
-        words = np.concatenate([self._folded(case, CHECKS) for case in cases], axis=1)
-        off = np.zeros((first.holders.size, len(cases)), dtype=np.bool_)
-        if others.any():
-            expected = multiply(first.points.values_at(first.kept, others), words[first.kept])
-            off[others] = (expected != words[others]).reshape(-1, len(cases), CHECKS).any(axis=2)
-        return off
+    def _corrected(self, case: Case) -> list[Correction]:
+        """Return the corrections of shares that lie off the polynomials.
 
-    def _note_wrong_shares(self, cases: Sequence[Case]) -> None:
-        alike: defaultdict[tuple[int, bytes, bytes], list[Case]] = defaultdict(list)
-        for case in cases:
-            assert case.kept is not None
-            if not np.array_equal(case.kept, case.there):
-                alike[id(case.points), case.kept.tobytes(), case.there.tobytes()].append(case)
-        for group in alike.values():
-            off = self._misfits(group)
-            for case, column in zip(group, off.T, strict=True):
-                self._note(case, np.flatnonzero(column).tolist())
-        self.corrections.sort(key=lambda one: (one.dealer, one.holder))
-
-    def _note(self, case: Case, rows: Iterable[int]) -> None:
-        for row in rows:
-            holder = int(case.holders[row])
-            self.corrections.append(Correction(case.dealer, holder, self._culprits(case, row, holder)))
-
-    def _culprits(self, case: Case, row: int, holder: int) -> frozenset[int]:
-        """Return who is at fault for a share that lies off the polynomials.
-
-        A dealer that signed it is only to blame if all the others are its own words too. Else it or the holder is: the
+        A dealer that signed one is only to blame if all the others are its own words too. Else it or the holder is: the
         holder was left out because it was found to lie.
         """
+        dealer, holders = case.dealer, case.holders[case.wrong].tolist()
         if not self._evidence.signed:
-            return Verdict.UNSIGNED.culprits(case.dealer, holder)
+            return [Correction(dealer, holder, frozenset((dealer, holder, SERVER))) for holder in holders]
         if case.compared:
-            return Verdict.DEALER.culprits(case.dealer, holder)
+            return [Correction(dealer, holder, frozenset((dealer,))) for holder in holders]
+        lied = [self._signed_another(case, row) for row in case.wrong.tolist()]
+        return [
+            Correction(dealer, holder, frozenset((holder,) if proven else (dealer, holder)))
+            for holder, proven in zip(holders, lied, strict=True)
+        ]
+
+    def _signed_another(self, case: Case, row: int) -> bool:
+        """Tell whether it is certain that the dealer signed another share; not where that takes too much work."""
+        holder = int(case.holders[row])
         try:
             self._work.spend(self._evidence.verdict_work(case.dealer))
         except OutOfWork:
-            return frozenset({case.dealer, holder})
-        if self._evidence.verdict(case.dealer, holder, case.share(row)) is Verdict.HOLDER:
-            return Verdict.HOLDER.culprits(case.dealer, holder)
-        return frozenset({case.dealer, holder})
+            return False
+        return self._evidence.verdict(case.dealer, holder, case.share(row)) is Verdict.HOLDER
