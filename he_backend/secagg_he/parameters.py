@@ -97,11 +97,11 @@ class Need:
 class Parameters:
     """One choice of ring, modulus, packing and noise for a `Need`. Made by `derive`.
 
-        The sums of `per_word` values stand side by side, `lane_bits` bits each, in one word: one coefficient of a
-            plaintext. plain_moduli: BFV's t (none for CKKS), above every sum of words; or two that are prime to each other,
-        2ʲ and 2ʲ − 1, whose product is: then a word is encrypted modulo each. scale_bits: CKKS's factor Δ = 2^scale_bits
-        (0 for BFV). words: of a vector. deviation: of the flooding noise. noise_bound: of all noise in a released sum.
-        """
+    The sums of `per_word` values stand side by side, `lane_bits` bits each, in one word: one coefficient of a
+    plaintext. plain_moduli: BFV's t (none for CKKS), above every sum of words; or two that are prime to each other,
+    2ʲ and 2ʲ − 1, whose product is: then a word is encrypted modulo each. scale_bits: CKKS's factor Δ = 2^scale_bits
+    (0 for BFV). words: of a vector. deviation: of the flooding noise. noise_bound: of all noise in a released sum.
+    """
 
     kind: Kind
     degree: int

@@ -50,10 +50,10 @@ def encrypt(
 ) -> tuple[Words, bytes]:
     """Encrypt under the secret key; return (first polynomials, seeds of the second ones).
 
-            modulus: number of the plaintext modulus t. secret: shape (N,), in −1 … 1. plaintexts: BFV: shape (rows, 1, N), in
-        [0, t); CKKS: shape (rows, primes, N), residues in NTT form. First polynomials: shape (rows, primes, N), residues
-        (in CKKS in NTT form). Seeds: 64 bytes for each row.
-        """
+    secret: shape (N,), in −1 … 1. plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: shape (rows, primes, N),
+    residues in NTT form. modulus: number of the plaintext modulus t. First polynomials: shape (rows, primes, N),
+    residues (in CKKS in NTT form). Seeds: 64 bytes for each row.
+    """
     context = _context(parameters, modulus)
     first, seeds = np.empty((len(plaintexts), len(parameters.primes), parameters.degree), dtype=np.uint64), []
     with _exchange() as file:
@@ -99,9 +99,9 @@ def expand_sums(parameters: Parameters, seeds: NDArray[np.uint8]) -> Words:
 def decrypt(parameters: Parameters, secret: NDArray[np.int8], first: Words, second: Words, modulus: int = 0) -> Words:
     """Return the plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: (rows, primes, N), residues in NTT form.
 
-            modulus: number of the plaintext modulus t. first, second: the ciphertexts' polynomials, shape (rows, primes, N),
-        residues (in CKKS in NTT form).
-        """
+    first, second: the ciphertexts' polynomials, shape (rows, primes, N), residues (in CKKS in NTT form). modulus:
+    number of the plaintext modulus t.
+    """
     context = _context(parameters, modulus)
     primes = 1 if parameters.kind == "bfv" else len(parameters.primes)
     plaintexts = np.zeros((len(first), primes * parameters.degree), dtype=np.uint64)
