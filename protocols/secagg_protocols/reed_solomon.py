@@ -53,6 +53,23 @@ class ShareCode:
         """How many wrong shares can be located whatever they are."""
         return (len(self.points) - self.threshold) // 2
 
+    def wrong_apart(self, words: Elements) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Tell of words that need not have their errors in common, each for itself, which shares are wrong.
+
+        `words`: shape (m, words). Returns (wrong, shape (m, words); found, shape (words,)): where more than
+        `correctable` shares of a word are wrong it is not found (or taken for another word, as few shares away).
+        """
+        field = self._field
+        syndromes = self._syndromes(words).T
+        wrong, found = np.zeros(words.shape, dtype=bool), np.ones(words.shape[1], dtype=bool)
+        off = np.flatnonzero(syndromes.any(axis=1))
+        if off.size:
+            locators, errors = _shortest_recurrences(field, syndromes[off])
+            zeros = field.multiply(field.powers(field.inverse(self._x), locators.shape[1]), locators.T) == 0
+            found[off] = (errors <= self.correctable) & (zeros.sum(axis=0) == errors)
+            wrong[:, off] = zeros & found[off]
+        return wrong, found
+
     def wrong_shares(self, elements: Elements, randomness: Randomness) -> frozenset[int]:
         """Return the points whose shares do not lie on the polynomials: all others do, and are more than threshold.
 
@@ -195,3 +212,34 @@ def _solutions(field: PrimeField, equations: Elements, randomness: Randomness) -
         known = field.multiply(row[None, column + 1 :], solutions[column + 1 :])[0]
         solutions[column] = -known % field.prime
     return solutions
+
+
+def _shortest_recurrences(field: PrimeField, sequences: Elements) -> tuple[Elements, Elements]:
+    """Return for each row s the shortest C with C₀ = 1 and Σ Cᵢ s_{n−i} = 0, and its length (Massey 1969).
+
+    All rows at once. C has a column for each coefficient up to half the row's length; longer ones are cut off.
+    """
+    count, size = sequences.shape
+    width, p = size // 2 + 1, field.prime
+    current = np.zeros((count, width), dtype=np.int64)
+    current[:, 0] = 1
+    # What C was before it last grew, times a power of z: multiplied by z as the window on it moves left.
+    before = np.zeros((count, size + width), dtype=np.int64)
+    before[:, size] = 1
+    scale, lengths = np.ones(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    for n in range(size):
+        terms, start = min(n + 1, width), size - 1 - n
+        products = current[:, :terms] * sequences[:, n + 1 - terms : n + 1][:, ::-1]
+        discrepancies = (products % p if p.bit_length() > 26 else products).sum(axis=1) % p
+        off = np.flatnonzero(discrepancies)
+        if not off.size:
+            continue
+        grows = off[2 * lengths[off] <= n]
+        old = current[grows]
+        upto = min(width, int(np.maximum(lengths[off], n + 1 - lengths[off]).max()) + 1)
+        factors = p - discrepancies[off] * scale[off] % p
+        current[off, :upto] = (current[off, :upto] + factors[:, None] * before[off, start : start + upto]) % p
+        before[grows, start : start + width] = old
+        scale[grows] = field.inverse(discrepancies[grows])
+        lengths[grows] = n + 1 - lengths[grows]
+    return current, lengths
