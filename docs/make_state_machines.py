@@ -7,6 +7,7 @@ from pathlib import Path
 
 from secagg_he import Bfv, ThresholdCkks
 from secagg_he.single_key import client as single_key
+from secagg_he.threshold import server as threshold
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 from secagg_protocols.dealing import client as dealing
 from secagg_protocols.machine import Transitions, server_transitions
@@ -27,8 +28,8 @@ SERVERS: Mapping[str, Transitions] = {
     "Bonawitz, semi-honest, and SecAggPlus": server_transitions(Bonawitz(2, 1).steps),
     "Bonawitz, active": server_transitions(Bonawitz(2, 1, adversary="active").steps),
     "LightSecAgg": server_transitions(LightSecAgg(3, 1).steps),
-    "ThresholdCkks, semi-honest": server_transitions(ThresholdCkks(2, 1).steps),
-    "ThresholdCkks, active": server_transitions(ThresholdCkks(2, 1, adversary="active").steps),
+    "ThresholdCkks, semi-honest": threshold.transitions(ThresholdCkks(2, 1).steps),
+    "ThresholdCkks, active": threshold.transitions(ThresholdCkks(2, 1, adversary="active").steps),
     "Bfv and Ckks": server_transitions(Bfv(2, 1).steps),
 }
 assert SecAggPlus(1000, 1).steps == Bonawitz(2, 1).steps
@@ -38,6 +39,11 @@ INTRODUCTION = """# State machines
 Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and
 event that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few
 answers take a server there.
+
+Besides, there is `Abort`, in both directions and in every scheme. From the server it takes a client to Aborted from any
+state but Done; from a participant it makes the server count that one as gone, with the reason, and leaves the
+server's state as it is. `client.abort(error)` and `server.aborts()` make it; whether it is sent is the driver's
+choice. A call that is made while another one runs on the same machine raises and changes nothing.
 """
 
 

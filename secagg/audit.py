@@ -35,6 +35,7 @@ from secagg_protocols import (
     Scheme,
     SecAggError,
     Step,
+    strict_json,
 )
 from secagg_protocols.dealing.params import Dealing
 from secagg_protocols.domain import Use, digest, separated
@@ -154,15 +155,43 @@ def opens(record: AuditRecord, total: NDArray[np.uint64], salt: bytes) -> None:
 
 
 class AuditLog:
-    """A file of signed records, each with the hash of the one before it. One writer."""
+    """A file of signed records, each with the hash of the one before it. One writer.
+
+    Raises `AuditError` for a file that is no trail of this identity's, and `InputError` for one that cannot be read;
+    the file is then as it was. The end of a line that a crash cut short is dropped: its record was never acknowledged.
+    """
 
     def __init__(self, path: Path, identity: Identity) -> None:
         self._path, self._identity = path, identity
         self._head = GENESIS
-        if path.exists():
-            _cut_unfinished_line(path)
-            for line in verify(path, identity.public_key, identity.suite.name):
-                self._head = line.hash
+        if not path.exists():
+            return
+        content = _read(path)
+        *lines, rest = content.split(b"\n")
+        checked = _Chain(path, identity.public_key, identity.suite.name)
+        for line in lines:
+            checked.follow(line)
+        if rest:
+            self._mend(checked, content, rest)
+        self._head = checked.head
+
+    def _mend(self, checked: _Chain, content: bytes, rest: bytes) -> None:
+        """Complete, or drop, a last line without its end. Raises `AuditError` when it is not what a crash leaves."""
+        began = _canonical({"previous": checked.head, "record": {}})[:-2].encode()
+        try:
+            checked.follow(rest)
+            end, missing = len(content), b"\n"  # a whole record, signed: all it lacks is the end of its line
+        except AuditError:
+            written = rest.rstrip(b"\0")  # as file systems leave what was not written
+            if not (written.startswith(began) or began.startswith(written)):
+                raise
+            end, missing = len(content) - len(rest), b""
+        with self._path.open("r+b") as file:
+            file.truncate(end)
+            file.seek(end)
+            file.write(missing)
+            file.flush()
+            os.fsync(file.fileno())
 
     @property
     def head(self) -> str:
@@ -173,12 +202,12 @@ class AuditLog:
         """Sign and append a record; return its hash."""
         body = {"previous": self._head, "record": asdict(record)}
         body["signature"] = self._identity.sign(separated(Use.AUDIT_SIGNATURE, _canonical(body))).hex()
-        line = _canonical(body)
-        with self._path.open("a") as file:
-            file.write(line + "\n")
+        line = _canonical(body).encode()
+        with self._path.open("ab") as file:
+            file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._head = _hash(line)
+        self._head = hashlib.sha256(line).hexdigest()
         return self._head
 
 
@@ -193,36 +222,50 @@ class AuditLine:
 def verify(path: Path, public_key: bytes, ciphersuite: str = "x25519") -> Iterator[AuditLine]:
     """Yield each record, once its signature and its place in the chain are checked.
 
-    Raises `AuditError` naming the first line that was changed, moved, or signed by another key.
+    Raises `AuditError` naming the first line that was changed, moved, or signed by another key, `InputError` for a file
+    that cannot be read, and `ParameterError` for a key that cannot be one.
     """
-    signatures, previous = suite_named(ciphersuite).signatures, GENESIS
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    chain = _Chain(path, public_key, ciphersuite)
+    *lines, rest = _read(path).split(b"\n")
+    for line in [*lines, rest] if rest else lines:
+        yield chain.follow(line)
+
+
+class _Chain:
+    """The lines of a trail, one after another."""
+
+    def __init__(self, path: Path, public_key: bytes, ciphersuite: str) -> None:
+        self._path, self._public_key = path, public_key
+        self._signatures = suite_named(ciphersuite).signatures
+        self._signatures.check_public(public_key)
+        self._number, self.head = 0, GENESIS
+
+    def follow(self, line: bytes) -> AuditLine:
+        """Return the record of the next line. Raises `AuditError`."""
+        where = f"{self._path} line {self._number + 1}"
         try:
-            body = json.loads(line)
-            if _canonical(body) != line:
+            body = strict_json.loads(line)
+            if _canonical(body).encode() != line:
                 raise ValueError("not in canonical form")
             signature = bytes.fromhex(body.pop("signature"))
-            signatures.verify(public_key, signature, separated(Use.AUDIT_SIGNATURE, _canonical(body)))
-            if body["previous"] != previous:
-                raise AuditError(f"{path} line {number}: a record before it was removed, added or moved")
-            record = body["record"]
-        except (AuthenticationError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise AuditError(f"{path} line {number}: changed, or not signed by this key ({error})") from None
-        previous = _hash(line)
-        yield AuditLine(record, previous)
+            self._signatures.verify(self._public_key, signature, separated(Use.AUDIT_SIGNATURE, _canonical(body)))
+            previous, record = body["previous"], body["record"]
+            if not isinstance(record, dict):
+                raise ValueError("its record is no record")
+        except (AuthenticationError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise AuditError(f"{where}: changed, or not signed by this key ({error})") from None
+        if previous != self.head:
+            raise AuditError(f"{where}: a record before it was removed, added or moved")
+        self._number, self.head = self._number + 1, hashlib.sha256(line).hexdigest()
+        return AuditLine(record, self.head)
 
 
-def _cut_unfinished_line(path: Path) -> None:
-    """Drop what a crash left of a line: its record was never acknowledged."""
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
 
 
 def _canonical(body: object) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _hash(line: str) -> str:
-    return hashlib.sha256(line.encode()).hexdigest()

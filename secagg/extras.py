@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from secagg_protocols.errors import MissingExtra
+
+__all__ = ["MissingExtra", "needed"]
+
 OURS = frozenset({"secagg", "secagg_bench", "secagg_he", "secagg_protocols"})
-
-
-class MissingExtra(ImportError):
-    """A feature needs a package that the base install leaves out. The text names the extra that brings it."""
-
-    def __init__(self, extra: str, module: str) -> None:
-        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[{extra}]'", name=module)
-        self.extra = extra
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from secagg_protocols import (
     Identity,
     InputError,
     InsecureDeterministicRandomness,
+    MemoryLedger,
     Output,
     ParameterError,
     Policy,
@@ -45,6 +46,7 @@ from secagg_protocols import (
     StateError,
     Step,
 )
+from secagg_protocols.machine import Terminal
 
 Vector: TypeAlias = NDArray[np.generic]
 Inputs: TypeAlias = Sequence[Vector] | Mapping[int, Vector] | Callable[[int], Vector]
@@ -65,12 +67,12 @@ class Refusal:
 class Run:
     """What happened in one round. Mappings are by participant id, or by step; times are CPU milliseconds.
 
-    output: the sum and whose it is. dropped: who did not finish (a participant that vanishes
-    after its masked input is in both). answered: who completed each step. bytes_sent, bytes_received: encoded
-    envelopes. sent_by_step, received_by_step: the same, mean over those who sent or received any in the step; what is
-    received in a step is what the server asks it with. client_ms: mean over those who did the step. server_wall_s: the
-    server's elapsed seconds. failure: why there is no sum (from `Simulation.result` only; `total` is then empty, and so
-    is `survivors`).
+    output: the sum and whose it is (what the participants hold, where they keep it from the server). dropped: who did
+    not finish (a participant that vanishes after its masked input is in both). answered: who completed each step.
+    bytes_sent, bytes_received: encoded envelopes. sent_by_step, received_by_step: the same, mean over those who sent or
+    received any in the step; what is received in a step is what the server asks it with. client_ms: mean over those who
+    did the step. server_wall_s: the server's elapsed seconds. failure: why there is no sum (from `Simulation.result`
+    only; `total` is then empty, and so is `survivors`).
     """
 
     output: Output
@@ -190,7 +192,7 @@ class Simulation:
                 roster=roster,
                 policy=policy,
                 randomness=_stream(randomness, f"participant {participant}"),
-                ledger=(ledgers or {}).get(participant),
+                ledger=(ledgers or {}).get(participant, MemoryLedger()),
                 group_key=participants_key,
             )
             for participant in range(1, scheme.participants + 1)
@@ -200,14 +202,19 @@ class Simulation:
         """Run the round. Raises `RoundFailed`; `result` then still tells what happened until then."""
         server, step = self.server, self.scheme.steps[0]
         self._from_server(step, server.start)
-        for client in self.clients.values():
-            if self._takes_part(client, step):
-                self._turn(client, step, client.start)
+        asked = [client for client in self.clients.values() if self._takes_part(client, step)]
+        for client in asked:
+            self._turn(client, step, client.start)
+        self._contribute(asked, step)
         while server.output is None:
             self._answered[step] = tuple(sorted(set(self.clients) - server.waiting_for - server.dropped.keys()))
-            outgoing = self._from_server(step, server.advance)
+            try:
+                outgoing = self._from_server(step, server.advance)
+            finally:
+                self._tell_who_is_out(step)
             if server.output is None:
                 step = server.step
+            asked = []
             for envelope in outgoing:
                 client = self.clients[envelope.recipient]
                 if self._takes_part(client, step):
@@ -215,16 +222,32 @@ class Simulation:
                         data = envelope.to_bytes()
                     self._received.add(step, client.participant, len(data))
                     self._turn(client, step, partial(self._hear, client, data))
+                    asked.append(client)
+            self._contribute(asked, step)
         return self.result()
+
+    def _tell_who_is_out(self, step: Step) -> None:
+        """Deliver the server's `Abort`s. They are no part of the round, and not counted."""
+        for envelope in self.server.aborts():
+            client = self.clients[envelope.recipient]
+            if self._takes_part(client, step) and client.state not in (Terminal.DONE, Terminal.ABORTED):
+                self._hear(client, envelope.to_bytes())
+
+    def _contribute(self, asked: Sequence[Client], step: Step) -> None:
+        """Give the vectors of those who wait for them; training takes longer than any other answer."""
+        for client in asked:
+            if client.awaits_vector:
+                self._turn(client, step, partial(self._give_vector, client))
+
+    def _give_vector(self, client: Client) -> list[Envelope]:
+        return client.contribute(self._vector(client.participant))
 
     def _hear(self, client: Client, data: bytes) -> list[Envelope]:
         return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
 
     def _turn(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> None:
-        """One participant's turn, and the delivery of its answers. Its vector goes in when the machine asks for it."""
+        """One participant's turn, and the delivery of its answers."""
         answers = self._from_client(client, step, call)
-        if client.awaits_vector:
-            answers += self._from_client(client, step, partial(client.contribute, self._vector(client.participant)))
         answers.reverse()
         while answers:  # what has been delivered is held by the server alone
             data = self._encode(client, step, answers.pop())
@@ -233,7 +256,7 @@ class Simulation:
                     self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
                 except (RemoteError, StateError) as error:
                     self.refusals.append(Refusal(SERVER, step, error))
-        if self._progress is not None:
+        if self._progress is not None and not client.awaits_vector:
             steps, count = self.scheme.steps, len(self.clients)
             self._progress(steps.index(step) * count + client.participant, len(steps) * count, step.value)
 
@@ -244,7 +267,7 @@ class Simulation:
                 envelopes = call()
             except (RemoteError, StateError, RepeatedContext, BudgetSpent) as error:
                 self.refusals.append(Refusal(participant, step, error))
-                envelopes = []
+                envelopes = client.abort(error)
             if participant in self._misbehave:
                 envelopes = self._misbehave[participant](client, envelopes)
         return envelopes
@@ -268,9 +291,8 @@ class Simulation:
 
     def result(self) -> Run:
         """Return what has happened so far."""
-        output = self.server.output
         return Run(
-            output=output or Output(np.zeros(0, dtype=np.uint64), ()),
+            output=self._output() or Output(np.zeros(0, dtype=np.uint64), ()),
             dropped=dict(self.server.dropped),
             corrections=self.server.corrections,
             refusals=tuple(self.refusals),
@@ -284,6 +306,21 @@ class Simulation:
             server_wall_s=self._server_meter.wall,
             failure=self.server.failure,
         )
+
+    def _output(self) -> Output | None:
+        """Return the sum: the server's, or what participants hold who keep it from the server. They must agree."""
+        held = [output for client in self.clients.values() if (output := client.output) is not None]
+        if self.server.output is None or not held:
+            return self.server.output
+        if any((output.total != held[0].total).any() or output.survivors != held[0].survivors for output in held):
+            raise RoundFailed(
+                self.scheme.steps[-1].value,
+                len(held),
+                self.scheme.quorum,
+                "participants were given different sums",
+                {SERVER},
+            )
+        return held[0]
 
 
 def simulate(
@@ -306,7 +343,8 @@ def simulate(
     inputs: integer vectors, shape (length,): a sequence (participant i's is inputs[i − 1]), a mapping by id, or a
     function of the id (then only one vector need exist at a time). drop: participant → the step before whose message it
     vanishes. misbehave: party (0 the server) → function (machine, envelopes it would send) → envelopes sent instead; it
-    may use `machine.seal`. context, policy, ledgers: what the participants hold. group_key: what
+    may use `machine.seal`. context, policy, ledgers: what the participants hold
+    (a ledger for this round alone where none is given). group_key: what
     `Scheme.make_group_key` returned (a fresh one when not given). randomness: the one door. executor, parts: where the
     server unmasks. progress: called with (done, total, step).
 

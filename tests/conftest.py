@@ -1,5 +1,6 @@
 """What tests of every folder may need."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -7,6 +8,14 @@ from contextlib import ExitStack
 from multiprocessing import get_context
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Counts of releases are kept where this user's programs keep their state: not in the home of who runs tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", os.fspath(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

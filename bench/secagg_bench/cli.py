@@ -17,6 +17,7 @@ from secagg.extras import needed
 
 from .cases import FULL, QUICK, WARM_UP, Case, Grid
 from .journal import Journal
+from .lattice_command import run_lattice
 from .overhead import Cost, describe, key_of, measure
 from .peers.command import run_peers
 from .peers.engine_command import run_flower
@@ -28,6 +29,7 @@ app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
 app.command("peers")(run_peers)
 app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
+app.command("lattice")(run_lattice)
 
 
 @app.callback()

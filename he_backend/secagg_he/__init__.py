@@ -2,8 +2,7 @@
 
 from .group_key import GroupKey, GroupKeyHandle
 from .releases import BudgetSpent
-from .seal import MissingBackend
 from .single_key import Bfv, Ckks
 from .threshold import ThresholdCkks
 
-__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "MissingBackend", "ThresholdCkks"]
+__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "ThresholdCkks"]

@@ -114,10 +114,10 @@ def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
     """
     found, suite = decode(SealedKey, answer, _LIMIT), receiver.suite
     _check_participant(found.maker)
-    suite.agreement.check_public(found.public_key)
     own = suite.agreement.public_of(suite.agreement.load_secret(secret))
     binding = receiver.binding(receiver.me, found.maker, own, found.public_key)
-    receiver.check(found.maker, found.signature, binding + found.sealed)
+    receiver.check(found.maker, found.signature, binding + found.sealed)  # before what it says is judged
+    suite.agreement.check_public(found.public_key)
     try:
         text = suite.aead(_channel_key(suite, secret, found.public_key, binding)).decrypt(_NONCE, found.sealed, binding)
     except InvalidTag:

@@ -7,9 +7,11 @@ new id: ciphertexts under the old one are refused by that id.
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,12 @@ from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.randomness import Randomness
 
 from .envelope import KEY_ID_BYTES
+from .files import read_own, write_new
 from .flooding import FLOODING_KEY_BYTES
-from .parameters import Parameters
+from .parameters import Need, Parameters, derive
 from .releases import FileReleases, MemoryReleases, Releases
+
+T = TypeVar("T")
 
 WIRE_KEY_BYTES = 32
 
@@ -31,11 +36,36 @@ _TRITS = 5
 
 @dataclass(frozen=True)
 class GroupKeyHandle:
-    """What the server may hold of a group key: it tells ciphertexts of the group from others, and opens none."""
+    """What the server may hold of a group key: it tells ciphertexts of the group from others, and opens none.
+
+    key_id, parameter_hash, need, wire_key: the group key's own.
+    """
 
     key_id: bytes
     parameter_hash: bytes
+    need: Need
     wire_key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, {"key_id": KEY_ID_BYTES, "parameter_hash": 32, "wire_key": WIRE_KEY_BYTES})
+
+    def to_json(self) -> str:
+        """Return the handle as text. It opens nothing, but who has it can forge ciphertexts: keep it to the server."""
+        return _to_json(_HANDLE, self, ("key_id", "parameter_hash", "wire_key"))
+
+    @classmethod
+    def from_json(cls, text: str) -> GroupKeyHandle:
+        """Read what `to_json` wrote. Raises `InputError`."""
+        return _from_json(_HANDLE, text, cls)
+
+    def save(self, path: Path) -> None:
+        """Write the handle's file, readable by its owner alone. Raises `InputError` if the file exists."""
+        write_new(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> GroupKeyHandle:
+        """Read a handle's file. Raises `InputError`."""
+        return _from_file(path, cls.from_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +83,15 @@ class ReleaseKey:
 class GroupKey:
     """The participants' secret. Its repr shows the public part only.
 
-    key_id: 16 bytes. parameter_hash: of the parameters it is for. budget: sums that may be released under it.
-    secret: the ternary polynomial, five coefficients to a byte. flooding_key: from which flooding noise is derived.
-    wire_key: authenticates envelopes. releases: where this participant counts what it released; not part of the key.
+    key_id: 16 bytes. need: what it is for: so many holders and values at most. parameter_hash: of the parameters that
+    follow from it. secret: the ternary polynomial, five coefficients to a byte. flooding_key: from which flooding noise
+    is derived. wire_key: authenticates envelopes. releases: where this participant counts what it released; not part of
+    the key.
     """
 
     key_id: bytes
     parameter_hash: bytes
-    budget: int
+    need: Need
     secret: bytes = field(repr=False)
     flooding_key: bytes = field(repr=False)
     wire_key: bytes = field(repr=False)
@@ -68,16 +99,19 @@ class GroupKey:
 
     def __post_init__(self) -> None:
         sizes = {"key_id": KEY_ID_BYTES, "parameter_hash": 32, "flooding_key": FLOODING_KEY_BYTES}
-        for name, size in {**sizes, "wire_key": WIRE_KEY_BYTES}.items():
-            if len(getattr(self, name)) != size:
-                raise ValueError(f"{name} has {len(getattr(self, name))} bytes, not {size}")
+        _check_sizes(self, {**sizes, "wire_key": WIRE_KEY_BYTES})
         if max(self.secret, default=255) >= 3**_TRITS:
             raise ValueError("the secret is no ternary polynomial")
 
     @property
     def handle(self) -> GroupKeyHandle:
         """What the server may hold."""
-        return GroupKeyHandle(self.key_id, self.parameter_hash, self.wire_key)
+        return GroupKeyHandle(self.key_id, self.parameter_hash, self.need, self.wire_key)
+
+    @property
+    def budget(self) -> int:
+        """Sums that each holder may release under it."""
+        return self.need.releases
 
     def polynomial(self, degree: int) -> NDArray[np.int8]:
         """Return the secret: shape (N,), in −1 … 1."""
@@ -91,79 +125,113 @@ class GroupKey:
 
     def to_json(self) -> str:
         """Return the whole key as text. Secret."""
-        return json.dumps(
-            {
-                "secagg": "group key",
-                "key_id": self.key_id.hex(),
-                "parameter_hash": self.parameter_hash.hex(),
-                "budget": self.budget,
-                "secret": self.secret.hex(),
-                "flooding_key": self.flooding_key.hex(),
-                "wire_key": self.wire_key.hex(),
-            }
-        )
+        return _to_json(_KEY, self, ("key_id", "parameter_hash", "secret", "flooding_key", "wire_key"))
 
     @classmethod
     def from_json(cls, text: str, releases: Releases | None = None) -> GroupKey:
         """Read what `to_json` wrote. Raises `InputError`."""
-        try:
-            content = json.loads(text)
-            if content.pop("secagg") != "group key":
-                raise ValueError("it is something else")
-            budget = content.pop("budget")
-            parts = {name: bytes.fromhex(value) for name, value in content.items()}
-            return cls(budget=int(budget), releases=releases or MemoryReleases(), **parts)
-        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise InputError(f"not a group key: {type(error).__name__}") from None  # the text may hold secrets
+        return _from_json(_KEY, text, partial(cls, releases=releases or MemoryReleases()))
 
     def save(self, path: Path) -> None:
-        """Write the secret key file, readable by its owner alone. Raises `InputError` if the file exists."""
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise InputError(f"{path} exists; a group key is never overwritten, choose another file") from None
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self.to_json() + "\n")
+        """Begin this user's count of releases, unless it is there, and write the secret key file for its owner alone.
+
+        The file appears whole or not at all. Raises `InputError` if it exists, or cannot be written.
+        """
+        FileReleases.of_this_user().begin(self.key_id)
+        write_new(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> GroupKey:
-        """Read a key file. Releases are counted in a folder beside it, `<file>.releases`, and survive a crash."""
-        try:
-            text = path.read_text()
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read as a group key file: {error}") from None
-        return cls.from_json(text, FileReleases(path.with_name(f"{path.name}.releases")))
+        """Read a key file. Releases are counted on disk, by this user and the key's id (see `releases`).
+
+        Raises `InputError` for a file that others may read, and for a key whose releases nobody has counted.
+        """
+        releases = FileReleases.of_this_user()
+        key = _from_file(path, partial(cls.from_json, releases=releases))
+        releases.count(key.key_id)
+        return key
 
 
-def make_group_key(parameters: Parameters, randomness: Randomness) -> GroupKey:
-    """Make a fresh key for these parameters: a uniform ternary secret and three independent values."""
+def make_group_key(need: Need, randomness: Randomness) -> GroupKey:
+    """Make a fresh key: a uniform ternary secret and three independent values."""
+    parameters = derive(need)
     return GroupKey(
         key_id=randomness.bytes(KEY_ID_BYTES),
         parameter_hash=parameters.hash,
-        budget=parameters.releases,
+        need=need,
         secret=_ternary(parameters.degree, randomness),
         flooding_key=randomness.bytes(FLOODING_KEY_BYTES),
         wire_key=randomness.bytes(WIRE_KEY_BYTES),
     )
 
 
-def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHandle], parameters: Parameters) -> None:
-    """Raise `ParameterError` unless what a machine was given is the key, or the handle, for these parameters."""
+def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHandle], need: Need) -> Parameters:
+    """Return the parameters. Raises `ParameterError` unless a machine was given the key, or the handle, for them."""
     give = "key" if kind is GroupKey else "key.handle"
     if not isinstance(held, kind):
         found = "no group key" if held is None else f"a {type(held).__name__}"
         raise ParameterError(
-            f"{found} was given: one participant makes key, handle = scheme.make_group_key() and delivers the key to "
-            f"the others; this machine needs group_key={give}"
+            f"{found} was given: one participant makes key, handle = scheme.make_group_key() (`secagg group-key new`) "
+            f"and delivers the key to the others; this machine needs group_key={give}"
         )
+    if held.need != need:
+        raise ParameterError(
+            f"the group key was made for {held.need.described}; this round needs one for {need.described}: make one "
+            "with make_group_key() of this scheme, or give the scheme the key's max_participants and max_length"
+        )
+    parameters = derive(need)
     if held.parameter_hash != parameters.hash:
         raise ParameterError(
-            "the group key was made for other parameters: make one with make_group_key() of this scheme"
+            "the group key has other parameters than this version derives for the same need: rotate it, by "
+            "make_group_key() of the version that all parties run"
         )
     if isinstance(held, GroupKey) and len(held.secret) != -(-parameters.degree // _TRITS):
         raise ParameterError("the group key's secret has the wrong length: its file is damaged")
-    if isinstance(held, GroupKey) and held.budget != parameters.releases:
-        raise ParameterError("the group key states another budget than its parameters: its file is damaged")
+    return parameters
+
+
+# --- as text
+
+_KEY, _HANDLE = "group key", "group key handle"
+
+
+def _check_sizes(thing: object, sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        if len(getattr(thing, name)) != size:
+            raise ValueError(f"{name} has {len(getattr(thing, name))} bytes, not {size}")
+
+
+def _to_json(what: str, thing: GroupKey | GroupKeyHandle, names: tuple[str, ...]) -> str:
+    values = {name: getattr(thing, name).hex() for name in names}
+    return json.dumps({"secagg": what, "need": asdict(thing.need), **values})
+
+
+def _from_json(what: str, text: str, make: Callable[..., T]) -> T:
+    """Make the value whose fields are in a text of this kind. Raises `InputError`."""
+    try:
+        content = json.loads(text)
+        if content.pop("secagg") != what:
+            raise ValueError("it is something else")
+        need = _need(content.pop("need"))
+        return make(need=need, **{name: bytes.fromhex(value) for name, value in content.items()})
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InputError(f"not a {what}: {type(error).__name__}") from None  # the text may hold secrets
+
+
+def _from_file(path: Path, read: Callable[[str], T]) -> T:
+    text = read_own(path)
+    try:
+        return read(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _need(content: Mapping[str, Any]) -> Need:
+    need = Need(**content)
+    numbers = [getattr(need, item.name) for item in fields(need) if item.name != "kind"]
+    if need.kind not in ("bfv", "ckks") or any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError("nothing that a key may be for")
+    return need
 
 
 def _ternary(degree: int, randomness: Randomness) -> bytes:

@@ -18,9 +18,13 @@ from secagg_protocols.errors import ParameterError
 
 from .ring import ring_prime
 
-MAX_MODULUS_BITS = {1024: 27, 2048: 54, 4096: 109, 8192: 218}
+MAX_MODULUS_BITS = {1024: 26, 2048: 53, 4096: 106, 8192: 212}
 """Ring degree N → largest log₂ q with 128 bits of classical security for a uniform ternary secret and errors of
-deviation 3.2: HomomorphicEncryption.org standard (2018), table 1. SEAL refuses anything above."""
+deviation √10.5, by the estimate of `secagg bench lattice` (2026): one to six bits below the table of 2018."""
+
+SEAL_MODULUS_BITS = {1024: 27, 2048: 54, 4096: 109, 8192: 218}
+"""The same by the HomomorphicEncryption.org standard of 2018, table 1, now 126 to 128 bits. SEAL refuses more, with its
+special prime, which is in no ciphertext and so in nothing that an attacker sees, counted."""
 
 SEED_BYTES = 64
 """The seed from which SEAL expands the uniform half of a symmetric ciphertext."""
@@ -46,16 +50,16 @@ _MAX_DEVIATION = {"bfv": (1 << 63) // 9, "ckks": (1 << 53) // 9}
 """Of the flooding noise, whose tails end below 9 deviations. It must fit int64; where noise is released, so in CKKS,
 float64 must hold its every integer, or the lowest bits of the errors would stand out."""
 
-_MAX_LIMBS = 4
-
 Kind = Literal["bfv", "ckks"]
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a scheme asks for. precision: largest error of a sum, in integer units; 0 for exact sums.
+    """What a key is for. participants, length: the most it serves; smaller cohorts and shorter vectors fit as well.
 
-    releases: sums that may be released under one key. flooding_bits: s, the statistical security of a release.
+    precision: largest error of a sum, in integer units; 0 for exact sums. releases: sums that each participant may
+    release under the key. flooding_bits: s, the statistical security of all releases. Both are 0 where nothing is
+    released to anyone without the key: nothing is flooded then.
     """
 
     kind: Kind
@@ -71,25 +75,41 @@ class Need:
         """Bits of the largest sum."""
         return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
 
+    @property
+    def of_a_scheme(self) -> dict[str, int]:
+        """What a scheme of this kind is made with besides its own participants, length and value_bits."""
+        own = {"precision": self.precision} if self.kind == "ckks" else {}
+        maxima = {"max_participants": self.participants, "max_length": self.length}
+        return {**maxima, "releases": self.releases, "flooding_bits": self.flooding_bits, **own}
+
+    @property
+    def described(self) -> str:
+        """The same in words, for messages."""
+        fits = (
+            f"{self.kind}, up to {self.participants} participants, up to {self.length} values of {self.value_bits} bits"
+        )
+        precision = f", precision {self.precision}" if self.precision else ""
+        released = f"{self.releases} releases at flooding_bits={self.flooding_bits}" if self.releases else "no release"
+        return f"{fits}{precision}, {released}"
+
 
 @dataclass(frozen=True)
 class Parameters:
     """One choice of ring, modulus, packing and noise for a `Need`. Made by `derive`.
 
-    A value is cut into `limbs` of `limb_bits` bits. The sums of `per_word` limbs stand side by side, `lane_bits` bits
-    each, in one word: one coefficient of a plaintext. plain_modulus: BFV's t (0 for CKKS). scale_bits: CKKS's
-    factor Δ = 2^scale_bits (0 for BFV). deviation: of the flooding noise. noise_bound: of all noise in a released sum.
+    The sums of `per_word` values stand side by side, `lane_bits` bits each, in one word: one coefficient of a
+    plaintext. plain_moduli: BFV's t (none for CKKS), above every sum of words; or two that are prime to each other,
+    2ʲ and 2ʲ − 1, whose product is: then a word is encrypted modulo each. scale_bits: CKKS's factor Δ = 2^scale_bits
+    (0 for BFV). words: of a vector. deviation: of the flooding noise. noise_bound: of all noise in a released sum.
     """
 
     kind: Kind
     degree: int
     primes: tuple[int, ...]
     special_prime: int
-    limbs: int
-    limb_bits: int
     lane_bits: int
     per_word: int
-    plain_modulus: int
+    plain_moduli: tuple[int, ...]
     scale_bits: int
     precision: int
     words: int
@@ -104,8 +124,22 @@ class Parameters:
 
     @property
     def ciphertexts(self) -> int:
-        """Ciphertexts in one upload."""
-        return -(-self.words // self.degree)
+        """Ciphertexts in the longest upload."""
+        return self.ciphertexts_for(self.words)
+
+    @property
+    def moduli(self) -> int:
+        """In how many ciphertexts a word is: one, or one for each plaintext modulus."""
+        return max(1, len(self.plain_moduli))
+
+    def ciphertexts_for(self, words: int) -> int:
+        """Return how many ciphertexts hold so many words."""
+        return -(-words // self.degree) * self.moduli
+
+    def runs(self, first: int, count: int) -> Iterator[tuple[int, slice]]:
+        """Yield (number of a plaintext modulus, its ciphertexts) of `count` that begin at number `first`: in turn."""
+        for index in range(self.moduli):
+            yield index, slice((index - first) % self.moduli, count, self.moduli)
 
     @property
     def modulus(self) -> int:
@@ -124,7 +158,7 @@ class Parameters:
 
     @property
     def upload_bytes(self) -> int:
-        """All ciphertexts of one participant."""
+        """All ciphertexts of the longest upload."""
         return self.ciphertexts * self.fresh_bytes
 
 
@@ -142,39 +176,54 @@ def derive(need: Need) -> Parameters:
 
 
 def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
-    """Yield what fits a ring of this degree, for every cut of a value and every number of sums in a word.
+    """Yield what fits a ring of this degree, for every number of sums in a word, and of plaintext moduli.
 
-    A lane holds every sum of limbs, and in CKKS the error on both sides of it.
+    A lane holds every sum of values, and in CKKS the error on both sides of it.
     """
     exact = need.kind == "bfv"
-    for limbs, per_word in product(range(1, _MAX_LIMBS + 1 if exact else 2), range(1, _WORD_BITS + 1)):
-        limb_bits = -(-need.value_bits // limbs)
-        top = need.participants * ((1 << limb_bits) - 1) + 2 * need.precision
-        lane_bits = top.bit_length()
-        if per_word * lane_bits > (_PLAIN_BITS - 1 if exact else _WORD_BITS) and (exact or per_word > 1):
+    top = need.participants * ((1 << need.value_bits) - 1) + 2 * need.precision
+    lane_bits = top.bit_length()
+    for moduli, per_word in product((1, 2) if exact else (1,), range(1, _WORD_BITS + 1)):
+        room = _PLAIN_BITS - 1 if exact and moduli == 1 else _WORD_BITS
+        if per_word * lane_bits > room and (exact or per_word > 1):
             continue
-        words = -(-need.length * limbs // per_word)
-        deviation, bound = _noise(need, degree, -(-words // degree))
+        words = -(-need.length // per_word)
+        deviation, bound = _noise(need, degree, moduli * -(-words // degree))
         if deviation > _MAX_DEVIATION[need.kind]:
             continue
         largest = sum(top << (lane * lane_bits) for lane in range(per_word))
         if exact:
-            plain_modulus, scale_bits = largest + 1, 0
-            least = 2 * plain_modulus * (bound + 2)
+            plain_moduli, scale_bits = _plain_moduli(largest, moduli), 0
+            least = 2 * plain_moduli[0] * (bound + 2)
         else:
-            plain_modulus, scale_bits = 0, _scale_bits(need.precision, bound)
+            plain_moduli, scale_bits = (), _scale_bits(need.precision, bound)
             least = (largest + 1) << scale_bits
         modulus = _modulus(degree, least)
         if modulus is not None:
             primes, special = modulus
             yield Parameters(
-                need.kind, degree, primes, special, limbs, limb_bits, lane_bits, per_word, plain_modulus, scale_bits,
-                need.precision, words, deviation, bound, need.releases,
+                need.kind, degree, primes, special, lane_bits, per_word, plain_moduli, scale_bits, need.precision,
+                words, deviation, bound, need.releases,
             )  # fmt: skip
 
 
+def _plain_moduli(largest: int, count: int) -> tuple[int, ...]:
+    """Return one modulus above the largest sum of words, or 2ʲ and 2ʲ − 1 with such a product."""
+    if count == 1:
+        return (largest + 1,)
+    bits = largest.bit_length() // 2
+    while (1 << bits) * ((1 << bits) - 1) <= largest:
+        bits += 1
+    return 1 << bits, (1 << bits) - 1
+
+
 def _scale_bits(precision: int, bound: int) -> int:
-    """Return the smallest log₂ Δ with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded)."""
+    """Return the smallest log₂ Δ with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded).
+
+    For precision 0, the smallest with bound / Δ < ½: what is rounded is then exact.
+    """
+    if precision == 0:
+        return (2 * bound).bit_length()
     if bound <= precision:
         return 0
     return (-(-2 * bound // (2 * precision - 1)) - 1).bit_length()
@@ -183,18 +232,24 @@ def _scale_bits(precision: int, bound: int) -> int:
 def _noise(need: Need, degree: int, ciphertexts: int) -> tuple[int, int]:
     """Return (deviation of the flooding noise, bound on every coefficient of all noise in a released sum)."""
     n = need.participants
-    # Each participant counts alone, so in the worst case every one of them releases as often as it may.
-    released = ciphertexts * need.releases * n
     rounding = n / 2 if need.kind == "bfv" else 0.0  # BFV rounds q·m/t once in every fresh ciphertext
-    # ‖e‖² of a subgaussian vector: Hsu, Kakade and Zhang 2012, theorem 1 with A = I.
-    x = (FAILURE_BITS + math.log2(released)) * math.log(2)
-    euclidean = math.sqrt(ERROR_VARIANCE * n * (degree + 2 * math.sqrt(degree * x) + 2 * x))
-    euclidean += rounding * math.sqrt(degree)
-    deviation = flooding_deviation(released, need.flooding_bits, euclidean)
+    deviation = _deviation(need, degree, ciphertexts, rounding) if need.releases else 0
     # P(|X| > kσ) ≤ 2 exp(−k²/2) for both noises; a union over coefficients and both.
     k = math.sqrt(2 * math.log(2) * (FAILURE_BITS + 2 + math.log2(ciphertexts * degree)))
     bound = math.ceil(k * deviation + k * math.sqrt(ERROR_VARIANCE * n) + rounding) + 1
     return deviation, bound
+
+
+def _deviation(need: Need, degree: int, ciphertexts: int, rounding: float) -> int:
+    """Return the deviation of the flooding noise. rounding: bound on what BFV's rounding adds to a coefficient."""
+    n = need.participants
+    # Each participant counts alone, so in the worst case every one of them releases as often as it may.
+    released = ciphertexts * need.releases * n
+    # ‖e‖² of a subgaussian vector: Hsu, Kakade and Zhang 2012, theorem 1 with A = I.
+    x = (FAILURE_BITS + math.log2(released)) * math.log(2)
+    euclidean = math.sqrt(ERROR_VARIANCE * n * (degree + 2 * math.sqrt(degree * x) + 2 * x))
+    euclidean += rounding * math.sqrt(degree)
+    return flooding_deviation(released, need.flooding_bits, euclidean)
 
 
 def flooding_deviation(released: int, flooding_bits: int, euclidean: float) -> int:
@@ -210,7 +265,7 @@ def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
     """Return (primes of a modulus q ≥ least, the special prime or 0); None when it would not be secure.
 
     One prime when it is enough. SEAL keeps the last of several primes out of ciphertexts, so two data primes need a
-    third, as small as can be; it counts for security.
+    third, as small as can be.
     """
     limit = MAX_MODULUS_BITS[degree]
     for bits in range(max(least.bit_length(), _LEAST_PRIME_BITS), min(limit, 2 * _PRIME_BITS - 2) + 1):
@@ -222,7 +277,8 @@ def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
             special = _smallest_prime(degree)
         modulus = math.prod(primes)
         if modulus >= least:
-            return (primes, special) if (modulus * max(special, 1)).bit_length() <= limit else None
+            whole = modulus * max(special, 1)
+            return (primes, special) if whole.bit_length() <= SEAL_MODULUS_BITS[degree] else None
     return None
 
 

@@ -1,62 +1,78 @@
 """What a participant has released under a group key: one aggregate for each session, and no more than the key's budget.
 
-Flooding noise is sized for a number of releases. Past it, nothing is released under the key any more: rotate it.
-Everyone who is asked counts, whether or not its own answer carries the values. A participant that is absent from a
-round does not see that round's release, so counts may differ; the noise is sized for the worst case, in which everyone
-releases as often as it may.
+Flooding noise is sized for a number of releases. Past it, nothing is released under the key any more: rotate it. Every
+survivor remembers which aggregate of a session it was told of; who releases its values counts a release. The noise is
+sized for the worst case, in which everyone releases as often as it may.
+
+The count is kept by user and key id, not beside the key file: whatever becomes of the file (moved, copied, linked,
+delivered again), the count goes on. It is begun when a key is saved, and a key without one is not loaded.
+Out of reach of any software: a user who sets this folder back or deletes it and has the key delivered again, and
+copies of a key that another user or machine keeps count of.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from secagg_protocols.durable import Record, SnapshotStore
-from secagg_protocols.errors import SERVER, InputError, LocalError, ProtocolViolation
-
-_RECORD = "released"
+from secagg_protocols.errors import SERVER, Declined, InputError, ProtocolViolation
 
 
-class BudgetSpent(LocalError):
+class BudgetSpent(Declined):
     """As many sums have been released under this group key as its flooding noise is sized for."""
 
 
 class Releases(Protocol):
     """Where a participant's releases are remembered."""
 
-    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes) -> None:
-        """Record a release, durably and before the answer leaves. The same aggregate again is the same release.
+    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes, carries: bool = True) -> None:
+        """Record an aggregate, durably and before the answer leaves. The same aggregate again is the same release.
 
-        session, aggregate: 32 bytes each. Raises `BudgetSpent`, and `ProtocolViolation` for a second aggregate of a
-        session; nothing is then recorded.
+        session, aggregate: 32 bytes each. carries: whether the answer carries its values; else it is only remembered.
+        Raises `BudgetSpent`, and `ProtocolViolation` for a second aggregate of a session; nothing is then recorded.
         """
         ...
 
 
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One session's aggregate, and whether its values were released."""
+
+    aggregate: bytes
+    released: bool
+
+
 class Released(msgspec.Struct):
-    """The record itself: key id → session → the aggregate released."""
+    """The record itself: key id → session → its aggregate."""
 
-    keys: dict[bytes, dict[bytes, bytes]] = {}
+    keys: dict[bytes, dict[bytes, Entry]] = {}
 
-    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes) -> None:
-        """Check and record one release."""
+    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes, carries: bool = True) -> None:
+        """Check and record one aggregate."""
         sessions = self.keys.get(key_id, {})
         before = sessions.get(session)
-        if before == aggregate:
-            return
-        if before is not None:
+        if before is not None and before.aggregate != aggregate:
             raise ProtocolViolation(
                 "another aggregate of this session has been released: two of them would give away their difference",
                 {SERVER},
             )
-        if len(sessions) >= budget:
+        if before is not None and (before.released or not carries):
+            return
+        if carries and self.count(key_id) >= budget:
             raise BudgetSpent(
-                f"{len(sessions)} sums have been released under this group key and its noise is sized for {budget}: "
-                "rotate the key (make and deliver a new one)"
+                f"{self.count(key_id)} sums have been released under this group key and its noise is sized for "
+                f"{budget}: rotate the key (make and deliver a new one)"
             )
-        self.keys[key_id] = {**sessions, session: aggregate}
+        self.keys[key_id] = {**sessions, session: Entry(aggregate, carries)}
+
+    def count(self, key_id: bytes) -> int:
+        """Return how many sums were released under a key."""
+        return sum(entry.released for entry in self.keys.get(key_id, {}).values())
 
 
 class MemoryReleases:
@@ -65,27 +81,72 @@ class MemoryReleases:
     def __init__(self) -> None:
         self._released = Released()
 
-    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes) -> None:
-        self._released.claim(key_id, budget, session, aggregate)
+    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes, carries: bool = True) -> None:
+        self._released.claim(key_id, budget, session, aggregate, carries)
 
 
 class FileReleases:
-    """A count in a folder, under a lock; it is on disk before an answer leaves."""
+    """Counts in a folder, one file a key, under a lock; a count is on disk before an answer leaves."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = SnapshotStore(folder)
+        self._folder = folder
+        with self._one_line():
+            self._store = SnapshotStore(folder)
 
-    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes) -> None:
-        with self._store.locked():
-            record = self._store.load(_RECORD)
-            released = Released() if record is None else _decoded(record.snapshot)
-            released.claim(key_id, budget, session, aggregate)
-            generation = 1 if record is None else record.generation + 1
-            self._store.save(_RECORD, Record(generation, msgspec.msgpack.encode(released), b"", ()))
+    @classmethod
+    def of_this_user(cls) -> FileReleases:
+        """Return the counts of the user that runs this process."""
+        return cls(_state_folder() / "secagg" / "releases")
+
+    def begin(self, key_id: bytes) -> None:
+        """Write an empty count, unless there is one: that one goes on."""
+        with self._one_line(), self._store.locked():
+            if self._store.load(key_id.hex()) is None:
+                self._save(key_id, 1, Released())
+
+    def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes, carries: bool = True) -> None:
+        with self._one_line(), self._store.locked():
+            generation, released = self._load(key_id)
+            released.claim(key_id, budget, session, aggregate, carries)
+            self._save(key_id, generation + 1, released)
+
+    def count(self, key_id: bytes) -> int:
+        """Return how many sums were released under a key. Raises `InputError` when nobody has counted."""
+        with self._one_line():
+            return self._load(key_id)[1].count(key_id)
+
+    def _load(self, key_id: bytes) -> tuple[int, Released]:
+        record = self._store.load(key_id.hex())
+        if record is None:
+            raise InputError(
+                f"{self._folder} holds no count of what was released under the group key {key_id.hex()}: a key is used "
+                "where it was made or delivered to; point XDG_STATE_HOME to where its count is kept, or rotate the key"
+            )
+        try:
+            return record.generation, msgspec.msgpack.decode(record.snapshot, type=Released)
+        except (msgspec.MsgspecError, ValueError):
+            raise InputError("the count of releases is damaged: rotate the group key") from None
+
+    def _save(self, key_id: bytes, generation: int, released: Released) -> None:
+        self._store.save(key_id.hex(), Record(generation, msgspec.msgpack.encode(released), b"", ()))
+
+    @contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self._folder}: {error.strerror or error}: nothing is released that cannot be counted there; make it "
+                "writable, or set XDG_STATE_HOME to a folder that is, and that lasts"
+            ) from None
 
 
-def _decoded(data: bytes) -> Released:
+def _state_folder() -> Path:
+    """Return where this user's programs keep their state: the XDG base directories."""
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if named.is_absolute():
+        return named
     try:
-        return msgspec.msgpack.decode(data, type=Released)
-    except (msgspec.MsgspecError, ValueError):
-        raise InputError("the count of releases is damaged: rotate the group key") from None
+        return Path.home() / ".local" / "state"
+    except RuntimeError:
+        raise InputError("this user has no home folder: set XDG_STATE_HOME to one that lasts") from None

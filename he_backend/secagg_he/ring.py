@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
+Words: TypeAlias = NDArray[np.uint64]
 
 MAX_MODULUS_BITS = 55
 _ROWS = 8
@@ -169,6 +170,29 @@ def _canonical(x: Integers, modulus: int) -> Integers:
 def canonical(x: Integers, modulus: int) -> Integers:
     """Return integers, |x| < 2⁶³, modulo q in [0, q)."""
     return _canonical(x.copy(), modulus)
+
+
+def compose(first: Integers, second: Integers, p: int, field: Ring) -> tuple[Words, Words]:
+    """Return (high, low) 64-bit halves of x in [0, p·q), by Chinese remaindering.
+
+    first: x modulo p. second: x modulo q, the prime of `field`, in its last axis N long; p is prime to q.
+    """
+    q = field.modulus  # x = x_p + p · ((x_q − x_p) / p mod q)
+    inverse = np.full(first.shape[-1], pow(p, -1, q), dtype=np.int64)
+    factor = field.multiply(canonical(second - first, q), inverse).view(np.uint64)
+    high, product = times_wide(factor, p)
+    low = product + first.view(np.uint64)
+    return high + (low < product), low
+
+
+def times_wide(x: Words, constant: int) -> tuple[Words, Words]:
+    """Return (high, low) 64-bit halves of x · constant, both below 2⁶⁴."""
+    half, mask = np.uint64(32), np.uint64((1 << 32) - 1)
+    a, b = x >> half, x & mask
+    c, d = np.uint64(constant >> 32), np.uint64(constant & 0xFFFFFFFF)
+    middle = a * d + (b * d >> half)  # a, c < 2³²: no sum passes 2⁶⁴
+    other = b * c + (middle & mask)
+    return a * c + (middle >> half) + (other >> half), x * np.uint64(constant & 0xFFFFFFFFFFFFFFFF)
 
 
 def centred(residues: Integers, modulus: int) -> Integers:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.errors import ParameterError
+from secagg_protocols.errors import MissingExtra, ParameterError
+from secagg_protocols.lanes import Words
 
-from .bits import Words
 from .parameters import SEED_BYTES, Parameters
 from .ring import ring
 
@@ -36,32 +36,25 @@ _GENERATOR = b"\x01"
 """SEAL's Blake2xb, the generator that expands seeds."""
 
 
-class MissingBackend(ImportError):
-    """A machine needs a package that the base install leaves out. The text names the extra that brings it."""
-
-    extra = "he"
-
-    def __init__(self, module: str) -> None:
-        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[he]'", name=module)
-
-
 def require() -> None:
-    """Raise `MissingBackend` unless SEAL can be used."""
+    """Raise `MissingExtra` unless SEAL can be used."""
     for module in ("tenseal.sealapi", "zstandard"):
         try:
             import_module(module)
         except ModuleNotFoundError as missing:
-            raise MissingBackend(module.partition(".")[0]) from missing
+            raise MissingExtra("he", module.partition(".")[0]) from missing
 
 
-def encrypt(parameters: Parameters, secret: NDArray[np.int8], plaintexts: Words) -> tuple[Words, bytes]:
+def encrypt(
+    parameters: Parameters, secret: NDArray[np.int8], plaintexts: Words, modulus: int = 0
+) -> tuple[Words, bytes]:
     """Encrypt under the secret key; return (first polynomials, seeds of the second ones).
 
     secret: shape (N,), in −1 … 1. plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: shape (rows, primes, N),
-    residues in NTT form. First polynomials: shape (rows, primes, N), residues (in CKKS in NTT form). Seeds: 64 bytes
-    for each row.
+    residues in NTT form. modulus: number of the plaintext modulus t. First polynomials: shape (rows, primes, N),
+    residues (in CKKS in NTT form). Seeds: 64 bytes for each row.
     """
-    context = _context(parameters)
+    context = _context(parameters, modulus)
     first, seeds = np.empty((len(plaintexts), len(parameters.primes), parameters.degree), dtype=np.uint64), []
     with _exchange() as file:
         encryptor = context.api.Encryptor(context.seal, context.load_secret(file, secret))
@@ -103,12 +96,13 @@ def expand_sums(parameters: Parameters, seeds: NDArray[np.uint8]) -> Words:
     return sums
 
 
-def decrypt(parameters: Parameters, secret: NDArray[np.int8], first: Words, second: Words) -> Words:
+def decrypt(parameters: Parameters, secret: NDArray[np.int8], first: Words, second: Words, modulus: int = 0) -> Words:
     """Return the plaintexts: BFV: shape (rows, 1, N), in [0, t); CKKS: (rows, primes, N), residues in NTT form.
 
-    first, second: the ciphertexts' polynomials, shape (rows, primes, N), residues (in CKKS in NTT form).
+    first, second: the ciphertexts' polynomials, shape (rows, primes, N), residues (in CKKS in NTT form). modulus:
+    number of the plaintext modulus t.
     """
-    context = _context(parameters)
+    context = _context(parameters, modulus)
     primes = 1 if parameters.kind == "bfv" else len(parameters.primes)
     plaintexts = np.zeros((len(first), primes * parameters.degree), dtype=np.uint64)
     with _exchange() as file:
@@ -165,7 +159,7 @@ def _exchange() -> Iterator[_Exchange]:
 class _Context:
     """SEAL's context for parameters, and the streams of its objects."""
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, modulus: int) -> None:
         require()
         self.api: Any = import_module("tenseal.sealapi")
         self._parameters = parameters
@@ -174,8 +168,8 @@ class _Context:
         chosen.set_poly_modulus_degree(parameters.degree)
         self._key_primes = [prime for prime in (*parameters.primes, parameters.special_prime) if prime]
         chosen.set_coeff_modulus([self.api.Modulus(prime) for prime in self._key_primes])
-        if parameters.plain_modulus:
-            chosen.set_plain_modulus(parameters.plain_modulus)
+        if parameters.plain_moduli:
+            chosen.set_plain_modulus(parameters.plain_moduli[modulus])
         self.seal: Any = self.api.SEALContext(chosen, True, self.api.SEC_LEVEL_TYPE.TC128)
         if not self.seal.parameters_set():
             raise ParameterError(f"SEAL refuses the parameters: {self.seal.parameters_error_message()}")
@@ -229,9 +223,9 @@ class _Context:
 
 
 @lru_cache(maxsize=8)
-def _context(parameters: Parameters) -> _Context:
-    """Return SEAL's context; it holds nothing secret."""
-    return _Context(parameters)
+def _context(parameters: Parameters, modulus: int = 0) -> _Context:
+    """Return SEAL's context for one plaintext modulus; it holds nothing secret."""
+    return _Context(parameters, modulus)
 
 
 def _array(body: bytes, start: int) -> tuple[Words, bytes]:

@@ -5,6 +5,7 @@ A scheme is a frozen value (`Bonawitz(participants=10, length=1000)`); it makes 
 
 from .bonawitz import Bonawitz
 from .durable import DurableClient, SnapshotStore
+from .durable_server import DurableServer
 from .errors import (
     SERVER,
     AuthenticationError,
@@ -44,6 +45,7 @@ __all__ = [
     "Domain",
     "Dropout",
     "DurableClient",
+    "DurableServer",
     "Envelope",
     "Identity",
     "InputError",

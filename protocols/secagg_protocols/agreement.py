@@ -19,7 +19,7 @@ SECRET_KEY_BYTES = 32
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
-_P25519 = 2**255 - 19
+P25519 = 2**255 - 19
 _X25519_LOW_ORDER = frozenset(
     u.to_bytes(32, "little")
     for u in (
@@ -27,7 +27,7 @@ _X25519_LOW_ORDER = frozenset(
         1,
         325606250916557431795983626356110631294008115727848805560023387167927233504,
         39382357235489614581723060781553021112529911719440698176882885853963445705823,
-        _P25519 - 1,
+        P25519 - 1,
     )
 )
 """The canonical u-coordinates of order 1, 2, 4 and 8 on the curve and its twist; a test agrees with each."""
@@ -54,8 +54,9 @@ class Agreement(ABC):
     def check_public(self, public_key: bytes) -> None:
         """Raise `ProtocolViolation` unless the key is canonical and not degenerate.
 
-        What passes here agrees with every honest key and is what `public_of` gives for its secret key, so one
-        participant's key cannot make the others abort nor make its own recovery fail.
+        What passes here agrees with every honest key and has one encoding, so one participant's key cannot make the
+        others abort. (An X25519 key with a part of small order passes. It agrees as without that part, and no secret
+        gives it: its owner's recovery fails, as for any dealer of shares that are not of its key.)
         """
 
     @abstractmethod
@@ -95,7 +96,7 @@ class X25519Agreement(Agreement):
     def check_public(self, public_key: bytes) -> None:
         if len(public_key) != self.public_key_bytes:
             raise ProtocolViolation(f"an X25519 public key of {len(public_key)} bytes is not valid")
-        if int.from_bytes(public_key, "little") >= _P25519:
+        if int.from_bytes(public_key, "little") >= P25519:
             raise ProtocolViolation("an X25519 public key is not in canonical form")
         if public_key in _X25519_LOW_ORDER:
             raise ProtocolViolation("an X25519 public key is of low order")

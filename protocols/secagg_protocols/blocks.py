@@ -26,12 +26,12 @@ class Packing(Protocol):
         """Words that hold a whole vector."""
 
     @property
-    def word_bytes(self) -> int:
-        """Bytes of one word on the wire."""
+    def granule(self) -> int:
+        """Words that may not be torn apart: every block holds a multiple of so many."""
 
     @property
-    def granule(self) -> int:
-        """Words that may not be torn apart: every block but the last holds a multiple of so many."""
+    def granule_bytes(self) -> int:
+        """Bytes of so many words on the wire."""
 
     def to_bytes(self, words: Words) -> memoryview:
         """Encode words."""
@@ -42,7 +42,7 @@ class Packing(Protocol):
 
 def block_words(packing: Packing) -> int:
     """Words in one block."""
-    return BLOCK_BYTES // packing.word_bytes // packing.granule * packing.granule
+    return BLOCK_BYTES // packing.granule_bytes * packing.granule
 
 
 def pack_blocks(lanes: Lanes, vector: NDArray[np.integer]) -> Iterator[tuple[int, int, Words]]:
@@ -68,13 +68,18 @@ class Uploads:
         self._uploads: dict[int, dict[int, memoryview]] = {}
         self.words = new_words(packing.words)
 
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes that one upload holds, until it is complete."""
+        return self._packing.words // self._packing.granule * self._packing.granule_bytes
+
     def check(self, sender: int, block: int, data: memoryview) -> None:
         """Raise `ProtocolViolation` for a block that cannot be, `StateError` for one that is already here."""
         if not 0 <= block < self._blocks:
             raise ProtocolViolation(f"block {block} of {self._blocks} cannot be", {sender})
         if block in self._uploads.get(sender, {}):
             raise StateError(f"participant {sender} has already sent block {block}")
-        expected = self._slice(block).size * self._packing.word_bytes
+        expected = self._slice(block).size // self._packing.granule * self._packing.granule_bytes
         if len(data) != expected:
             raise ProtocolViolation(f"block {block} has {len(data)} bytes, not {expected}", {sender})
 
@@ -85,9 +90,13 @@ class Uploads:
         upload[block] = data
         if len(upload) < self._blocks:
             return False
-        for number, words in self._uploads.pop(sender).items():
-            self._packing.add_bytes(self._slice(number), words)
+        self._complete(sender, self._uploads.pop(sender))
         return True
+
+    def _complete(self, sender: int, upload: dict[int, memoryview]) -> None:
+        """Take a whole upload: it is added to the sum."""
+        for number, words in upload.items():
+            self._packing.add_bytes(self._slice(number), words)
 
     def _slice(self, block: int) -> Words:
         return self.words[block * self._step : (block + 1) * self._step]

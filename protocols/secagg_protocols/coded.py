@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ParameterError
 from .field import Elements, PrimeField
+
+_TABLE_ELEMENTS = 1 << 22
+"""The largest code that is held as a matrix; of a larger one, blocks of rows are made when they are needed."""
+
+_BLOCK = 1 << 20
+"""Elements of such a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +49,58 @@ class CodedSharing:
         """t − k: any so many shares are independent of the secrets."""
         return self.threshold - self.pieces
 
+    @property
+    def secret_points(self) -> Elements:
+        """The points that stand for the k secrets."""
+        return _secret_points(self.holders, self.threshold)[: self.pieces]
+
     def deal(self, secrets: Elements, noise: Elements, holders: Sequence[int]) -> Elements:
         """Return the shares of `holders`, one row each.
 
         secrets: shape (k, columns). noise: (t − k, columns), uniform and used once.
         """
-        matrix = encoding_matrix(self.field, self.holders, self.threshold)
-        return self.field.multiply(matrix[np.asarray(holders) - 1], np.concatenate([secrets, noise]))
+        rows, values = np.asarray(holders) - 1, np.concatenate([secrets, noise])
+        if self.holders * self.threshold <= _TABLE_ELEMENTS:
+            matrix = encoding_matrix(self.field, self.holders, self.threshold)
+            return self.field.multiply(matrix[rows], values)
+        by_row, inverses, by_column = _code(self.field, self.holders, self.threshold)
+        values = values * by_column[:, None] % self.field.prime
+        shares, step = np.empty((rows.size, values.shape[1]), dtype=np.int64), max(1, _BLOCK // self.threshold)
+        for start in range(0, rows.size, step):
+            block = rows[start : start + step]
+            products = self.field.multiply(inverses[block], values)
+            shares[start : start + step] = products * by_row[block, None] % self.field.prime
+        return shares
 
     def reconstruct(self, holders: Sequence[int], shares: Elements) -> Elements:
         """Return the secrets, shape (k, columns), from the shares of t distinct holders, shape (t, columns)."""
-        points = _secret_points(self.holders, self.threshold)[: self.pieces]
-        return self.field.multiply(lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), points), shares)
+        nodes = np.asarray(holders, dtype=np.int64)
+        return self.field.multiply(lagrange_basis(self.field, nodes, self.secret_points), shares)
 
     def share_of(self, holder: int, holders: Sequence[int], shares: Elements) -> Elements:
         """Return the share that fits those of t other holders, shape (columns,)."""
         basis = lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), np.array([holder]))
         share: Elements = self.field.multiply(basis, shares)[0]
         return share
+
+
+@lru_cache(maxsize=2)
+def _code(field: PrimeField, holders: int, threshold: int) -> tuple[Elements, Elements, Elements]:
+    """Return a, C and b with `encoding_matrix` = diag(a) · C · diag(b), in memory that grows with n + t.
+
+    The Lagrange basis over xᵢ = n + 1 + i is at j: ∏ₖ (j − xₖ) · 1 / (j − xᵢ) · 1 / ∏_{k ≠ i} (xᵢ − xₖ). All points
+    follow one another: the products are factorials, and row j of C are the inverses of n + 1 − j, n + 2 − j, …, a
+    window (read-only, shape (n, t)) over those of 1 … n + t − 1. The signs are in b.
+    """
+    n, t, p = holders, threshold, field.prime
+    products = accumulate(range(1, n + t), lambda product, k: product * k % p, initial=1)
+    factorials = np.fromiter(products, np.int64, n + t)
+    inverted = field.inverse(factorials)
+    by_row = factorials[t:][::-1] * inverted[:n][::-1] % p
+    by_column = inverted[:t] * inverted[:t][::-1] % p
+    by_column[1::2] = (p - by_column[1::2]) % p
+    inverses = np.lib.stride_tricks.sliding_window_view(field.inverse(np.arange(1, n + t, dtype=np.int64)), t)[::-1]
+    return by_row, inverses, by_column
 
 
 @lru_cache(maxsize=4)

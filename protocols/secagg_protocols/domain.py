@@ -35,10 +35,15 @@ class Use(bytes, Enum):
     SEED_COMMITMENT = b"seed commitment"
     SHARE_LEAF = b"share leaf"
     SURVIVORS = b"survivor list"
+    DEALT_KEYS = b"session of advertised keys"
+    SURVIVORS_OF = b"survivors of a session"
+    NEIGHBOUR_SHARES = b"shares for neighbours"
     MERKLE_LEAF = b"merkle leaf"
     MERKLE_NODE = b"merkle node"
     CONTEXT = b"context"
     STORED_SESSION = b"stored session"
+    STORED_FILE = b"stored file"
+    JOURNAL = b"server journal"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
     HE_KEY = b"group key"
     HE_PARAMETERS = b"lattice parameters"
@@ -49,6 +54,8 @@ class Use(bytes, Enum):
     RING_SECRET = b"one-time ring key"
     RING_ERROR = b"ring errors"
     RING_SHARES = b"ring key shares"
+    SHARE_CHALLENGE = b"commitment to a challenge of dealers"
+    SHARE_CHECK = b"combinations of shares"
 
 
 def frame(*fields: bytes | str | int) -> bytes:

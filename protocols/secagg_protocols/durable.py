@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,23 +23,28 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from . import storage
 from .domain import Use, digest
-from .errors import InputError, LocalError, ProtocolViolation, StateError
+from .errors import InputError, ProtocolViolation, SecAggError, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client, Terminal
 from .randomness import SYSTEM, Randomness
-from .scheme import Policy, RoundContext, Scheme
+from .scheme import Output, Policy, RoundContext, Scheme
 from .wire import Envelope
-
-try:
-    import fcntl
-except ImportError:  # no POSIX locks on this system
-    fcntl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
 _START, _CONTRIBUTE = b"start", b"contribute"
+_FORMAT = b"secagg store 2\n"
+_LEDGER = "ledger"
+
+
+_WITHOUT_LEDGER = (
+    "it is not known what this participant has answered; restore it from a backup, or move it away and take part only "
+    "with models that were never asked about, as an old question would be answered again"
+)
+_WITHOUT_SESSION = "delete it; this participant then misses the round and takes part in the next"
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -64,10 +70,8 @@ class SnapshotStore:
     """One identity's folder: a lock, its ledger of answers, one record per session. Readable by its owner alone."""
 
     def __init__(self, folder: Path) -> None:
-        if fcntl is None:
-            raise LocalError("a snapshot store needs POSIX file locks, which this system does not have")
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        storage.make_folder(folder)
         self._thread = threading.RLock()
         self._held = False
 
@@ -78,21 +82,31 @@ class SnapshotStore:
             if self._held:
                 yield
                 return
-            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = storage.open_locked(self._folder / "lock")
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._held = True
                 yield
             finally:
                 self._held = False
                 os.close(descriptor)
 
-    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
+    def claim(self, context: RoundContext, reruns: int, session: bytes) -> None:
         """Record an answer durably (see `ledger.ContributionLedger`)."""
+        with self._answering() as answered:
+            answered.claim(context, reruns, session)
+
+    def settle(self, subject: bytes, choice: bytes) -> None:
+        """Record a choice durably (see `ledger.ContributionLedger`)."""
+        with self._answering() as answered:
+            answered.settle(subject, choice)
+
+    @contextmanager
+    def _answering(self) -> Iterator[Answered]:
+        """Yield what was answered; what is then added is on disk when the block is left, unless it raises."""
         with self.locked():
-            answered = self._read("ledger", Answered) or Answered()
-            answered.claim(context, rerun, session)
-            self._write("ledger", msgspec.msgpack.encode(answered))
+            answered = self._read(_LEDGER, Answered) or Answered()
+            yield answered
+            self._write(_LEDGER, msgspec.msgpack.encode(answered))
 
     def load(self, session: str) -> Record | None:
         """Return a session's record, if there is one. Raises `InputError` when it is damaged."""
@@ -116,27 +130,22 @@ class SnapshotStore:
             data = (self._folder / name).read_bytes()
         except FileNotFoundError:
             return None
+        body = data[len(_FORMAT) + 32 :]
         try:
-            return msgspec.msgpack.decode(data, type=kind)
+            if data != self._framed(name, body):
+                raise ValueError
+            return msgspec.msgpack.decode(body, type=kind)
         except (msgspec.MsgspecError, ValueError):
             raise InputError(
-                f"{self._folder / name} is damaged: this participant cannot go on with the session"
+                f"{self._folder / name} is damaged, or of another version of secagg: "
+                + (_WITHOUT_LEDGER if name == _LEDGER else _WITHOUT_SESSION)
             ) from None
 
     def _write(self, name: str, data: bytes) -> None:
-        """Replace a file atomically: the new content is on disk before the name points to it."""
-        temporary = self._folder / f"{name}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._folder / name)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        storage.replace(self._folder / name, self._framed(name, data))
+
+    def _framed(self, name: str, body: bytes) -> bytes:
+        return _FORMAT + digest(Use.STORED_FILE, name, body) + body
 
 
 class DurableClient:
@@ -144,7 +153,8 @@ class DurableClient:
 
     Make it anew in every process with the same arguments; it finds its session by scheme, participant and context. With
     `early_keys` it may be made, and `start`ed, before the context's digest is known, and later with it.
-    Takes and returns encoded envelopes. Raises what `machine.Client` raises.
+    Takes and returns encoded envelopes. now: the time, where the roster's entries are valid for a time only. Raises
+    what `machine.Client` raises.
     """
 
     def __init__(
@@ -159,10 +169,11 @@ class DurableClient:
         policy: Policy = Policy(),  # noqa: B008  (frozen)
         randomness: Randomness = SYSTEM,
         group_key: object | None = None,
+        now: datetime | None = None,
     ) -> None:
         self._store, self._scheme, self._participant, self._context = store, scheme, participant, context
         self._identity, self._roster, self._policy, self._randomness = identity, roster, policy, randomness
-        self._group_key = group_key
+        self._group_key, self._now = group_key, now
         address = scheme.address(context, roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.
         about = b"" if scheme.early_keys else context.context_digest
@@ -181,6 +192,12 @@ class DurableClient:
         record = self._store.load(self.session)
         return record is not None and self._make(record).state is Terminal.DONE
 
+    @property
+    def output(self) -> Output | None:
+        """The sum, where the scheme gives it to the participants, once it is there."""
+        record = self._store.load(self.session)
+        return None if record is None else self._make(record).output
+
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""
         return self._step(_START, lambda client: client.start())
@@ -193,6 +210,16 @@ class DurableClient:
     def contribute(self, vector: NDArray[np.generic]) -> list[bytes]:
         """Give the vector. Once: a second call returns the stored answer, whatever the vector."""
         return self._step(_CONTRIBUTE, lambda client: client.contribute(vector))
+
+    def abort(self, why: SecAggError | None = None) -> list[bytes]:
+        """Leave the round; return what tells the server so (see `machine.Client.abort`)."""
+        with self._store.locked():
+            record = self._store.load(self.session)
+            client = self._make(record)
+            told = [envelope.to_bytes() for envelope in client.abort(why)]
+            if told:
+                self._save(record, client, b"", ())
+            return told
 
     def _step(self, request: bytes, turn: Callable[[Client], list[Envelope]]) -> list[bytes]:
         request_digest = hashlib.sha256(request).digest()
@@ -226,6 +253,7 @@ class DurableClient:
                 randomness=self._randomness,
                 ledger=self._store,
                 group_key=self._group_key,
+                now=self._now,
             )
         client = self._scheme.restore(
             record.snapshot,
@@ -235,6 +263,7 @@ class DurableClient:
             randomness=self._randomness,
             ledger=self._store,
             group_key=self._group_key,
+            now=self._now,
         )
         if self._context.known:
             client.bind_context(self._context.context_digest)

@@ -34,10 +34,18 @@ class InputError(LocalError, ValueError):
     """A vector, array or file that cannot be used: wrong length, type, range, or not a number."""
 
 
-class RepeatedContext(LocalError):
-    """This participant has already answered with a masked input for the same model and settings.
+class Declined(LocalError):
+    """What this participant's own rules do not let it do in this round, however often it is asked.
 
-    Answering again, in a round with one participant fewer, would let the server subtract the two sums.
+    The machine is as it was; its `abort` says so to the server.
+    """
+
+
+class RepeatedContext(Declined):
+    """This participant has already answered: with a vector for the same model and settings, or otherwise to the same.
+
+    Answering again, in a round with one participant fewer, would let the server subtract the two sums; dealing the same
+    secrets to others, or opening them for others, would let it put both halves together.
     """
 
 
@@ -47,6 +55,14 @@ class WorkerLost(LocalError):
     The machine is as it was. Give the server another executor, or none, and call `advance` again. A participant never
     raises it: it does the work itself.
     """
+
+
+class MissingExtra(ImportError):
+    """A feature needs a package that the base install leaves out. The text names the extra that brings it."""
+
+    def __init__(self, extra: str, module: str) -> None:
+        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[{extra}]'", name=module)
+        self.extra = extra
 
 
 class RemoteError(SecAggError):

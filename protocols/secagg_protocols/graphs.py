@@ -7,7 +7,7 @@ tails and a union over all participants:
 1. somebody has t or more corrupt neighbours (they could open its secrets): counted in σ;
 2. somebody has fewer than t neighbours that stay (its secrets could not be opened when needed): η;
 3. what is left after corrupt and vanished participants are taken out is not connected (a part's sum would show): σ. A
-   Harary graph falls apart only if ⌊k/2⌋ neighbours in a row are gone.
+   Harary graph falls apart only if two separate runs of ⌊k/2⌋ participants in a row are gone (`falls_apart`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import ceil, exp, lgamma, log
+from math import ceil, comb, exp, lgamma
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,21 +83,42 @@ class Risks:
         return None
 
 
-def _log_choose(n: int, k: int) -> float:
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) if 0 <= k <= n else float("-inf")
-
-
-def _hypergeometric(population: int, marked: int, drawn: int) -> list[float]:
+def _hypergeometric(population: int, marked: int, drawn: int) -> NDArray[np.float64]:
     """Return P[x marked among the drawn] for x = 0 … drawn."""
-    total = _log_choose(population, drawn)
-    return [exp(_log_choose(marked, x) + _log_choose(population - marked, drawn - x) - total) for x in range(drawn + 1)]
+    chances = np.zeros(drawn + 1)
+    least, most = max(0, drawn - (population - marked)), min(marked, drawn)
+    x = np.arange(least, most)
+    ratios = (marked - x) * (drawn - x) / ((x + 1.0) * (population - marked - drawn + x + 1))  # P[x + 1] / P[x]
+    logs = np.concatenate([[0.0], np.cumsum(np.log(ratios))])
+    terms = np.exp(logs - logs.max())
+    chances[least : most + 1] = terms / terms.sum()
+    return chances
 
 
-def _in_a_row(participants: int, removed: int, length: int) -> float:
-    """Bound the probability that some `length` participants in a row are all among the removed."""
-    if length > removed:
+def falls_apart(participants: int, removed: int, neighbours: int) -> float:
+    """Bound the probability that a Harary graph falls apart when any participants are taken out, up to `removed`.
+
+    Those that stay cut the circle into as many gaps, some of them empty. Two that follow each other on the circle are
+    neighbours if fewer than h = ⌊k/2⌋ were taken out between them, so with at most one gap of h or more all of them
+    hang together, around the circle's other side. (For even k two such gaps do cut it: no edge is longer than h.)
+
+    With r of n out, m = n − r stay. Counted from a random one of them, their gaps are each of the C(n − 1, m − 1)
+    ordered sums of r with the same chance. In C(n − 1 − 2h, m − 1) of these two given gaps are at least h (take h from
+    both), so a union over the C(m, 2) pairs gives C(m, 2) · ∏_{i < 2h} (r − i) / (n − 1 − i). From r to r + 1 that
+    grows while r ≤ (hn − 1) / (h + 1), and falls beyond, where hardly anybody is left to be parted: the largest value
+    for any number up to `removed` is returned. With odd k there are more edges than for k − 1.
+    """
+    n, half = participants, neighbours // 2
+    gone = min(removed, (half * n - 1) // (half + 1) + 1)
+    if 2 * half > gone:
         return 0.0
-    return exp(log(participants) + sum(log((removed - i) / (participants - i)) for i in range(length)))
+    # ∏ (r − i) / (n − 1 − i), as factorials: r! (n − 1 − 2h)! / ((r − 2h)! (n − 1)!)
+    both_long = lgamma(gone + 1) - lgamma(gone - 2 * half + 1) + lgamma(n - 2 * half) - lgamma(n)
+    return min(1.0, comb(n - gone, 2) * exp(both_long))
+
+
+LEAST_THRESHOLD = 2
+"""With t = 1 every single neighbour could open a participant, whatever the rates say."""
 
 
 class Tails:
@@ -106,37 +126,64 @@ class Tails:
 
     def __init__(self, requirements: Requirements, neighbours: int) -> None:
         n, corrupt, vanishing = requirements.participants, requirements.corrupt_count, requirements.vanishing_count
-        self._n = n
+        self._requirements = requirements
         # Smallest terms first, so that tiny tails are summed without loss.
-        self._corrupt = list(accumulate(reversed(_hypergeometric(n - 1, corrupt, neighbours))))[::-1]
-        self._left = [0.0, *accumulate(_hypergeometric(n - 1, n - 1 - vanishing, neighbours))]
-        self._disconnected = _in_a_row(n, corrupt + vanishing, neighbours // 2)
+        self._corrupt = n * _hypergeometric(n - 1, corrupt, neighbours)[::-1].cumsum()[::-1]
+        self._left = n * np.concatenate([[0.0], _hypergeometric(n - 1, n - 1 - vanishing, neighbours).cumsum()])
+        self._disconnected = falls_apart(n, corrupt + vanishing, neighbours)
 
     def risks(self, threshold: int) -> Risks:
         """Return the risks with this t, 1 ≤ t ≤ k."""
-        return Risks(self._n * self._corrupt[threshold], self._n * self._left[threshold], self._disconnected)
+        return Risks(float(self._corrupt[threshold]), float(self._left[threshold]), self._disconnected)
+
+    @property
+    def least(self) -> int:
+        """The smallest t with few enough corrupt neighbours, were the graph sure to hold together; k + 1 if none."""
+        # The tails fall with t: it is the number of those that are too likely.
+        return max(LEAST_THRESHOLD, int(np.count_nonzero(self._corrupt > 2.0**-self._requirements.sigma)))
+
+    @property
+    def most(self) -> int:
+        """The largest t with enough neighbours that stay; 0 if none."""
+        return int(np.count_nonzero(self._left[1:-1] <= 2.0**-self._requirements.eta))
 
 
 def derive(requirements: Requirements) -> tuple[int, int]:
     """Return the smallest even k, and for it the smallest t, that meet the requirements.
 
     Raises `ParameterError` naming the requirement that fails with everybody as neighbours, and what would do.
+
+    One neighbour more moves `Tails.most` up by at most one and `Tails.least` not down (count the neighbours with and
+    without it), so where they are g short of meeting, the next g − 1 values of k are too few as well and are skipped.
     """
-    problem: str | None = "there are too few participants"
-    for neighbours in range(2, requirements.participants, 2):
+    n = requirements.participants
+    neighbours = _fewest_connected(requirements)
+    while neighbours < n:
         tails = Tails(requirements, neighbours)
-        for threshold in range(1, neighbours + 1):
-            risks = tails.risks(threshold)
-            problem = risks.problem(requirements)
-            if problem is None:
+        for threshold in range(tails.least, tails.most + 1):
+            if tails.risks(threshold).problem(requirements) is None:
                 return neighbours, threshold
-            if risks.too_few_left > 2.0**-requirements.eta:
-                break  # larger t only makes it worse
+        short = tails.least - tails.most
+        neighbours += 2 * max(1, (short + 1) // 2)
+    problem: str | None = "there are too few participants"
+    last = (n - 1) // 2 * 2
+    if last >= LEAST_THRESHOLD:
+        tails = Tails(requirements, last)
+        problem = tails.risks(min(max(tails.most + 1, LEAST_THRESHOLD), last)).problem(requirements)
     raise ParameterError(
-        f"no sparse graph of {requirements.participants} participants withstands corrupt_rate="
-        f"{requirements.corrupt:g} and dropout_rate={requirements.vanishing:g}: even with nearly all as neighbours "
-        f"{problem}; lower the rates, take more participants, or take Bonawitz (the complete graph)"
+        f"no sparse graph of {n} participants withstands corrupt_rate={requirements.corrupt:g} and dropout_rate="
+        f"{requirements.vanishing:g}: even with nearly all as neighbours {problem}; lower the rates, take more "
+        "participants, or take Bonawitz (the complete graph)"
     )
+
+
+def _fewest_connected(requirements: Requirements) -> int:
+    """Return the smallest even k with which the graph falls apart rarely enough: the chance falls with k."""
+    n, removed = requirements.participants, requirements.corrupt_count + requirements.vanishing_count
+    halves = range(1, (n + 1) // 2)
+    # Negated, so that the values rise with k as `bisect` needs.
+    position = bisect_right(halves, -(2.0**-requirements.sigma), key=lambda half: -falls_apart(n, removed, 2 * half))
+    return 2 * (position + 1)
 
 
 def fewest_left(requirements: Requirements, neighbours: int, threshold: int) -> int:
@@ -147,7 +194,7 @@ def fewest_left(requirements: Requirements, neighbours: int, threshold: int) -> 
     if neighbours >= n - 1:
         return threshold
     room = 2.0**-requirements.sigma - Tails(requirements, neighbours).risks(threshold).too_many_corrupt
-    bearable = bisect_right(range(n - corrupt), room, key=lambda gone: _in_a_row(n, corrupt + gone, neighbours // 2))
+    bearable = bisect_right(range(n - corrupt), room, key=lambda gone: falls_apart(n, corrupt + gone, neighbours))
     return n - bearable + 1
 
 

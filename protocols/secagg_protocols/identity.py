@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from . import strict_json
 from .domain import Use, digest, separated
 from .errors import SERVER, AuthenticationError, InputError, ParameterError
 from .randomness import SYSTEM, Randomness
@@ -34,16 +35,23 @@ class PublicIdentity:
     not_after: str | None = None
 
     def __post_init__(self) -> None:
+        if type(self.id) is not int:
+            raise ParameterError(f"id {self.id!r} of a roster entry is no integer")
+        _check_name(self.name)
+        if not isinstance(self.public_key, bytes):
+            raise ParameterError(f"the public key of {self.name!r} is no bytes")
         for limit in (self.not_before, self.not_after):
             try:
                 aware = limit is None or datetime.fromisoformat(limit).tzinfo is not None
-            except ValueError:
+            except (TypeError, ValueError):
                 aware = False
             if not aware:
                 raise ParameterError(f"{limit!r} is no ISO 8601 time with a zone; write e.g. 2027-01-31T00:00:00+00:00")
 
     def check_valid_at(self, now: datetime) -> None:
         """Raise `ParameterError` unless the identity is valid at `now` (timezone-aware)."""
+        if now.tzinfo is None:
+            raise ParameterError(f"now={now} has no time zone; give an aware datetime")
         if self.not_before is not None and now < datetime.fromisoformat(self.not_before):
             raise ParameterError(f"identity {self.id} ({self.name}) is not valid before {self.not_before}")
         if self.not_after is not None and now > datetime.fromisoformat(self.not_after):
@@ -93,14 +101,16 @@ class Identity:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise InputError(f"{path} exists; an identity is never overwritten, choose another file") from None
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Identity:
+    def load(cls, path: Path | str) -> Identity:
         """Read an identity file. Raises `InputError` when it is not one."""
+        path = Path(path).expanduser()
         content = _read(path, "identity")
         try:
+            _check_name(content["name"])
             identity = cls(content["name"], suite_named(content["suite"]), bytes.fromhex(content["signing_key"]))
             if len(identity.signing_key) != 32:
                 raise ValueError(f"the signing key has {len(identity.signing_key)} bytes, not 32")
@@ -124,10 +134,18 @@ class Roster:
         ids = [entry.id for entry in self.entries]
         if ids != sorted(set(ids)) or not ids or ids[0] < SERVER or ids[-1] > MAX_PARTICIPANTS:
             raise ParameterError("roster ids must be unique, ascending and between 0 (the server) and 65535")
-        if len({entry.public_key for entry in self.entries}) != len(ids):
-            raise ParameterError("two roster entries have the same public key; every party needs its own")
+        owners: dict[bytes, PublicIdentity] = {}
         for entry in self.entries:
-            self.suite.signatures.check_public(entry.public_key)
+            try:
+                self.suite.signatures.check_public(entry.public_key)
+            except ParameterError as error:
+                raise ParameterError(f"roster entry {entry.id} ({entry.name}): {error}") from None
+            first = owners.setdefault(entry.public_key, entry)  # a key has one encoding, so equal keys are equal bytes
+            if first is not entry:
+                raise ParameterError(
+                    f"roster entries {first.id} ({first.name}) and {entry.id} ({entry.name}) have the same public key; "
+                    "every party needs its own"
+                )
 
     @classmethod
     def of(cls, ciphersuite: str, entries: Iterable[PublicIdentity]) -> Roster:
@@ -168,10 +186,21 @@ class Roster:
         ]
         return json.dumps({"secagg": "roster", "suite": self.suite.name, "entries": rows}, sort_keys=True, indent=1)
 
-    def check_valid_at(self, now: datetime) -> None:
-        """Raise `ParameterError` unless every identity is valid at `now`. For drivers: machines have no clock."""
-        for entry in self.entries:
+    def check_valid_at(self, now: datetime | None) -> None:
+        """Raise `ParameterError` unless every identity is valid at `now` (timezone-aware; None: it is not known).
+
+        Machines ask this with the `now` that they are made with: they have no clock.
+        """
+        for entry in self._limited:
+            if now is None:
+                raise ParameterError(
+                    f"identity {entry.id} ({entry.name}) is valid for a time only: give now=, an aware datetime"
+                )
             entry.check_valid_at(now)
+
+    @cached_property
+    def _limited(self) -> tuple[PublicIdentity, ...]:
+        return tuple(entry for entry in self.entries if entry.not_before is not None or entry.not_after is not None)
 
     def save(self, path: Path, consortium: Identity | None = None) -> None:
         """Write the roster file; with `consortium`, signed by that key."""
@@ -179,11 +208,12 @@ class Roster:
         if consortium is not None:
             signature = consortium.sign(separated(Use.ROSTER_SIGNATURE, self._canonical()))
             content["signature"] = signature.hex()
-        path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n")
+        path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path, consortium_key: bytes | None = None) -> Roster:
+    def load(cls, path: Path | str, consortium_key: bytes | None = None) -> Roster:
         """Read a roster file. With `consortium_key`, its signature must verify (else `AuthenticationError`)."""
+        path = Path(path).expanduser()
         content = _read(path, "roster")
         try:
             entries = [
@@ -194,6 +224,7 @@ class Roster:
             ]
             roster = cls.of(content["suite"], entries)
             if consortium_key is not None:
+                roster.suite.signatures.check_public(consortium_key)
                 signature = bytes.fromhex(content["signature"])
                 message = separated(Use.ROSTER_SIGNATURE, roster._canonical())
                 roster.suite.signatures.verify(consortium_key, signature, message)
@@ -202,9 +233,15 @@ class Roster:
         return roster
 
 
+def _check_name(name: object) -> None:
+    """Raise `ParameterError` unless a party's name can be shown on one line."""
+    if not (isinstance(name, str) and name.isprintable()):
+        raise ParameterError(f"a party's name must be text that can be printed on one line, not {ascii(name)[:40]}")
+
+
 def _read(path: Path, what: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = strict_json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; give the path of a secagg {what} file") from None
     except (OSError, ValueError) as error:

@@ -55,6 +55,11 @@ class Lanes:
         return -(-self.length // self.per_word)
 
     @property
+    def granule_bytes(self) -> int:
+        """Bytes of a granule, which is one word, on the wire."""
+        return self.word_bytes
+
+    @property
     def size(self) -> int:
         """Size of the whole packed vector on the wire."""
         return self.words * self.word_bytes

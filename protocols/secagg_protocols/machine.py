@@ -7,6 +7,9 @@ Rules that every machine keeps, whatever the scheme:
 3. Invalid content aborts a client, and makes a server drop that one participant: the round goes on without it. (What a
    single dealer can still do is in each scheme's NOTATION.md.)
 4. One machine is one session; there is no reset.
+5. One call at a time: a second one, from another thread or from within, raises `StateError` and changes nothing.
+6. An `Abort` is outside the table: it takes a client to ABORTED from any state that is not an end, and makes a server
+   count a participant as gone. It changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from datetime import datetime
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -24,23 +28,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .aborts import ABORT, PAYLOAD_LIMIT, Abort, abort_for
 from .domain import VERSION, Use, digest
 from .errors import (
     SERVER,
     AuthenticationError,
+    Declined,
     InputError,
     LateMessage,
     ParameterError,
     ProtocolViolation,
     RoundFailed,
+    SecAggError,
     StateError,
     WireError,
 )
 from .identity import Identity, Roster
-from .ledger import ContributionLedger
+from .ledger import ContributionLedger, MemoryLedger
 from .randomness import Randomness
 from .recovery import Correction
 from .scheme import Output, Policy, RoundContext, Scheme, Step
+from .turns import Turn, one_at_a_time
 from .wire import Envelope, Message, decode, encode, signed_bytes
 
 START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
@@ -73,11 +81,12 @@ class Holdings:
     identity: Identity | None
     roster: Roster | None
     randomness: Randomness = field(repr=False)
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
     ledger: ContributionLedger | None = None
     group_key: object | None = field(default=None, repr=False)
     executor: Executor | None = None
     parts: int = 1
+    now: datetime | None = None
 
 
 class Memory(msgspec.Struct, array_like=True):
@@ -89,6 +98,7 @@ class Memory(msgspec.Struct, array_like=True):
     job: str
     round: int
     context_digest: bytes
+    policy: tuple[int, int, str, int, int]
     abort_reason: str | None = None
 
     def __repr__(self) -> str:
@@ -106,14 +116,16 @@ class Machine(ABC):
 
     def __init__(self, scheme: Scheme, context: RoundContext, me: int, holdings: Holdings) -> None:
         self.scheme, self.context, self.me = scheme, context, me
+        self._turn = Turn()
         self.state: State = Terminal.NEW
         self._identity, self._roster = holdings.identity, holdings.roster
         self._randomness, self._group_key = holdings.randomness, holdings.group_key
         self._address = scheme.address(context, holdings.roster)
-        self._check_parties()
+        self._check_parties(holdings.now)
 
-    def _check_parties(self) -> None:
+    def _check_parties(self, now: datetime | None) -> None:
         if self._roster is not None:
+            self._roster.check_valid_at(now)
             expected = tuple(range(1, self.scheme.participants + 1))
             if self._roster.participants != expected:
                 raise ParameterError(
@@ -168,7 +180,7 @@ class Machine(ABC):
         self, kind: str, recipients: Sequence[int], message: Message, pieces: Sequence[memoryview] = ()
     ) -> list[Envelope]:
         """Make one envelope for each recipient around the same message, which is encoded and hashed once."""
-        payload, binding, suite = encode(message, pieces), self._binding(kind), self.scheme.suite.id
+        payload, binding, suite = encode(message, pieces), self._bound_to(kind), self.scheme.suite.id
         envelopes = [Envelope(VERSION, suite, binding, kind, self.me, to, payload, b"") for to in recipients]
         if not self.scheme.active:
             return envelopes
@@ -182,11 +194,14 @@ class Machine(ABC):
             raise WireError(f"an envelope for {envelope.recipient} was delivered to {self.me}")
         if envelope.suite != self.scheme.suite.id:
             raise WireError(f"ciphersuite {envelope.suite} is not this round's ({self.scheme.suite.id})")
-        if envelope.kind not in self.messages:
+        if envelope.kind not in self.messages and envelope.kind != ABORT:
             raise WireError(f"{envelope.kind!r} is not a message of {self.scheme.name} to this party")
 
+    def _bound_to(self, kind: str) -> bytes:
+        return self._address if kind == ABORT else self._binding(kind)
+
     def _check_binding(self, envelope: Envelope) -> None:
-        if envelope.binding != self._binding(envelope.kind):
+        if envelope.binding != self._bound_to(envelope.kind):
             raise WireError(f"{envelope.kind} from {envelope.sender} belongs to another round, scheme or session")
 
     def _authenticate(self, envelope: Envelope) -> None:
@@ -200,6 +215,8 @@ class Machine(ABC):
 
     def open(self, envelope: Envelope) -> Message:
         """Decode an envelope's message. Raises `WireError`."""
+        if envelope.kind == ABORT:
+            return decode(Abort, envelope.payload, PAYLOAD_LIMIT)
         return decode(self.messages[envelope.kind], envelope.payload, self.scheme.payload_limit)
 
 
@@ -215,17 +232,30 @@ class Client(Machine):
         if not 1 <= participant <= scheme.participants:
             raise ParameterError(f"participant {participant} is not between 1 and {scheme.participants}")
         super().__init__(scheme, context, participant, holdings)
-        assert holdings.ledger is not None
-        scheme.check_policy(holdings.policy)
+        policy = Policy() if holdings.policy is None else holdings.policy
+        scheme.check_policy(policy)
+        ledger = holdings.ledger
+        if ledger is None and scheme.active:
+            raise ParameterError(
+                "an active adversary asks again if nobody remembers: give ledger=SnapshotStore(folder), one for all "
+                "rounds of this identity (in a simulation: MemoryLedger())"
+            )
         if not (context.known or scheme.early_keys):
             raise ParameterError("context_digest is empty: only a scheme with early_keys=True starts without one")
         if holdings.parts < 1:
             raise ParameterError(f"parts={holdings.parts}: encrypt in 1 part or more")
-        self.policy, self._ledger = holdings.policy, holdings.ledger
+        self.policy = policy
+        self._ledger: ContributionLedger = MemoryLedger() if ledger is None else ledger
         self.executor, self._parts = holdings.executor, holdings.parts
         self.abort_reason: str | None = None
         self._memory: Any = self.memory_type(
-            participant, self.state.value, scheme.id, context.job, context.round, context.context_digest
+            participant,
+            self.state.value,
+            scheme.id,
+            context.job,
+            context.round,
+            context.context_digest,
+            astuple(policy),
         )
 
     @property
@@ -238,6 +268,12 @@ class Client(Machine):
         """Whether `contribute` is the next thing to do."""
         return (self.state, CONTRIBUTE) in self.transitions
 
+    @property
+    def output(self) -> Output | None:
+        """The sum, where the scheme gives it to the participants, once it is there; None under all other schemes."""
+        return None
+
+    @one_at_a_time
     def bind_context(self, context_digest: bytes) -> None:
         """Say what the round is about, where that was not known when the machine was made (`early_keys`).
 
@@ -251,6 +287,7 @@ class Client(Machine):
         self.context = context
         self._memory.context_digest = context_digest
 
+    @one_at_a_time
     def start(self) -> list[Envelope]:
         """Begin the round; return the first envelopes. Raises `StateError` the second time."""
         following = self._next(START)
@@ -258,6 +295,7 @@ class Client(Machine):
         self.state = following
         return outgoing
 
+    @one_at_a_time
     def contribute(self, vector: NDArray[np.generic]) -> list[Envelope]:
         """Give the vector: integers, shape (length,), values in [0, 2^value_bits). Once.
 
@@ -266,7 +304,7 @@ class Client(Machine):
         """
         following = self._next(CONTRIBUTE)
         checked = self.scheme.domain.check(vector)
-        self._ledger.claim(self.context, self.policy.allow_rerun, self._pad())
+        self._ledger.claim(self.context, self.policy.reruns, self._pad())
         try:
             outgoing = self._contribute(checked)
         except ProtocolViolation as violation:
@@ -279,20 +317,39 @@ class Client(Machine):
         """Return the name of the one-time secrets that hide the vector; empty where there are none."""
         return b""
 
-    def _abort(self, violation: ProtocolViolation) -> None:
+    def _abort(self, why: object) -> None:
         self.state = Terminal.ABORTED
-        self.abort_reason = str(violation)
+        self.abort_reason = str(why)
         self._forget()
 
-    def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take one envelope from the server; return the answers.
+    @one_at_a_time
+    def abort(self, why: SecAggError | None = None) -> list[Envelope]:
+        """Leave the round for good; return what tells the server so, and why, for the driver to send if it can.
 
-        Raises `WireError`, `AuthenticationError`, `StateError` (the machine is as it was), `ProtocolViolation` (the
-        machine is ABORTED and `abort_reason` says why).
+        why: what a call on this machine raised. Where that left the machine as it was and may be mended (a message of
+        somebody else's, a vector out of range), nothing is done and nothing returned, so a driver may give it every
+        error: `except SecAggError as error: answers = client.abort(error)`. None: leave whatever there is to mend.
+        """
+        mendable = why is not None and not isinstance(why, (ProtocolViolation, Declined))
+        if mendable or self.state is Terminal.DONE:
+            return []
+        if self.state is not Terminal.ABORTED:
+            self._abort(why or "it left the round")
+        return [self.seal(ABORT, SERVER, abort_for(self.abort_reason))]
+
+    @one_at_a_time
+    def receive(self, envelope: Envelope) -> list[Envelope]:
+        """Take one envelope from the server; return the answers: none to an `Abort`, after which this one is ABORTED.
+
+        Raises `WireError`, `AuthenticationError`, `StateError`, `RepeatedContext` where this participant's ledger shows
+        that it has answered otherwise (the machine is as it was), and `ProtocolViolation` (the machine is ABORTED and
+        `abort_reason` says why).
         """
         self._check_address(envelope)
         if envelope.sender != SERVER:
             raise WireError(f"{envelope.kind} comes from {envelope.sender}; participants hear only the server")
+        if envelope.kind == ABORT:
+            return self._hear_abort(envelope)
         following = self._next(envelope.kind)
         if not self.context.known:
             raise StateError(f"{envelope.kind} came before it was known what the round is about: call bind_context")
@@ -307,6 +364,16 @@ class Client(Machine):
         self.state = following
         return outgoing
 
+    def _hear_abort(self, envelope: Envelope) -> list[Envelope]:
+        if self.state in (Terminal.DONE, Terminal.ABORTED):
+            raise StateError(f"{ABORT} is not expected in state {self.state}")
+        self._check_binding(envelope)
+        self._authenticate(envelope)
+        message = self.open(envelope)
+        assert isinstance(message, Abort)
+        self._abort(f"the server says: {message.reason}")
+        return []
+
     @abstractmethod
     def _start(self) -> list[Envelope]: ...
 
@@ -320,6 +387,7 @@ class Client(Machine):
     def _forget(self) -> None:
         """Drop every reference to a secret (Python cannot wipe memory)."""
 
+    @one_at_a_time
     def snapshot(self) -> bytes:
         """Return the whole state. Secret; resume it once, through a `SnapshotStore`."""
         self._memory.state, self._memory.abort_reason = self.state.value, self.abort_reason
@@ -331,11 +399,16 @@ class Client(Machine):
         try:
             memory = msgspec.msgpack.decode(snapshot, type=cls.memory_type)
             context = RoundContext(memory.job, memory.round, memory.context_digest)
+            began_with = Policy(*memory.policy)
         except (msgspec.MsgspecError, ValueError) as error:
             raise InputError(f"the snapshot is damaged: {type(error).__name__}") from None
         if memory.scheme_id != scheme.id:
             raise InputError("the snapshot belongs to another scheme or other parameters")
-        client = cls(scheme, context, memory.participant, holdings)
+        if holdings.policy is not None:
+            holdings.policy.check_keeps(began_with)
+        policy = began_with if holdings.policy is None else holdings.policy
+        client = cls(scheme, context, memory.participant, replace(holdings, policy=policy))
+        memory.policy = astuple(policy)
         states = {state.value: state for state in (*Terminal, *client.transitions.values())}
         if memory.state not in states:
             raise InputError("the snapshot is damaged: unknown state")
@@ -353,10 +426,14 @@ def server_transitions(steps: tuple[Step, ...]) -> Transitions:
     return MappingProxyType(table)
 
 
+HELD_BYTES = 1 << 30
+
+
 class Server(Machine):
     """The aggregator. Made by `Scheme.server`. *When* a step is closed is the caller's policy: it has no clock.
 
     executor: where it unmasks (None: here). It may be replaced at any time, so after `WorkerLost`, too.
+    held_bytes: what uploads that have begun and not ended may hold together (1 GiB); see `uploads_at_once`.
     """
 
     def __init__(
@@ -375,6 +452,9 @@ class Server(Machine):
         self._dropped: dict[int, Dropout] = {}
         self._corrections: list[Correction] = []
         self._suspects: set[int] = set()
+        self._under_way: set[int] = set()
+        self._told: set[int] = set()
+        self.held_bytes = HELD_BYTES
         self.output: Output | None = None
         self.failure: RoundFailed | None = None
 
@@ -395,6 +475,11 @@ class Server(Machine):
         return self._expected - self._answered - self._dropped.keys()
 
     @property
+    def needed(self) -> int:
+        """Fewest answers with which the open step may be closed. Raises `StateError` when none is open."""
+        return self._needed(self.step)
+
+    @property
     def ready(self) -> bool:
         """Whether enough have answered for `advance` to succeed."""
         return isinstance(self.state, Step) and len(self._answered) >= self._needed(self.state)
@@ -409,14 +494,32 @@ class Server(Machine):
         """Wrong shares that were found and left out."""
         return tuple(self._corrections)
 
+    @property
+    @abstractmethod
+    def upload_bytes(self) -> int:
+        """Bytes that one upload holds here, until it is complete."""
+
+    @property
+    def uploads_at_once(self) -> int:
+        """How many uploads may have begun and not ended: as many as `held_bytes` hold, but one more than may be lost.
+
+        An upload that has begun may always go on, so those that may stall without failing the round never stop the
+        others. (Where losing most is allowed, half may stall.)
+        """
+        everyone = self.scheme.participants
+        may_stall = everyone - max(self._needed(self.scheme.upload_step), everyone // 2 + 1)
+        return max(self.held_bytes // self.upload_bytes, may_stall + 1)
+
+    @one_at_a_time
     def start(self) -> list[Envelope]:
         """Open the first step. Raises `StateError` the second time."""
         self.state = self._next(START)
         self._expected = frozenset(range(1, self.scheme.participants + 1))
         return []
 
+    @one_at_a_time
     def receive(self, envelope: Envelope) -> list[Envelope]:
-        """Take one envelope from a participant.
+        """Take one envelope from a participant. An `Abort` makes it a dropout, with its reason in `dropped`.
 
         Raises `WireError`, `AuthenticationError`, `LateMessage`, `StateError` (the machine is as it was), and
         `ProtocolViolation` (that participant is dropped, the round goes on).
@@ -425,10 +528,14 @@ class Server(Machine):
         sender, kind = envelope.sender, envelope.kind
         if not 1 <= sender <= self.scheme.participants:
             raise WireError(f"{kind} comes from unknown participant {sender}")
+        if kind == ABORT:
+            return self._let_go(envelope)
         self._check_in_time(sender, kind)
         self._next(kind)
         if sender in self._answered:
             raise StateError(f"participant {sender} has already answered {kind}")
+        if kind == self.scheme.upload_step.value:
+            self._check_room(sender)
         self._check_binding(envelope)
         self._authenticate(envelope)
         message = self.open(envelope)
@@ -439,6 +546,34 @@ class Server(Machine):
             raise
         if complete:
             self._answered.add(sender)
+            self._under_way.discard(sender)
+        elif kind == self.scheme.upload_step.value:
+            self._under_way.add(sender)
+        return []
+
+    def _check_room(self, sender: int) -> None:
+        """Raise `StateError` for an upload that would begin while as many as may be are under way."""
+        if sender not in self._under_way and len(self._under_way) >= self.uploads_at_once:
+            raise StateError(
+                f"{len(self._under_way)} uploads are under way, as many as are held at once: send participant "
+                f"{sender}'s again when one of them is complete, or raise held_bytes={self.held_bytes}"
+            )
+
+    def _let_go(self, envelope: Envelope) -> list[Envelope]:
+        """Count a participant that says so as gone. If it has answered the open step, that answer stays."""
+        sender, answered = envelope.sender, envelope.sender in self._answered
+        if not isinstance(self.state, Step):
+            raise StateError(f"{ABORT} is not expected in state {self.state}")
+        if sender in self._dropped:
+            raise LateMessage(f"{ABORT} from participant {sender}, which has dropped out before")
+        self._check_binding(envelope)
+        self._authenticate(envelope)
+        message = self.open(envelope)
+        assert isinstance(message, Abort)
+        self._drop(sender, f"left, and says: {message.reason}")
+        if answered:
+            self._answered.add(sender)
+        self._told.add(sender)
         return []
 
     def _check_in_time(self, sender: int, kind: str) -> None:
@@ -446,6 +581,19 @@ class Server(Machine):
         if order[kind] < order.get(self.state, len(order)) or sender in self._dropped:
             raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
 
+    @one_at_a_time
+    def aborts(self) -> list[Envelope]:
+        """Return an `Abort` for everyone for whom the round has ended without a sum of its own doing, and who was not
+        told: dropped participants, and all when the round has failed. Sent or not, as the driver likes."""
+        reasons: dict[int, object] = {}
+        if self.failure is not None:
+            reasons = dict.fromkeys(range(1, self.scheme.participants + 1), self.failure)
+        reasons.update((who, dropout.reason) for who, dropout in self._dropped.items())
+        untold = sorted(reasons.keys() - self._told)
+        self._told.update(untold)
+        return [self.seal(ABORT, who, abort_for(reasons[who])) for who in untold]
+
+    @one_at_a_time
     def advance(self) -> list[Envelope]:
         """Close the open step with whoever has answered; return what goes out next.
 
@@ -477,6 +625,7 @@ class Server(Machine):
 
     def _drop(self, participant: int, reason: str) -> None:
         self._answered.discard(participant)
+        self._under_way.discard(participant)
         self._dropped[participant] = Dropout(self.step, reason)
         self._lose(participant)
 

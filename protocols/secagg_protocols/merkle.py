@@ -66,12 +66,13 @@ def paths(leaves: Sequence[bytes]) -> list[bytes]:
     return result
 
 
-def includes(root_hash: bytes, size: int, index: int, leaf_hash: bytes, path: bytes) -> bool:
-    """Tell whether `leaf_hash` is leaf `index` (from 0) of the tree of `size` leaves with this root."""
+def check_included(root_hash: bytes, size: int, index: int, leaf_hash: bytes, path: bytes) -> None:
+    """Raise `ValueError` unless `leaf_hash` is leaf `index` (from 0) of the tree of `size` leaves with this root."""
     current, width = leaf_hash, size
     for level in range(depth(size)):
         sibling = path[level * HASH_BYTES : (level + 1) * HASH_BYTES]
         if index ^ 1 < width:
             current = _node(sibling, current) if index & 1 else _node(current, sibling)
         index, width = index // 2, (width + 1) // 2
-    return hmac.compare_digest(current, root_hash)
+    if not hmac.compare_digest(current, root_hash):
+        raise ValueError(f"the hash is not leaf {index} of {size} under this root")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -49,6 +51,14 @@ class Adversary(StrEnum):
     ACTIVE = "active"
 
 
+def whole(name: str, value: object) -> int:
+    """Return a parameter as a plain int: equal values must look equal. Raises `ParameterError` for no integer."""
+    try:
+        return int(operator.index(value))  # type: ignore[arg-type]
+    except TypeError:
+        raise ParameterError(f"{name}={value!r} is not an integer") from None
+
+
 def parse_adversary(value: Adversary | str) -> Adversary:
     """Return the adversary named. Raises `ParameterError` for an unknown one."""
     try:
@@ -61,9 +71,9 @@ def parse_adversary(value: Adversary | str) -> Adversary:
 class RoundContext:
     """What one round is about. Every party must hold the same one; it is bound into every key and signature.
 
-    job: a name for the training job. round: its number; each is used once. context_digest: 32 bytes over everything the
-    participant was sent, as its trainer sees it (model, shared configuration, code); empty while that is not known yet
-    (`Scheme.early_keys`).
+    job: a name for the training job. round: its number; each is used once, and a participant's ledger takes none more
+    than 2³² beyond its last. context_digest: 32 bytes over everything the participant was sent, as its trainer sees it
+    (model, shared configuration, code); empty while that is not known yet (`Scheme.early_keys`).
     """
 
     job: str
@@ -71,10 +81,15 @@ class RoundContext:
     context_digest: bytes
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.job, str) and isinstance(self.round, int) and isinstance(self.context_digest, bytes)):
+        if not (isinstance(self.job, str) and isinstance(self.context_digest, bytes)):
             raise ParameterError("a round context needs job: str, round: int and context_digest: bytes")
-        if not 0 < len(self.job.encode()) <= 256:
-            raise ParameterError(f"job name of {len(self.job.encode())} bytes; give 1 to 256")
+        object.__setattr__(self, "round", whole("round", self.round))
+        try:
+            job_bytes = len(self.job.encode())
+        except UnicodeEncodeError:
+            raise ParameterError(f"job name {self.job!r} holds half a character (a surrogate); give text") from None
+        if not 0 < job_bytes <= 256:
+            raise ParameterError(f"job name of {job_bytes} bytes; give 1 to 256")
         if not 0 <= self.round < 1 << 63:
             raise ParameterError(f"round={self.round} is not between 0 and 2**63 - 1")
         if len(self.context_digest) not in (0, 32):
@@ -88,28 +103,69 @@ class RoundContext:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A participant's own floor. Local: nothing the server sends can lower it.
+    """A participant's own floor. Local: nothing the server sends can lower it, and no restart.
 
     minimum_cohort: fewest honest participants of the local roster, itself included, in any sum it joins (at least 2).
     colluders: how many others it wants to be safe from; they count on top of the cohort, and the scheme's threshold
     must satisfy the rule for them.
     adversary: the weakest server model it accepts.
-    allow_rerun: answer again for a context already answered (a deliberate release: charge it to the privacy budget).
+    reruns: how often it answers again for one context, so that a round that failed late can be repeated. Each is a
+    release, to be charged to the privacy budget: without noise, two sums over the same model may differ by one vector.
+    maximum_participants: most participants of a round that it works for; cost and memory grow with them.
+
+    `Plain` keeps no floor, so it passes only where a policy asks for nothing above these defaults.
     """
 
     minimum_cohort: int = 3
     colluders: int = 0
     adversary: Adversary | str = Adversary.SEMI_HONEST
-    allow_rerun: bool = False
+    reruns: int = 0
+    maximum_participants: int = 10_000
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        for name in ("minimum_cohort", "colluders", "reruns", "maximum_participants"):
+            value = whole(name, getattr(self, name))
+            if not 0 <= value <= _LARGEST_LIMIT:
+                raise ParameterError(f"{name}={value} is not between 0 and {_LARGEST_LIMIT}")
+            object.__setattr__(self, name, value)
         if self.minimum_cohort < 2:
             raise ParameterError(
                 f"minimum_cohort={self.minimum_cohort}: a sum of one is that participant's vector; give 2 or more"
             )
-        if self.colluders < 0:
-            raise ParameterError(f"colluders={self.colluders} is negative")
+        if self.maximum_participants < 2:
+            raise ParameterError(f"maximum_participants={self.maximum_participants}: no sum hides one; give 2 or more")
+
+    def check_participants(self, participants: int) -> None:
+        """Raise `ParameterError` for a round of more participants than this one works for.
+
+        Ask before a scheme is made for so many: some derive their parameters at a cost that grows with them.
+        """
+        if participants > self.maximum_participants:
+            raise ParameterError(
+                f"participants={participants} is above maximum_participants={self.maximum_participants}, the most that "
+                "this participant works for: raise it if that cost is wanted"
+            )
+
+    def check_keeps(self, earlier: Policy) -> None:
+        """Raise `ParameterError` unless this policy asks for all that `earlier` asked for."""
+        raised = {"minimum_cohort", "colluders"}
+        for name in ("minimum_cohort", "colluders", "reruns", "maximum_participants"):
+            mine, before = getattr(self, name), getattr(earlier, name)
+            if mine < before if name in raised else mine > before:
+                raise _weakened(name, mine, before)
+        if earlier.adversary == Adversary.ACTIVE and self.adversary != Adversary.ACTIVE:
+            raise _weakened("adversary", self.adversary, earlier.adversary)
+
+
+_LARGEST_LIMIT = 1 << 32
+
+
+def _weakened(name: str, mine: object, before: object) -> ParameterError:
+    return ParameterError(
+        f"{name}={mine} weakens the policy with which this participant began the round ({before}): leave policy= out, "
+        "or give that one or a stricter one"
+    )
 
 
 @dataclass(frozen=True)
@@ -218,10 +274,18 @@ class Scheme(ABC):
 
     def check_integer(self, name: str) -> None:
         """Make a parameter a plain int. Raises `ParameterError` when it is not an integer."""
+        object.__setattr__(self, name, whole(name, getattr(self, name)))
+
+    def check_fraction(self, name: str) -> None:
+        """Make a parameter a plain float, never −0. Raises `ParameterError` when it is not a number."""
+        value = getattr(self, name)
         try:
-            object.__setattr__(self, name, operator.index(getattr(self, name)))
-        except TypeError:
-            raise ParameterError(f"{name}={getattr(self, name)!r} is not an integer") from None
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ParameterError(f"{name}={value!r} is not a number") from None
+        if math.isnan(number):
+            raise ParameterError(f"{name}={value!r} is not a number")
+        object.__setattr__(self, name, number + 0.0)
 
     @cached_property
     def domain(self) -> Domain:
@@ -269,6 +333,7 @@ class Scheme(ABC):
 
     def check_policy(self, policy: Policy) -> None:
         """Raise `ParameterError` unless this scheme is at least what a participant's own policy asks for."""
+        policy.check_participants(self.participants)
         if policy.adversary == Adversary.ACTIVE and not self.active:
             raise ParameterError("this participant's policy asks for an active adversary; the scheme is semi-honest")
         minimum = self.minimum_threshold(policy.colluders)
@@ -324,10 +389,14 @@ class Scheme(ABC):
         group_key: object | None = None,
         executor: Executor | None = None,
         parts: int = 1,
+        now: datetime | None = None,
     ) -> Client:
         """Make a participant's machine for one round.
 
-        ledger: what this identity has answered before, if anything. group_key: the key that the participants share,
+        now: the time, with its zone, at which the roster's entries must be valid; required where any has a limit.
+
+        ledger: what this identity has answered before, kept for all its rounds; required when active (a
+        `durable.SnapshotStore`, or a `MemoryLedger` in a simulation). group_key: the key that the participants share,
         for schemes that need one (`make_group_key`).
 
         executor, parts: where `Ckks` and `Bfv` encrypt, each block in up to that many pieces, and decrypt. SEAL holds
@@ -338,11 +407,9 @@ class Scheme(ABC):
         done in this process after all; `WorkerLost` is never raised, as the ledger then holds this round's answer and
         would refuse a second call.
         """
-        from .ledger import MemoryLedger
         from .machine import Holdings
 
-        ledger = MemoryLedger() if ledger is None else ledger
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts, now)
         return self._machines()[0](self, context, participant, holdings)
 
     def server(
@@ -355,15 +422,16 @@ class Scheme(ABC):
         executor: Executor | None = None,
         parts: int = 1,
         group_key: object | None = None,
+        now: datetime | None = None,
     ) -> Server:
-        """Make the server's machine for one round.
+        """Make the server's machine for one round. now: as for `client`.
 
         executor, parts: unmask in that many pieces on any `concurrent.futures.Executor`. group_key: the server's handle
         of the key that the participants share, for schemes that need one.
         """
         from .machine import Holdings
 
-        holdings = Holdings(identity, roster, randomness, group_key=group_key)
+        holdings = Holdings(identity, roster, randomness, group_key=group_key, now=now)
         return self._machines()[1](self, context, holdings, executor, parts)
 
     def restore(
@@ -373,18 +441,20 @@ class Scheme(ABC):
         ledger: ContributionLedger,
         identity: Identity | None = None,
         roster: Roster | None = None,
-        policy: Policy = Policy(),
+        policy: Policy | None = None,
         randomness: Randomness = SYSTEM,
         group_key: object | None = None,
         executor: Executor | None = None,
         parts: int = 1,
+        now: datetime | None = None,
     ) -> Client:
         """Make a participant's machine from a snapshot of one. Raises `InputError` for a foreign snapshot.
 
-        ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice. The rest
-        as for `client`; neither the group key nor the executor is in a snapshot.
+        ledger: the one that this identity keeps; required, as a snapshot restored twice must not answer twice. policy:
+        the snapshot's own unless given; one that asks for less raises `ParameterError`. The rest as for `client`;
+        neither the group key nor the executor is in a snapshot.
         """
         from .machine import Holdings
 
-        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts)
+        holdings = Holdings(identity, roster, randomness, policy, ledger, group_key, executor, parts, now)
         return self._machines()[0].resume(self, snapshot, holdings)

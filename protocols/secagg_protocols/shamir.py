@@ -8,13 +8,13 @@ A share of one secret travels as 34 bytes: the low 16 bits of 16 elements (littl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ProtocolViolation
-from .field import Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, uniform
+from .field import PRIME, Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, uniform
 from .randomness import Randomness
 
 SECRET_BYTES = 32
@@ -22,7 +22,14 @@ LIMBS = SECRET_BYTES // 2
 SHARE_BYTES = 2 * LIMBS + LIMBS // 8
 
 
-@lru_cache(maxsize=4)
+_ELEMENTS = 1 << 23
+"""Most elements in memory at once, 64 MiB. A table of powers that would be larger is not faster than transforms."""
+
+_SIDE = 256
+"""The transform's length, p − 1 = 65536, is 256 · 256."""
+
+
+@lru_cache(maxsize=2)
 def _vandermonde(points: tuple[int, ...], threshold: int) -> Floats:
     logs, degrees = logarithms(np.asarray(points, dtype=np.int64)), np.arange(threshold, dtype=np.uint16)
     exponents: Logarithms = logs[:, None] * degrees
@@ -36,10 +43,53 @@ def deal(secrets: Sequence[bytes], holders: Sequence[int], threshold: int, rando
 
     Returns encoded shares, shape (holders, secrets, SHARE_BYTES), in the order of `holders`.
     """
+    evaluated = len(holders) if _fits_a_table(holders, threshold) else PRIME - 1
+    together = max(1, _ELEMENTS // (evaluated * LIMBS))
+    shares = np.empty((len(holders), len(secrets), SHARE_BYTES), dtype=np.uint8)
+    for start in range(0, len(secrets), together):
+        part = slice(start, start + together)
+        values = _values(secrets[part], holders, threshold, randomness)
+        shares[:, part] = encode(values.reshape(len(holders), -1, LIMBS))
+    return shares
+
+
+def _fits_a_table(holders: Sequence[int], threshold: int) -> bool:
+    return len(holders) * threshold <= _ELEMENTS
+
+
+def _values(secrets: Sequence[bytes], holders: Sequence[int], threshold: int, randomness: Randomness) -> Elements:
+    """Return uniform polynomials through the secrets' limbs, at the holders' points: shape (holders, limbs)."""
     limbs = np.frombuffer(b"".join(secrets), dtype="<u2").astype(np.int64)
     coefficients = np.concatenate([limbs[None, :], uniform((threshold - 1, limbs.size), randomness)])
-    values = multiply(_vandermonde(tuple(holders), threshold), coefficients)
-    return encode(values.reshape(len(holders), len(secrets), LIMBS))
+    if _fits_a_table(holders, threshold):
+        return multiply(_vandermonde(tuple(holders), threshold), coefficients)
+    return _everywhere(coefficients)[logarithms(np.asarray(holders, dtype=np.int64))]
+
+
+def _everywhere(coefficients: Elements) -> Elements:
+    """Evaluate polynomials at every point but 0: row e of the result, (p − 1, columns), are their values at 3ᵉ.
+
+    A discrete Fourier transform over the field, in Cooley and Tukey's two steps. With e = a + 256 b and the degree
+    256 c + d, the power 3^(e · degree) is 3^(256 a c) · 3^(a d) · 3^(256 b d), as 3^65536 = 1.
+    """
+    degrees, columns = coefficients.shape
+    runs = -(-degrees // _SIDE)
+    padded = np.zeros((runs * _SIDE, columns), dtype=np.int64)
+    padded[:degrees] = coefficients
+    root, between = _transforms()
+    inner = multiply(root[:, :runs], padded.reshape(runs, -1)).reshape(_SIDE, _SIDE, columns)  # [a, d]
+    inner *= between[:, :, None]
+    inner %= PRIME
+    outer = multiply(root, inner.transpose(1, 0, 2).reshape(_SIDE, -1))  # [b, a]
+    return outer.reshape(-1, columns)
+
+
+@cache
+def _transforms() -> tuple[Floats, Elements]:
+    """Return 3^(256 i j) and 3^(i j), for i, j < 256."""
+    numbers = np.arange(_SIDE, dtype=np.uint16)
+    products: Logarithms = numbers[:, None] * numbers
+    return from_logarithms(products * np.uint16(_SIDE)), from_logarithms(products).astype(np.int64)
 
 
 def encode(elements: Elements) -> NDArray[np.uint8]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from .agreement import P256_ORDER, P256Agreement
-from .errors import AuthenticationError, ParameterError
+from .agreement import P256_ORDER, P25519, P256Agreement
+from .errors import AuthenticationError, ParameterError, ProtocolViolation
 from .randomness import Randomness
 
 
@@ -43,11 +43,38 @@ class Signatures(ABC):
 
     @abstractmethod
     def check_public(self, public_key: bytes) -> None:
-        """Raise `ParameterError` unless the bytes are a verification key (used on roster files)."""
+        """Raise `ParameterError` unless the bytes are the one encoding of a key that only its owner can sign for.
+
+        Every key that comes from outside (a roster, a consortium's, an auditor's) passes here before `verify`.
+        """
+
+
+SMALL_ORDER_Y = frozenset(
+    {
+        0,
+        1,
+        2707385501144840649318225287225658788936804267575313519463743609750303402022,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+        P25519 - 1,
+    }
+)
+"""The y-coordinates of the eight points of order 1, 2, 4 and 8; a test computes them."""
+
+_ORDER_25519 = 2**252 + 27742317777372353535851937790883648493
+_IDENTITY_UP_TO_SIGN = x25519.X25519PrivateKey.from_private_bytes((5 * _ORDER_25519 - 1).to_bytes(32, "little"))
+"""As X25519 clamps it, a scalar that is −1 modulo the prime order and 0 modulo the cofactor: it leaves the u-coordinate
+of a point of that order as it is, and no other."""
 
 
 class Ed25519(Signatures):
-    """RFC 8032."""
+    """RFC 8032, as OpenSSL verifies it: S below the group's order, and R compared as bytes, so that a signature has one
+    form; without the cofactor, so that all who verify agree.
+
+    Under a key of small order anybody's signature verifies for one message in eight or more, and OpenSSL takes such
+    keys, in several encodings (Chalkias, Garillot and Nikolaenko, 2020). Refusing them makes a signature be under one
+    key and over one message (Brendel, Cremers, Jackson and Zhao, 2021). Keys with a part of small order are refused
+    too: nobody could sign without the rest, but one secret would have eight keys.
+    """
 
     public_key_bytes = 32
 
@@ -70,10 +97,19 @@ class Ed25519(Signatures):
             raise AuthenticationError("an Ed25519 signature does not verify") from None
 
     def check_public(self, public_key: bytes) -> None:
-        try:
-            ed25519.Ed25519PublicKey.from_public_bytes(public_key)
-        except ValueError as error:
-            raise ParameterError(f"not an Ed25519 public key: {public_key.hex()[:20]}…") from error
+        shown = f"{public_key.hex()[:20]}…"
+        if len(public_key) != self.public_key_bytes:
+            raise ParameterError(f"an Ed25519 public key has 32 bytes, not {len(public_key)}: {shown}")
+        y = int.from_bytes(public_key, "little") & ((1 << 255) - 1)
+        if y >= P25519:
+            raise ParameterError(f"an Ed25519 public key that is not in canonical form: {shown}")
+        if y in SMALL_ORDER_Y:
+            raise ParameterError(f"an Ed25519 public key of small order, for which anybody can sign: {shown}")
+        # RFC 7748, section 4.1: u = (1 + y) / (1 − y). Off the curve, u is on its twist, which has another order.
+        u = (1 + y) * pow(1 - y, -1, P25519) % P25519
+        encoded = u.to_bytes(32, "little")
+        if _IDENTITY_UP_TO_SIGN.exchange(x25519.X25519PublicKey.from_public_bytes(encoded)) != encoded:
+            raise ParameterError(f"an Ed25519 public key that is no point of the group of prime order: {shown}")
 
 
 class EcdsaP256(Signatures):
@@ -109,6 +145,6 @@ class EcdsaP256(Signatures):
 
     def check_public(self, public_key: bytes) -> None:
         try:
-            ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public_key)
-        except ValueError as error:
-            raise ParameterError(f"not a P-256 public key: {public_key.hex()[:20]}…") from error
+            P256Agreement().check_public(public_key)  # uncompressed: a key has one encoding
+        except ProtocolViolation as error:
+            raise ParameterError(f"{error}: {public_key.hex()[:20]}…") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from operator import ge
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,12 @@ BINDING_BYTES = 32
 MAX_KIND = 32
 ENVELOPE_OVERHEAD = 256
 """More than everything in an envelope except its payload."""
+
+
+class Buffer(Protocol):
+    """bytes, bytearray, memoryview, an array, a mapped file: whatever `memoryview` takes."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -135,15 +141,18 @@ class Envelope(msgspec.Struct, frozen=True):
         return b"".join((header, kind, self.payload))
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview, limit: int) -> Envelope:
+    def from_bytes(cls, data: Buffer, limit: int) -> Envelope:
         """Decode. `limit`: the longest envelope the receiver's scheme allows (`Scheme.envelope_limit`), in bytes.
+
+        data: bytes, or anything that gives its bytes. The payload is a view of `bytes` (and of a plain memoryview of
+        them); whatever else may change later, as a receive buffer does when it is used again, and is copied once.
 
         Raises `WireError` before anything of the payload's size is allocated.
         """
-        if isinstance(data, memoryview) and not data.readonly:
-            data = bytes(data)  # the payload is kept as a view: it must not change under us
-        if not _HEADER.size < len(data) <= limit:
-            raise WireError(f"an envelope is {len(data)} bytes long; {_HEADER.size + 1} to {limit} are allowed")
+        size = memoryview(data).nbytes
+        if not _HEADER.size < size <= limit:
+            raise WireError(f"an envelope is {size} bytes long; {_HEADER.size + 1} to {limit} are allowed")
+        data = _unchanging(data)
         version, suite, sender, recipient, binding, signature, width = _HEADER.unpack_from(data)
         start = _HEADER.size + width
         if len(data) < start:
@@ -158,6 +167,18 @@ class Envelope(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Envelope({self.kind}, {self.sender} → {self.recipient}, {len(self.payload)} bytes)"
+
+
+def _unchanging(data: Buffer) -> bytes | memoryview:
+    """Return the data as it is, if nobody can change it, else a copy.
+
+    `memoryview.readonly` does not tell: a read-only view of a bytearray, an array or a mapped file changes with it.
+    """
+    if type(data) is bytes:
+        return data
+    if type(data) is memoryview and type(data.obj) is bytes and data.format == "B" and data.shape == (data.nbytes,):
+        return data if data.c_contiguous else bytes(data)
+    return bytes(memoryview(data))
 
 
 def signed_bytes(envelope: Envelope, payload_digest: bytes) -> bytes:

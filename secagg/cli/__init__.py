@@ -9,7 +9,6 @@ import json
 import sys
 
 from secagg.extras import MissingExtra, needed
-from secagg_he import MissingBackend
 from secagg_protocols.errors import ParameterError, SecAggError
 
 
@@ -19,7 +18,7 @@ def main() -> None:
         with needed("cli"):
             from secagg.cli.app import app
         app(prog_name="secagg")
-    except (SecAggError, MissingExtra, MissingBackend, OSError) as error:
+    except (SecAggError, MissingExtra, OSError) as error:
         _refuse(error)
 
 

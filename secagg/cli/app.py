@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from secagg.cli import audit, identity, roster, schemes, simulate, train
+from secagg.cli import audit, group_key, identity, roster, schemes, simulate, train
 
 app = typer.Typer(
     help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
@@ -18,6 +18,7 @@ app.command("train")(train.train)
 app.command("schemes")(schemes.schemes)
 app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")
+app.add_typer(group_key.app, name="group-key")
 app.add_typer(audit.app, name="audit")
 # Packages above this one bring commands of their own: secagg imports nothing from there.
 for command in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):

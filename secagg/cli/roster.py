@@ -1,6 +1,6 @@
 """`secagg roster`: the list of who may take part, which every party pins and the server never supplies."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
-from secagg_protocols.errors import SERVER
+from secagg_protocols.errors import SERVER, ParameterError
 from secagg_protocols.identity import Identity, PublicIdentity, Roster
 
 app = typer.Typer(help="Make and show the list of who may take part.", no_args_is_help=True)
@@ -85,6 +85,11 @@ def _print(roster: Roster, file: Path, as_json: bool) -> None:
         table.add_row(str(entry.id), entry.name, entry.public_key.hex(), entry.not_after or "no limit")
     target = console(as_json)
     target.print(table)
+    for entry in roster.entries:
+        try:
+            entry.check_valid_at(datetime.now(UTC))
+        except ParameterError as ended:
+            target.print(f"no round takes this roster now: {ended}", soft_wrap=True)
     target.print(f"digest {roster.digest.hex()}", soft_wrap=True)
     if as_json:
         print_json(

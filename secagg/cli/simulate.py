@@ -40,6 +40,9 @@ def simulate(
     neighbours: Annotated[
         int | None, typer.Option(help="secagg-plus: neighbours of each participant; by default derived.")
     ] = None,
+    release_to: Annotated[
+        Literal["server", "participants"], typer.Option(help="bfv, ckks: who gets the sum.")
+    ] = "server",
     ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519",
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
     threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1,
@@ -66,6 +69,7 @@ def simulate(
         adversary=adversary,
         threshold=None if scheme == "plain" else threshold,
         neighbours=neighbours,
+        release_to=None if release_to == "server" else release_to,
     )
     workload = Workload(seed, clients, length, bits)
     step = _step(protocol, drop_at)

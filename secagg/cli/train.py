@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.codec import Influence
 from secagg.schemes import SchemeName
 from secagg.train import TrainConfig, TrainResult, run
 
@@ -87,6 +88,14 @@ def train(
             help="Institutions that may help the server; by default 1, under bfv and ckks 0.",
         ),
     ] = None,
+    reruns: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            rich_help_panel=AGGREGATION,
+            help="With --no-dp: answers for one model beyond the first; two sums may then show an update.",
+        ),
+    ] = DEFAULTS.reruns,
     drop_per_round: Annotated[
         int, typer.Option(min=0, rich_help_panel=AGGREGATION, help="Institutions that vanish in every round.")
     ] = DEFAULTS.dropouts,
@@ -122,6 +131,7 @@ def train(
         scheme=scheme,
         adversary=adversary,
         colluders=colluders,
+        reruns=reruns,
         dropouts=drop_per_round,
         seed=seed,
         report=report,
@@ -148,6 +158,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
     for row in rows:
         table.add_row(*row.values())
     target.print(table)
+    if moved := [record.influence for record in result.rounds if record.influence is not None]:
+        target.print(f"in every round, {Influence(max(moved), result.derived['update_clip'])}", soft_wrap=True)
     for warning in result.warnings:
         target.print(f"warning: {warning}", soft_wrap=True)
     if result.report is not None:

@@ -1,13 +1,15 @@
 """Codec: arrays, their weight and a few metrics <-> one vector of `value_bits`-bit integers, to be summed.
 
-The vector is the layout's coordinates, then the weight's limbs, then each metric's limbs in order of name.
+The vector is the layout's coordinates, then the weight, then each metric in order of name.
 In an unweighted codec every weight, and weight_max, is 1. SR is stochastic rounding.
 
     coordinate   q = SR((clip(x) / clip * weight / weight_max + 1) / 2 * (2**value_bits - 1))
+    metric       q = SR((x - low) / (high - low) * weight / weight_max * (2**value_bits - 1))
     mean         (2 * sum q / (2**value_bits - 1) - survivors) * clip * weight_max / sum weight
 
 Scaling by the weight before rounding lets the sum alone carry the weighted mean: the aggregator sees neither a
-weight nor an unweighted update.
+weight nor an unweighted update. For the same reason weight and metrics ride in one coordinate each: digits in several
+would be summed apart, and tell who carried.
 """
 
 import hashlib
@@ -24,19 +26,12 @@ import numpy as np
 from secagg.codec.layout import Arrays, Layout
 from secagg.codec.quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
 from secagg.codec.results import Decoded, Encoded, UnsignedArray
-from secagg.codec.scalars import (
-    METRIC_LEVELS,
-    check_total_weight,
-    checked_weight,
-    join_limbs,
-    limb_count,
-    split_limbs,
-    unit_metrics,
-)
+from secagg.codec.scalars import check_total_weight, checked_weight, unit_metrics
 from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.randomness import SYSTEM, Randomness
 
 CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
+MAX_VALUE_BITS = 32
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -47,9 +42,10 @@ class Codec:
     layout      the arrays
     clip        coordinates are clipped to [-clip, clip]; in the arrays' own unit
     value_bits  bits per coordinate on the wire, 1..32
-    weight_max  None: plain mean. Else weights are integers in 1..weight_max (numbers of examples), and stay hidden
+    weight_max  None: plain mean. Else weights are integers in 1..weight_max (numbers of examples), and stay hidden; at
+                most 2**value_bits - 1, since a weight rides in one coordinate
     metrics     name -> (low, high): scalars averaged like the arrays, to within
-                (high - low) / (2**32 - 1) * survivors * weight_max / total weight
+                (high - low) / (2**value_bits - 1) * survivors * weight_max / total weight
     on_clip     a value out of range is clipped and counted ("count"), or refused ("refuse"); a local choice
 
     Choosing clip: encode updates (new - old), not weights. The rounding error grows with `step`, for every
@@ -70,13 +66,20 @@ class Codec:
     on_clip: Literal["count", "refuse"] = "count"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.value_bits, int) and 1 <= self.value_bits <= 32):
-            raise ParameterError(f"value_bits must be an int in 1..32, not {self.value_bits!r}")
+        if not (isinstance(self.value_bits, int) and 1 <= self.value_bits <= MAX_VALUE_BITS):
+            raise ParameterError(f"value_bits must be an int in 1..{MAX_VALUE_BITS}, not {self.value_bits!r}")
         lowest, highest = CLIP_RANGE[0], min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
         if not lowest <= self.clip <= highest:
             raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip}")
-        if not (self.weight_max is None or (isinstance(self.weight_max, int) and 1 <= self.weight_max <= 2**53)):
-            raise ParameterError(f"weight_max must be None or an int in 1..2**53, not {self.weight_max!r}")
+        if not (self.weight_max is None or (isinstance(self.weight_max, int) and self.weight_max >= 1)):
+            raise ParameterError(f"weight_max must be None or an int of at least 1, not {self.weight_max!r}")
+        if self.weight_max is not None and self.weight_max > self._levels:
+            wider = self.weight_max.bit_length()
+            remedy = f"raise value_bits to {wider}" if wider <= MAX_VALUE_BITS else "count weights in larger units"
+            raise ParameterError(
+                f"weight_max={self.weight_max} does not fit one coordinate of value_bits={self.value_bits}, which "
+                f"holds up to {self._levels}: {remedy}, or lower weight_max, and pass larger weights as that"
+            )
         if self.on_clip not in ("count", "refuse"):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
         for name, (low, high) in self.metrics.items():
@@ -91,7 +94,7 @@ class Codec:
     @property
     def length(self) -> int:
         """Number of ring coordinates: what the scheme must be made with."""
-        return self.layout.size + self._weight_limbs + self._metric_limbs * len(self.metrics)
+        return self.layout.size + self._weights + len(self.metrics)
 
     @property
     def step(self) -> float:
@@ -103,7 +106,7 @@ class Codec:
         """SHA-256 (32 bytes) of all that participants must agree on (not on_clip): for the context digest."""
         metrics = [[name, float(low).hex(), float(high).hex()] for name, (low, high) in self.metrics.items()]
         agreed = [self.layout.digest.hex(), float(self.clip).hex(), self.value_bits, self.weight_max, metrics]
-        return hashlib.sha256(json.dumps(["secagg.codec.Codec/1", agreed]).encode()).digest()
+        return hashlib.sha256(json.dumps(["secagg.codec.Codec/2", agreed]).encode()).digest()
 
     def encode(
         self,
@@ -138,10 +141,9 @@ class Codec:
                 start = stop
             self._refuse_clipped(f"array {name!r}", outside)
             clipped += outside
-        limbs = split_limbs(count, self._weight_limbs, self.value_bits)
-        for unit in stochastic_round(units * (share * METRIC_LEVELS), randomness):
-            limbs += split_limbs(int(unit), self._metric_limbs, self.value_bits)
-        vector[start:] = limbs
+        if self.weight_max is not None:
+            vector[start] = count
+        vector[start + self._weights :] = stochastic_round(units * (share * self._levels), randomness)
         return Encoded(vector, clipped)
 
     def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
@@ -154,10 +156,8 @@ class Codec:
         the total weight out of reach.
         """
         check_total(total, self.length, survivors, self._levels)
-        tail = [int(limb) for limb in total[self.layout.size :]]
-        weight = survivors
-        if self.weight_max is not None:
-            weight = join_limbs(tail[: self._weight_limbs], self.value_bits)
+        tail = [int(summed) for summed in total[self.layout.size :]]
+        weight = survivors if self.weight_max is None else tail[0]
         check_total_weight(weight, survivors, self.weight_max)
         scale = self.step * ((self.weight_max or 1) / weight)
         mean = np.empty(self.layout.size, dtype=self.layout.dtype)
@@ -165,10 +165,9 @@ class Codec:
             stop = min(start + BLOCK, mean.size)
             mean[start:stop] = dequantise(total[start:stop], survivors, self.clip, scale, self._levels)
         metrics = {}
-        for index, (name, (low, high)) in enumerate(self.metrics.items()):
-            limbs = tail[self._weight_limbs + index * self._metric_limbs :][: self._metric_limbs]
-            units = join_limbs(limbs, self.value_bits) * (self.weight_max or 1)
-            metrics[name] = low + min(units / (weight * METRIC_LEVELS), 1.0) * (high - low)
+        for summed, (name, (low, high)) in zip(tail[self._weights :], self.metrics.items(), strict=True):
+            unit = summed * (self.weight_max or 1) / (weight * self._levels)
+            metrics[name] = low + min(unit, 1.0) * (high - low)
         return Decoded(self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics)
 
     def error_bound(self, survivors: int, weight: int | None = None) -> float:
@@ -197,12 +196,9 @@ class Codec:
         return (1 << self.value_bits) - 1
 
     @property
-    def _weight_limbs(self) -> int:
-        return limb_count(self.weight_max or 0, self.value_bits)
-
-    @property
-    def _metric_limbs(self) -> int:
-        return limb_count(METRIC_LEVELS, self.value_bits)
+    def _weights(self) -> int:
+        """Coordinates of the weight: one or none."""
+        return int(self.weight_max is not None)
 
     def _refuse_clipped(self, what: str, outside: int) -> None:
         if outside and self.on_clip == "refuse":

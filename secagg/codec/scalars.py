@@ -1,10 +1,7 @@
-"""The weight and the metrics: integers too wide for one coordinate, carried as limbs in several.
-
-Limbs are summed coordinate by coordinate like everything else; joining is linear, so the joined sums are the sum.
-"""
+"""The weight and the metrics: scalars that ride in one coordinate each, behind the arrays."""
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -12,25 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from secagg_protocols.errors import InputError
-
-# Metrics are few and are compared from round to round, so they get 32 bits whatever value_bits is: at 16 bits a mean
-# over weights a hundred times below weight_max would be good to 0.15 % of the range only.
-METRIC_LEVELS = 2**32 - 1
-
-
-def limb_count(largest: int, bits: int) -> int:
-    """How many limbs of `bits` bits hold every integer in 0..largest."""
-    return -(-largest.bit_length() // bits)
-
-
-def split_limbs(value: int, count: int, bits: int) -> list[int]:
-    """`value` in [0, 2**(count * bits)) as `count` digits in base 2**bits, lowest first."""
-    return [(value >> (bits * index)) & ((1 << bits) - 1) for index in range(count)]
-
-
-def join_limbs(limbs: Iterable[int], bits: int) -> int:
-    """The integer whose limbs these are, or the sum of the integers whose limbs add up to these."""
-    return sum(int(limb) << (bits * index) for index, limb in enumerate(limbs))
 
 
 def checked_weight(weight: int | None, weight_max: int | None) -> int:

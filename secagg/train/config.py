@@ -50,10 +50,13 @@ class TrainConfig:
         colluders       participants assumed to collude with the server; None: 1, under bfv and ckks, which withstand
                         none, 0
         threshold       participants needed to open a sum; None: derived
+        reruns          without differential privacy: how often a site answers again for one model, when a round failed
+                        after updates had been sent; two such sums may differ by one site's update
         ciphersuite     "x25519" or "p256"
         value_bits      bits per coordinate on the wire
         update_clip     bound per coordinate of an update; None: derived from the optimiser settings
-        weight_max      public cap on a silo's weight without differential privacy; None: 8 × public_size
+        weight_max      public cap on a silo's weight without differential privacy; None: 8 × public_size, or
+                        what one coordinate of value_bits holds
     Deployment (simulated; nothing sleeps)
         dropouts        silos that vanish in every round, at varying steps
         deadline_s      seconds a round waits for masked inputs
@@ -92,6 +95,7 @@ class TrainConfig:
     adversary: str = "strongest"
     colluders: int | None = None
     threshold: int | None = None
+    reruns: int = 0
     ciphersuite: str = "x25519"
     value_bits: int = 16
     update_clip: float | None = None
@@ -172,8 +176,13 @@ class TrainConfig:
         _one_of("ciphersuite", self.ciphersuite, CIPHERSUITES)
         if self.colluders is None:
             object.__setattr__(self, "colluders", 0 if self.scheme in ONE_KEY else 1)
-        for name in ("colluders", "dropouts", "slow_sites", "seed"):
+        for name in ("colluders", "reruns", "dropouts", "slow_sites", "seed"):
             _at_least(name, getattr(self, name), 0)
+        if self.reruns and self.private:
+            raise ParameterError(
+                f"reruns = {self.reruns} has no use under differential privacy, where every repeated round is charged "
+                "to the budget; leave it out or set epsilon to None"
+            )
         for name in ("update_clip", "deadline_s"):
             if getattr(self, name) is not None:
                 _positive(name, getattr(self, name))

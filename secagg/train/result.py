@@ -22,6 +22,8 @@ class RoundRecord:
     epsilon            ε spent so far by the site that was charged most; None without differential privacy
     codec_error        largest |aggregate − exact mean| of any coordinate; None when the round failed
     codec_bound        what the codec promises for it
+    influence          how far one site's numbers can have moved any value of the mean update, as long as they were in
+                       its range; beyond it, anywhere within update_clip. None when the round failed
     clipped            coordinates that the codec clipped (known to this simulation; in a federation it stays local)
     loss, local_accuracy  mean over survivors, of the model received, on their training rows; rides hidden in the
                        sum and only without differential privacy, None otherwise
@@ -42,6 +44,7 @@ class RoundRecord:
     epsilon: float | None
     codec_error: float | None
     codec_bound: float | None
+    influence: float | None
     clipped: int
     loss: float | None
     local_accuracy: float | None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg import Run, simulate
+from secagg.codec import Influence, influence
 from secagg_protocols import MemoryLedger, Randomness, RoundContext
 from secagg_protocols.errors import RoundFailed
 
@@ -48,6 +49,7 @@ class Sum:
     bytes: int
     error: float
     bound: float
+    influence: Influence
     metrics: Mapping[str, float]
 
 
@@ -55,7 +57,8 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     """Run every planned round until the plan or the privacy budget ends; `tell` hears of each as it is done.
 
     A failed round leaves the model as it was and is charged like any other. Asking about the same model again is then a
-    second release: under differential privacy it is charged too; without, no site answers twice and training stops.
+    second release: under differential privacy it is charged too; without, sites answer again as often as `reruns` says,
+    and then training stops.
     """
     door = randomness_for(setup.config, "run")
     secret, job = door.bytes(SECRET_BYTES), f"secagg-train-{door.bytes(8).hex()}"
@@ -64,6 +67,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     ledger = Ledger(setup.mechanism, setup.config.delta)
     secure = plain = setup.initial
     records: list[RoundRecord] = []
+    repeats = 0
     stopped: str | None = None
     steps = [str(step) for step in setup.scheme.steps]
     for number, plan in enumerate(setup.plans, start=1):
@@ -92,13 +96,16 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
             done = _decode(setup, run, updates)
         except RoundFailed as error:
             failed = str(error)
-            if not setup.config.private and steps.index(error.step) >= steps.index(setup.contribute):
+            if steps.index(error.step) >= steps.index(setup.contribute):
+                repeats += 1
+            if repeats > setup.policy.reruns:
                 stopped = (
                     f"round {number} failed after masked updates had been sent, and without differential privacy "
-                    "no site answers twice for the same model"
+                    f"no site answers twice for the same model (reruns = {setup.policy.reruns})"
                 )
         if done is not None:
             secure = _add(secure, done.mean)
+            repeats = 0
             present = [silo for silo in setup.silos if silo.id in done.survivors]
             theirs = {silo.id: _train(setup, plain, silo, secret, number) for silo in present}
             plain = _add(plain, exact_mean(setup, theirs, done.survivors))
@@ -119,6 +126,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
                 epsilon=ledger.epsilon(),
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
+                influence=done.influence.within if done else None,
                 clipped=clipped,
                 loss=done.metrics.get("loss") if done else None,
                 local_accuracy=done.metrics.get("accuracy") if done else None,
@@ -191,6 +199,7 @@ def _decode(setup: Setup, run: Run, updates: Mapping[int, Update]) -> Sum:
         bytes=sum(run.bytes_sent.values()) + sum(run.bytes_received.values()),
         error=max(float(np.abs(decoded.arrays[name] - exact[name]).max()) for name in exact),
         bound=setup.codec.error_bound(len(run.survivors), decoded.weight),
+        influence=influence(setup.codec, len(run.survivors), decoded.weight),
         metrics=decoded.metrics,
     )
 

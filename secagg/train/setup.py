@@ -102,8 +102,9 @@ def make_setup(config: TrainConfig) -> Setup:
     policy = Policy()
     if config.scheme != "plain":
         assert config.colluders is not None  # TrainConfig fills it in
-        # Under differential privacy a repeated question is charged to the budget too.
-        policy = Policy(colluders=config.colluders, adversary=config.adversary, allow_rerun=config.private)
+        # Under differential privacy a repeated question is charged to the budget too, which ends the run.
+        reruns = config.rounds if config.private else config.reruns
+        policy = Policy(colluders=config.colluders, adversary=config.adversary, reruns=reruns)
     scheme.check_policy(policy)
     return Setup(
         config=config,
@@ -184,7 +185,7 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
         Layout.of(params),
         clip=config.update_clip or largest_coordinate(how, lot),
         value_bits=config.value_bits,
-        weight_max=None if config.private else config.weight_max or 8 * public_size,
+        weight_max=None if config.private else config.weight_max or min(8 * public_size, (1 << config.value_bits) - 1),
         metrics={} if config.private else METRICS,
     )
 
@@ -197,7 +198,7 @@ def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
     scheme = make_scheme(config.scheme, participants, codec.length, **shape)
     if not (guard := _guard_bits(scheme)):
         return scheme
-    # An error of one in a limb of the total weight would be an error of 2^value_bits in the weight.
+    # The total weight and the metrics are to be as exact as in the other schemes.
     return make_scheme(config.scheme, participants, codec.length, **shape | {"value_bits": codec.value_bits + guard})
 
 

@@ -23,6 +23,7 @@ from secagg import (
     ContributionLedger,
     Envelope,
     Identity,
+    MemoryLedger,
     Policy,
     ProtocolViolation,
     RemoteError,
@@ -91,7 +92,7 @@ class Attack:
                 identity=self.identities.get(who),
                 roster=self.roster,
                 policy=policy,
-                ledger=(ledgers or {}).get(who),
+                ledger=(ledgers or {}).get(who, MemoryLedger()),
             )
             for who in range(1, scheme.participants + 1)
         }

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, MemoryLedger, ProtocolViolation, RoundFailed, Simulation, simulate
+from secagg import Bonawitz, MemoryLedger, ProtocolViolation, RoundContext, RoundFailed, Simulation, simulate
 from secagg_protocols.agreement import X25519Agreement
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
 from secagg_protocols.bonawitz.server import BonawitzServer
@@ -99,11 +99,54 @@ def copying(field):
 
 
 @pytest.mark.parametrize("field", ["channel_key", "mask_key"])
-def test_a_participant_with_someone_elses_key_is_dropped(adversary, field):
+def test_whoever_copies_a_key_is_dropped_with_its_owner(adversary, field):
     scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
     run = simulate(scheme, inputs_of(scheme), misbehave=copying(field))
-    assert set(run.dropped) == {3}
-    np.testing.assert_array_equal(run.total, 11011)
+    assert set(run.dropped) == {1, 3}
+    np.testing.assert_array_equal(run.total, 11010)
+    (refusal,) = run.refusals
+    assert refusal.error.culprits == {1, 3}
+
+
+def the_copyist_comes_first(scheme, field, parties):
+    """Return the server once participant 3 has advertised participant 1's key, and then 1 its own."""
+    identities, roster = parties(scheme)
+    context = RoundContext("job", 1, bytes(32))
+    server = scheme.server(context, identity=identities.get(0), roster=roster)
+    server.start()
+    owner, cheat = (
+        scheme.client(who, context, identity=identities.get(who), roster=roster, ledger=MemoryLedger())
+        for who in (1, 3)
+    )
+    own = owner.start()
+    copied = getattr(msgspec.msgpack.decode(own[0].payload, type=AdvertiseKeys), field)
+    server.receive(*advertises(**{field: copied})(cheat, cheat.start()))
+    with pytest.raises(ProtocolViolation) as caught:
+        server.receive(*own)
+    return server, caught.value
+
+
+@pytest.mark.parametrize("field", ["channel_key", "mask_key"])
+def test_who_copies_a_key_and_sends_it_first_does_not_get_its_owner_dropped_and_named_alone(adversary, field, parties):
+    scheme = Bonawitz(5, 10, adversary=adversary, threshold=3)
+    server, violation = the_copyist_comes_first(scheme, field, parties)
+    assert set(server.dropped) == {1, 3}
+    assert violation.culprits == {1, 3}
+    assert server.dropped[1].reason == server.dropped[3].reason
+    assert "[1, 3]" in server.dropped[1].reason
+
+
+def first_come(self, sender, keys):
+    """The defence removed: who comes second is the copyist."""
+    if not self._key_owners.keys().isdisjoint(keys):
+        raise ProtocolViolation("a public key was already advertised", {sender})
+
+
+def test_with_first_come_first_served_the_owner_would_be_the_one_who_is_named(adversary, parties, monkeypatch):
+    monkeypatch.setattr(BonawitzServer, "_check_unclaimed", first_come)
+    server, violation = the_copyist_comes_first(Bonawitz(5, 10, adversary=adversary), "mask_key", parties)
+    assert set(server.dropped) == {1}
+    assert violation.culprits == {1}
 
 
 @pytest.mark.parametrize("key", LOW_ORDER.values(), ids=LOW_ORDER)
@@ -143,13 +186,7 @@ def test_without_the_check_a_key_in_another_form_would_make_its_owner_unrecovera
 
 
 def test_without_the_check_a_copied_key_would_end_the_round(adversary, monkeypatch):
-    original = BonawitzServer._take_keys
-
-    def take_anything(self, *arguments):
-        self._public_keys = set()
-        return original(self, *arguments)
-
-    monkeypatch.setattr(BonawitzServer, "_take_keys", take_anything)
+    monkeypatch.setattr(BonawitzServer, "_check_unclaimed", lambda *arguments: None)
     scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
     attack = Simulation(scheme, inputs_of(scheme), misbehave=copying("mask_key"))
     with pytest.raises(RoundFailed):
@@ -174,7 +211,7 @@ def test_a_bad_mask_key_that_the_server_forwards_is_refused_before_anything_is_a
         violation = attack.violation(who)
         assert attack.clients[who].state is Terminal.ABORTED
         assert attack.clients[who]._memory.own is None
-        ledgers[who].claim(attack.server.context, False, b"")  # it has answered nothing
+        ledgers[who].claim(attack.server.context, 0, b"")  # it has answered nothing
         assert 0 in violation.culprits
     assert not attack.sent["MaskedInput"]
 

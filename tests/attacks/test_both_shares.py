@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, StateError, Step, WireError
+from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
 from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
@@ -88,6 +88,7 @@ def test_answering_a_second_request_would_expose_the_participant(launch, monkeyp
     again = {**client.SEMI_HONEST, (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Waiting.UNMASK_REQUEST}
     monkeypatch.setattr(client, "SEMI_HONEST", again)
     monkeypatch.setattr(BonawitzClient, "_forget", lambda self: None)
+    monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(Bonawitz(5, 20), {0: {"UnmaskRequest": asked_twice}})
     np.testing.assert_array_equal(attack.expose(1), attack.vectors[1])
 

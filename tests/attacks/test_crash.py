@@ -17,6 +17,7 @@ from secagg_protocols.bonawitz.messages import KeyList
 from secagg_protocols.durable import SnapshotStore
 
 SCRIPT = Path(__file__).with_name("durable_participant.py")
+FEDERATION = Path(__file__).with_name("durable_federation.py")
 SPEC = importlib.util.spec_from_file_location("durable_participant", SCRIPT)
 assert SPEC is not None
 assert SPEC.loader is not None
@@ -193,6 +194,49 @@ def test_killed_before_the_ledger_is_written_the_vector_is_answered_once(killed)
     attack = killed(child.WRITING_LEDGER, {"contribute"}).run()
     assert attack.clients[VICTIM].killed == 1
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
+
+
+def test_killed_while_the_ledger_is_written_at_any_step_the_request_is_answered_once(killed, adversary):
+    signed = {"SurvivorList"} if adversary == "active" else set()
+    attack = killed(child.WRITING_LEDGER, {"KeyList", "contribute", "UnmaskRequest"} | signed).run()
+    assert attack.clients[VICTIM].killed == 3 + len(signed)
+    assert not attack.refusals
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
+
+
+def test_killed_once_its_keys_are_settled_a_participant_deals_under_that_list_and_no_other(
+    make_attack, adversary, tmp_path
+):
+    attack = make_attack(child.scheme_of(adversary))
+    attack.clients[VICTIM] = durable = DurableParticipant(attack, tmp_path)
+    attack.run(until="KeyList")
+    (listed,) = [envelope for envelope in attack.server.advance() if envelope.recipient == VICTIM]
+    call = durable.call("receive", data=listed.to_bytes())
+    code, _ = finish(spawn(call, child.BEFORE_SNAPSHOT))
+    assert code == -signal.SIGKILL
+    other = durable.call("receive", data=fewer_keys(attack, listed).to_bytes())
+    for _ in range(2):
+        with pytest.raises(RepeatedContext):
+            child.answer(other, durable.store)
+    (dealt,) = child.answer(call, durable.store)  # an honest server asks as before, and is answered
+    attack.to_server(Envelope.from_bytes(dealt, attack.scheme.envelope_limit))
+    assert not attack.refusals
+
+
+@pytest.mark.parametrize("point", [5, 23, 41, 85])
+def test_of_a_federation_that_is_killed_as_a_whole_the_round_goes_on(tmp_path, adversary, point):
+    """Server and participants, all kept on disk and all in one process: whatever had left is sent again."""
+    command = [sys.executable, str(FEDERATION), str(tmp_path), adversary]
+    options = {"capture_output": True, "timeout": TIME_LIMIT, "check": False}
+    first = subprocess.run(command, env={**ENVIRONMENT, "KILL_AT": str(point)}, **options)
+    assert (first.returncode, first.stdout) == (-signal.SIGKILL, b""), first.stderr
+    second = subprocess.run(command, env=ENVIRONMENT, **options)
+    assert second.returncode == 0, second.stderr
+    ended = msgspec.json.decode(second.stdout)
+    # One participant may have died between its ledger and its answer: that vector never leaves.
+    assert len(ended["survivors"]) >= 4
+    vectors = [np.arange(20) + 1000 * who for who in ended["survivors"]]
+    assert ended["total"] == np.sum(vectors, axis=0).tolist()
 
 
 def ask_again(attack, honest):

@@ -4,7 +4,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import AuthenticationError, Bonawitz, Identity, LateMessage, StateError, WireError
+from secagg import (
+    AuthenticationError,
+    Bonawitz,
+    Identity,
+    LateMessage,
+    ParameterError,
+    Roster,
+    StateError,
+    WireError,
+)
+from secagg_protocols import PublicIdentity
+from secagg_protocols.signatures import Ed25519
 
 EVERYONE = (1, 2, 3, 4, 5)
 STEPS = ["AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmasking"]
@@ -155,4 +166,33 @@ def test_a_participant_listens_to_the_server_alone(make_attack, scheme, kind, fo
         return envelopes
 
     attack = make_attack(scheme, {0: {kind: script}}).run()
+    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
+
+
+class Nobody:
+    """Has no key: it signs for the entry whose key is the neutral point, as anybody can (S = 0, R = the same point)."""
+
+    name, public_key = "nobody", (1).to_bytes(32, "little")
+
+    def sign(self, message):
+        return self.public_key + bytes(32)
+
+
+def listing_nobody(scheme):
+    """Return identities and a roster in which participant 4's key is one of small order."""
+    identities = {party: Identity.generate(f"party {party}") for party in range(6)}
+    entries = [own.public(party) for party, own in identities.items()]
+    entries[4] = PublicIdentity(4, "nobody", Nobody.public_key)
+    return {**identities, 4: Nobody()}, Roster.of(scheme.ciphersuite, entries)
+
+
+def test_an_entry_that_anybody_can_sign_for_is_refused_by_name(scheme):
+    with pytest.raises(ParameterError, match=r"roster entry 4 \(nobody\).*small order"):
+        listing_nobody(scheme)
+
+
+def test_without_the_check_a_stranger_without_a_key_would_speak_for_the_participant(make_attack, scheme, monkeypatch):
+    monkeypatch.setattr(Ed25519, "check_public", lambda self, public_key: None)
+    attack = make_attack(scheme, parties=listing_nobody(scheme)).run()
+    assert not attack.refusals
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))

@@ -90,14 +90,14 @@ def test_of_two_concurrent_sessions_for_the_same_model_one_is_answered(make_atta
 
 def test_a_deliberate_rerun_is_the_participants_own_policy(launch, scheme, ledgers):
     launch(scheme, context=FIRST, ledgers=ledgers())
-    again = launch(scheme, context=FIRST, ledgers=ledgers(), policy=Policy(allow_rerun=True))
+    again = launch(scheme, context=FIRST, ledgers=ledgers(), policy=Policy(reruns=1))
     np.testing.assert_array_equal(again.server.output.total, again.total_of(*EVERYONE))
 
 
 def test_a_rerun_does_not_wipe_the_memory(launch, scheme, ledgers):
     launch(scheme, context=FIRST, ledgers=ledgers())
     earlier = RoundContext("job", 3, b"\x03" * 32)
-    launch(scheme, context=earlier, ledgers=ledgers(), policy=Policy(allow_rerun=True))
+    launch(scheme, context=earlier, ledgers=ledgers(), policy=Policy(reruns=1))
     again = launch(scheme, context=dataclasses.replace(FIRST, context_digest=b"\x08" * 32), ledgers=ledgers())
     assert not again.sent["MaskedInput"]
 
@@ -133,7 +133,7 @@ def test_of_two_threads_that_share_a_store_one_answers(tmp_path):
 
     def claim(job):
         try:
-            store.claim(dataclasses.replace(FIRST, job=job), False, b"")
+            store.claim(dataclasses.replace(FIRST, job=job), 0, b"")
             claimed.append(job)
         except RepeatedContext:
             refused.append(job)

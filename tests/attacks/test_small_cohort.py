@@ -25,7 +25,7 @@ def test_a_cohort_below_the_participants_floor_is_refused(launch, adversary, ste
     attack = launch(scheme, policy=Policy(minimum_cohort=4), absent=without_two(step))
     for who in (1, 2, 3):
         assert WHERE[step] in str(attack.violation(who))
-        assert attack.violation(who).culprits == {0}
+        assert not attack.violation(who).culprits  # an honest server does not know this floor
     assert attack.failure is not None
     assert not attack.shares
     assert bool(attack.sent["MaskedInput"]) == (step is Step.MASKED_INPUT)

@@ -75,6 +75,7 @@ def test_every_scheme_trains_with_hidden_weights_and_metrics(
         assert record["dropped"] >= 2
         assert record["survivors"] >= 6 - record["dropped"]
         assert 0 < record["codec_error"] <= record["codec_bound"]
+        assert 0 < record["influence"] <= 2 * result["derived"]["update_clip"]
         assert 0 < record["loss"] < 10
     told = any("all sites hold one key" in warning for warning in result["warnings"])
     assert told == (scheme in ONE_KEY)
@@ -86,6 +87,7 @@ def test_people_are_told_where_the_report_is(secagg_command: Command, tmp_path: 
     ended = secagg_command("train", "--rounds", 1, "--scheme", "plain", "--no-dp", "--report", report)
     assert ended.code == 0, ended.stderr
     assert f"report: {report}" in ended.stdout
+    assert "in every round, one site can have moved any value of the mean by " in ended.stdout
 
 
 def test_a_missing_column_is_one_line_with_the_columns_there_are(

@@ -26,6 +26,7 @@ from secagg_protocols import (
     LateMessage,
     LightSecAgg,
     MemoryLedger,
+    Output,
     Plain,
     Policy,
     Roster,
@@ -95,6 +96,8 @@ CASES = [
     Case("bfv", Bfv, **SINGLE_KEY),
     Case("bfv-p256", partial(Bfv, ciphersuite="p256"), **SINGLE_KEY),
     Case("ckks", Ckks, **SINGLE_KEY),
+    Case("bfv-to-participants", partial(Bfv, release_to="participants"), **SINGLE_KEY),
+    Case("ckks-to-participants", partial(Ckks, release_to="participants"), **SINGLE_KEY),
     Case("threshold-ckks-packed", packed),
     Case("threshold-ckks-early-keys", partial(ThresholdCkks, early_keys=True)),
 ]
@@ -321,10 +324,21 @@ class Round:
         server = self.server
         return server.state, server.waiting_for, server.ready, dict(server.dropped), server.corrections, server.output
 
+    @property
+    def output(self) -> Output:
+        """The sum where it is held: by the server, or by participants who keep it from the server and must agree."""
+        assert self.server.output is not None
+        held = [output for client in self.clients.values() if (output := client.output) is not None]
+        if not held:
+            return self.server.output
+        assert self.server.output.words.size == 0
+        assert all(output.survivors == self.server.output.survivors for output in held)
+        assert len({output.total.tobytes() for output in held}) == 1
+        return held[0]
+
     def check(self) -> None:
         """The output is the plain sum over exactly the survivors, as exactly as the scheme says."""
-        output = self.server.output
-        assert output is not None
+        output = self.output
         assert output.total.dtype == np.uint64
         assert output.total.shape == (self.scheme.length,)
         plain = plain_sum(self.vectors, output.survivors)

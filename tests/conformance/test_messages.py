@@ -381,7 +381,9 @@ def foreign_roster(make_round, scheme):
     foreign.roster = roster
     foreign.server = scheme.server(context, identity=foreign.identities[0], roster=roster)
     foreign.clients = {
-        p: scheme.client(p, context, identity=foreign.identities[p], roster=roster, policy=foreign.policy)
+        p: scheme.client(
+            p, context, identity=foreign.identities[p], roster=roster, policy=foreign.policy, ledger=foreign.ledgers[p]
+        )
         for p in foreign.clients
     }
     return foreign
@@ -427,6 +429,9 @@ def test_a_repeated_block_is_refused_and_an_impossible_one_drops_its_sender(case
         running.take()
         running.advance()
         running.hear()
+    for queue in running.uplink.values():
+        while running.parse(queue[0]).kind != running.contributed.value:  # what is said before the vector
+            running.server.receive(running.parse(queue.pop(0)))
     first, *others = running.uplink[2]
     assert others
     running.server.receive(running.parse(first))

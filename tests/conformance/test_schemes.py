@@ -98,7 +98,9 @@ def test_unusable_public_parameters_are_refused_with_the_value(case, parameters)
 def test_a_participant_outside_the_scheme_has_no_machine(small, make_round, participant):
     running = make_round(small)
     with pytest.raises(ParameterError):
-        small.client(participant, CONTEXT, identity=running.identities.get(1), roster=running.roster)
+        small.client(
+            participant, CONTEXT, identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]
+        )
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,17 @@ def test_a_policy_for_an_active_server_refuses_a_semi_honest_scheme(case):
         return
     with pytest.raises(ParameterError, match="active"):
         scheme.check_policy(Policy(minimum_cohort=2, adversary="active"))
+
+
+def test_against_an_active_server_a_participant_without_a_ledger_is_refused(active_case, make_round):
+    """Nobody would remember that a context was answered: the next machine answers it again."""
+    scheme = active_case.make(3, 5)
+    running = make_round(scheme)
+    held = {"identity": running.identities[1], "roster": running.roster, "policy": running.policy}
+    context = running.server.context
+    with pytest.raises(ParameterError, match=re.escape("ledger=SnapshotStore(folder)")):
+        scheme.client(1, context, **held)
+    scheme.client(1, context, ledger=running.ledgers[1], **held)
 
 
 def test_round_failed_says_step_have_and_need():

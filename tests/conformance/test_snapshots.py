@@ -1,10 +1,13 @@
 """A participant may be restored from its snapshot between any two messages, and nothing is different."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from msgspec import structs
 from msgspec.structs import astuple
 
-from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError
+from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError, Step
 from secagg_protocols.machine import CONTRIBUTE
 
 
@@ -103,6 +106,68 @@ def test_a_stale_snapshot_cannot_be_used_to_answer_twice(small, make_round):
         client.contribute(finished.vectors[1])
 
 
+def asked_for_shares(make_round, scheme, drop=None):
+    """Run a round until everyone's keys are in the list; return it, and the list as participant 1 is sent it."""
+    running = make_round(scheme, drop=drop)
+    running.open()
+    running.take()
+    running.advance()
+    if not running.downlink[1] or Step.ADVERTISE_KEYS not in scheme.steps:
+        pytest.skip("participants advertise no keys")
+    return running, running.parse(running.downlink[1][0])
+
+
+def test_restored_twice_it_seals_the_same_shares_under_the_same_keys(case, make_round):
+    """A channel's key and nonce seal one message: two deals under one would open both."""
+    running, listed = asked_for_shares(make_round, case.make(4, 5))
+    snapshot = running.clients[1].snapshot()
+    dealt = [running.restore(1, snapshot).receive(listed)[0].to_bytes() for _ in range(3)]
+    assert len(set(dealt)) == 1
+
+
+def test_restored_twice_it_deals_under_one_list_of_keys(case, make_round):
+    """The secrets behind its keys would otherwise be opened in two rounds, a half in each."""
+    scheme = case.make(4, 5)
+    running, listed = asked_for_shares(make_round, scheme)
+    _, other = asked_for_shares(make_round, scheme, drop={4: Step.ADVERTISE_KEYS})  # the same keys, but for those of 4
+    assert other.to_bytes() != listed.to_bytes()
+    snapshot = running.clients[1].snapshot()
+    first, second = running.restore(1, snapshot), running.restore(1, snapshot)
+    first.receive(listed)
+    with pytest.raises(RepeatedContext):
+        second.receive(other)
+    assert second.snapshot() == snapshot  # it is as it was, and answers what it answered
+    assert second.receive(listed)
+
+
+def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_with(small, make_round):
+    """A floor is not lowered by a restart that forgets to state it."""
+    strict = Policy(minimum_cohort=2, maximum_participants=50)
+    running = make_round(small, policy=strict)
+    running.open()
+    snapshot = running.clients[1].snapshot()
+    restored = running.restore(1, snapshot, policy=None)
+    assert restored.policy == strict
+    assert restored.snapshot() == snapshot
+    stricter = replace(strict, maximum_participants=3)
+    again = running.restore(1, snapshot, policy=stricter)
+    assert running.restore(1, again.snapshot(), policy=None).policy == stricter
+
+
+@pytest.mark.parametrize(
+    ("began", "later"),
+    [
+        ({"minimum_cohort": 3}, {"minimum_cohort": 2}),
+        ({"reruns": 1}, {"reruns": 2}),
+        ({"maximum_participants": 10}, {"maximum_participants": 11}),
+    ],
+)
+def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_round, began, later):
+    running = make_round(case.make(5, 5), policy=replace(Policy(minimum_cohort=2), **began))
+    with pytest.raises(ParameterError, match=f"{next(iter(later))}=.* weakens"):
+        running.restore(1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later))
+
+
 def keys_and_seeds(own):
     """Return every 32-byte secret that a participant drew."""
     values = [value for field in astuple(own) for value in (field if isinstance(field, tuple) else (field,))]
@@ -167,7 +232,8 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
     running.take()
     running.advance()
     client = running.clients[1]
-    forged = running.server.seal("KeyList", 1, client.messages["KeyList"](()))
+    listed = client.open(running.parse(running.downlink[1][0]))
+    forged = running.server.seal("KeyList", 1, structs.replace(listed, entries=()))
     with pytest.raises(ProtocolViolation):
         client.receive(forged)
     restored = running.restore(1, client.snapshot())
@@ -178,11 +244,11 @@ def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_rou
 def test_a_rerun_never_puts_two_vectors_under_the_same_masks(case, make_round):
     """The policy may allow a second answer; the same one-time secrets for two vectors would give their difference."""
     scheme = case.make(3, 5)
-    running = make_round(scheme, policy=Policy(minimum_cohort=2, allow_rerun=True)).finish()
+    running = make_round(scheme, policy=Policy(minimum_cohort=2, reruns=1)).finish()
     asking = [
         snapshot for state, snapshot in running.snapshots[1] if (state, CONTRIBUTE) in running.clients[1].transitions
     ]
-    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, allow_rerun=True))
+    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, reruns=1))
     if not once_more._pad():
         pytest.skip("nothing is used once here")
     with pytest.raises(RepeatedContext, match="session"):

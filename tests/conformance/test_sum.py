@@ -38,7 +38,7 @@ def test_sum_of_extremes_neither_wraps_nor_carries_into_a_neighbour(case, make_r
     vectors = dict.fromkeys(range(1, scheme.participants + 1), pattern)
     finished = make_round(scheme, vectors=vectors).finish()
     finished.check()
-    assert abs(int(finished.server.output.total.max()) - scheme.participants * top) <= scheme.precision
+    assert abs(int(finished.output.total.max()) - scheme.participants * top) <= scheme.precision
 
 
 def test_vectors_of_more_than_one_block_are_summed_exactly(case, make_round):
@@ -108,7 +108,7 @@ def test_same_seed_gives_the_same_bytes(repeatable_case, make_round):
     seeds = [InsecureDeterministicRandomness(11), InsecureDeterministicRandomness(11)]
     first, again = rounds_of(repeatable_case, make_round, *seeds)
     assert (first.sent, first.heard, first.snapshots) == (again.sent, again.heard, again.snapshots)
-    assert first.server.output.total.tolist() == again.server.output.total.tolist()
+    assert first.output.total.tolist() == again.output.total.tolist()
 
 
 def test_the_system_gives_other_bytes_and_the_same_sum(case, make_round):

@@ -21,6 +21,7 @@ from secagg_protocols import (
     SecAggError,
     WireError,
 )
+from secagg_protocols.aborts import Abort
 from secagg_protocols.bonawitz import messages as bonawitz
 from secagg_protocols.plain.messages import Sum
 from secagg_protocols.wire import decode, encode
@@ -38,6 +39,7 @@ KINDS = [
     bonawitz.UnmaskRequest,
     bonawitz.Unmasking,
     Sum,
+    Abort,
 ]
 STEADY = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 SHORT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -10,6 +10,7 @@ import pytest
 from secagg_he import Bfv, Ckks, GroupKey, seal
 from secagg_he.single_key.params import SingleKey
 from secagg_protocols import Envelope, Policy, RoundContext
+from secagg_protocols.errors import MissingExtra
 
 CONTEXT = RoundContext("he", 1, bytes(range(32)))
 
@@ -102,7 +103,7 @@ def backend() -> None:
     """Skip without SEAL."""
     try:
         seal.require()
-    except seal.MissingBackend as missing:
+    except MissingExtra as missing:
         pytest.skip(str(missing))
 
 

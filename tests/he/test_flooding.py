@@ -66,4 +66,4 @@ def test_what_is_decrypted_carries_the_flooding_and_never_more_than_the_bound(ma
 
 def test_bfv_keeps_most_of_its_noise_budget_for_flooding(backend):
     parameters = Bfv(5, 1_000_000).parameters
-    assert parameters.modulus // (2 * parameters.plain_modulus) < 8 * parameters.noise_bound
+    assert parameters.modulus // (2 * parameters.plain_moduli[0]) < 8 * parameters.noise_bound

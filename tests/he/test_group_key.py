@@ -82,16 +82,17 @@ def test_a_key_file_is_readable_by_its_owner_alone_and_never_overwritten(key, tm
         "[]",
         "null",
         '{"secagg": "identity"}',
-        '{"secagg": "group key", "budget": 1}',
-        '{"secagg": "group key", "budget": Infinity}',
+        '{"secagg": "group key", "need": {}}',
+        '{"secagg": "group key", "need": {"kind": "bfv", "participants": Infinity}}',
         "[" * 100_000,
-        '{"secagg": "group key", "budget": "x", "key_id": "00"}',
+        '{"secagg": "group key", "need": "x", "key_id": "00"}',
     ],
 )
 def test_what_is_no_key_file_is_refused(tmp_path, text):
     path = tmp_path / "group.key"
     path.write_text(text)
-    with pytest.raises(InputError):
+    path.chmod(0o600)
+    with pytest.raises(InputError, match="not a group key"):
         GroupKey.load(path)
     with pytest.raises(InputError, match="cannot be read"):
         GroupKey.load(tmp_path / "absent")
@@ -102,17 +103,22 @@ def test_a_damaged_key_file_is_refused_without_showing_it(key, tmp_path):
     for name, value in (("secret", "ff" * 410), ("wire_key", content["wire_key"][:-2]), ("key_id", "zz")):
         path = tmp_path / name
         path.write_text(json.dumps({**content, name: value}))
+        path.chmod(0o600)
         with pytest.raises(InputError) as caught:
             GroupKey.load(path)
         assert value[:20] not in str(caught.value)
 
 
-def test_a_key_with_another_budget_than_its_parameters_is_refused(make, context):
+def test_a_key_that_states_another_budget_than_its_parameters_is_refused(make, context):
+    """Its noise is sized for the budget that its parameters follow from."""
     scheme = make(3, 5)
     content = json.loads(scheme.make_group_key()[0].to_json())
-    more = GroupKey.from_json(json.dumps({**content, "budget": content["budget"] + 1}))
-    with pytest.raises(ParameterError, match="another budget"):
+    need = {**content["need"], "releases": content["need"]["releases"] + 1}
+    more = GroupKey.from_json(json.dumps({**content, "need": need}))
+    with pytest.raises(ParameterError, match=r"1001 releases.*needs one for .* 1000 releases"):
         scheme.client(1, context, group_key=more)
+    with pytest.raises(ParameterError, match="other parameters than this version derives"):
+        make(3, 5, releases=1001).client(1, context, group_key=more)
 
 
 def parties(ciphersuite, signed):

@@ -8,7 +8,7 @@ import pytest
 
 from secagg_he import Bfv, Ckks, seal
 from secagg_he import parameters as module
-from secagg_he.parameters import MAX_MODULUS_BITS, Need, derive
+from secagg_he.parameters import MAX_MODULUS_BITS, SEAL_MODULUS_BITS, Need, derive
 from secagg_protocols import ParameterError, Policy
 from secagg_protocols.identity import Identity
 
@@ -25,7 +25,8 @@ NEEDS = [
 def test_every_derived_modulus_is_in_the_table_of_128_bit_security(need):
     found = derive(need)
     whole = found.modulus * max(found.special_prime, 1)
-    assert whole.bit_length() <= MAX_MODULUS_BITS[found.degree] <= 218
+    assert found.modulus.bit_length() <= MAX_MODULUS_BITS[found.degree]
+    assert whole.bit_length() <= SEAL_MODULUS_BITS[found.degree]
     for prime in (*found.primes, *([found.special_prime] if found.special_prime else [])):
         assert prime % (2 * found.degree) == 1
         assert all(prime % factor for factor in range(3, 1000, 2))
@@ -35,14 +36,17 @@ def test_every_derived_modulus_is_in_the_table_of_128_bit_security(need):
 @pytest.mark.parametrize("need", NEEDS, ids=str)
 def test_no_sum_can_wrap_and_no_noise_reaches_it(need):
     found = derive(need)
-    top = need.participants * ((1 << found.limb_bits) - 1)
-    assert found.limbs * found.limb_bits >= need.value_bits
+    top = need.participants * ((1 << need.value_bits) - 1)
     assert top + 2 * need.precision < 1 << found.lane_bits
-    assert found.ciphertexts * found.degree * found.per_word >= need.length * found.limbs
+    rows, rest = divmod(found.ciphertexts, found.moduli)
+    assert not rest
+    assert rows * found.degree * found.per_word >= need.length
     word = sum((top + 2 * need.precision) << lane * found.lane_bits for lane in range(found.per_word))
     if need.kind == "bfv":
-        assert word < found.plain_modulus < 1 << 60
-        assert 2 * found.noise_bound * found.plain_modulus < found.modulus
+        assert word < math.prod(found.plain_moduli)
+        assert len(found.plain_moduli) == 1 or math.gcd(*found.plain_moduli) == 1
+        assert max(found.plain_moduli) < 1 << 60
+        assert 2 * found.noise_bound * max(found.plain_moduli) < found.modulus
     else:
         assert (word + 1) << found.scale_bits <= found.modulus
         assert found.noise_bound <= need.precision - 0.5 if not found.scale_bits else True

@@ -17,7 +17,7 @@ from secagg import (
 )
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
-from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, SIGMA
+from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q, SIGMA
 
 LENIENT = Policy(minimum_cohort=2)
 SESSION = bytes(range(32))
@@ -65,7 +65,7 @@ def test_sums_of_any_shape_are_exact(seed):
 @pytest.mark.parametrize("length", [1, 2, 2 * DEGREE - 1, 2 * DEGREE, 2 * DEGREE + 1])
 def test_a_vector_may_end_anywhere_in_a_polynomial(length):
     scheme = ThresholdCkks(4, length)
-    assert scheme.plaintext.lanes.per_word == min(2, length)
+    assert scheme.plaintext.lanes.per_word == (2 if length > DEGREE else 1)  # one polynomial holds as many anyway
     inputs = vectors(scheme)
     assert is_exact(simulate(scheme, inputs), inputs)
 
@@ -135,9 +135,25 @@ def test_the_traffic_of_shares_stays_bounded_by_packing():
     assert dealt[10] <= 40_000
     assert max(dealt[n] for n in (33, 100, 300, 1000)) <= 64 << 10
     paper = ThresholdCkks(100, 100_000, threshold=67)
-    assert (paper.packing, paper.sharing.privacy, paper.share_bytes) == (34, 33, 136)
+    assert (paper.packing, paper.sharing.privacy, paper.share_bytes) == (32, 35, 145)
     run = simulate(ThresholdCkks(100, 100, threshold=67), lambda participant: np.zeros(100, dtype=np.int64))
-    assert max(run.bytes_sent.values()) <= paper.ciphertexts.word_bytes * DEGREE + (24 << 10)
+    assert max(run.bytes_sent.values()) <= paper.ciphertexts.granule_bytes + (24 << 10)
+
+
+def test_derived_packing_hides_from_as_many_holders_as_its_bytes_allow():
+    for participants, threshold in [(33, 17), (100, 67), (240, 160), (1000, 501), (1000, 667), (3000, 2000)]:
+        scheme = ThresholdCkks(participants, 10, threshold=threshold)
+        harmless = max(1, participants // 3)
+        assert scheme.sharing.privacy >= harmless
+        least = ThresholdCkks(participants, 10, threshold=threshold, packing=threshold - harmless)
+        assert scheme.share_bytes == least.share_bytes
+        fewer = max(1, scheme.packing - 1)  # and one secret less to a polynomial would cost more
+        assert (
+            fewer == 1
+            or ThresholdCkks(participants, 10, threshold=threshold, packing=fewer).share_bytes > scheme.share_bytes
+        )
+    assert ThresholdCkks(1000, 10, threshold=667).sharing.privacy == 539
+    assert ThresholdCkks(100, 10, threshold=67, colluders=40).sharing.privacy >= 40
 
 
 @pytest.mark.parametrize("packing", [1, 2, 3, 4])
@@ -146,20 +162,20 @@ def test_every_packing_gives_the_same_sum_and_shares_that_are_so_many_times_smal
     inputs = vectors(scheme)
     assert is_exact(simulate(scheme, inputs, drop={3: "Opening"}), inputs)
     assert DEGREE / packing <= scheme.share_elements < DEGREE / packing + 16
-    assert scheme.share_bytes == scheme.share_elements // 16 * 34
+    assert scheme.share_bytes == scheme.share_elements // 16 * 34 + 9
     assert scheme.sharing.privacy == 5 - packing
 
 
 def test_the_modulus_is_no_wider_than_the_values_and_the_noise_need():
     for participants, bits in product((2, 10, 100, 1000), (1, 8, 16, 24, 32)):
         scheme = ThresholdCkks(participants, 1000, value_bits=bits)
-        plaintext, modulus = scheme.plaintext, scheme.ring.modulus
-        assert modulus.bit_length() <= MAX_LOG_Q
+        plaintext, modulus = scheme.plaintext, scheme.plaintext.modulus
+        assert modulus.bit_length() <= MAX_LOG_Q[scheme.degree]
         assert participants * modulus < 1 << 64
         assert 1 << scheme.shift > 2 * scheme.error_bound
         largest = participants * ((1 << plaintext.domain.value_bits) - 1)
         packed = sum(largest << lane * plaintext.lanes.bits for lane in range(plaintext.lanes.per_word))
-        assert (packed + 1) << scheme.shift <= modulus < (packed + 1) << (scheme.shift + 2)
+        assert (packed + 1) << scheme.shift <= modulus < max((packed + 1) << (scheme.shift + 2), 1 << MIN_LOG_Q)
 
 
 # --- noise
@@ -176,7 +192,7 @@ def encrypted_sum(scheme, seed):
         encryption = rounds.Encryption.of(scheme, SESSION, participant, own)
         ((block, residues),) = rounds.encrypt(encryption, vector)
         assert block == 0
-        assert residues.max() < scheme.ring.modulus
+        assert residues.max() < scheme.plaintext.modulus
         words += residues
         plain[: scheme.plaintext.lanes.words] += scheme.plaintext.lanes.pack(vector)
     return total, words, plain
@@ -201,7 +217,7 @@ def test_errors_never_pass_their_bound_and_have_their_width(participants):
 def test_sums_at_both_ends_are_exact_up_to_the_very_bound_of_the_errors(participants, value_bits):
     """C = a·S + E + Δ·M, made up: E at ±B, M nothing and the most there can be. One more than Δ/2 is another sum."""
     scheme = ThresholdCkks(participants, 4000, value_bits=value_bits)
-    modulus, lanes = scheme.ring.modulus, scheme.plaintext.lanes
+    modulus, lanes = scheme.plaintext.modulus, scheme.plaintext.lanes
     largest = participants * ((1 << scheme.plaintext.domain.value_bits) - 1)
     most = sum(largest << lane * lanes.bits for lane in range(lanes.per_word))
     size = scheme.ciphertexts.words
@@ -209,7 +225,7 @@ def test_sums_at_both_ends_are_exact_up_to_the_very_bound_of_the_errors(particip
     error = np.resize(np.array([1, -1]) * scheme.error_bound, size)
     total = np.random.default_rng(1).integers(-900, 900, DEGREE)
     a = rounds.reference(scheme, SESSION, 0, size // DEGREE)
-    product_ = scheme.ring.times_then_inverse(a, scheme.ring.forward(total[None])[0]).reshape(-1)
+    product_ = scheme.rings[0].times_then_inverse(a, scheme.rings[0].forward(total[None])[0]).reshape(-1)
     residues = (product_ + (error + (plain << scheme.shift)) % modulus) % modulus
     found, errors = rounds.decrypt(scheme, SESSION, total, 0, residues.astype(np.uint64))
     assert (found.astype(np.int64) == plain).all()
@@ -249,8 +265,8 @@ def test_the_reference_is_uniform_below_the_modulus_and_another_for_every_sessio
     scheme = ThresholdCkks(3, 5000)
     a = rounds.reference(scheme, SESSION, 0, 40)
     assert a.min() >= 0
-    assert a.max() < scheme.ring.modulus
-    counts = np.bincount((a // (scheme.ring.modulus // 16 + 1)).reshape(-1), minlength=16)
+    assert a.max() < scheme.plaintext.modulus
+    counts = np.bincount((a // (scheme.plaintext.modulus // 16 + 1)).reshape(-1), minlength=16)
     assert counts.size == 16
     assert abs(counts - a.size / 16).max() < 6 * (a.size / 16) ** 0.5
     assert (a[0] != rounds.reference(scheme, SESSION, 1, 1)[0]).any()
@@ -347,8 +363,8 @@ def test_each_refusal_names_the_value_and_the_bound(parameters, words):
 
 
 def test_a_noise_that_leaves_no_room_for_the_values_is_refused_with_its_size(monkeypatch):
-    monkeypatch.setattr("secagg_he.threshold.params.error_bound", lambda participants, coefficients: 1 << 52)
-    with pytest.raises(ParameterError, match="54 bits of noise in a modulus of 54 bits"):
+    monkeypatch.setattr("secagg_he.threshold.params.error_bound", lambda participants, coefficients: 1 << 80)
+    with pytest.raises(ParameterError, match=r"82 bits of noise in a modulus of 93 bits.*lower"):
         ThresholdCkks(10, 10)
 
 
@@ -360,7 +376,10 @@ def test_every_number_of_participants_and_width_has_parameters_or_is_refused_by_
             assert "bits" in str(refusal)
             assert participants * ((1 << bits) - 1) >= 1 << 60
         else:
-            assert scheme.plaintext.limbs * scheme.plaintext.domain.value_bits >= bits
+            largest = participants * ((1 << bits) - 1)
+            assert (largest + 1) << scheme.shift <= scheme.plaintext.modulus
+            assert participants * max(scheme.plaintext.primes) < 1 << 64
+            assert (scheme.degree == DEGREE) == (len(scheme.plaintext.primes) == 1)
 
 
 def test_colluders_beyond_what_the_shares_hide_are_refused_by_a_participants_policy():

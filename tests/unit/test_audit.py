@@ -132,3 +132,98 @@ def test_a_time_without_zone_is_refused(round_one):
     scheme, context, run = round_one
     with pytest.raises(secagg.InputError, match="time zone"):
         audit.describe(scheme, context, run, now=datetime(2026, 1, 1), salt=bytes(32))
+
+
+TAILS = {
+    "a note": b"buy milk",
+    "a note of several lines": b"buy milk\nand bread",
+    "another file": b'{"secagg": "identity", "signing_key": "00"}',
+    "the start of a record of another place": b'{"previous":"' + b"11" * 32 + b'","record":{',
+    "deep": b"[" * 100_000,
+    "no utf-8": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+@pytest.mark.parametrize("records", [0, 2])
+def test_a_file_that_is_no_trail_is_refused_and_left_as_it_is(tmp_path, round_one, tail, records):
+    identity, path, _ = written(tmp_path, round_one, records)
+    with path.open("ab") as file:
+        file.write(tail)
+    before = path.read_bytes()
+    with pytest.raises(audit.AuditError, match=r"audit\.jsonl line"):
+        audit.AuditLog(path, identity)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("unfinished", ['{"previous":', "\0\0\0"])
+def test_a_trail_that_was_tampered_with_is_not_even_shortened(tmp_path, round_one, unfinished):
+    identity, path, _ = written(tmp_path, round_one)
+    path.write_text(path.read_text().replace("trial", "trail", 1) + unfinished)
+    before = path.read_bytes()
+    with pytest.raises(audit.AuditError, match="line 1"):
+        audit.AuditLog(path, identity)
+    assert path.read_bytes() == before
+
+
+def test_a_trail_of_another_identity_is_not_even_shortened(tmp_path, round_one):
+    _, path, _ = written(tmp_path, round_one)
+    path.write_bytes(path.read_bytes()[:-20])
+    before = path.read_bytes()
+    with pytest.raises(audit.AuditError, match="line 1"):
+        audit.AuditLog(path, secagg.Identity.generate("somebody else"))
+    assert path.read_bytes() == before
+
+
+def test_however_a_crash_cut_the_last_line_the_trail_goes_on(tmp_path, round_one):
+    identity, path, log = written(tmp_path, round_one, records=2)
+    content = path.read_bytes()
+    start = content.rindex(b"\n", 0, -1) + 1
+    first = audit.hashlib.sha256(content[: start - 1]).hexdigest()
+    for cut in (start, start + 1, start + 5, start + 40, (start + len(content)) // 2, len(content) - 2):
+        for lost in (b"", bytes(3)):
+            path.write_bytes(content[:cut] + lost)
+            assert audit.AuditLog(path, identity).head == first
+            assert path.read_bytes() == content[:start]
+    assert log.head != first
+
+
+def test_a_whole_record_that_only_lacks_the_end_of_its_line_is_kept(tmp_path, round_one):
+    identity, path, log = written(tmp_path, round_one)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert audit.AuditLog(path, identity).head == log.head
+    assert path.read_bytes() == content
+
+
+LINES = {
+    "deep": b"[" * 100_000,
+    "deep and whole": b'{"previous":' * 900 + b"1" + b"}" * 900,
+    "no utf-8": b"\xff",
+    "a huge number": b"9" * 10_000,
+    "not a number": b"NaN",
+    "a list": b"[]",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_a_twisted_line_is_one_line_that_names_it(tmp_path, round_one, line):
+    identity, path, _ = written(tmp_path, round_one, records=1)
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(audit.AuditError, match=r"audit\.jsonl line 2") as caught:
+        list(audit.verify(path, identity.public_key))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_trail_that_cannot_be_read_names_the_file(tmp_path):
+    key = secagg.Identity.generate("a").public_key
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(secagg.InputError, match=path.name):
+            list(audit.verify(path, key))
+
+
+def test_a_key_for_which_anybody_can_sign_verifies_no_trail(tmp_path, round_one):
+    _, path, _ = written(tmp_path, round_one)
+    with pytest.raises(secagg.ParameterError, match="small order"):
+        list(audit.verify(path, bytes([1]) + bytes(31)))

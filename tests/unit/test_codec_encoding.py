@@ -20,13 +20,15 @@ LAYOUT = Layout.of(ARRAYS)
     [
         (16, None, 0, 0),
         (16, 65535, 0, 1),
-        (16, 65536, 0, 2),
-        (8, 2**20, 1, 3 + 4),
-        (16, 1, 2, 1 + 4),
+        (8, 255, 1, 1 + 1),
+        (16, 1, 2, 1 + 2),
         (32, 9, 2, 1 + 2),
+        (1, None, 3, 3),
     ],
 )
-def test_length_is_coordinates_plus_limbs(value_bits: int, weight_max: int | None, metrics: int, extra: int) -> None:
+def test_length_is_coordinates_and_one_for_the_weight_and_for_each_metric(
+    value_bits: int, weight_max: int | None, metrics: int, extra: int
+) -> None:
     ranges = {f"m{index}": (0.0, 1.0) for index in range(metrics)}
     codec = Codec(LAYOUT, clip=1.0, value_bits=value_bits, weight_max=weight_max, metrics=ranges)
     assert codec.length == 3 + extra
@@ -102,7 +104,7 @@ def test_clipped_coordinates_and_metrics_are_counted() -> None:
 
 
 def test_weights_of_unequal_sites_are_hidden_in_an_exact_total() -> None:
-    codec = Codec(LAYOUT, clip=1.0, value_bits=8, weight_max=100_000, metrics={"accuracy": (0.0, 1.0)})
+    codec = Codec(LAYOUT, clip=1.0, value_bits=32, weight_max=100_000, metrics={"accuracy": (0.0, 1.0)})
     sites = [(1, 0.0), (99_999, 1.0), (50_000, 0.5)]
     vectors = [codec.encode(ARRAYS, weight=weight, metrics={"accuracy": acc}).vector for weight, acc in sites]
     decoded = codec.decode(np.sum(vectors, axis=0, dtype=np.uint64), 3)

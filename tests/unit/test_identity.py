@@ -6,8 +6,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from secagg_protocols import AuthenticationError, Identity, InputError, ParameterError, PublicIdentity, Roster
+from secagg_protocols import (
+    AuthenticationError,
+    Bonawitz,
+    DurableClient,
+    Identity,
+    InputError,
+    MemoryLedger,
+    ParameterError,
+    PublicIdentity,
+    Roster,
+    RoundContext,
+    SnapshotStore,
+)
 
 SUITES = ["x25519", "p256"]
 
@@ -167,6 +180,43 @@ def test_rosters_that_cannot_be_are_refused():
         Roster.of("p256", roster.entries)
 
 
+def test_one_key_in_two_entries_is_refused_by_name():
+    roster, _ = roster_of()
+    first, second = roster.entries[1:3]
+    with pytest.raises(ParameterError, match=r"entries 1 \(party 1\) and 2 \(party 2\) have the same public key"):
+        Roster.of("x25519", [first, replace(second, public_key=first.public_key)])
+
+
+def test_one_p256_key_in_two_encodings_is_refused():
+    roster, owns = roster_of("p256")
+    compressed = (
+        owns[1]
+        ._loaded.public_key()
+        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    )
+    twice = [*roster.entries[:2], replace(roster.entries[2], public_key=compressed), roster.entries[3]]
+    with pytest.raises(ParameterError, match=r"roster entry 2 \(party 2\).*uncompressed point"):
+        Roster.of("p256", twice)
+
+
+@pytest.mark.parametrize("key", [bytes([1]) + bytes(31), bytes(32), b"\xff" * 32, b"\x02" + bytes(31)], ids=bytes.hex)
+def test_an_entry_whose_key_identifies_nobody_is_refused_by_name(key):
+    roster, _ = roster_of()
+    with pytest.raises(ParameterError, match=r"roster entry 3 \(party 3\): an Ed25519 public key"):
+        Roster.of("x25519", [*roster.entries[:3], replace(roster.entries[3], public_key=key)])
+
+
+def test_a_consortium_key_for_which_anybody_can_sign_is_refused(tmp_path):
+    roster, _ = roster_of()
+    anybody = bytes([1]) + bytes(31)
+    roster.save(tmp_path / "roster", Identity.generate("c"))
+    content = json.loads((tmp_path / "roster").read_text())
+    content["signature"] = (anybody + bytes(32)).hex()
+    (tmp_path / "roster").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="small order"):
+        Roster.load(tmp_path / "roster", anybody)
+
+
 def test_a_stranger_has_no_key():
     roster, owns = roster_of()
     assert roster.key_of(3) == owns[3].public_key
@@ -226,3 +276,111 @@ def test_a_file_that_is_no_roster_is_refused(tmp_path, content):
     (tmp_path / "roster").write_text(json.dumps({"secagg": "roster", **content}))
     with pytest.raises(InputError, match="roster"):
         Roster.load(tmp_path / "roster")
+
+
+ENTRY = {"id": 1, "name": "a", "public_key": "00", "not_before": None, "not_after": None}
+TWISTED = {
+    "deep": b"[" * 100_000,
+    "deep inside": b'{"secagg": "roster", "entries": ' + b"[" * 100_000,
+    "deep and whole": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "no utf-8": b'{"secagg": "\xff\xfe"}',
+    "utf-16": '{"secagg": "roster"}'.encode("utf-16"),
+    "a surrogate": b'{"secagg": "roster", "suite": "\\ud800", "entries": []}',
+    "a huge number": b'{"secagg": "roster", "entries": ' + b"9" * 10_000 + b"}",
+    "not a number": b'{"secagg": "roster", "suite": "x25519", "entries": NaN}',
+    "infinite": b'{"secagg": "roster", "suite": "x25519", "entries": -Infinity}',
+    "a name twice": b'{"secagg": "identity", "secagg": "roster", "suite": "x25519", "entries": []}',
+    "nothing": b"",
+    "NULs": bytes(100),
+}
+
+
+@pytest.mark.parametrize("content", TWISTED.values(), ids=TWISTED)
+@pytest.mark.parametrize("load", [Roster.load, Identity.load], ids=["roster", "identity"])
+def test_a_twisted_file_is_one_line_that_names_it(tmp_path, load, content):
+    path = tmp_path / "twisted.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"twisted\.json") as caught:
+        load(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "1"},
+        {"id": 1.0},
+        {"id": True},
+        {"id": None},
+        {"id": 10**4000},
+        {"name": 5},
+        {"name": None},
+        {"name": "two\nlines"},
+        {"name": "\ud800"},
+        {"public_key": 5},
+        {"public_key": None},
+        {"public_key": "xy"},
+        {"not_before": 5},
+        {"not_after": []},
+        {"not_after": "9999-99-99"},
+    ],
+    ids=lambda change: str(change)[:30],
+)
+def test_an_entry_of_another_type_is_refused(tmp_path, change):
+    roster, _ = roster_of()
+    roster.save(tmp_path / "roster.json")
+    content = json.loads((tmp_path / "roster.json").read_text())
+    content["entries"][1].update(change)
+    (tmp_path / "roster.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"roster\.json") as caught:
+        Roster.load(tmp_path / "roster.json")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [5, None, {}, "two\nlines", "\ud800"], ids=ascii)
+def test_an_identity_without_a_printable_name_is_refused(tmp_path, name):
+    Identity.generate("a").save(tmp_path / "id.json")
+    content = json.loads((tmp_path / "id.json").read_text())
+    (tmp_path / "id.json").write_text(json.dumps({**content, "name": name}))
+    with pytest.raises(InputError, match=r"id\.json.*printed on one line"):
+        Identity.load(tmp_path / "id.json")
+
+
+# --- the time at which a roster holds, for every machine
+
+
+def machines_of(roster, owns, tmp_path):
+    """Return what makes every kind of party, from `now`."""
+    scheme, context = Bonawitz(3, 5, adversary="active"), RoundContext("job", 1, bytes(32))
+    one = {"identity": owns[1], "roster": roster}
+    snapshot = scheme.client(1, context, **one, ledger=MemoryLedger(), now=NOW).snapshot()
+    store = SnapshotStore(tmp_path / "store")
+    return {
+        "client": lambda now: scheme.client(1, context, **one, ledger=MemoryLedger(), now=now),
+        "server": lambda now: scheme.server(context, identity=owns[0], roster=roster, now=now),
+        "restored": lambda now: scheme.restore(snapshot, **one, ledger=MemoryLedger(), now=now),
+        "durable": lambda now: DurableClient(store, scheme, 1, context, **one, now=now),
+    }
+
+
+@pytest.mark.parametrize("party", ["client", "server", "restored", "durable"])
+def test_no_machine_takes_a_roster_outside_its_validity(tmp_path, party):
+    roster, owns = roster_of()
+    entries = [*roster.entries[:2], replace(roster.entries[2], not_before=BEFORE, not_after=AFTER), roster.entries[3]]
+    make = machines_of(Roster.of("x25519", entries), owns, tmp_path)[party]
+    make(NOW)
+    with pytest.raises(ParameterError, match=r"identity 2 \(party 2\) is not valid after .*; renew it"):
+        make(datetime(2027, 1, 1, tzinfo=UTC))
+    with pytest.raises(ParameterError, match=r"identity 2 \(party 2\) is not valid before"):
+        make(datetime(2025, 1, 1, tzinfo=UTC))
+    with pytest.raises(ParameterError, match=r"identity 2 \(party 2\) is valid for a time only: give now="):
+        make(None)  # a driver that forgets the time is told so
+    with pytest.raises(ParameterError, match="no time zone"):
+        make(datetime(2026, 6, 1))
+
+
+@pytest.mark.parametrize("party", ["client", "server", "restored", "durable"])
+def test_a_roster_without_limits_needs_no_time(tmp_path, party):
+    make = machines_of(*roster_of(), tmp_path)[party]
+    make(None)
+    make(NOW)

@@ -1,6 +1,7 @@
 """LightSecAgg: its parameters, its code, its one-shot recovery, and what a wrong share does."""
 
 from itertools import combinations
+from math import prod
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from secagg_protocols.coded import encoding_matrix
 from secagg_protocols.dealing.messages import KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.lightsecagg import rounds
 from secagg_protocols.lightsecagg.messages import ShareMasks, Unmasking
-from secagg_protocols.lightsecagg.packing import FIELDS, FieldPacking
+from secagg_protocols.lightsecagg.packing import CHOICES, FIELDS, FieldPacking
 from secagg_protocols.scheme import Domain
 
 LENIENT = Policy(minimum_cohort=2)
@@ -89,27 +90,61 @@ def test_a_policy_against_more_colluders_than_the_code_withstands_is_refused():
 # --- packing
 
 
-@pytest.mark.parametrize("participants", [2, 3, 10, 200, 256, 257, 1000, 65535])
+@pytest.mark.parametrize("participants", [2, 3, 10, 129, 200, 256, 257, 1000, 65535])
 @pytest.mark.parametrize("value_bits", [1, 4, 8, 12, 16, 20, 24, 31, 32, 40, 48])
-def test_no_sum_reaches_the_prime_and_every_sum_comes_back(participants, value_bits):
+def test_no_sum_reaches_the_primes_and_every_sum_comes_back(participants, value_bits):
     domain = Domain(participants, 11, value_bits)
     top = (1 << value_bits) - 1
     vector = np.random.default_rng(1).integers(0, top, 11, dtype=np.uint64, endpoint=True)
     vector[:3] = top, 0, top
-    for packing in (FieldPacking.of(domain), *(FieldPacking._in(field, domain) for field in FIELDS)):
-        sums = packing.pack(vector) * np.uint64(participants)
-        assert int(packing.pack(np.full(11, top, dtype=np.uint64)).max()) * participants < packing.field.prime
+    chosen = FieldPacking.of(domain)
+    for packing in (chosen, *filter(None, (FieldPacking.within(fields, domain) for fields in CHOICES))):
+        largest = participants * sum(top << lane * domain.sum_bits for lane in range(packing.lanes))
+        assert largest < min(prod(field.prime for field in packing.fields), 1 << 64)
+        sums = packing.reduced(packing.pack(vector) * np.uint64(participants))
         everyone = tuple(range(1, participants + 1))
         assert packing.total(sums, everyone, Step.UNMASKING).tolist() == (vector * np.uint64(participants)).tolist()
-        chosen = FieldPacking.of(domain)
-        assert chosen.words * chosen.word_bytes <= packing.words * packing.word_bytes
+        if len(packing.fields) == 1 or len(chosen.fields) > 1:
+            assert chosen.words * chosen.word_bytes <= packing.words * packing.word_bytes
 
 
-def test_small_values_share_an_element_and_large_ones_are_split():
+def test_small_values_share_an_element_and_large_ones_take_several_fields():
     assert FieldPacking.of(Domain(10, 100, 8)).lanes == 2
-    assert FieldPacking.of(Domain(200, 100, 16)) == FieldPacking(FIELDS[0], Domain(200, 100, 16), 1, 1, 16)
-    assert FieldPacking.of(Domain(1000, 100, 16)).field is FIELDS[1]
-    assert FieldPacking.of(Domain(3, 100, 62)).limbs == 3
+    assert FieldPacking.of(Domain(200, 100, 16)) == FieldPacking(FIELDS[:1], Domain(200, 100, 16), 1)
+    assert FieldPacking.of(Domain(1000, 100, 16)).fields == CHOICES[1]
+    assert FieldPacking.of(Domain(2, 100, 60)).fields == CHOICES[3]
+    assert FieldPacking.of(Domain(4, 100, 62)).fields == CHOICES[4]
+    assert FieldPacking.of(Domain(129, 100, 24)) == FieldPacking(CHOICES[4], Domain(129, 100, 24), 2)
+
+
+def test_fields_that_are_used_together_are_of_different_primes_and_of_one_size_the_largest_first():
+    for fields in CHOICES:
+        primes = [field.prime for field in fields]
+        assert primes == sorted(set(primes), reverse=True)
+        assert len({field.element_bytes for field in fields}) == 1
+        assert all(pow(base, prime - 1, prime) == 1 for prime in primes for base in (2, 3, 5, 7))
+
+
+def test_a_sum_that_would_pass_64_bits_is_no_sum():
+    domain = Domain(4, 1, 62)
+    packing = FieldPacking.of(domain)
+    for value in (1 << 64, (1 << 64) + 5, prod(field.prime for field in packing.fields) - 1):
+        words = np.array([value % field.prime for field in packing.fields], dtype=np.uint64)
+        with pytest.raises(RoundFailed, match="no sum of valid vectors"):
+            packing.total(words, (1, 2, 3, 4), Step.UNMASKING)
+
+
+def test_elements_of_another_fields_section_are_refused():
+    packing = FieldPacking.of(Domain(4, 3, 62))
+    first, second = (field.prime for field in packing.fields[:2])
+    elements = np.zeros(packing.words, dtype=np.uint64)
+    elements[2] = first - 1
+    packing.from_bytes(packing.to_bytes(elements))
+    packing.check_block(0, packing.to_bytes(elements))
+    elements[3] = second
+    for check in (packing.from_bytes, lambda data: packing.check_block(0, data)):
+        with pytest.raises(ProtocolViolation, match=f"no element of GF.{second}"):
+            check(packing.to_bytes(elements))
 
 
 @pytest.mark.parametrize("value_bits", [7, 8, 16, 40])

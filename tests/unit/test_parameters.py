@@ -187,7 +187,7 @@ def parties(count, ciphersuite="x25519"):
 def test_an_active_adversary_needs_an_identity_and_a_roster_that_fit():
     scheme = make(3, adversary="active")
     owns, roster = parties(3)
-    scheme.client(1, CONTEXT, identity=owns[1], roster=roster)
+    scheme.client(1, CONTEXT, identity=owns[1], roster=roster, ledger=MemoryLedger())
     scheme.server(CONTEXT, identity=owns[0], roster=roster)
     without_server = Roster.of("x25519", roster.entries[1:])
     wrong = [
@@ -237,7 +237,7 @@ def test_a_rerun_is_the_participant_s_own_decision_and_is_remembered():
     ledger = MemoryLedger()
     context = RoundContext("job", 1, b"a" * 32)
     answer(ledger, context)
-    answer(ledger, context, allow_rerun=True)
+    answer(ledger, context, reruns=1)
     with pytest.raises(RepeatedContext):
         answer(ledger, context)
 

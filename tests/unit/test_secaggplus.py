@@ -74,7 +74,8 @@ def test_tails_are_exact_for_a_case_that_can_be_enumerated():
     assert risks.too_many_corrupt == pytest.approx(10 * math.comb(3, 3) * math.comb(6, 1) / math.comb(9, 4))
     left = sum(math.comb(7, x) * math.comb(2, 4 - x) for x in range(3)) / math.comb(9, 4)
     assert risks.too_few_left == pytest.approx(10 * left)
-    assert risks.disconnected == pytest.approx(10 * (5 / 10) * (4 / 9))
+    apart = math.comb(5, 2) * Fraction(math.comb(9 - 4, 4), math.comb(9, 4))  # five stay: pairs of gaps of two or more
+    assert risks.disconnected == pytest.approx(float(apart))
 
 
 @pytest.mark.parametrize("neighbours", [2, 4, 8, 14, 20])
@@ -110,8 +111,8 @@ def test_what_a_requirement_forbids_is_refused_by_name(parameters, words):
 
 
 def test_too_few_participants_for_any_sparse_graph_say_which_event_and_what_would_do():
-    with pytest.raises(ParameterError, match=r"no sparse graph of 20 .* Bonawitz"):
-        SecAggPlus(20, 10, corrupt_rate=0.3, dropout_rate=0.3)
+    with pytest.raises(ParameterError, match=r"no sparse graph of 20 .* falls apart .* Bonawitz"):
+        SecAggPlus(20, 10, corrupt_rate=0.5, dropout_rate=0.45)
 
 
 def test_a_policy_that_fears_more_than_the_stated_corrupt_is_refused():
@@ -119,6 +120,20 @@ def test_a_policy_that_fears_more_than_the_stated_corrupt_is_refused():
     scheme.check_policy(Policy(colluders=50))
     with pytest.raises(ParameterError, match="51 colluders"):
         scheme.check_policy(Policy(colluders=51))
+
+
+@pytest.mark.parametrize("participants", [10, 100, 1000])
+@pytest.mark.parametrize("vanishing", [0.0, 0.05])
+def test_no_single_neighbour_opens_a_participant_even_if_nobody_is_said_to_be_corrupt(participants, vanishing):
+    """One neighbour's share was all of a secret: t = 1 followed from corrupt_rate = 0."""
+    scheme = SecAggPlus(participants, 4, corrupt_rate=0.0, dropout_rate=vanishing)
+    assert scheme.quorum >= 2
+    assert scheme.minimum_threshold(0) == 2
+
+
+def test_a_threshold_of_one_is_refused_whatever_the_rates():
+    with pytest.raises(ParameterError, match="threshold=1 is not between 2 and neighbours=10"):
+        sparse(threshold=1)
 
 
 # --- the graph
@@ -297,10 +312,19 @@ def test_a_fraction_of_a_participant_counts_as_one():
     assert scheme.quorum > 1
     assert SecAggPlus(1000, 5).colluders == 50
     with pytest.raises(ParameterError, match="Bonawitz"):
-        SecAggPlus(5, 5)
+        SecAggPlus(4, 5)
 
 
 # --- more vanish than the graph was made for
+
+
+def pairs_of_long_gaps(n: int, removed: int, half: int) -> Fraction:
+    """How many pairs of gaps of `half` or more a circle without `removed` of its n members has on average."""
+    stay = n - removed
+    if stay < 2:
+        return Fraction(0)
+    ways = Fraction(math.comb(max(0, n - 1 - 2 * half), stay - 1), math.comb(n - 1, stay - 1))
+    return math.comb(stay, 2) * ways
 
 
 def exactly_fewest_left(asked: Requirements, neighbours: int, threshold: int) -> int:
@@ -311,14 +335,9 @@ def exactly_fewest_left(asked: Requirements, neighbours: int, threshold: int) ->
         Fraction(math.comb(corrupt, x) * math.comb(n - 1 - corrupt, neighbours - x), drawn)
         for x in range(threshold, neighbours + 1)
     )
-    gone = -1
-    apart = Fraction(0)
-    while opened + apart <= Fraction(1, 2**asked.sigma):
+    gone = 0
+    while opened + pairs_of_long_gaps(n, corrupt + gone, neighbours // 2) <= Fraction(1, 2**asked.sigma):
         gone += 1
-        removed, in_a_row = corrupt + gone, neighbours // 2
-        apart = Fraction(0)
-        if removed >= in_a_row:
-            apart = n * math.prod((Fraction(removed - i, n - i) for i in range(in_a_row)), start=Fraction(1))
     return n - gone + 1
 
 

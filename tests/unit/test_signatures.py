@@ -1,11 +1,13 @@
 """Signatures: known answers, canonical form, and a failure that raises."""
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from secagg_protocols import AuthenticationError, ParameterError
 from secagg_protocols.agreement import P256_ORDER
 from secagg_protocols.randomness import SYSTEM
-from secagg_protocols.signatures import EcdsaP256, Ed25519
+from secagg_protocols.signatures import SMALL_ORDER_Y, EcdsaP256, Ed25519
 
 SCHEMES = [Ed25519(), EcdsaP256()]
 
@@ -118,3 +120,163 @@ def test_bytes_that_are_no_public_key_are_refused(scheme):
         with pytest.raises(ParameterError):
             scheme.check_public(wrong)
     scheme.check_public(scheme.public_of(scheme.load(scheme.generate(SYSTEM))))
+
+
+# --- keys that identify nobody. The curve, as RFC 8032 has it: −x² + y² = 1 + d·x²·y²
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+ORDER = 2**252 + 27742317777372353535851937790883648493
+NEUTRAL = (0, 1)
+
+
+def x_of(y):
+    """Return an x-coordinate for y, or None where there is no point."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    root = pow(square, (P + 3) // 8, P)
+    for candidate in (root, root * pow(2, (P - 1) // 4, P) % P):
+        if candidate * candidate % P == square:
+            return candidate
+    return None
+
+
+def add(one, other):
+    """Add two points."""
+    (x1, y1), (x2, y2) = one, other
+    product = D * x1 * x2 * y1 * y2 % P
+    x = (x1 * y2 + x2 * y1) * pow(1 + product, -1, P) % P
+    return x, (y1 * y2 + x1 * x2) * pow(1 - product, -1, P) % P
+
+
+def times(scalar, point):
+    """Multiply a point."""
+    result = NEUTRAL
+    while scalar:
+        if scalar & 1:
+            result = add(result, point)
+        point, scalar = add(point, point), scalar >> 1
+    return result
+
+
+def torsion():
+    """Return the eight points whose order divides the cofactor."""
+    y = 2
+    while True:
+        x = x_of(y)
+        if x is not None:
+            of_eight = times(ORDER, (x, y))
+            if times(4, of_eight) != NEUTRAL:
+                return [times(scalar, of_eight) for scalar in range(8)]
+        y += 1
+
+
+def encoded(point):
+    """Encode a point."""
+    x, y = point
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def decoded(key):
+    """Decode a good key."""
+    value = int.from_bytes(key, "little")
+    y, odd = value & ((1 << 255) - 1), value >> 255
+    x = x_of(y)
+    return (x if x & 1 == odd else P - x), y
+
+
+def every_form(y):
+    """Return all 32-byte strings that say this y-coordinate: with either sign, and one P above where that fits."""
+    return [(value | sign << 255).to_bytes(32, "little") for value in (y, y + P) if value < 1 << 255 for sign in (0, 1)]
+
+
+SMALL = [form for y in sorted(SMALL_ORDER_Y) for form in every_form(y)]
+
+
+def test_the_listed_points_of_small_order_are_those_that_there_are():
+    points = torsion()
+    assert len(set(points)) == 8
+    assert {y for _, y in points} == SMALL_ORDER_Y
+    assert {encoded(point) for point in points} <= set(SMALL)
+    assert len(SMALL) == 2 * (5 + 2)  # 0 and 1 fit once more above P
+
+
+@pytest.mark.parametrize("key", SMALL, ids=lambda key: key.hex()[:8] + key.hex()[-4:])
+def test_a_key_of_small_order_is_refused_in_every_encoding(key):
+    with pytest.raises(ParameterError, match=r"small order|canonical"):
+        Ed25519().check_public(key)
+
+
+@pytest.mark.parametrize("key", SMALL, ids=lambda key: key.hex()[:8] + key.hex()[-4:])
+def test_under_such_a_key_anybody_could_sign_one_message_in_eight(key):
+    """What the check is for. S = 0, and R a point of small order: the equation then knows no secret."""
+    verified = 0
+    for message in range(400):
+        for point in torsion_keys():
+            try:
+                Ed25519().verify(key, point + bytes(32), bytes([message % 256, message // 256]))
+                verified += 1
+                break
+            except AuthenticationError:
+                continue
+        if verified:
+            return
+    pytest.fail("nothing verifies under this key")
+
+
+def torsion_keys(found=[]):  # noqa: B006  (computed once)
+    if not found:
+        found += [encoded(point) for point in torsion()]
+    return found
+
+
+def test_keys_with_a_part_of_small_order_and_strings_off_the_curve_are_refused():
+    scheme = Ed25519()
+    key = scheme.public_of(scheme.load(scheme.generate(SYSTEM)))
+    point = decoded(key)
+    assert encoded(point) == key
+    for small in torsion():
+        other = encoded(add(point, small))
+        if small == NEUTRAL:
+            scheme.check_public(other)
+            continue
+        with pytest.raises(ParameterError, match="prime order"):
+            scheme.check_public(other)
+    off = next(y for y in range(2, 100) if x_of(y) is None)
+    with pytest.raises(ParameterError, match="prime order"):
+        scheme.check_public(off.to_bytes(32, "little"))
+
+
+def test_a_y_coordinate_above_p_is_refused():
+    scheme = Ed25519()
+    for y in range(2, 19):
+        for form in every_form(y)[2:]:
+            with pytest.raises(ParameterError, match="canonical"):
+                scheme.check_public(form)
+
+
+def test_the_same_ed25519_signature_with_a_larger_s_is_refused():
+    """S and S + L solve one equation: S below the order is what makes a signature have one form."""
+    scheme = Ed25519()
+    key = scheme.load(scheme.generate(SYSTEM))
+    signature = scheme.sign(key, b"m")
+    s = int.from_bytes(signature[32:], "little")
+    assert s < ORDER
+    for multiple in range(1, 16):
+        if s + multiple * ORDER < 1 << 256:
+            with pytest.raises(AuthenticationError):
+                scheme.verify(
+                    scheme.public_of(key), signature[:32] + (s + multiple * ORDER).to_bytes(32, "little"), b"m"
+                )
+
+
+def test_a_p256_key_is_taken_in_one_encoding():
+    scheme = EcdsaP256()
+    key = scheme.load(scheme.generate(SYSTEM))
+    good = scheme.public_of(key)
+    compressed = key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    assert ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), compressed) == key.public_key()
+    hybrid = bytes([6 + (good[-1] & 1)]) + good[1:]
+    scheme.check_public(good)
+    for other in (compressed, hybrid, b"\0", b"\x04" + bytes(64), good + b"\0"):
+        with pytest.raises(ParameterError, match="uncompressed point"):
+            scheme.check_public(other)

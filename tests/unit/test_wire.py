@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from secagg_protocols import Envelope, ParameterError, WireError
+from secagg_protocols.aborts import Abort
 from secagg_protocols.bonawitz import messages as bonawitz
 from secagg_protocols.plain.messages import Sum
 from secagg_protocols.wire import MAX_KIND, check_participants, decode, encode
@@ -24,6 +25,7 @@ MESSAGES = [
     bonawitz.UnmaskRequest((1, 2), (3,), (1,), bytes(64)),
     bonawitz.Unmasking((4,), memoryview(bytes(34))),
     Sum(3, memoryview(b"words")),
+    Abort("this participant takes part with 5 or more"),
 ]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from secagg.extras import OURS
-from secagg_he.seal import MissingBackend
+from secagg_protocols.errors import MissingExtra
 
 from .task import Cost, Task
 
@@ -32,7 +32,7 @@ def main(contestant: str, task: str, file: str, seconds: str) -> None:
     try:
         module = import_module(f"{__package__}.{contestant}")
         told = {"cost": asdict(measure_repeatedly(module.measure, Task(**json.loads(task))))}
-    except (ModuleNotFoundError, MissingBackend) as missing:
+    except (ModuleNotFoundError, MissingExtra) as missing:
         name = missing.name or "a package"
         if name.partition(".")[0] in OURS:
             raise

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from secagg_protocols import workers
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
 from secagg_protocols.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
-from secagg_protocols.scheme import RoundContext, Step
+from secagg_protocols.scheme import Output, RoundContext, Step
 from secagg_protocols.wire import Envelope, Message
 
 from .. import seal
@@ -47,14 +47,16 @@ TRANSITIONS: Transitions = MappingProxyType(
 class ReleaseMemory(Memory, array_like=True):
     """Everything a participant remembers between messages. The group key is not in it.
 
-    survivors: how many. blocks: digests of the aggregate it releases; empty when it was not asked to. released: block
-    numbers, in the order they were released. aggregate: the name of the one that was announced.
+    survivors: ids. blocks: digests of the aggregate it opens; empty when it was not asked to. released: block
+    numbers, in the order they were opened. aggregate: the name of the one that was announced. opened: the sum's words,
+    block by block as in `released`, where the sum stays with the participants.
     """
 
-    survivors: int = 0
+    survivors: tuple[int, ...] = ()
     blocks: tuple[bytes, ...] = ()
     released: tuple[int, ...] = ()
     aggregate: bytes = b""
+    opened: tuple[bytes, ...] = ()
 
 
 class SingleKeyClient(Client):
@@ -69,7 +71,7 @@ class SingleKeyClient(Client):
 
     def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, holdings: Holdings) -> None:
         super().__init__(scheme, context, participant, holdings)
-        check_group_key(holdings.group_key, GroupKey, scheme.parameters)
+        check_group_key(holdings.group_key, GroupKey, scheme.need)
         seal.require()
         assert isinstance(holdings.group_key, GroupKey)
         self._key = key = holdings.group_key
@@ -84,7 +86,16 @@ class SingleKeyClient(Client):
         return self._address if kind == Step.ENCRYPT.value else self._sealer.session
 
     def _forget(self) -> None:
-        """The group key outlives the round; a round has no secret of its own."""
+        """The group key outlives the round; of its own a round has only what was opened of a sum."""
+        self._memory.opened = ()
+
+    @property
+    def output(self) -> Output | None:
+        if self.state is Terminal.ABORTED or len(self._memory.opened) < self.scheme.aggregate_blocks:
+            return None
+        blocks = dict(zip(self._memory.released, self._memory.opened, strict=True))
+        values = b"".join(blocks[number] for number in sorted(blocks))
+        return rounds.sum_in(self.scheme.packing, values, self._memory.survivors)
 
     def _work(self, tasks: list[workers.Task]) -> list[Any]:
         """Return what the tasks return, wherever they run: a lost worker costs time, never the round."""
@@ -106,11 +117,13 @@ class SingleKeyClient(Client):
         secret = self._key.polynomial(parameters.degree)
         envelopes = []
         for block in range(scheme.fresh_blocks):
-            rows = words[block * scheme.fresh_rows : (block + 1) * scheme.fresh_rows]
-            tasks = [
-                workers.Task(rounds.encrypt, (parameters, secret, piece), self._randomness.bytes(_NONCE_BYTES))
-                for piece in np.array_split(rows, min(self._parts, len(rows)))
-            ]
+            start = block * scheme.fresh_rows
+            rows = words[start : start + scheme.fresh_rows]
+            tasks = []
+            for piece in np.array_split(rows, min(self._parts, len(rows))):
+                arguments = parameters, secret, piece, start
+                tasks.append(workers.Task(rounds.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
+                start += len(piece)
             body = rounds.join_fresh(parameters, self._work(tasks))
             sealed = self._sealer.seal(Content.FRESH, self.me, block, body)
             envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
@@ -121,19 +134,19 @@ class SingleKeyClient(Client):
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:
             case ReleaseRequest():
-                return self._count_release(message)
+                return self._hear_of(message)
             case Aggregate():
-                return self._release(message)
+                return self._open(message)
         raise AssertionError(kind)
 
-    def _count_release(self, message: ReleaseRequest) -> list[Envelope]:
+    def _hear_of(self, message: ReleaseRequest) -> list[Envelope]:
         survivors, floor = message.survivors, self.scheme.floor(self.policy)
         if self.me not in survivors or survivors[-1] > self.scheme.participants:
             raise ProtocolViolation("the survivors are not members of this round with me among them", {SERVER})
         if len(survivors) < floor:
             raise ProtocolViolation(
                 f"the survivor list counts {len(survivors)} participants; this one takes part with {floor} or more",
-                {SERVER},
+                {SERVER} if len(survivors) < self.scheme.quorum else (),  # an honest server does not know this floor
             )
         if len(message.blocks) != self.scheme.aggregate_blocks:
             raise ProtocolViolation(
@@ -142,14 +155,19 @@ class SingleKeyClient(Client):
             )
         session = self._sealer.session
         name = rounds.aggregate_name(session, survivors, message.blocks)
-        self._key.releases.claim(self._key.key_id, self._key.budget, session, name)
-        self._memory.survivors, self._memory.aggregate = len(survivors), name
-        if self.me in self.scheme.releasers(survivors):
+        opens = self.me in self.scheme.releasers(survivors, self.context.round)
+        if not self.scheme.to_participants:
+            self._key.releases.claim(self._key.key_id, self._key.budget, session, name, opens)
+        self._memory.survivors, self._memory.aggregate = survivors, name
+        if opens:
             self._memory.blocks = message.blocks
             return []
-        return [self.seal(Step.RELEASE.value, SERVER, Release(0, memoryview(b"")))]
+        return [self._acknowledgement()]
 
-    def _release(self, message: Aggregate) -> list[Envelope]:
+    def _acknowledgement(self) -> Envelope:
+        return self.seal(Step.RELEASE.value, SERVER, Release(0, memoryview(b"")))
+
+    def _open(self, message: Aggregate) -> list[Envelope]:
         memory, block = self._memory, message.block
         sealer = self._sealer.of_aggregate(memory.aggregate)
         body = sealer.open(Content.AGGREGATE, SERVER, block, message.words)
@@ -161,11 +179,27 @@ class SingleKeyClient(Client):
             raise StateError(f"block {block} of this aggregate has been released")
         if hashlib.sha256(body).digest() != memory.blocks[block]:
             raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
-        parameters, limit = self.scheme.parameters, self.scheme.packing.limit(memory.survivors)
+        parameters, limit = self.scheme.parameters, self.scheme.packing.limit(len(memory.survivors))
         key = self._key.for_release(parameters.degree)
-        task = workers.Task(rounds.release, (parameters, key, self._sealer.session, block, bytes(body), limit))
+        number = block * self.scheme.aggregate_rows
+        arguments = parameters, key, self._sealer.session, block, bytes(body), limit, number
+        task = workers.Task(rounds.release, arguments)
         (words,) = self._work([task])
-        released = self.scheme.packing.lanes.to_bytes(words)
+        opened = self.scheme.packing.released.to_bytes(words)
         memory.released = (*memory.released, block)
-        sealed = sealer.seal(Content.RELEASED, self.me, block, released)
+        if self.scheme.to_participants:
+            return self._keep(bytes(opened))
+        sealed = sealer.seal(Content.RELEASED, self.me, block, opened)
         return [self.seal(Step.RELEASE.value, SERVER, Release(block, sealed))]
+
+    def _keep(self, opened: bytes) -> list[Envelope]:
+        """Keep one block of a sum that stays with the participants; acknowledge when all of it is here."""
+        self._memory.opened = (*self._memory.opened, opened)
+        if len(self._memory.opened) < self.scheme.aggregate_blocks:
+            return []
+        if self.output is None:
+            raise ProtocolViolation(
+                f"what was opened is no sum of {len(self._memory.survivors)} valid vectors: some participant sent "
+                "garbage, or the server another aggregate; nobody can be named"
+            )
+        return [self._acknowledgement()]

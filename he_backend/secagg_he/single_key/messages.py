@@ -30,7 +30,7 @@ class ReleaseRequest(Message, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Aggregate(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Some of the summed ciphertexts: to those who release. block: from 0. words: an envelope of an aggregate."""
+    """Some of the summed ciphertexts: to those who open them. block: from 0. words: an envelope of an aggregate."""
 
     block: int
     words: memoryview
@@ -39,7 +39,8 @@ class Aggregate(Message, frozen=True, array_like=True, forbid_unknown_fields=Tru
 class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The decrypted, flooded sums of one block. block: from 0. words: an envelope of released values.
 
-    Empty (and block 0) from a survivor that was not asked to release: it has counted the release.
+    Empty (and block 0) from a survivor that was not asked to release, or keeps the sum (`release_to`): it has heard of
+    the aggregate, or opened all of it.
     """
 
     block: int

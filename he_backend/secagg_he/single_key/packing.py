@@ -1,7 +1,8 @@
-"""From values to plaintext words and back: limbs of a value, sums side by side in a word, one word a coefficient.
+"""From values to plaintext words and back: sums side by side in a word, one word a coefficient.
 
-A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact. In CKKS a decrypted word is off by at
-most `precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
+A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact; words too wide for one plaintext
+modulus are encrypted modulo two, and their sum follows from both: nothing else does. In CKKS a decrypted word is off by
+at most `precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from numpy.typing import NDArray
 from secagg_protocols.lanes import Lanes, Words
 from secagg_protocols.scheme import Domain, Output
 
-from .. import limbs
 from ..parameters import Parameters
-from ..ring import canonical, ring
+from ..ring import compose, ring
 
-_MAX_LANE_BITS = 64
+_WORD_BITS = 64
 """A CKKS lane may be wider, for the error above the largest sum; the sum itself never is."""
 
 
@@ -32,32 +32,65 @@ class Packing:
 
     @cached_property
     def lanes(self) -> Lanes:
-        """Limbs of sums in words."""
+        """Sums in words."""
         chosen = self.parameters
-        bits = min(chosen.lane_bits, _MAX_LANE_BITS)
-        return Lanes(self.domain.length * chosen.limbs, bits, chosen.per_word, -(-chosen.per_word * bits // 8))
+        bits = min(chosen.lane_bits, _WORD_BITS)
+        return Lanes(self.domain.length, bits, chosen.per_word, -(-chosen.per_word * bits // 8))
+
+    @property
+    def ciphertexts(self) -> int:
+        """Ciphertexts that hold a vector."""
+        return self.parameters.ciphertexts_for(self.lanes.words)
+
+    @cached_property
+    def released(self) -> Lanes:
+        """How opened words travel: as they are packed; modulo two plaintext moduli, by ciphertexts in turn."""
+        chosen = self.parameters
+        if chosen.moduli < 2:
+            return self.lanes
+        bits = chosen.plain_moduli[-1].bit_length()
+        return Lanes(self.ciphertexts * chosen.degree, bits, 1, -(-bits // 8))
 
     def words_of(self, vector: NDArray[np.integer]) -> Words:
-        """Return a vector's plaintext words: shape (ciphertexts · N,), the last ones zero."""
+        """Return a vector's plaintext words: shape (ciphertexts · N,), the last ones (of each modulus) 0."""
         chosen = self.parameters
-        words = np.zeros(chosen.ciphertexts * chosen.degree, dtype=np.uint64)
-        words[: self.lanes.words] = self.lanes.pack(limbs.split(vector, chosen.limbs, chosen.limb_bits))
-        return words
+        words = np.zeros((self.ciphertexts // chosen.moduli, chosen.moduli, chosen.degree), dtype=np.uint64)
+        packed = np.zeros((len(words), chosen.degree), dtype=np.uint64)
+        packed.reshape(-1)[: self.lanes.words] = self.lanes.pack(vector)
+        words[:] = packed[:, None]
+        if chosen.moduli > 1:
+            words %= np.array(chosen.plain_moduli, dtype=np.uint64)[:, None]
+        return words.reshape(-1)
 
     def limit(self, survivors: int) -> int:
-        """Return the largest sum of limbs that so many participants can give."""
-        return survivors * ((1 << self.parameters.limb_bits) - 1)
+        """Return the largest sum that so many participants can give."""
+        return survivors * ((1 << self.domain.value_bits) - 1)
 
     def output(self, words: Words, survivors: tuple[int, ...]) -> Output | None:
         """Return the sum in released words; None when they are no sum of so many valid vectors."""
-        chosen, lanes, limit = self.parameters, self.lanes, self.limit(len(survivors))
-        output = Output(words, survivors, lanes)
-        if max(int(sums.max()) for _, sums in output.parts()) > limit:
+        composed = self._composed(words)
+        if composed is None:
             return None
-        if chosen.limbs == 1:
-            return output
-        total = limbs.join(output.total, chosen.limbs, chosen.limb_bits, self.domain.value_bits, len(survivors))
-        return None if total is None else Output(total, survivors)
+        output = Output(composed, survivors, self.lanes)
+        return None if max(int(sums.max()) for _, sums in output.parts()) > self.limit(len(survivors)) else output
+
+    def _composed(self, words: Words) -> Words | None:
+        """Return packed sums from what they are modulo each plaintext modulus; None when none can be."""
+        moduli = self.parameters.plain_moduli
+        if len(moduli) < 2:
+            return words
+        by_modulus = words.reshape(-1, 2, self.parameters.degree).swapaxes(0, 1)
+        first, second = by_modulus.reshape(2, -1)[:, : self.lanes.words]
+        power, less = moduli  # 2ʲ and 2ʲ − 1, so that 2ʲ is 1 modulo the other
+        if int(first.max()) >= power or int(second.max()) >= less:
+            return None
+        factor = (second + np.uint64(less) - first) % np.uint64(less)
+        bits = power.bit_length() - 1
+        room = self.lanes.per_word * self.lanes.bits - bits
+        if int(factor.max()) >> room:
+            return None
+        composed: Words = factor << np.uint64(bits) | first
+        return composed
 
 
 def to_plaintexts(parameters: Parameters, words: Words) -> Words:
@@ -86,7 +119,7 @@ def from_plaintexts(parameters: Parameters, plaintexts: Words, limit: int) -> Wo
     high, low = _plus(high, low, offset, parameters.modulus)
     words = low >> np.uint64(scale) | high << np.uint64(64 - scale) if scale else low
     words[high >> np.uint64(scale) != 0] = np.iinfo(np.uint64).max  # one wide sum, by its error above 2⁶⁴
-    bits = min(parameters.lane_bits, _MAX_LANE_BITS)
+    bits = min(parameters.lane_bits, _WORD_BITS)
     mask = np.uint64((1 << bits) - 1)
     lowest = words & mask
     top = min(limit + 2 * parameters.precision, int(mask))
@@ -100,26 +133,10 @@ def _compose(parameters: Parameters, plaintexts: Words) -> tuple[Words, Words]:
         ring(parameters.degree, prime).inverse(plaintexts[:, index].astype(np.int64))
         for index, prime in enumerate(parameters.primes)
     ]
-    low = residues[0].astype(np.uint64)
     if len(residues) == 1:
-        return np.zeros_like(low), low
-    p, q = parameters.primes  # x = x_p + p · ((x_q − x_p) / p mod q)
-    inverse = np.full(parameters.degree, pow(p, -1, q), dtype=np.int64)
-    difference = canonical(residues[1] - residues[0], q)
-    factor = ring(parameters.degree, q).multiply(difference, inverse).astype(np.uint64)
-    high, product = _times(factor, p)
-    low = product + low
-    return high + (low < product), low
-
-
-def _times(x: Words, constant: int) -> tuple[Words, Words]:
-    """Return (high, low) of x · constant, both below 2⁶⁴."""
-    half, mask = np.uint64(32), np.uint64((1 << 32) - 1)
-    a, b = x >> half, x & mask
-    c, d = np.uint64(constant >> 32), np.uint64(constant & 0xFFFFFFFF)
-    middle = a * d + (b * d >> half)  # a, c < 2³²: no sum passes 2⁶⁴
-    other = b * c + (middle & mask)
-    return a * c + (middle >> half) + (other >> half), x * np.uint64(constant & 0xFFFFFFFFFFFFFFFF)
+        return np.zeros(residues[0].shape, dtype=np.uint64), residues[0].view(np.uint64)
+    p, q = parameters.primes
+    return compose(residues[0], residues[1], p, ring(parameters.degree, q))
 
 
 def _plus(high: Words, low: Words, offset: int, modulus: int) -> tuple[Words, Words]:

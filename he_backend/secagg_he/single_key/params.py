@@ -10,6 +10,7 @@ from secagg_protocols.blocks import BLOCK_BYTES
 from secagg_protocols.errors import ParameterError
 from secagg_protocols.randomness import SYSTEM, Randomness
 from secagg_protocols.scheme import Policy, Scheme, Step
+from secagg_protocols.wire import check_participants
 
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
@@ -24,6 +25,11 @@ MIN_FLOODING_BITS = 30
 _MAX_FLOODING_BITS = 128
 _MAX_RELEASES = 1 << 32
 _MAX_PRECISION = 1 << 40
+_MAX_LENGTH = 1 << 40
+_RELEASES, _PRECISION = 1000, 4
+
+SERVER, PARTICIPANTS = "server", "participants"
+"""Who gets the sum."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +37,23 @@ class SingleKey(Scheme):
     """What Ckks and Bfv share: participants encrypt under one group key, the server adds, participants release the sum.
 
     participants: n. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
-    threshold: fewest participants in a sum; the first n − threshold + 1 survivors are sent the aggregate, so that a
+    threshold: fewest participants in a sum; n − threshold + 1 survivors, in turns, are sent the aggregate, so that a
     release survives as many dropouts. releases: sums that a participant releases under one group key. flooding_bits: s,
     the statistical security of all releases together. The adversary is semi-honest: "active" is refused.
+    max_participants, max_length: what the group key is made for: at least as many as ever hold it, and the longest
+    vector; a smaller cohort and a shorter vector take the same key. By default this round's.
+    release_to: "server", or "participants", who then keep the sum to themselves; nothing is flooded or counted then, so
+    `releases` and `flooding_bits` are 0, and sums are exact.
 
     Ring, modulus and noise are derived (`parameters`); `ParameterError` says what does not fit, and the remedy.
     """
 
     threshold: int | None = field(default=None, kw_only=True)
-    releases: int = field(default=1000, kw_only=True)
+    releases: int = field(default=_RELEASES, kw_only=True)
     flooding_bits: int = field(default=MIN_FLOODING_BITS, kw_only=True)
+    max_participants: int | None = field(default=None, kw_only=True)
+    max_length: int | None = field(default=None, kw_only=True)
+    release_to: str = field(default=SERVER, kw_only=True)
 
     kind: ClassVar[Kind]
     colluders: ClassVar[int] = 0
@@ -55,25 +68,74 @@ class SingleKey(Scheme):
             )
         if self.participants < 2:
             raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
+        self._check_release()
         if self.threshold is None:
             object.__setattr__(self, "threshold", self.participants // 2 + 1)
         self.check_integer("threshold")
         self._check_range("threshold", 2, self.participants)
-        self._check_range("releases", 1, _MAX_RELEASES)
-        self._check_range("flooding_bits", MIN_FLOODING_BITS, _MAX_FLOODING_BITS)
+        self._check_maximum("max_participants", "participants")
+        self._check_maximum("max_length", "length")
+        check_participants(self.need.participants)
+        self._check_range("max_length", 1, _MAX_LENGTH)
+        if self.need.sum_bits > 64:
+            raise ParameterError(
+                f"max_participants={self.max_participants}: so many values of {self.value_bits} bits need a ring of "
+                f"{self.need.sum_bits} bits; the largest is 64: lower value_bits"
+            )
         _ = self.parameters
+
+    def _check_release(self) -> None:
+        if self.release_to not in (SERVER, PARTICIPANTS):
+            raise ParameterError(f"release_to={self.release_to!r} is neither {SERVER!r} nor {PARTICIPANTS!r}")
+        if not self.to_participants:
+            self._check_range("releases", 1, _MAX_RELEASES)
+            self._check_range("flooding_bits", MIN_FLOODING_BITS, _MAX_FLOODING_BITS)
+            return
+        self._leave_out("releases", _RELEASES)
+        self._leave_out("flooding_bits", MIN_FLOODING_BITS)
+
+    def _leave_out(self, name: str, default: int) -> None:
+        """Set to 0 what release_to="participants" has no use for. Raises `ParameterError` when it was asked for."""
+        if getattr(self, name) not in (0, default):
+            raise ParameterError(
+                f"{name}={getattr(self, name)}: with release_to={PARTICIPANTS!r} sums are exact and nothing leaves "
+                f"those who hold the key; leave {name} out"
+            )
+        object.__setattr__(self, name, 0)
+
+    def _check_maximum(self, name: str, actual: str) -> None:
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, getattr(self, actual))
+        self.check_integer(name)
+        if getattr(self, name) < getattr(self, actual):
+            raise ParameterError(
+                f"{actual}={getattr(self, actual)} is above {name}={getattr(self, name)}, which the group key is made "
+                f"for: make a group key for more (`secagg group-key new`)"
+            )
 
     def _check_range(self, name: str, least: int, most: int) -> None:
         self.check_integer(name)
         if not least <= getattr(self, name) <= most:
             raise ParameterError(f"{name}={getattr(self, name)} is not between {least} and {most}")
 
+    @property
+    def to_participants(self) -> bool:
+        """Whether the sum stays among the participants."""
+        return self.release_to == PARTICIPANTS
+
+    @cached_property
+    def need(self) -> Need:
+        """What the group key is for: parameters follow from it, and not from who is there in this round."""
+        assert self.max_participants is not None
+        assert self.max_length is not None
+        wanted = int(self.precision)
+        n, length, bits = self.max_participants, self.max_length, self.value_bits
+        return Need(self.kind, n, length, bits, self.releases, self.flooding_bits, wanted)
+
     @cached_property
     def parameters(self) -> Parameters:
         """Ring, modulus, packing and noise."""
-        wanted = int(self.precision)
-        n, bits = self.participants, self.value_bits
-        return derive(Need(self.kind, n, self.length, bits, self.releases, self.flooding_bits, wanted))
+        return derive(self.need)
 
     @cached_property
     def packing(self) -> Packing:
@@ -82,7 +144,7 @@ class SingleKey(Scheme):
 
     def make_group_key(self, randomness: Randomness = SYSTEM) -> tuple[GroupKey, GroupKeyHandle]:
         """Make (what every participant holds, what the server holds). One participant runs it; again: rotation."""
-        key = make_group_key(self.parameters, randomness)
+        key = make_group_key(self.need, randomness)
         return key, key.handle
 
     @property
@@ -101,9 +163,16 @@ class SingleKey(Scheme):
                 "and the server together open every ciphertext: choose bonawitz"
             )
 
-    def releasers(self, survivors: tuple[int, ...]) -> tuple[int, ...]:
-        """Return who is sent the aggregate: enough that one is among any `threshold` survivors that answer."""
-        return survivors[: self.participants - self.quorum + 1]
+    def releasers(self, survivors: tuple[int, ...], round_number: int) -> tuple[int, ...]:
+        """Return who is sent the aggregate: enough that one is among any `threshold` survivors that answer.
+
+        They take turns, by the number of the round: work and budget are shared. All, where the sum is for all.
+        """
+        if self.to_participants:
+            return survivors
+        first = (round_number - 1) % len(survivors)
+        turn = (survivors[first:] + survivors[:first])[: self.participants - self.quorum + 1]
+        return tuple(sorted(turn))
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -111,6 +180,8 @@ class SingleKey(Scheme):
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
+        if self.to_participants:
+            return self._leakage_to_participants
         return (
             ("the released sum, to the server", "the sum over the survivors, who survived, who vanished at which step"),
             (
@@ -126,6 +197,28 @@ class SingleKey(Scheme):
         )
 
     @property
+    def _leakage_to_participants(self) -> tuple[tuple[str, str], ...]:
+        return (
+            ("the server", "who survived, who vanished at which step; not the sum, unless a participant tells"),
+            (
+                "other participants",
+                "the sum over the survivors, and who they are, as the server names them; any vector whose ciphertext "
+                "it comes by, as everyone holds the key",
+            ),
+            ("the server with one colluding participant", "every participant's vector: choose bonawitz"),
+            (
+                "a server that departs from the protocol",
+                "nothing by itself; it can have participants open one ciphertext, or another sum, in the place of the "
+                "sum: choose bonawitz",
+            ),
+        )
+
+    @property
+    def ciphertexts(self) -> int:
+        """Ciphertexts in one upload of this round."""
+        return self.packing.ciphertexts
+
+    @property
     def fresh_rows(self) -> int:
         """Ciphertexts in one block of an upload."""
         return max(1, BLOCK_BYTES // self.parameters.fresh_bytes)
@@ -133,7 +226,7 @@ class SingleKey(Scheme):
     @property
     def fresh_blocks(self) -> int:
         """Blocks of one upload."""
-        return -(-self.parameters.ciphertexts // self.fresh_rows)
+        return -(-self.ciphertexts // self.fresh_rows)
 
     @property
     def aggregate_rows(self) -> int:
@@ -143,7 +236,7 @@ class SingleKey(Scheme):
     @property
     def aggregate_blocks(self) -> int:
         """Blocks of the aggregate, and of what is released."""
-        return -(-self.parameters.ciphertexts // self.aggregate_rows)
+        return -(-self.ciphertexts // self.aggregate_rows)
 
     @cached_property
     def payload_limit(self) -> int:
@@ -170,14 +263,18 @@ class Ckks(SingleKey):
     """Sums under CKKS (Cheon, Kim, Kim and Song 2017), rounded, with one key that the participants share.
 
     precision: largest error of any coordinate of a sum, in units of the integers summed (1 …): the larger, the smaller
-    the ciphertexts. A bound over all coordinates together, but for a probability of 2⁻⁴⁰.
+    the ciphertexts. A bound over all coordinates together, but for a probability of 2⁻⁴⁰. With
+    release_to="participants" sums are exact, and it is 0: participants may then publish a sum without telling the key.
     """
 
-    precision: int = field(default=4, kw_only=True)
+    precision: int = field(default=_PRECISION, kw_only=True)
 
     name: ClassVar[str] = "ckks"
     kind: ClassVar[Kind] = "ckks"
 
     def __post_init__(self) -> None:
-        self._check_range("precision", 1, _MAX_PRECISION)
+        if self.to_participants:
+            self._leave_out("precision", _PRECISION)
+        else:
+            self._check_range("precision", 1, _MAX_PRECISION)
         super().__post_init__()

@@ -18,24 +18,33 @@ from numpy.typing import NDArray
 from secagg_protocols.domain import Use, digest
 from secagg_protocols.errors import ProtocolViolation
 from secagg_protocols.lanes import Words
+from secagg_protocols.scheme import Output
 
 from .. import bits, seal
 from ..flooding import flooding_noise
 from ..group_key import ReleaseKey
 from ..parameters import SEED_BYTES, Parameters
 from ..ring import ring
-from .packing import from_plaintexts, to_plaintexts
+from .packing import Packing, from_plaintexts, to_plaintexts
 
 # --- Encrypt
 
 
-def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words) -> bytes:
+def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words, number: int = 0) -> bytes:
     """Return fresh ciphertexts: packed first polynomials, then seeds. A participant runs it, in any worker of its own.
 
-    words: shape (rows, N), plaintexts as `packing` makes them.
+    words: shape (rows, N), plaintexts as `packing` makes them. number: of the first of them in the vector.
     """
-    first, seeds = seal.encrypt(parameters, secret, to_plaintexts(parameters, words))
-    return pack_polynomials(parameters, first) + seeds
+    plaintexts = to_plaintexts(parameters, words)
+    if parameters.moduli == 1:
+        first, seeds = seal.encrypt(parameters, secret, plaintexts)
+        return pack_polynomials(parameters, first) + seeds
+    first = np.empty((len(words), len(parameters.primes), parameters.degree), dtype=np.uint64)
+    each = np.empty((len(words), SEED_BYTES), dtype=np.uint8)
+    for modulus, part in parameters.runs(number, len(words)):
+        first[part], seeds = seal.encrypt(parameters, secret, plaintexts[part], modulus)
+        each[part] = np.frombuffer(seeds, dtype=np.uint8).reshape(-1, SEED_BYTES)
+    return pack_polynomials(parameters, first) + each.tobytes()
 
 
 def join_fresh(parameters: Parameters, pieces: Sequence[bytes]) -> bytes:
@@ -93,11 +102,15 @@ def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[by
 # --- Release
 
 
-def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int) -> Words:
+def release(
+    parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int, number: int = 0
+) -> Words:
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
+    (Not flooded where the parameters have no noise for it: what stays among those who hold the key tells it to nobody.)
     A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
-    limit: the largest possible sum. Raises `ProtocolViolation` when the bytes are no ciphertexts.
+    limit: the largest possible sum. number: of the block's first ciphertext in the aggregate. Raises
+    `ProtocolViolation` when the bytes are no ciphertexts.
     """
     rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
     if rest or not rows:
@@ -105,9 +118,20 @@ def release(parameters: Parameters, key: ReleaseKey, session: bytes, block: int,
     half = rows * parameters.polynomial_bytes
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
-    flood(parameters, key.flooding_key, digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest()), first)
-    plaintexts = seal.decrypt(parameters, key.polynomial, first, second)
+    if parameters.deviation:
+        name = digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest())
+        flood(parameters, key.flooding_key, name, first)
+    plaintexts = _decrypt(parameters, key, first, second, number)
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
+
+
+def _decrypt(parameters: Parameters, key: ReleaseKey, first: Words, second: Words, number: int) -> Words:
+    if parameters.moduli == 1:
+        return seal.decrypt(parameters, key.polynomial, first, second)
+    plaintexts = np.empty((len(first), 1, parameters.degree), dtype=np.uint64)
+    for modulus, part in parameters.runs(number, len(first)):
+        plaintexts[part] = seal.decrypt(parameters, key.polynomial, first[part], second[part], modulus)
+    return plaintexts
 
 
 def flood(parameters: Parameters, flooding_key: bytes, name: bytes, first: Words) -> None:
@@ -122,14 +146,26 @@ def flood(parameters: Parameters, flooding_key: bytes, name: bytes, first: Words
     add_polynomials(parameters, first, added)
 
 
+def sum_in(packing: Packing, values: bytes, survivors: tuple[int, ...]) -> Output | None:
+    """Return the sum in opened values, all blocks in order; None when they are no sum of so many valid vectors.
+
+    Who gets the sum runs it.
+    """
+    opened = packing.released
+    words = np.zeros(opened.words, dtype=np.uint64)
+    opened.add_bytes(words, values[: opened.size])
+    if opened.word_bytes < 8:
+        words &= np.uint64((1 << 8 * opened.word_bytes) - 1)
+    return packing.output(words, survivors)
+
+
 # --- polynomials as bytes
 
 
 def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
     """Return residues at their primes' bits, prime after prime. Shape (rows, primes, N)."""
     return b"".join(
-        bits.pack(np.ascontiguousarray(polynomials[:, index]), prime.bit_length())
-        for index, prime in enumerate(parameters.primes)
+        bits.pack(polynomials[:, index], prime.bit_length()) for index, prime in enumerate(parameters.primes)
     )
 
 
@@ -139,8 +175,8 @@ def unpack_polynomials(parameters: Parameters, data: memoryview, sender: int = 0
     polynomials, start = np.empty((rows, len(parameters.primes), parameters.degree), dtype=np.uint64), 0
     for index, prime in enumerate(parameters.primes):
         end = start + rows * parameters.degree * prime.bit_length() // 8
-        residues = bits.unpack(data[start:end], prime.bit_length())
+        residues = bits.unpack(data[start:end], prime.bit_length(), parameters.degree)
         if int(residues.max()) >= prime:
             raise ProtocolViolation("a coefficient of a ciphertext is not below its modulus", {sender})
-        polynomials[:, index], start = residues.reshape(rows, -1), end
+        polynomials[:, index], start = residues, end
     return polynomials

@@ -13,7 +13,7 @@ from secagg_protocols import workers
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.lanes import Words
 from secagg_protocols.machine import Holdings, Server
-from secagg_protocols.scheme import RoundContext, Step
+from secagg_protocols.scheme import Output, RoundContext, Step
 from secagg_protocols.wire import Envelope, Message
 
 from .. import seal
@@ -30,7 +30,7 @@ class Uploads:
 
     def __init__(self, scheme: SingleKey) -> None:
         self._scheme, self._parameters = scheme, scheme.parameters
-        shape = (self._parameters.ciphertexts, len(self._parameters.primes), self._parameters.degree)
+        shape = (scheme.ciphertexts, len(self._parameters.primes), self._parameters.degree)
         self.first: Words = np.zeros(shape, dtype=np.uint64)
         self.seeds: dict[int, bytes] = {}
         self._open: dict[int, dict[int, tuple[Words, memoryview]]] = {}
@@ -44,7 +44,7 @@ class Uploads:
 
     def take(self, sender: int, block: int, body: memoryview) -> bool:
         """Take one block; return whether the upload is complete, and then added. Raises `ProtocolViolation`."""
-        rows = min(self._scheme.fresh_rows, self._parameters.ciphertexts - block * self._scheme.fresh_rows)
+        rows = min(self._scheme.fresh_rows, self._scheme.ciphertexts - block * self._scheme.fresh_rows)
         opened = rounds.open_fresh(self._parameters, body, rows, sender)
         upload = self._open.setdefault(sender, {})
         upload[block] = opened
@@ -93,7 +93,10 @@ class Answers:
 
 
 class SingleKeyServer(Server):
-    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls."""
+    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls.
+
+    With release_to="participants" its `output` says who survived, and has no words.
+    """
 
     scheme: SingleKey
     messages = MappingProxyType({kind.__name__: kind for kind in (Encrypt, Release)})
@@ -107,13 +110,18 @@ class SingleKeyServer(Server):
         parts: int,
     ) -> None:
         super().__init__(scheme, context, holdings, executor, parts)
-        check_group_key(holdings.group_key, GroupKeyHandle, scheme.parameters)
+        check_group_key(holdings.group_key, GroupKeyHandle, scheme.need)
         seal.require()
         assert isinstance(holdings.group_key, GroupKeyHandle)
         key = holdings.group_key
         self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
         self._uploads, self._answers = Uploads(scheme), Answers(scheme)
         self._survivors: tuple[int, ...] = ()
+        self._releasers: tuple[int, ...] = ()
+
+    @property
+    def upload_bytes(self) -> int:
+        return self._uploads.first.nbytes
 
     def _binding(self, kind: str) -> bytes:
         return self._address if kind == Step.ENCRYPT.value else self._sealer.session
@@ -132,19 +140,19 @@ class SingleKeyServer(Server):
         raise AssertionError(envelope.kind)
 
     def _take_release(self, sender: int, message: Release) -> bool:
-        if sender not in self.scheme.releasers(self._survivors):
+        if self.scheme.to_participants or sender not in self._releasers:
             if message.block or len(message.words):
                 raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
             return True
         self._answers.check_block(sender, message.block)
         body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
-        if len(body) != self._block_words(message.block) * self.scheme.packing.lanes.word_bytes:
+        if len(body) != self._block_words(message.block) * self.scheme.packing.released.word_bytes:
             raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
         return self._answers.take(sender, message.block, bytes(body))
 
     def _block_words(self, block: int) -> int:
-        parameters, rows = self.scheme.parameters, self.scheme.aggregate_rows
-        return min(rows, parameters.ciphertexts - block * rows) * parameters.degree
+        rows = self.scheme.aggregate_rows
+        return min(rows, self.scheme.ciphertexts - block * rows) * self.scheme.parameters.degree
 
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
         if step is Step.ENCRYPT:
@@ -158,9 +166,9 @@ class SingleKeyServer(Server):
         first, second = self._uploads.first, self._expand(seeds)
         blocks = [
             rounds.aggregate(parameters, first[start : start + rows], second[start : start + rows])
-            for start in range(0, parameters.ciphertexts, rows)
+            for start in range(0, self.scheme.ciphertexts, rows)
         ]
-        self._survivors = survivors
+        self._survivors, self._releasers = survivors, self.scheme.releasers(survivors, self.context.round)
         self._uploads = Uploads(self.scheme)
         request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
         name = rounds.aggregate_name(self._sealer.session, survivors, request.blocks)
@@ -168,20 +176,23 @@ class SingleKeyServer(Server):
         outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
         for block, body in enumerate(blocks):
             sealed = self._sealer.seal(Content.AGGREGATE, SERVER, block, body)
-            outgoing += self.seal_for_all("Aggregate", self.scheme.releasers(survivors), Aggregate(block, sealed))
+            outgoing += self.seal_for_all("Aggregate", self._releasers, Aggregate(block, sealed))
         return outgoing
 
     def _expand(self, seeds: Sequence[bytes]) -> Words:
-        parameters = self.scheme.parameters
+        parameters, ciphertexts = self.scheme.parameters, self.scheme.ciphertexts
         if self.executor is None:
-            return rounds.expand_seconds(parameters, seeds, 0, parameters.ciphertexts)
-        bounds = [parameters.ciphertexts * part // self._parts for part in range(self._parts + 1)]
+            return rounds.expand_seconds(parameters, seeds, 0, ciphertexts)
+        bounds = [ciphertexts * part // self._parts for part in range(self._parts + 1)]
         work = [(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
         starts, counts = zip(*work, strict=True)
         same: tuple[list[Parameters], list[Sequence[bytes]]] = [parameters] * len(work), [seeds] * len(work)
         return np.concatenate(workers.run(self.executor, rounds.expand_seconds, *same, starts, counts))
 
     def _finish(self, answered: tuple[int, ...]) -> None:
+        if self.scheme.to_participants:
+            self.output = Output(np.zeros(0, dtype=np.uint64), self._survivors)
+            return
         have, need = len(answered), self.scheme.quorum
         if self._answers.disagreeing:
             raise RoundFailed(
@@ -191,13 +202,7 @@ class SingleKeyServer(Server):
                 f"participants {sorted(self._answers.disagreeing)} released different values for one aggregate",
                 self._answers.disagreeing,
             )
-        packing = self.scheme.packing
-        count, lanes = packing.lanes.words, packing.lanes
-        words = np.zeros(count, dtype=np.uint64)
-        lanes.add_bytes(words, self._answers.values()[: count * lanes.word_bytes])
-        if lanes.word_bytes < 8:
-            words &= np.uint64((1 << 8 * lanes.word_bytes) - 1)
-        output = packing.output(words, self._survivors)
+        output = rounds.sum_in(self.scheme.packing, self._answers.values(), self._survivors)
         if output is None:
             raise RoundFailed(
                 Step.RELEASE.value,

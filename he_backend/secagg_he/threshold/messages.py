@@ -4,17 +4,62 @@
 |------|----------------------|----------------------|
 | AdvertiseKeys | AdvertiseKeys | KeyList |
 | ShareKeys | ShareKeys | SealedShares |
-| Encrypt | Encrypt (one per block) | SurvivorList (active) or UnmaskRequest |
+| Encrypt | ShareCheck at once; Encrypt (one per block) | SurvivorList (active) or UnmaskRequest |
 | ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
 | Opening | Opening | – |
 """
 
 from __future__ import annotations
 
+from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing.messages import AdvertiseKeys, OpenedSum
-from secagg_protocols.wire import Message
+from secagg_protocols.domain import Use, digest
+from secagg_protocols.merkle import HASH_BYTES
+from secagg_protocols.wire import Message, check_ascending, check_size
 
-__all__ = ["AdvertiseKeys", "Encrypt", "Opening"]
+__all__ = ["AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
+
+CHALLENGE_BYTES = 32
+
+
+class KeyList(dealing.KeyList, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """U₁, and the commitment (32 bytes) to the challenge that dealers will be checked with: the session names both."""
+
+    commitment: bytes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size("commitment", self.commitment, HASH_BYTES)
+
+    @property
+    def digest(self) -> bytes:
+        return digest(Use.SHARE_CHALLENGE, super().digest, self.commitment)
+
+
+class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """As in the other protocols, and the challenge (32 bytes) that the session is bound to."""
+
+    dealers: tuple[int, ...]
+    challenge: bytes
+    sealed: memoryview
+
+    def __post_init__(self) -> None:
+        check_ascending("dealers", self.dealers)
+        check_size("challenge", self.challenge, CHALLENGE_BYTES)
+
+
+class ShareCheck(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a holder says of its shares before anything is encrypted.
+
+    missing: the dealers of whom it holds no valid share. values: for each dealer of U₂ in ascending order, `CHECKS`
+    combinations of its share, 0 where it is missing; encoded as shares are, filled up with 0.
+    """
+
+    missing: tuple[int, ...]
+    values: memoryview
+
+    def __post_init__(self) -> None:
+        check_ascending("missing", self.missing)
 
 
 class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

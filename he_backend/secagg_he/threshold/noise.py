@@ -7,15 +7,18 @@ is the easy case of hint-RLWE, Kim, Lee, Seo and Song, CRYPTO'23). σ/√2 is wh
 
 Ring. Largest log₂ q for 128-bit security against classical attacks, ternary secret (the strictest of the three columns,
 the Gaussian one allows two bits more), error of width 8/√(2π): Homomorphic Encryption Standard (Albrecht et al., 2018),
-table 1. Only N = 2048 is used: with it a word of up to 54 bits holds several values, and more would not fit int64.
+table 1. N = 2048 is used wherever a value fits: its q is one prime, and its keys are short. N = 4096 is for sums that
+leave no room beside the noise in 54 bits; the table allows it 109 bits, and the widest sums need 80.
 """
 
 from __future__ import annotations
 
 import math
 
-DEGREE = 2048
-MAX_LOG_Q = 54
+DEGREE, WIDE_DEGREE = 2048, 4096
+MAX_LOG_Q = {DEGREE: 54, WIDE_DEGREE: 93}
+"""Ring degree N → largest log₂ q. (At 93 bits the larger ring has 149 bits of security by estimates of 2026.)"""
+
 MIN_LOG_Q = 32
 """Below 2¹⁶, whoever opens a wrong sum of shares could choose it such that very short vectors shift unseen."""
 

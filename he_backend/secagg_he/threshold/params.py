@@ -14,8 +14,8 @@ from secagg_protocols.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
-from .noise import DEGREE, MAX_LOG_Q, error_bound
-from .plaintext import MAX_LIMBS, Plaintext
+from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
+from .plaintext import Plaintext
 
 if TYPE_CHECKING:
     from .client import ThresholdCkksClient
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _FEW = 32
 """Up to so many participants, key shares are small enough to be dealt one secret per polynomial."""
+
+CHECKS = 4
+"""Combinations of its shares that a dealer is checked by: 65537⁻⁴ = 2⁻⁶⁴."""
+_CHECK_BYTES = 2 * CHECKS + 1
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class ThresholdCkks(Dealing):
 
     participants, length, value_bits, ciphersuite, adversary, colluders, threshold: as in `Bonawitz`.
     packing: ℓ, key coefficients that share one polynomial: shares are ℓ times smaller, and t − ℓ holders, not t − 1,
-    learn nothing of a key. Derived when not given: 1 for up to 32 participants, else what leaves a third of them (or
-    `colluders`, if more) harmless. t ≥ c + ℓ.
+    learn nothing of a key. Derived when not given: 1 for up to 32 participants, else the least that makes shares as
+    small as they get while a third of the participants (or `colluders`, if more) stays harmless. t ≥ c + ℓ.
 
     Raises `ParameterError` with the bound that is violated.
     """
@@ -48,10 +52,8 @@ class ThresholdCkks(Dealing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        harmless = max(self.colluders, self.participants // 3)
         if self.packing is None:
-            few = self.participants <= _FEW
-            object.__setattr__(self, "packing", 1 if few else max(1, self.quorum - harmless))
+            object.__setattr__(self, "packing", self._derived_packing())
         self.check_integer("packing")
         assert self.packing is not None
         # More than one secret to a polynomial without a uniform value beside them would show keys to every holder.
@@ -62,6 +64,13 @@ class ThresholdCkks(Dealing):
                 f"max(1, colluders={self.colluders}) must learn nothing of; lower it, or raise the threshold"
             )
         _ = self.plaintext, self.sharing  # they raise when there is none
+
+    def _derived_packing(self) -> int:
+        if self.participants <= _FEW:
+            return 1
+        harmless = max(self.colluders, self.participants // 3)
+        # Shares are rounded up: fewer secrets to a polynomial may take the same bytes, and hide from more holders.
+        return -(-self.degree // self._share_elements(max(1, self.quorum - harmless)))
 
     def check_policy(self, policy: Policy) -> None:
         super().check_policy(policy)
@@ -83,7 +92,7 @@ class ThresholdCkks(Dealing):
     @cached_property
     def error_bound(self) -> int:
         """B: no coefficient of the sum of all errors passes it, but for a chance of 2⁻⁴⁰."""
-        return error_bound(self.participants, MAX_LIMBS * self.length + DEGREE)
+        return error_bound(self.participants, self.length + WIDE_DEGREE)
 
     @cached_property
     def shift(self) -> int:
@@ -96,26 +105,32 @@ class ThresholdCkks(Dealing):
         found = Plaintext.of(self.domain, self.shift)
         if found is None:
             raise ParameterError(
-                f"participants={self.participants}: their sums leave no room beside {self.shift} bits of noise in a "
-                f"modulus of {MAX_LOG_Q} bits, the largest with 128-bit security at ring degree {DEGREE}"
+                f"participants={self.participants}, value_bits={self.value_bits}: such sums leave no room beside "
+                f"{self.shift} bits of noise in a modulus of {MAX_LOG_Q[WIDE_DEGREE]} bits, the largest used at ring "
+                f"degree {WIDE_DEGREE}: lower either"
             )
         return found
 
     # --- the ciphertext
 
     @property
-    def ring(self) -> Ring:
-        """R_q."""
-        return ring(DEGREE, self.plaintext.modulus)
+    def degree(self) -> int:
+        """N: coefficients of a key."""
+        return self.plaintext.degree
+
+    @cached_property
+    def rings(self) -> tuple[Ring, ...]:
+        """R_q, as its residue rings: one for each prime of q."""
+        return tuple(ring(self.degree, prime) for prime in self.plaintext.primes)
 
     @cached_property
     def ciphertexts(self) -> Ciphertexts:
         """How residues travel."""
-        return Ciphertexts(-(-self.plaintext.lanes.words // DEGREE), self.plaintext.modulus)
+        return Ciphertexts(self.plaintext.polynomials, self.degree, self.plaintext.primes)
 
     @property
     def block_words(self) -> int:
-        """Coefficients of one block on the wire."""
+        """Residues of one block on the wire."""
         return block_words(self.ciphertexts)
 
     # --- the shares of keys
@@ -128,12 +143,20 @@ class ThresholdCkks(Dealing):
 
     @property
     def share_elements(self) -> int:
-        """Field elements of one share: ⌈N/ℓ⌉, rounded up to what is encoded together."""
-        return -(-DEGREE // self.sharing.pieces // shamir.LIMBS) * shamir.LIMBS
+        """Field elements of one share of a key: ⌈N/ℓ⌉, rounded up to what is encoded together."""
+        return self._share_elements(self.sharing.pieces)
+
+    def _share_elements(self, packing: int) -> int:
+        return -(-self.degree // packing // shamir.LIMBS) * shamir.LIMBS
+
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a share of a key, and of a sum of such."""
+        return self.share_elements // shamir.LIMBS * shamir.SHARE_BYTES
 
     @property
     def share_bytes(self) -> int:
-        return self.share_elements // shamir.LIMBS * shamir.SHARE_BYTES
+        return self.sum_bytes + _CHECK_BYTES
 
     @cached_property
     def payload_limit(self) -> int:

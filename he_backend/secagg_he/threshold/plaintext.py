@@ -1,76 +1,87 @@
-"""How values ride in the coefficients of a ring: side by side above the noise, wide ones in limbs."""
+"""How values ride in the coefficients of a ring: whole, side by side above the noise.
+
+A value is never cut into pieces that are summed apart: their sums would tell the server more than the sum of the values
+(who carried where). What does not fit a coefficient of the smaller ring takes the larger one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
-import numpy as np
-from numpy.typing import NDArray
-
-from secagg_protocols.blocks import checked_output, impossible
+from secagg_protocols.blocks import checked_output
 from secagg_protocols.lanes import Lanes, Words
 from secagg_protocols.scheme import Domain, Output, Step
 
-from .. import limbs as limb_by_limb
 from ..ring import ring_prime
 from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q
 
-MAX_LIMBS = 4
+_WORD_BITS = 64
+"""A packed sum is one word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
-    """value_bits, limbs: of a value. domain: of the limbs, as if they were values. lanes: their sums in coefficients.
+    """domain: of the values. lanes: their sums in coefficients. degree: N.
 
-    modulus: q, a prime above Δ · (largest packed sum + 1).
+    primes: q is their product, above Δ · (largest packed sum + 1). One for N = 2048, two for N = 4096.
     """
 
-    value_bits: int
-    limbs: int
     domain: Domain
     lanes: Lanes
-    modulus: int
+    degree: int
+    primes: tuple[int, ...]
 
     @classmethod
     def of(cls, domain: Domain, shift: int) -> Plaintext | None:
-        """Choose the packing with the fewest bytes above `shift` bits of noise; None when there is none."""
-        choices = []
-        for limbs in range(1, min(MAX_LIMBS, domain.value_bits) + 1):
-            limb = Domain(domain.participants, domain.length * limbs, -(-domain.value_bits // limbs))
-            for per_word in range(1, MAX_LOG_Q // limb.sum_bits + 1):
-                modulus = _modulus(limb, per_word, shift)
-                if modulus is not None:
-                    width = -(-modulus.bit_length() // 8)
-                    lanes = Lanes(limb.length, limb.sum_bits, per_word, 8)
-                    choices.append(
-                        (lanes.words * width, -per_word, limbs, cls(domain.value_bits, limbs, limb, lanes, modulus))
-                    )
-            if choices:
-                return min(choices, key=lambda choice: choice[:2])[-1]
+        """Choose the packing with the fewest bits above `shift` bits of noise; None when there is none.
+
+        The larger ring has the longer keys: it is taken only for what does not fit the smaller one. Among equals the
+        fewest lanes, which leave the most room for garbage to be seen.
+        """
+        for degree in MAX_LOG_Q:
+            if choices := list(cls._in(degree, domain, shift)):
+                return min(choices, key=lambda choice: choice.bits)
         return None
 
-    def split(self, vector: NDArray[np.integer]) -> NDArray[np.integer]:
-        """Return a vector's limbs."""
-        return limb_by_limb.split(vector, self.limbs, self.domain.value_bits)
+    @classmethod
+    def _in(cls, degree: int, domain: Domain, shift: int) -> Iterator[Plaintext]:
+        for per_word in range(1, _WORD_BITS // domain.sum_bits + 1):
+            primes = _primes(degree, domain, per_word, shift)
+            if primes is not None:
+                yield cls(domain, Lanes(domain.length, domain.sum_bits, per_word, 8), degree, primes)
+
+    @property
+    def modulus(self) -> int:
+        """q."""
+        return prod(self.primes)
+
+    @property
+    def polynomials(self) -> int:
+        """Ring elements that hold a vector."""
+        return -(-self.lanes.words // self.degree)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a ciphertext on the wire."""
+        return self.polynomials * self.degree * sum(prime.bit_length() for prime in self.primes)
 
     def output(self, words: Words, survivors: tuple[int, ...], step: Step) -> Output:
         """Return packed sums as a result. Raises `RoundFailed` unless so many valid vectors can have such a sum."""
-        output = checked_output(self.domain, self.lanes, words, survivors, step)
-        if self.limbs == 1:
-            return output
-        total = limb_by_limb.join(output.total, self.limbs, self.domain.value_bits, self.value_bits, len(survivors))
-        if total is None:
-            raise impossible(survivors, step)
-        return Output(total, survivors)
+        return checked_output(self.domain, self.lanes, words, survivors, step)
 
 
-def _modulus(domain: Domain, per_word: int, shift: int) -> int | None:
-    """Return the prime for so many sums in one coefficient; None when none is secure and sums up in 64 bits."""
+def _primes(degree: int, domain: Domain, per_word: int, shift: int) -> tuple[int, ...] | None:
+    """Return q's primes for so many sums in one coefficient; None when no q is secure and sums up in 64 bits."""
     largest = domain.participants * ((1 << domain.value_bits) - 1)
     packed = sum(largest << lane * domain.sum_bits for lane in range(per_word))
     needed = (packed + 1) << shift
-    for bits in range(max(MIN_LOG_Q, needed.bit_length()), MAX_LOG_Q + 1):
-        modulus = ring_prime(DEGREE, bits)
-        if modulus >= needed:
-            return modulus if domain.participants * modulus < 1 << 64 else None
+    for bits in range(max(MIN_LOG_Q, needed.bit_length()), MAX_LOG_Q[degree] + 1):
+        if degree == DEGREE:
+            primes: tuple[int, ...] = (ring_prime(degree, bits),)
+        else:  # of different lengths: two different primes
+            primes = (ring_prime(degree, bits // 2 + 1), ring_prime(degree, bits - bits // 2 - 1))
+        if prod(primes) >= needed:
+            return primes if domain.participants * max(primes) < 1 << _WORD_BITS else None
     return None

@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 from secagg_protocols import shamir
 from secagg_protocols.dealing.rounds import SEED_BYTES
-from secagg_protocols.domain import Use, separated
+from secagg_protocols.domain import Use, digest, separated
 from secagg_protocols.field import GF65537, Elements
 from secagg_protocols.kdf import derive
 from secagg_protocols.lanes import Words
 from secagg_protocols.masks import Keystream
 
 from ..gaussian import gaussian
-from ..ring import Integers, centred
-from .noise import DEGREE, SIGMA
-from .params import ThresholdCkks
+from ..ring import Integers, Ring, canonical, centred, compose
+from .noise import SIGMA
+from .params import CHECKS, ThresholdCkks
+
+_IN_CACHE = 1 << 13
+"""Elements of shares that are looked at together."""
 
 # --- ShareKeys: the one-time key, and shares of it -----------------------------------------------------------------
 
@@ -32,12 +35,13 @@ def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: 
     """Return sᵢ, shape (N,): discrete Gaussian coefficients."""
     info = separated(Use.RING_SECRET, session, participant)
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
-    return gaussian(SIGMA).sample(DEGREE, stream).astype(np.int64)
+    return gaussian(SIGMA).sample(scheme.degree, stream).astype(np.int64)
 
 
 def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> list[bytes]:
     """Return the shares of sᵢ for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial.
 
+    Behind them the shares of `CHECKS` polynomials that are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
@@ -45,36 +49,103 @@ def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, h
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     sharing, columns = scheme.sharing, scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
-    secrets.reshape(-1)[:DEGREE] = key % GF65537.prime
+    secrets.reshape(-1)[: scheme.degree] = key % GF65537.prime
     noise = GF65537.uniform((sharing.privacy, columns), stream)
-    shares = sharing.deal(secrets, noise, holders)
-    return [share.tobytes() for share in shamir.encode(shares.reshape(len(holders), -1, shamir.LIMBS))]
+    blinding = GF65537.uniform((sharing.threshold, CHECKS), stream)
+    hidden = np.concatenate([secrets, blinding[: sharing.pieces]], axis=1)
+    hiding = np.concatenate([noise, blinding[sharing.pieces :]], axis=1)
+    return encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
+
+
+def encode_dealt(scheme: ThresholdCkks, shares: Elements) -> list[bytes]:
+    """Encode what is dealt to each holder, shape (holders, share_elements + CHECKS): `share_bytes` each."""
+    count, columns = len(shares), scheme.share_elements
+    keys = shamir.encode(shares[:, :columns].reshape(count, -1, shamir.LIMBS)).reshape(count, -1)
+    blinding = shamir.encode(shares[:, columns:])
+    return [row.tobytes() for row in np.concatenate([keys, blinding], axis=1)]
+
+
+def decode_dealt(scheme: ThresholdCkks, dealt: Sequence[bytes]) -> Elements:
+    """Return what dealers dealt to one holder, shape (dealers, share_elements + CHECKS). Raises `ProtocolViolation`."""
+    rows = np.frombuffer(b"".join(dealt), dtype=np.uint8).reshape(len(dealt), scheme.share_bytes)
+    keys = shamir.decode(rows[:, : scheme.sum_bytes].reshape(len(dealt), -1, shamir.SHARE_BYTES))
+    padded = np.zeros((len(dealt), shamir.SHARE_BYTES), dtype=np.uint8)
+    padded[:, : 2 * CHECKS] = rows[:, scheme.sum_bytes : -1]
+    padded[:, 2 * shamir.LIMBS] = rows[:, -1]
+    blinding = shamir.decode(padded)[:, :CHECKS]
+    return np.concatenate([keys.reshape(len(dealt), scheme.share_elements), blinding], axis=1)
 
 
 def decode_share(scheme: ThresholdCkks, share: bytes | memoryview) -> Elements:
-    """Return the elements of a share, shape (share_elements,)."""
+    """Return the elements of a share of a key, or of a sum of such, shape (share_elements,)."""
     rows = np.frombuffer(share, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
     return shamir.decode(rows).reshape(scheme.share_elements)
+
+
+# --- ShareCheck: does everyone's dealing lie on polynomials? -------------------------------------------------------
+
+
+def commit(challenge: bytes) -> bytes:
+    """Return the commitment to a challenge that nobody can guess, 32 bytes."""
+    return digest(Use.SHARE_CHALLENGE, challenge)
+
+
+def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt: Sequence[bytes]) -> Elements:
+    """Return v = Σ_k ρ_k f_k(j) + g(j) for each of a holder's shares, shape (dealers, CHECKS).
+
+    dealt: `share_bytes` from each dealer. ρ follows from the challenge; it is one for all dealers and holders.
+    """
+    info = separated(Use.SHARE_CHECK, session)
+    stream = Keystream(derive(challenge, scheme.suite.mask_key_bytes, info))
+    factors = GF65537.uniform((scheme.share_elements, CHECKS), stream)
+    # The blinding as it is; as floats once, for all products.
+    weights = np.concatenate([factors, np.eye(CHECKS, dtype=np.int64)]).astype(np.float64)
+    values = np.empty((len(dealt), CHECKS), dtype=np.int64)
+    step = max(1, _IN_CACHE // scheme.share_elements)
+    for start in range(0, len(dealt), step):
+        part = slice(start, start + step)
+        values[part] = GF65537.multiply(decode_dealt(scheme, dealt[part]), weights)
+    return values
+
+
+def check_bytes(dealers: int) -> int:
+    """Return the size of so many dealers' check values on the wire."""
+    return -(-dealers * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES
+
+
+def encode_check(values: Elements) -> memoryview:
+    """Encode check values, shape (dealers, CHECKS)."""
+    padded = np.zeros(check_bytes(len(values)) // shamir.SHARE_BYTES * shamir.LIMBS, dtype=np.int64)
+    padded[: values.size] = values.reshape(-1)
+    return memoryview(shamir.encode(padded.reshape(-1, shamir.LIMBS)).tobytes())
+
+
+def decode_check(dealers: int, values: memoryview) -> Elements:
+    """Return check values, shape (dealers, CHECKS). Raises `ProtocolViolation`."""
+    rows = np.frombuffer(values, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
+    return shamir.decode(rows).reshape(-1)[: dealers * CHECKS].reshape(dealers, CHECKS)
 
 
 # --- Encrypt: c_i = a s_i + e_i + Δ m_i ----------------------------------------------------------------------------
 
 
-def reference(scheme: ThresholdCkks, session: bytes, block: int, polynomials: int) -> Integers:
+def reference(scheme: ThresholdCkks, session: bytes, block: int, polynomials: int, prime: int = 0) -> Integers:
     """Return this block's part of the common reference a, as transforms: uniform in [0, q), (polynomials, N).
 
-    Public: keystream under a key that everyone derives from the session (as FrodoKEM expands its matrix with AES).
+    prime: of which of q's primes. Public: keystream under a key that everyone derives from the session (as FrodoKEM
+    expands its matrix with AES).
     """
-    modulus = scheme.ring.modulus
+    modulus = scheme.rings[prime].modulus
     below = np.uint64((1 << modulus.bit_length()) - 1)
-    residues = np.full(polynomials * DEGREE, modulus, dtype=np.uint64)
+    residues = np.full(polynomials * scheme.degree, modulus, dtype=np.uint64)
     attempt = 0
     # Every attempt has a stream of its own, so that a block begins alike however much of it is asked for.
     while (open_ := np.flatnonzero(residues >= modulus)).size:
-        stream = Keystream(derive(session, scheme.suite.mask_key_bytes, separated(Use.RING_REFERENCE, block, attempt)))
+        info = separated(Use.RING_REFERENCE, block, prime, attempt)
+        stream = Keystream(derive(session, scheme.suite.mask_key_bytes, info))
         residues[open_] = np.frombuffer(stream.bytes(8 * open_.size), dtype="<u8") & below
         attempt += 1
-    return residues.astype(np.int64).reshape(polynomials, DEGREE)
+    return residues.astype(np.int64).reshape(polynomials, scheme.degree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +154,59 @@ class Encryption:
 
     scheme: ThresholdCkks
     session: bytes
-    transform: Integers
+    transforms: tuple[Integers, ...]
     error_seed: bytes
 
     @classmethod
     def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
         key = one_time_key(scheme, session, participant, seed)
         info = separated(Use.RING_ERROR, session, participant)
-        return cls(scheme, session, _transform(scheme, key), derive(seed, SEED_BYTES, info))
+        return cls(scheme, session, _transforms(scheme, key), derive(seed, SEED_BYTES, info))
 
     def __repr__(self) -> str:
         return "Encryption(<redacted>)"
 
     def block(self, block: int, values: Words) -> Words:
-        """Return one block of the ciphertext of packed values, shape (polynomials · N,): the same bytes every time."""
+        """Return one block of the ciphertext of packed values, shape (polynomials · N,): the same bytes every time.
+
+        Modulo two primes: shape (polynomials · 2 · N,).
+        """
         scheme = self.scheme
-        modulus, polynomials = scheme.ring.modulus, values.size // DEGREE
-        a = reference(scheme, self.session, block, polynomials)
+        polynomials = values.size // scheme.degree
         info = separated(Use.RING_ERROR, self.session, block)
         stream = Keystream(derive(self.error_seed, scheme.suite.mask_key_bytes, info))
-        residues = scheme.ring.times_then_inverse(a, self.transform).reshape(-1)
-        residues += gaussian(SIGMA).sample(values.size, stream)
-        residues += (values << np.uint64(scheme.shift)).view(np.int64)
-        # a·s is below q and so is e + Δ·m, except that a negative error may stand alone.
-        residues += modulus * (residues < 0)
-        residues -= modulus * (residues >= modulus)
-        return residues.view(np.uint64)
+        errors = gaussian(SIGMA).sample(values.size, stream)
+        parts = []
+        for index, (ring, transform) in enumerate(zip(scheme.rings, self.transforms, strict=True)):
+            a = reference(scheme, self.session, block, polynomials, index)
+            residues = ring.times_then_inverse(a, transform).reshape(-1)
+            residues += self._noisy(values, errors, ring)
+            # a·s is below q and so is e + Δ·m, except that a negative error may stand alone.
+            residues += ring.modulus * (residues < 0)
+            residues -= ring.modulus * (residues >= ring.modulus)
+            parts.append(residues.view(np.uint64).reshape(polynomials, scheme.degree))
+        return parts[0].reshape(-1) if len(parts) == 1 else np.stack(parts, axis=1).reshape(-1)
+
+    def _noisy(self, values: Words, errors: NDArray[np.int8], ring: Ring) -> Integers:
+        """Return e + Δ·m: as it is, or modulo one of two primes."""
+        shift = self.scheme.shift
+        if len(self.scheme.rings) == 1:
+            noisy = (values << np.uint64(shift)).view(np.int64)
+            noisy += errors
+            return noisy
+        factor = np.array([(1 << shift) % ring.modulus])
+        return canonical(
+            ring.multiply((values % np.uint64(ring.modulus)).view(np.int64), factor) + errors, ring.modulus
+        )
 
 
 def encrypt(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterable[tuple[int, Words]]:
     """Yield (block, residues) over a vector: it is never held as a whole ciphertext."""
     scheme = encryption.scheme
-    step, limbs = scheme.block_words, scheme.plaintext.split(vector)
-    for block, (start, packed) in enumerate(scheme.plaintext.lanes.pack_parts(limbs, step)):
-        whole = min(step, scheme.ciphertexts.words - start)
+    # One packed word for each coefficient: as many as residues, or half as many.
+    step, most = (size // len(scheme.rings) for size in (scheme.block_words, scheme.ciphertexts.words))
+    for block, (start, packed) in enumerate(scheme.plaintext.lanes.pack_parts(vector, step)):
+        whole = min(step, most - start)
         values = np.zeros(whole, dtype=np.uint64)
         values[: packed.size] = packed
         yield block, encryption.block(block, values)
@@ -137,14 +227,15 @@ def add_shares(scheme: ThresholdCkks, shares: Sequence[bytes]) -> memoryview:
 def key_sum(scheme: ThresholdCkks, holders: Sequence[int], sums: Elements) -> Integers:
     """Return S, shape (N,), from the sums of t holders, shape (t, share_elements)."""
     pieces = scheme.sharing.reconstruct(holders, sums)
-    return centred(pieces.reshape(-1)[:DEGREE], GF65537.prime)
+    return centred(pieces.reshape(-1)[: scheme.degree], GF65537.prime)
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
     """How large the errors of a decryption are. count: coefficients. largest: max |E|. squares: Σ E².
 
-    Under an S that is wrong by accident they are uniform over (−Δ/2, Δ/2).
+    Under an S that is wrong by accident they are uniform over (−Δ/2, Δ/2). Where a word of Σ mᵢ does not fit 64 bits,
+    which none of honest encryptions does, `largest` is Δ.
     """
 
     count: int
@@ -152,26 +243,44 @@ class Errors:
     squares: float
 
 
-def _transform(scheme: ThresholdCkks, key: Integers) -> Integers:
-    transform: Integers = scheme.ring.forward((key % scheme.ring.modulus)[None, :])[0]
-    return transform
+def _transforms(scheme: ThresholdCkks, key: Integers) -> tuple[Integers, ...]:
+    return tuple(ring.forward((key % ring.modulus)[None, :])[0] for ring in scheme.rings)
 
 
 def decrypt(
     scheme: ThresholdCkks, session: bytes, total: Integers, block: int, residues: Words
 ) -> tuple[Words, Errors]:
     """Return a block of Σ mᵢ, packed, and its errors, from the sum of the ciphertexts and S: rounds C − a·S."""
-    modulus, half = scheme.ring.modulus, 1 << (scheme.shift - 1)
-    a = reference(scheme, session, block, residues.size // DEGREE)
-    phase = (residues % np.uint64(modulus)).view(np.int64)
-    phase -= scheme.ring.times_then_inverse(a, _transform(scheme, total)).reshape(-1)
-    phase += half
-    phase += modulus * (phase < 0)
-    phase -= modulus * (phase >= modulus)
-    errors = (phase & (2 * half - 1)) - half
-    wide = errors.astype(np.float64)
-    found = Errors(errors.size, int(np.abs(errors).max()), float(wide @ wide))
-    return (phase >> scheme.shift).view(np.uint64), found
+    half, shift = 1 << (scheme.shift - 1), np.uint64(scheme.shift)
+    phases = _phases(scheme, session, total, block, residues, half)
+    if len(phases) == 1:
+        phase, too_large = phases[0].view(np.uint64), False
+        words = phase >> shift
+    else:
+        high, phase = compose(phases[0], phases[1], scheme.plaintext.primes[0], scheme.rings[1])
+        words = phase >> shift | high << np.uint64(64 - scheme.shift)
+        too_large = bool((high >> shift).any())
+    errors = (phase & np.uint64(2 * half - 1)).view(np.int64) - half
+    wide = errors.astype(np.float64).reshape(-1)
+    largest = 2 * half if too_large else int(np.abs(errors).max())
+    return words.reshape(-1), Errors(errors.size, largest, float(wide @ wide))
+
+
+def _phases(
+    scheme: ThresholdCkks, session: bytes, total: Integers, block: int, residues: Words, half: int
+) -> list[Integers]:
+    """Return C − a·S + Δ/2 modulo each of q's primes, in [0, prime), shape (polynomials, N): never negative in R_q."""
+    elements, phases = residues.reshape(-1, len(scheme.rings), scheme.degree), []
+    for index, (ring, transform) in enumerate(zip(scheme.rings, _transforms(scheme, total), strict=True)):
+        modulus = ring.modulus
+        a = reference(scheme, session, block, len(elements), index)
+        phase = (elements[:, index] % np.uint64(modulus)).view(np.int64)
+        phase -= ring.times_then_inverse(a, transform)
+        phase += half
+        phase += modulus * (phase < 0)
+        phase -= modulus * (phase >= modulus)
+        phases.append(phase)
+    return phases
 
 
 def is_noise(scheme: ThresholdCkks, survivors: int, parts: Sequence[Errors]) -> bool:

@@ -1,104 +1,192 @@
-"""The server of ThresholdCkks: it adds ciphertexts, recovers the sum of the keys, and decrypts the sum."""
+"""The server of ThresholdCkks: it checks dealers, adds ciphertexts, recovers the keys' sum and decrypts with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import combinations, islice
+from collections.abc import Iterable
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from secagg_protocols import workers
-from secagg_protocols.blocks import Uploads
-from secagg_protocols.dealing.messages import ConsistencyCheck, ShareKeys
+from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
 from secagg_protocols.dealing.summing import SummingServer
-from secagg_protocols.errors import SERVER, RoundFailed
+from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.field import Elements
 from secagg_protocols.lanes import Words
+from secagg_protocols.machine import Transitions, server_transitions
 from secagg_protocols.recovery import Correction
-from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
-from secagg_protocols.scheme import Output
+from secagg_protocols.scheme import Output, Step
+from secagg_protocols.wire import Envelope, Message
 
 from ..ring import Integers
 from . import rounds
-from .messages import AdvertiseKeys, Encrypt, Opening
-from .noise import DEGREE
+from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .opening import Opened, candidates
 from .params import ThresholdCkks
+from .share_check import Checks, Verdict, fits, judge
+from .uploads import HeldUploads
 
-_GUESSES, _CANDIDATES = 1024, 256
-"""Bounds on the search when more sums are wrong than can be located: sets left out, and key sums put to the test."""
+_HELD_BYTES = 1 << 28
+"""Beyond so many bytes of uploads that wait, dealers are judged by the holders that have spoken, if they are enough."""
+
+
+def transitions(steps: tuple[Step, ...]) -> Transitions:
+    """Return the table of the server: ShareCheck is taken beside Encrypt, so that it costs no round trip."""
+    return MappingProxyType({**server_transitions(steps), (Step.ENCRYPT, "ShareCheck"): Step.ENCRYPT})
 
 
 class ThresholdCkksServer(SummingServer):
-    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls."""
+    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls.
+
+    Holds one sum, the uploads that have begun and not ended, and those that come before dealers are judged: before the
+    last holder's ShareCheck, which leaves it as soon as its shares arrive.
+    """
 
     scheme: ThresholdCkks
     messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, Encrypt, ConsistencyCheck, Opening)}
+        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, ShareCheck, Encrypt, ConsistencyCheck, Opening)}
     )
     upload_type = Encrypt
+    _sum: HeldUploads
 
-    def _new_sum(self) -> Uploads:
-        return Uploads(self.scheme.ciphertexts)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._transitions = transitions(self.scheme.steps)
+        self._order["ShareCheck"] = self._order[Step.ENCRYPT]
+        self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
+        self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}
+        self._right: list[int] | None = None
+        """Once dealers are judged: t holders whose shares fit; fewer if no more are left."""
+        self._doubted: set[int] = set()
 
-    def _take_upload(self, sender: int, message: Encrypt) -> bool:
-        self._sum.check(sender, message.block, message.words)
-        self.scheme.ciphertexts.check(message.words)
-        return super()._take_upload(sender, message)
+    def _new_sum(self) -> HeldUploads:
+        return HeldUploads(self.scheme.ciphertexts)
+
+    @property
+    def _sum_bytes(self) -> int:
+        return self.scheme.sum_bytes
 
     def _decode_sum(self, share: memoryview) -> Elements:
         return rounds.decode_share(self.scheme, share)
 
+    # --- AdvertiseKeys and ShareKeys: the challenge is promised before anything is dealt, and shown with the shares
+
+    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+        return KeyList(entries, rounds.commit(self._challenge))
+
+    def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> SealedShares:
+        return SealedShares(dealers, self._challenge, sealed)
+
+    # --- Encrypt
+
+    def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
+        if isinstance(message, ShareCheck):
+            return self._take_check(sender, message)
+        return super()._handle(sender, message, envelope)
+
+    def _take_upload(self, sender: int, message: Encrypt) -> bool:
+        self._sum.check(sender, message.block, message.words)
+        self.scheme.ciphertexts.check(message.words)
+        super()._take_upload(sender, message)
+        if self._right is None and self._sum.held_bytes > _HELD_BYTES:
+            have, most = len(self._checked), len(self._dealers)
+            if 2 * have >= self.scheme.quorum + most:
+                self._judge()
+        return self._has_encrypted(sender)
+
+    def _has_encrypted(self, sender: int) -> bool:
+        return self._sum.is_whole(sender) and sender in self._checked and sender not in self._dropped
+
+    def _take_check(self, sender: int, message: ShareCheck) -> bool:
+        if sender in self._checked:
+            raise StateError(f"participant {sender} has already checked its shares")
+        if not set(message.missing) <= set(self._dealers) - {sender}:
+            raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
+        expected = rounds.check_bytes(len(self._dealers))
+        if len(message.values) != expected:
+            raise ProtocolViolation(f"checks of shares have {len(message.values)} bytes, not {expected}", {sender})
+        self._checked[sender] = rounds.decode_check(len(self._dealers), message.values), message.missing
+        if self._right is not None:
+            self._compare(sender, self._right)
+            self._sum.clear([sender])
+        elif not self._expected - self._dropped.keys() - self._checked.keys():
+            self._judge()
+        return self._has_encrypted(sender)
+
+    def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
+        if step is Step.ENCRYPT and self._right is None:
+            self._judge()
+            if len(self._answered) < self._needed(step):
+                raise self._too_few()
+        return super()._close(step, tuple(sorted(self._answered)))
+
+    def _judge(self) -> None:
+        """Leave out the dealers whose shares fit no polynomials, and add the ciphertexts of all others."""
+        holders = sorted(self._checked.keys() - self._dropped.keys())
+        if len(holders) < self.scheme.quorum:
+            return  # the step cannot be closed
+        checks = self._checks_of(holders)
+        self._note(judge(checks, self.scheme.quorum, self._randomness))
+        right = [who for who in holders if who not in self._dropped and who not in self._doubted]
+        self._right = right[: self.scheme.quorum]
+        self._sum.clear(self._checked.keys() - self._dropped.keys())
+
+    def _checks_of(self, holders: list[int]) -> Checks:
+        values = np.stack([self._checked[holder][0] for holder in holders])
+        missing = np.stack([np.isin(self._dealers, self._checked[holder][1]) for holder in holders])
+        return Checks(tuple(holders), self._dealers, values, missing)
+
+    def _note(self, verdict: Verdict) -> None:
+        """Nothing signed tells who is to blame: dealer, holder, or the server that stands between them."""
+        for dealer, holders in verdict.left_out.items():
+            self._suspects |= {SERVER, dealer, *holders}
+            self._drop(dealer, f"dealt shares that do not fit others at {len(holders)} of {len(self._checked)} holders")
+        for holder, dealers in verdict.doubted.items():
+            self._doubted.add(holder)
+            wrong = dealers.difference(self._checked[holder][1])  # to say that a share is missing is no wrong share
+            if wrong:
+                dealer = min(wrong) if len(wrong) == 1 else SERVER
+                self._corrections.append(Correction(dealer, holder, frozenset({SERVER, holder, *wrong})))
+
+    def _compare(self, sender: int, right: list[int]) -> None:
+        """Compare what a holder says that comes after the judgement with what the others said."""
+        if len(right) < self.scheme.quorum:
+            return
+        values, missing = self._checked[sender]
+        off = np.isin(self._dealers, missing) | ~fits(self._checks_of(right), sender, values)
+        stay = ~np.isin(self._dealers, list(self._dropped))
+        dealers = frozenset(np.array(self._dealers)[off & stay].tolist())
+        if dealers:
+            self._note(Verdict({}, {sender: dealers}))
+
     # --- the opening
 
     def _finish(self, answered: tuple[int, ...]) -> Output:
+        self._sum.settle()
         sums = np.stack([self._opened[holder] for holder in answered])
-        total, right = self._key_sum(answered, sums)
+        opened = Opened(self.scheme, answered, sums)
+        total, right = self._key_sum(opened)
         words = self._decrypt(total)
-        self._note_wrong(answered, sums, right)
+        for holder in opened.misfits(right):
+            if holder not in self._doubted:
+                self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
         return self.scheme.plaintext.output(words, self._survivors, self.step)
 
-    def _key_sum(self, answered: tuple[int, ...], sums: Elements) -> tuple[Integers, list[int]]:
-        """Return S and the rows it is from. The first polynomial's errors show that it is right."""
-        scheme, first = self.scheme, self._sum.words[:DEGREE]
-        for rows in islice(self._candidates(answered, sums), _CANDIDATES):
-            total = rounds.key_sum(scheme, [answered[row] for row in rows], sums[rows])
-            _, errors = rounds.decrypt(scheme, self._session, total, 0, first)
-            if rounds.is_noise(scheme, len(self._survivors), [errors]):
-                return total, rows
+    def _key_sum(self, opened: Opened) -> tuple[Integers, tuple[int, ...]]:
+        """Return S and the holders it is from. The first polynomial's errors show that it is right."""
+        first = self._sum.words[: self.scheme.ciphertexts.granule]
+        for total, right in candidates(opened, frozenset(self._doubted), self._randomness):
+            _, errors = rounds.decrypt(self.scheme, self._session, total, 0, first)
+            if rounds.is_noise(self.scheme, len(self._survivors), [errors]):
+                return total, right
         raise RoundFailed(
             self.step.value,
-            len(answered),
-            scheme.quorum,
+            len(opened.holders),
+            self.scheme.quorum,
             "the opened sums of key shares decrypt to noise: wrong shares, or a ciphertext that is garbage",
-            frozenset({SERVER, *answered, *self._survivors}),
+            frozenset({SERVER, *opened.holders, *self._survivors}),
         )
-
-    def _candidates(self, answered: tuple[int, ...], sums: Elements) -> Iterator[list[int]]:
-        """Yield rows of t holders whose sums may all be right.
-
-        As decoded; or, where too many are wrong for that, as decoded without some that are guessed to be wrong.
-        """
-        t, rows = self.scheme.quorum, range(len(answered))
-        for guessed in range(len(answered) - t + 1):
-            for left_out in islice(combinations(rows, guessed), _GUESSES):
-                kept = [row for row in rows if row not in left_out]
-                try:
-                    wrong = ShareCode([answered[row] for row in kept], t).wrong_shares(sums[kept], self._randomness)
-                except TooManyErrors:
-                    continue
-                yield [row for row in kept if answered[row] not in wrong][:t]
-                if not guessed and not wrong:
-                    return  # all lie on one polynomial: every set gives the same key sum
-
-    def _note_wrong(self, answered: tuple[int, ...], sums: Elements, right: list[int]) -> None:
-        """Note down every holder whose sum does not fit those of t holders. Nothing signed tells who is to blame."""
-        holders = [answered[row] for row in right]
-        for row, holder in enumerate(answered):
-            if holder in holders:
-                continue
-            if not np.array_equal(self.scheme.sharing.share_of(holder, holders, sums[right]), sums[row]):
-                self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
 
     def _decrypt(self, total: Integers) -> Words:
         """Return the packed sums. Raises `RoundFailed` when the errors are not those of honest encryptions."""
@@ -111,9 +199,10 @@ class ThresholdCkksServer(SummingServer):
             parts = map(rounds.decrypt, *same, range(count), blocks)
         else:
             parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
-        errors = []
-        for block, (sums, found) in zip(blocks, parts, strict=True):
-            block[:] = sums
+        errors, done = [], 0
+        for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
+            residues[done : done + sums.size] = sums
+            done += sums.size
             errors.append(found)
         if not rounds.is_noise(scheme, len(self._survivors), errors):
             raise RoundFailed(

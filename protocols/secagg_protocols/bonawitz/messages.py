@@ -7,6 +7,7 @@
 | MaskedInput | MaskedInput (one per block) | SurvivorList (active) or UnmaskRequest |
 | ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
 | Unmasking | Unmasking | – |
+| any | Abort (`aborts`) | Abort |
 """
 
 from __future__ import annotations

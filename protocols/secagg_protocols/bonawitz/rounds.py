@@ -157,8 +157,10 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
         hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))
-        if not merkle.includes(share_root, scheme.participants, holder - 1, merkle.leaf(hashes), path):
-            raise ProtocolViolation(f"the share of dealer {dealer} is not under the root it signed", {dealer})
+        try:
+            merkle.check_included(share_root, scheme.participants, holder - 1, merkle.leaf(hashes), path)
+        except ValueError:
+            raise ProtocolViolation(f"the share of dealer {dealer} is not under the root it signed", {dealer}) from None
     return values
 
 

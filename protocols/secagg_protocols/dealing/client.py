@@ -13,8 +13,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from .. import machine
-from ..channels import ChannelKeys, PairwiseKeys, key_list_digest, open_share, seal_share, session_id
-from ..domain import VERSION, Use
+from ..channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
+from ..domain import VERSION, Use, digest
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
 from ..scheme import Step
@@ -128,7 +128,7 @@ class DealingClient(Client):
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:
             case KeyList():
-                return self._share_keys(message.entries, key_list_digest(message.entries))
+                return self._share_keys(message.entries, message.digest)
             case SealedShares():
                 return self._open_shares(message)
             case SurvivorList():
@@ -143,7 +143,10 @@ class DealingClient(Client):
         memory = self._memory
         peers = self._check_key_list(entries)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        session = memory.session = session_id(self.scheme, roster_digest, self.context, list_digest)
+        session = session_id(self.scheme, roster_digest, self.context, list_digest)
+        # The secrets behind these keys are dealt in one session: in another, what is opened of them adds up.
+        self._ledger.settle(digest(Use.DEALT_KEYS, memory.advertised), session)
+        memory.session = session
         self._remember_peers(peers)
         keys = PairwiseKeys(self.scheme.suite, Use.CHANNEL_KEY, session, self.me, memory.own.channel_secret)
         told, dealt = self._deal((self.me, *peers))
@@ -162,6 +165,7 @@ class DealingClient(Client):
         mine = entries.get(self.me)
         if mine is None or mine.payload != self._memory.advertised:
             raise ProtocolViolation("the key list does not hold this participant's own keys", {SERVER})
+        self._check_listed("key list", len(entries))
         self._check_cohort("key list", set(entries))
         peers: dict[int, Any] = {}
         keys: list[bytes] = []
@@ -179,17 +183,17 @@ class DealingClient(Client):
         if participant > self.scheme.participants:
             raise ProtocolViolation(f"the key list holds participant {participant}, who is not in this round", {SERVER})
         try:
-            advertised = decode(self.advertise_type, entry.payload, self.scheme.payload_limit)
-            public = self._check_advertised(advertised)
             if self.scheme.active:
                 self._verify_relayed(participant, Step.ADVERTISE_KEYS.value, entry.payload, entry.signature)
             elif entry.signature:
                 raise WireError("the semi-honest variant has no signatures")
-        except (AuthenticationError, WireError) as error:
+        except (AuthenticationError, WireError) as error:  # not its words: only who shows them can be at fault
             raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER}) from None
-        except ProtocolViolation as error:
+        try:
+            advertised = decode(self.advertise_type, entry.payload, self.scheme.payload_limit)
+            return advertised, self._check_advertised(advertised)
+        except (ProtocolViolation, WireError) as error:
             raise ProtocolViolation(f"keys of participant {participant}: {error}", {SERVER, participant}) from None
-        return advertised, public
 
     def _verify_relayed(self, signer: int, kind: str, payload: bytes, signature: bytes) -> None:
         """Verify another participant's envelope signature on a message that the server relays."""
@@ -202,10 +206,22 @@ class DealingClient(Client):
 
     def _check_cohort(self, what: str, members: set[int]) -> None:
         if len(members) < self._floor:
+            # An honest server does not know this floor, and others may have vanished or dealt garbage: nobody is named.
             raise ProtocolViolation(
-                f"the {what} counts {len(members)} participants; this one takes part with {self._floor} or more",
+                f"the {what} counts {len(members)} participants; this one takes part with {self._floor} or more"
+            )
+
+    def _check_listed(self, what: str, listed: int) -> None:
+        if listed < self._fewest_listed:
+            raise ProtocolViolation(
+                f"the {what} counts {listed} participants; an honest server goes on with {self._fewest_listed} or more",
                 {SERVER},
             )
+
+    @property
+    def _fewest_listed(self) -> int:
+        """Fewest participants that an honest server ever lists to one of them."""
+        return self.scheme.quorum
 
     # --- the shares of others
 
@@ -216,6 +232,7 @@ class DealingClient(Client):
             raise ProtocolViolation(
                 "the dealers of the shares are not members of the key list with me among them", {SERVER}
             )
+        self._check_listed("list of dealers", len(dealers))
         others = [dealer for dealer in message.dealers if dealer != self.me]
         if len(message.sealed) != size * len(others):
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {len(others)} dealers", {SERVER})
@@ -235,13 +252,21 @@ class DealingClient(Client):
 
     def _sign_survivors(self, message: SurvivorList) -> list[Envelope]:
         self._check_survivors(message.survivors)
+        settled = self._settle(message.survivors)
         self._memory.survivors = message.survivors
-        digest = rounds.survivors_digest(self._memory.session, message.survivors)
-        return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, ConsistencyCheck(digest))]
+        return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, ConsistencyCheck(settled))]
+
+    def _settle(self, survivors: tuple[int, ...]) -> bytes:
+        """Return the digest of U₃, recorded as this session's only one, however often the machine is restored."""
+        session = self._memory.session
+        survivors_digest = rounds.survivors_digest(session, survivors)
+        self._ledger.settle(digest(Use.SURVIVORS_OF, session), survivors_digest)
+        return survivors_digest
 
     def _check_survivors(self, survivors: tuple[int, ...]) -> None:
         if self.me not in survivors or not set(survivors) <= set(self._memory.dealers):
             raise ProtocolViolation("the survivors are not dealers with this participant among them", {SERVER})
+        self._check_listed("list of survivors", len(survivors))
         self._check_cohort("list of survivors with valid shares", set(survivors) & self._memory.shares.keys())
 
     # --- the opening
@@ -257,6 +282,7 @@ class DealingClient(Client):
             self._check_consistency(message)
         elif message.signers:
             raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
+        self._settle(message.survivors)
         opened = self._open(message)
         self._forget()
         return [self.seal(self.scheme.opening_step.value, SERVER, opened)]

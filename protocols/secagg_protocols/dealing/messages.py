@@ -7,10 +7,12 @@
 | the upload | the scheme's own (one per block) | SurvivorList (active) or UnmaskRequest |
 | ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
 | the opening | the scheme's own | – |
+| any | Abort (`aborts`) | Abort |
 """
 
 from __future__ import annotations
 
+from ..channels import key_list_digest
 from ..merkle import HASH_BYTES
 from ..wire import Message, check_ascending, check_size
 
@@ -54,6 +56,11 @@ class KeyList(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
 
     def __post_init__(self) -> None:
         check_ascending("key list", tuple(entry.participant for entry in self.entries))
+
+    @property
+    def digest(self) -> bytes:
+        """What the session is bound to: 32 bytes."""
+        return key_list_digest(self.entries)
 
 
 class ShareKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..blocks import Uploads
-from ..channels import key_list_digest, session_id
+from ..channels import session_id
 from ..errors import ProtocolViolation
 from ..machine import Holdings, Server
 from ..scheme import Output, RoundContext, Step
@@ -43,7 +43,7 @@ class DealingServer(Server):
         super().__init__(scheme, context, holdings, executor, parts)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
-        self._public_keys: set[bytes] = set()
+        self._key_owners: dict[bytes, int] = {}
         self._members: tuple[int, ...] = ()
         self._advertised: dict[int, Any] = {}
         self._sealed: dict[int, memoryview] = {}
@@ -76,6 +76,10 @@ class DealingServer(Server):
         """Return the result, from what was opened."""
 
     # --- the steps
+
+    @property
+    def upload_bytes(self) -> int:
+        return self._sum.upload_bytes
 
     def _binding(self, kind: str) -> bytes:
         if kind == Step.ADVERTISE_KEYS:
@@ -114,20 +118,44 @@ class DealingServer(Server):
 
     def _take_keys(self, sender: int, message: Message, envelope: Envelope) -> bool:
         keys = self._check_advertised(message)
-        if len(set(keys)) < len(keys) or not self._public_keys.isdisjoint(keys):
-            raise ProtocolViolation("a public key was already advertised", {sender})
-        self._public_keys.update(keys)
+        if len(set(keys)) < len(keys):
+            raise ProtocolViolation("a public key was already advertised, for another use", {sender})
+        self._check_unclaimed(sender, keys)
+        self._key_owners.update(dict.fromkeys(keys, sender))
         self._advertised[sender] = message
         self._entries[sender] = KeyEntry(sender, bytes(envelope.payload), envelope.signature)
         return True
 
+    def _check_unclaimed(self, sender: int, keys: tuple[bytes, ...]) -> None:
+        """Drop all who advertise one key, and raise `ProtocolViolation`: who copied it cannot be told.
+
+        The first to send it may be the copyist, so the owner would else be dropped alone, and be the one named.
+        """
+        rivals = {self._key_owners[key] for key in keys if key in self._key_owners}
+        if not rivals:
+            return
+        who = sorted({sender, *rivals})
+        reason = f"a public key was already advertised: participants {who} claim it, and whose it is cannot be told"
+        for rival in rivals - self._dropped.keys():
+            self._drop(rival, reason)
+        raise ProtocolViolation(reason, who)
+
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         entries = tuple(self._entries[participant] for participant in answered)
         self._members, self._entries = answered, {}
-        outgoing = self.seal_for_all("KeyList", answered, KeyList(entries))
+        message = self._key_list(entries)
+        outgoing = self.seal_for_all("KeyList", answered, message)
         roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = session_id(self.scheme, roster_digest, self.context, key_list_digest(entries))
+        self._session = session_id(self.scheme, roster_digest, self.context, message.digest)
         return outgoing
+
+    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+        """Return U₁ as it travels."""
+        return KeyList(entries)
+
+    def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
+        """Return U₂ and what was sealed for one holder, as it travels."""
+        return SealedShares(dealers, sealed)
 
     def _circle(self, member: int) -> tuple[int, ...]:
         """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
@@ -161,7 +189,8 @@ class DealingServer(Server):
                 column = np.concatenate(
                     [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
                 )
-                outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, column.reshape(-1).data)))
+                message = self._sealed_shares(answered, column.reshape(-1).data)
+                outgoing.append(self.seal("SealedShares", holder, message))
         return outgoing
 
     # --- the upload

@@ -66,13 +66,18 @@ class SummingServer(DealingServer):
     def _decode_sum(self, share: memoryview) -> Elements:
         """Return a sum of shares in elements. Raises `ProtocolViolation`."""
 
+    @property
+    def _sum_bytes(self) -> int:
+        """Bytes of a sum of shares."""
+        return self.scheme.share_bytes
+
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
         return rounds.check_advertised(self.scheme, message, self.context)
 
     def _take_opened(self, sender: int, message: OpenedSum) -> bool:
         if not set(message.missing) <= set(self._survivors) - {sender}:
             raise ProtocolViolation("shares are reported missing of someone who is not in the sum", {sender})
-        expected = 0 if message.missing else self.scheme.share_bytes
+        expected = 0 if message.missing else self._sum_bytes
         if len(message.share) != expected:
             raise ProtocolViolation(f"a sum of shares has {len(message.share)} bytes, not {expected}", {sender})
         if message.missing:  # an honest report: it has no sum to give, and nobody else is the worse for it

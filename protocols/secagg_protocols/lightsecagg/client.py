@@ -36,7 +36,7 @@ class LightSecAggClient(SummingClient):
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         if len(dealt) != self.scheme.share_bytes:
             raise ProtocolViolation(f"a coded share has {len(dealt)} bytes, not {self.scheme.share_bytes}", {dealer})
-        self.scheme.packing.field.from_bytes(dealt)  # elements of the field, every one
+        self.scheme.packing.from_bytes(dealt)  # elements of their fields, every one
         return dealt
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:

@@ -121,13 +121,14 @@ class LightSecAgg(Dealing):
 
     @cached_property
     def packing(self) -> FieldPacking:
-        """How a vector is laid into field elements; `packing.field` is the field."""
+        """How a vector is laid into field elements; `packing.fields` are the fields, most often one."""
         return FieldPacking.of(self.domain)
 
     @cached_property
-    def sharing(self) -> CodedSharing:
-        """How masks are shared."""
-        return CodedSharing(self.participants, self.quorum, self.pieces, self.packing.field)
+    def sharings(self) -> tuple[CodedSharing, ...]:
+        """How masks are shared, in each field."""
+        n, quorum, pieces = self.participants, self.quorum, self.pieces
+        return tuple(CodedSharing(n, quorum, pieces, field) for field in self.packing.fields)
 
     @property
     def pieces(self) -> int:
@@ -136,8 +137,9 @@ class LightSecAgg(Dealing):
 
     @cached_property
     def piece_length(self) -> int:
-        """Elements of one piece, and of one coded share."""
-        return -(-self.packing.words // self.pieces)
+        """Elements of one piece, and of one coded share: as many of every field."""
+        fields = len(self.packing.fields)
+        return -(-self.packing.words // fields // self.pieces) * fields
 
     @property
     def share_bytes(self) -> int:

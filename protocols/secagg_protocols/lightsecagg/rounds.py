@@ -23,7 +23,16 @@ from .params import LightSecAgg
 def draw_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> tuple[Elements, Keystream]:
     """Return the mask z, shape (U − T, piece_length), and the stream behind it: exactly uniform elements."""
     stream = Keystream(mask_key(scheme, session, participant, seed))
-    return scheme.packing.field.uniform((scheme.pieces, scheme.piece_length), stream), stream
+    return uniform(scheme, scheme.pieces, stream), stream
+
+
+def uniform(scheme: LightSecAgg, rows: int, stream: Keystream) -> Elements:
+    """Return uniform elements, shape (rows, piece_length): each column over the field of its section."""
+    parts = [
+        field.uniform((rows, part.stop - part.start), stream)
+        for field, part in scheme.packing.sections(scheme.piece_length)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> bytes:
@@ -34,8 +43,12 @@ def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes)
 def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> Elements:
     """Return the coded shares of a participant's mask for `holders`, one row each of piece_length elements."""
     pieces, stream = draw_mask(scheme, session, participant, seed)
-    noise = scheme.packing.field.uniform((scheme.privacy, scheme.piece_length), stream)
-    return scheme.sharing.deal(pieces, noise, holders)
+    noise = uniform(scheme, scheme.privacy, stream)
+    parts = [
+        sharing.deal(pieces[:, part], noise[:, part], holders)
+        for sharing, (_, part) in zip(scheme.sharings, scheme.packing.sections(scheme.piece_length), strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 # --- MaskedInput: "user i uploads x~_i = x_i + z_i" ----------------------------------------------------------------
@@ -43,9 +56,17 @@ def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: byt
 
 def mask(scheme: LightSecAgg, words: Words, pieces: Elements) -> Elements:
     """Return the packed vector plus the mask, modulo p."""
-    masked = words.astype(np.int64) + pieces.reshape(-1)[: words.size]
-    masked -= scheme.packing.field.prime * (masked >= scheme.packing.field.prime)
+    masked = words.astype(np.int64) + in_line(scheme, pieces)
+    for field, part in scheme.packing.sections(masked.size):
+        masked[part] -= field.prime * (masked[part] >= field.prime)
     return masked
+
+
+def in_line(scheme: LightSecAgg, pieces: Elements) -> Elements:
+    """Return pieces one behind the other, as the elements of a vector: without what they are padded by."""
+    own = scheme.packing.words // len(scheme.packing.fields)
+    parts = [pieces[:, part].reshape(-1)[:own] for _, part in scheme.packing.sections(scheme.piece_length)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 # --- Unmasking: "each user j sends Σ_{i∈U₁} [z~_i]_j; from any U of them the server recovers Σ_{i∈U₁} z_i" -----------
@@ -53,17 +74,20 @@ def mask(scheme: LightSecAgg, words: Words, pieces: Elements) -> Elements:
 
 def aggregate_shares(scheme: LightSecAgg, shares: Sequence[bytes]) -> Elements:
     """Return the sum of the coded shares that one holder has of the survivors."""
-    field = scheme.packing.field
-    elements = field.from_bytes(b"".join(shares)).reshape(len(shares), scheme.piece_length)
-    total: Elements = elements.sum(axis=0) % field.prime
+    elements = scheme.packing.field.from_bytes(b"".join(shares)).reshape(len(shares), scheme.piece_length)
+    total: Elements = scheme.packing.reduced(elements.sum(axis=0))
     return total
 
 
 def decode_aggregate(scheme: LightSecAgg, holders: Sequence[int], shares: Elements) -> Elements:
     """Return the sum of the survivors' masks, in elements, from the sums of U holders, shape (U, piece_length)."""
-    return scheme.sharing.reconstruct(holders, shares).reshape(-1)[: scheme.packing.words]
+    parts = [
+        sharing.reconstruct(holders, shares[:, part])
+        for sharing, (_, part) in zip(scheme.sharings, scheme.packing.sections(scheme.piece_length), strict=True)
+    ]
+    return in_line(scheme, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
 
 def unmask(scheme: LightSecAgg, masked: Words, aggregate: Elements) -> Words:
     """Return Σ x_u, in elements, from the integer sum of the masked inputs."""
-    return ((masked.astype(np.int64) - aggregate) % scheme.packing.field.prime).astype(np.uint64)
+    return scheme.packing.reduced(masked.astype(np.int64) - aggregate).view(np.uint64)

@@ -51,11 +51,11 @@ class LightSecAggServer(SummingServer):
         return outgoing
 
     def _take_upload(self, sender: int, message: MaskedInput) -> bool:
-        self.scheme.packing.field.from_bytes(message.words)  # elements of the field, every one
+        self.scheme.packing.check_block(message.block, message.words)
         return super()._take_upload(sender, message)
 
     def _decode_sum(self, share: memoryview) -> Elements:
-        return self.scheme.packing.field.from_bytes(share)
+        return self.scheme.packing.from_bytes(share)
 
     # --- Unmasking
 
@@ -70,9 +70,13 @@ class LightSecAggServer(SummingServer):
 
     def _wrong_holders(self, answered: tuple[int, ...], shares: Elements) -> frozenset[int]:
         """Return the holders whose sums do not fit the others'; with exactly U answers nothing can be seen."""
-        code = ShareCode(answered, self.scheme.quorum, self.scheme.packing.field)
+        wrong: frozenset[int] = frozenset()
         try:
-            wrong = code.wrong_shares(shares, self._randomness)
+            for field, part in self.scheme.packing.sections(self.scheme.piece_length):
+                code = ShareCode(answered, self.scheme.quorum, field)
+                wrong |= code.wrong_shares(shares[:, part], self._randomness)
+            if len(answered) - len(wrong) < self.scheme.quorum:
+                raise TooManyErrors(f"{len(wrong)} of {len(answered)} are wrong, in one field or another")
         except TooManyErrors as error:
             spare = len(answered) - self.scheme.quorum
             raise RoundFailed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
 from ..errors import ParameterError
-from ..scheme import Scheme, Step
+from ..scheme import Policy, Scheme, Step
 
 if TYPE_CHECKING:
     from .client import PlainClient
@@ -36,6 +36,15 @@ class Plain(Scheme):
 
     def minimum_threshold(self, colluders: int) -> int:
         return 1
+
+    def check_policy(self, policy: Policy) -> None:
+        super().check_policy(policy)
+        nothing = Policy()
+        if policy.colluders > nothing.colluders or policy.minimum_cohort > nothing.minimum_cohort:
+            raise ParameterError(
+                f"this participant's policy asks for minimum_cohort={policy.minimum_cohort} and "
+                f"colluders={policy.colluders}; plain shows the server every vector: choose bonawitz"
+            )
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

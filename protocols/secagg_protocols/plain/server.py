@@ -30,6 +30,10 @@ class PlainServer(Server):
         super().__init__(scheme, context, holdings, executor, parts)
         self._sum = BlockSum(scheme.domain)
 
+    @property
+    def upload_bytes(self) -> int:
+        return self._sum.upload_bytes
+
     def _binding(self, kind: str) -> bytes:
         return self._address
 

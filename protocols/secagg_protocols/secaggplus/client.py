@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from .. import shamir
+from ..bonawitz import client as bonawitz
 from ..bonawitz import rounds
 from ..bonawitz.client import BonawitzClient
 from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..dealing.client import Waiting
+from ..dealing.rounds import SEED_BYTES
+from ..domain import Use, separated
+from ..kdf import derive
 from ..machine import CONTRIBUTE, START, Terminal, Transitions
+from ..masks import Keystream
 from ..wire import Envelope, Message
 from .messages import NeighbourList
 from .params import SecAggPlus
@@ -26,16 +31,32 @@ TRANSITIONS: Transitions = MappingProxyType(
 )
 
 
+class Memory(bonawitz.Memory, array_like=True):
+    """What a participant of SecAggPlus remembers between messages. deal_seed: until its shares are dealt."""
+
+    deal_seed: bytes = b""
+
+
 class SecAggPlusClient(BonawitzClient):
     """Made by `SecAggPlus.client`. See `machine.Client` for the calls."""
 
     scheme: SecAggPlus
+    memory_type = Memory
     messages = MappingProxyType({kind.__name__: kind for kind in (NeighbourList, SealedShares, UnmaskRequest)})
     list_kind = "NeighbourList"
 
     @property
     def transitions(self) -> Transitions:
         return TRANSITIONS
+
+    @property
+    def _fewest_listed(self) -> int:
+        return 0  # of its neighbours any number may have vanished
+
+    def _draw(self) -> Message:
+        message = super()._draw()
+        self._memory.deal_seed = self._randomness.bytes(SEED_BYTES)
+        return message
 
     def _holders_at_start(self) -> Sequence[int]:
         return ()  # its neighbours are not known yet
@@ -46,6 +67,10 @@ class SecAggPlusClient(BonawitzClient):
         return super()._handle(kind, message)
 
     def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
-        secrets = (own.mask_secret, *own.seeds)
-        dealt = shamir.deal(secrets, holders, self.scheme.quorum, self._randomness)
+        # A channel's key seals one message and no other: restored, it deals the same shares again.
+        memory, suite = self._memory, self.scheme.suite
+        info = separated(Use.NEIGHBOUR_SHARES, memory.session, self.me)
+        stream = Keystream(derive(memory.deal_seed, suite.mask_key_bytes, info))
+        memory.deal_seed = b""
+        dealt = shamir.deal((own.mask_secret, *own.seeds), holders, self.scheme.quorum, stream)
         return {holder: share.tobytes() for holder, share in zip(holders, dealt, strict=True)}

@@ -10,7 +10,7 @@ from .. import shamir
 from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
 from ..errors import ParameterError
-from ..graphs import Requirements, Risks, Tails, derive, fewest_left
+from ..graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
 from ..scheme import Policy, Scheme
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class SecAggPlus(Bonawitz):
 
     def __post_init__(self) -> None:
         Scheme.__post_init__(self)
+        for name in ("corrupt_rate", "dropout_rate"):
+            self.check_fraction(name)
         for name in ("sigma", "eta", *(("neighbours",) if self.neighbours is not None else ())):
             self.check_integer(name)
         if self.colluders != 0 and self.colluders != self.requirements.corrupt_count:
@@ -68,8 +70,10 @@ class SecAggPlus(Bonawitz):
             )
         if self.threshold is None:
             raise ParameterError("neighbours is given: give threshold as well")
-        if not 1 <= self.threshold <= self.neighbours:
-            raise ParameterError(f"threshold={self.threshold} is not between 1 and neighbours={self.neighbours}")
+        if not LEAST_THRESHOLD <= self.threshold <= self.neighbours:
+            raise ParameterError(
+                f"threshold={self.threshold} is not between {LEAST_THRESHOLD} and neighbours={self.neighbours}"
+            )
         problem = self.risks.problem(self.requirements)
         if problem is not None:
             raise ParameterError(
@@ -101,10 +105,12 @@ class SecAggPlus(Bonawitz):
 
     def minimum_threshold(self, colluders: int) -> int:
         # Against more colluders than the rates state, no threshold among k neighbours is known to be enough.
-        return 1 if colluders <= self.requirements.corrupt_count else self.participants
+        return LEAST_THRESHOLD if colluders <= self.requirements.corrupt_count else self.participants
 
     def floor(self, policy: Policy) -> int:
-        """As in `Scheme.floor`, but counted in its neighbourhood, which is all that a participant sees."""
+        """As in `Dealing.floor`, but counted in its neighbourhood, which is all that a participant sees."""
+        if self.degree == self.participants - 1:
+            return super().floor(policy)
         return max(self.quorum, policy.minimum_cohort)
 
     def check_policy(self, policy: Policy) -> None:
@@ -113,6 +119,13 @@ class SecAggPlus(Bonawitz):
             raise ParameterError(
                 f"this participant's policy asks for {self.floor(policy)} participants in what it sees of a sum; with "
                 f"neighbours={self.degree} it sees {self.degree + 1}"
+            )
+        company = policy.minimum_cohort + max(policy.colluders, self.colluders)
+        # What lies beyond its neighbours it cannot count: there the server's rule is all there is.
+        if max(self.floor(policy), self.fewest_left) < company:
+            raise ParameterError(
+                f"this participant's policy asks for {company} participants in a sum, colluders among them; this graph "
+                f"lets {self.fewest_left} be enough: raise corrupt_rate, neighbours or participants"
             )
 
     @property

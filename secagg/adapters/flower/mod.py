@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from logging import ERROR, WARNING
 from typing import Any
@@ -76,6 +77,7 @@ def _answer(msg: Message, context: Context, call_next: ClientAppCallable) -> Mes
         roster=node.roster if scheme.active else None,
         policy=node.floor,
         group_key=node.group_key,
+        now=datetime.now(UTC),
     )
     job = job_name(context.run_id)
     client = take_part(RoundContext(job, proposal.round, proposal.context_digest))

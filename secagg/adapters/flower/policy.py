@@ -7,27 +7,35 @@ configuration and messages, and only the node's own configuration is the partici
 | secagg-minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | secagg-adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | secagg-colluders | how many others it wants to be safe from | 0 |
+| secagg-reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
 | secagg-roster, secagg-identity | files: who may take part, and its own signing key | none; needed for active |
 | secagg-store | folder in which its answers and sessions survive this run | none; needed for active |
-| secagg-group-key | file: the key that participants of bfv and ckks share | none |
+| secagg-group-key | file: the key that participants of bfv and ckks share | $SECAGG_GROUP_KEY |
 | secagg-early-keys | whether it makes secrets for the next round that lie in its state until then | true |
 | secagg-maximum-bits, secagg-maximum-length | largest value_bits, and longest vector, it works on | 32, 2^28 |
+| secagg-maximum-participants | most participants of a round that it works for | 10000 |
+| secagg-maximum-dealt | most bytes of shares that it deals in a round | 2^28 |
+| secagg-maximum-work | most work for a round: participants × (length + threshold × bytes of a share) | 2^36 |
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from secagg.schemes import SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggPlus, SnapshotStore
+from secagg_protocols.dealing import Dealing
 
 from .records import Proposal
 
 PREFIX = "secagg-"
+GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
+"""As much the node's own as its configuration, of which Flower's simulation engine has none."""
 STATISTICAL_BITS = 40
 """The least statistical security of a neighbour graph that a participant accepts."""
 
@@ -35,13 +43,51 @@ _PROTECTING = ",".join(name for name in SCHEMES if name != "plain")
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The most that one proposal may make a participant compute or hold. bits, dealt, work: see the table above.
+
+    The proposal itself sets all of these numbers, and a hostile one sets them all at once.
+    """
+
+    bits: int = 32
+    length: int = 1 << 28
+    participants: int = 10_000
+    dealt: int = 1 << 28
+    work: int = 1 << 36
+
+    @classmethod
+    def read(cls, settings: _Settings) -> Limits:
+        """Read the keys `secagg-maximum-…`."""
+        return cls(**{name: settings.number(f"maximum-{name}", default) for name, default in asdict(cls()).items()})
+
+    def check_shape(self, participants: int, length: int) -> None:
+        """Raise `ParameterError` for numbers that are too large as they stand: deriving a scheme is work, too."""
+        self._check("participants", participants)
+        self._check("length", length)
+        self._check("work", participants * length)
+
+    def check_scheme(self, scheme: Scheme) -> None:
+        """Raise `ParameterError` for a scheme that asks for too much."""
+        self._check("bits", scheme.value_bits)
+        if isinstance(scheme, Dealing):
+            self._check("dealt", scheme.participants * scheme.share_bytes)
+            self._check("work", scheme.participants * (scheme.length + scheme.quorum * scheme.share_bytes))
+
+    def _check(self, name: str, value: int) -> None:
+        if value > getattr(self, name):
+            raise ParameterError(
+                f"the proposal's {name}={value} is above {PREFIX}maximum-{name}={getattr(self, name)}: if this node is "
+                "to bear that, raise it in its node_config"
+            )
+
+
+@dataclass(frozen=True)
 class NodePolicy:
-    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum."""
+    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. limits: of its own cost."""
 
     floor: Policy
     schemes: frozenset[str]
-    maximum_bits: int
-    maximum_length: int
+    limits: Limits
     early_keys: bool = True
     roster: Roster | None = None
     identity: Identity | None = None
@@ -52,20 +98,22 @@ class NodePolicy:
     def read(cls, node_config: Mapping[str, bool | float | int | str]) -> NodePolicy:
         """Read a node's configuration. Raises `ParameterError` for what it cannot mean, `InputError` for bad files."""
         settings = _Settings(node_config)
+        limits = Limits.read(settings)
         policy = cls(
             floor=Policy(
                 minimum_cohort=settings.number("minimum-cohort", 3),
                 colluders=settings.number("colluders", 0),
                 adversary=settings.text("adversary", Adversary.SEMI_HONEST.value),
+                reruns=settings.number("reruns", 0),
+                maximum_participants=limits.participants,
             ),
             schemes=frozenset(name.strip() for name in settings.text("schemes", _PROTECTING).split(",")),
-            maximum_bits=settings.number("maximum-bits", 32),
-            maximum_length=settings.number("maximum-length", 1 << 28),
+            limits=limits,
             early_keys=settings.flag("early-keys", True),
             roster=Roster.load(path) if (path := settings.path("roster")) else None,
             identity=Identity.load(path) if (path := settings.path("identity")) else None,
             store=SnapshotStore(path) if (path := settings.path("store")) else None,
-            group_key=GroupKey.load(path) if (path := settings.path("group-key")) else None,
+            group_key=GroupKey.load(path) if (path := settings.path("group-key", GROUP_KEY_VARIABLE)) else None,
         )
         settings.check_all_read()
         policy._check()
@@ -92,14 +140,12 @@ class NodePolicy:
                 f"the server proposes {proposal.scheme!r}; this node takes part in {', '.join(sorted(self.schemes))} "
                 f"({PREFIX}schemes)"
             )
-        if proposal.length > self.maximum_length:
-            raise ParameterError(f"length={proposal.length} is above {PREFIX}maximum-length={self.maximum_length}")
+        self.limits.check_shape(proposal.participants, proposal.length)
         try:
             scheme = SCHEMES[proposal.scheme](proposal.participants, proposal.length, **proposal.parameters)  # type: ignore[arg-type]
         except TypeError as error:
             raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
-        if scheme.value_bits > self.maximum_bits:
-            raise ParameterError(f"value_bits={scheme.value_bits} is above {PREFIX}maximum-bits={self.maximum_bits}")
+        self.limits.check_scheme(scheme)
         if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:
             raise ParameterError(f"sigma={scheme.sigma} is below {STATISTICAL_BITS}, this node's least")
         scheme.check_policy(self.floor)
@@ -151,9 +197,9 @@ class _Settings:
             raise ParameterError(f"{PREFIX}{name}={value!r} in node_config is no text")
         return value
 
-    def path(self, name: str) -> Path | None:
-        """Return a path, or None."""
-        value = self.text(name, "")
+    def path(self, name: str, variable: str = "") -> Path | None:
+        """Return a path, or None. variable: of the node's own environment, where the configuration says nothing."""
+        value = self.text(name, "") or os.environ.get(variable, "")
         return Path(value).expanduser() if value else None
 
     def _take(self, name: str, default: int | str) -> bool | float | int | str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import msgspec
 from flwr.app import ConfigRecord, RecordDict
 
-from secagg_protocols import RoundContext, SnapshotStore
+from secagg_protocols import SnapshotStore
 from secagg_protocols.durable import Record
 from secagg_protocols.ledger import Answered
 
@@ -34,10 +34,11 @@ class ContextStore(SnapshotStore):
     def locked(self) -> Iterator[None]:
         yield
 
-    def claim(self, context: RoundContext, rerun: bool, session: bytes) -> None:
+    @contextmanager
+    def _answering(self) -> Iterator[Answered]:
         stored = self._record.get(_LEDGER)
         answered = msgspec.msgpack.decode(stored, type=Answered) if stored else Answered()
-        answered.claim(context, rerun, session)
+        yield answered
         self._record[_LEDGER] = msgspec.msgpack.encode(answered)
 
     def load(self, session: str) -> Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from logging import ERROR, INFO
 from typing import Any
 
@@ -11,7 +12,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from secagg.codec import Codec, Decoded
+from secagg.codec import Codec, Decoded, Influence, influence
 from secagg_protocols import Envelope, InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
@@ -32,12 +33,14 @@ class _Pending:
 class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     """Run `inner` under secure aggregation: it samples, configures and evaluates as ever, and gets one average.
 
-    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; those that are not SecAgg's own
-    (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
+    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; clip and weight_max must be
+    given. Those that are not SecAgg's own (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
 
     `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
     model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
-    would be a site's update.
+    would be a site's update; where sites accept that, `reruns` says how often.
+
+    `influence`: how far one site can have moved the last round's mean; None before there is one. Each round logs it.
 
     Raises `ParameterError`: an inner strategy that needs individual updates, a knob that does not fit.
     """
@@ -46,11 +49,13 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         check_inner(inner)
         self.inner, self.settings = inner, Settings.of({"scheme": scheme, **knobs})
         self.stopped: str | None = None
+        self.influence: Influence | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._last_round: int | None = None
         self._early: dict[int, Envelope] = {}  # what nodes sent ahead for the next round
         self._told = self._begun = False
+        self._repeats = 0
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
@@ -113,6 +118,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             identity=self.settings.identity if scheme.active else None,
             roster=roster,
             group_key=self.settings.group_key,
+            now=datetime.now(UTC),
         )
         ahead = scheme.early_keys and server_round != self._last_round
         proposal = Proposal.of(scheme, server_round, digest, terms, with_run_config=settings is not None, ahead=ahead)
@@ -130,12 +136,18 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             output = pending.round.close(replies)
             mean = pending.codec.decode(without_guard(output.total, pending.round.scheme), len(output.survivors))
         except (RoundFailed, InputError) as failure:
-            self.stopped = (
-                f"round {server_round} failed after updates had been sent, and no site answers twice for one model"
-            )
-            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, "training stops here")
+            self._repeats += 1
+            if self._repeats > self.settings.reruns:
+                self.stopped = (
+                    f"round {server_round} failed after updates had been sent, and no site answers twice for one model "
+                    f"(reruns={self.settings.reruns})"
+                )
+            follows = "training stops here" if self.stopped else "the next round asks about the same model again"
+            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
             return self._skip(server_round)
-        log(INFO, "secagg: round %d: the sum of %d sites", server_round, len(output.survivors))
+        self._repeats = 0
+        self.influence = influence(pending.codec, len(output.survivors), mean.weight)
+        log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = pending.round.early_keys
         reply = self._as_one_reply(pending, mean, len(output.survivors))
         result, metrics = self.inner.aggregate_train(server_round, [reply])

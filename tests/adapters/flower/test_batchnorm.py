@@ -12,6 +12,8 @@ from flwr.serverapp.strategy import FedAdam, FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg, secagg_mod  # noqa: E402
 
+CODEC = {"clip": 8.0, "weight_max": 10_000}
+
 
 def net():
     torch.manual_seed(0)
@@ -43,7 +45,7 @@ def test_counters_stay_and_everything_else_is_averaged(federation, bench, caplog
         return kind(fraction_evaluate=0.0)
 
     start = ArrayRecord(net().state_dict())
-    secure, grid = SecAgg(strategy(), weight_max=16), federation(5, app=app([secagg_mod]))
+    secure, grid = SecAgg(strategy(), weight_max=16, clip=8.0), federation(5, app=app([secagg_mod]))
     held, _ = bench.one_round(secure, grid, 1, start)
     assert "not averaged, the global values stay: 1.num_batches_tracked" in caplog.text
     assert held["1.num_batches_tracked"].numpy().dtype == np.int64
@@ -64,4 +66,4 @@ def test_a_model_without_floats_has_nothing_to_aggregate(federation, bench):
 
     arrays = bench.record({"counter": np.arange(3)})
     with pytest.raises(InputError, match="nothing to aggregate"):
-        bench.one_round(SecAgg(FedAvg(fraction_evaluate=0.0)), federation(5), 1, arrays)
+        bench.one_round(SecAgg(FedAvg(fraction_evaluate=0.0), **CODEC), federation(5), 1, arrays)

@@ -13,6 +13,8 @@ from secagg.adapters.flower import SecAgg  # noqa: E402
 from secagg.adapters.flower.records import LARGE, SMALL, read_envelopes  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 
+CODEC = {"clip": 8.0, "weight_max": 10_000}
+
 
 def fedavg():
     return FedAvg(min_train_nodes=1, min_available_nodes=1, fraction_evaluate=0.0)
@@ -58,7 +60,7 @@ def test_rubbish_is_a_dropout(federation, bench, name, at):
     answers_with(
         grid, 103, lambda reply: Message(RUBBISH[name], metadata=reply.metadata) if grid.asked[103] == at else reply
     )
-    result, _ = bench.one_round(SecAgg(fedavg(), weight_max=32), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), weight_max=32, clip=8.0), grid)
     expected, _ = bench.plain_average(fedavg(), {101, 102, 104, 105})
     bench.assert_close(result, expected, 1e-5)
 
@@ -98,6 +100,6 @@ def test_a_node_that_says_it_is_another_takes_nobodys_place(federation, bench, t
         "roster": tmp_path / "roster",
         "weight_max": 32,
     }
-    result, _ = bench.one_round(SecAgg(fedavg(), **knobs), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), **{**CODEC, **knobs}), grid)
     expected, _ = bench.plain_average(fedavg(), {101, 102, 103, 104})
     bench.assert_close(result, expected, 1e-5)

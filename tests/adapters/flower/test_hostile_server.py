@@ -19,6 +19,8 @@ from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 from secagg_protocols.bonawitz.messages import UnmaskRequest  # noqa: E402
 from secagg_protocols.wire import decode, encode  # noqa: E402
 
+CODEC = {"clip": 8.0, "weight_max": 10_000}
+
 LIMIT = 1 << 20
 
 
@@ -99,7 +101,7 @@ def proposal_for(bench, **changes) -> Proposal:
         def send_and_receive(self, messages, *, timeout=None):
             return []
 
-    bench.one_round(Catch(fedavg()), Nobody())
+    bench.one_round(Catch(fedavg(), **CODEC), Nobody())
     return msgspec.structs.replace(seen["proposal"], **changes)
 
 
@@ -165,7 +167,7 @@ def test_a_cohort_of_one_by_declaring_the_others_gone_is_refused(federation, ben
     """The server cuts everyone but the victim and one more out of the list of dealers' shares."""
     grid = federation(5)
     grid.begin(lambda node, count: node > 102 and count == 1)  # two are left: below the threshold of three
-    result, _ = bench.one_round(SecAgg(fedavg()), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert result is None
     assert not grid.nodes[101].has_trained
 
@@ -181,7 +183,7 @@ def test_two_different_models_are_refused(federation, bench):
         return with_request(message, request_of(message), arrays=other)
 
     Intercept(grid, change)
-    result, _ = bench.one_round(SecAgg(fedavg()), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert result is not None, "the others' round goes on"
     refused = [reply for reply in grid.replies if reply.has_error()]
     assert [reply.metadata.src_node_id for reply in refused] == [103]
@@ -194,7 +196,7 @@ def test_a_digest_of_its_own_for_one_node_ends_in_no_sum_for_it(federation, benc
     context, and neither side accepts the other's."""
     grid = federation(5)
     zeros = {name: 0 * values for name, values in bench.model().items()}
-    other = SecAgg(fedavg())._prepare(
+    other = SecAgg(fedavg(), **CODEC)._prepare(
         1, list(fedavg().configure_train(1, bench.record(zeros), ConfigRecord(), grid)), grid
     )
     proposal = other.round._proposal
@@ -207,7 +209,7 @@ def test_a_digest_of_its_own_for_one_node_ends_in_no_sum_for_it(federation, benc
         return with_request(message, Request(proposal, request.participant, request.envelopes), **records)
 
     Intercept(grid, change)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert not grid.nodes[103].has_trained
 
 
@@ -222,7 +224,7 @@ def test_another_configuration_is_refused(federation, bench, field):
         return with_request(message, request_of(message), config=config)
 
     Intercept(grid, change)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert not grid.nodes[103].has_trained
 
 
@@ -233,14 +235,14 @@ def test_a_repeat_with_one_site_fewer_is_refused_by_all_who_answered(federation,
     object, under the same or the next number; with a store it may even be another run."""
     config = (lambda own: {"secagg-store": str(tmp_path / str(own))}) if stored else None
     grid = federation(5, config)
-    result, _ = bench.one_round(SecAgg(fedavg()), grid, 1)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid, 1)
     assert result is not None
     if stored:
         for node in grid.nodes.values():
             node.state = b""  # another run: Flower gives it an empty state
     before = len(grid.replies)
     del grid.nodes[105]
-    result, _ = bench.one_round(SecAgg(fedavg()), grid, number)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid, number)
     assert result is None
     reasons = [reply.error.reason for reply in grid.replies[before:] if reply.has_error()]
     assert len(reasons) == 4
@@ -251,11 +253,11 @@ def test_a_repeat_with_one_site_fewer_is_refused_by_all_who_answered(federation,
 def test_without_a_store_a_second_run_is_answered(federation, bench):
     """Why deployments need secagg-store. A second process that starts from the same state is the same case."""
     grid = federation(5)
-    bench.one_round(SecAgg(fedavg()), grid, 1)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid, 1)
     for node in grid.nodes.values():
         node.state = b""
     del grid.nodes[105]
-    result, _ = bench.one_round(SecAgg(fedavg()), grid, 1)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid, 1)
     assert result is not None
 
 
@@ -264,7 +266,7 @@ def test_both_shares_of_one_node_are_not_opened(federation, bench):
     open its masked input."""
     grid = federation(5)
     tap = Intercept(grid)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     for message in [message for message in tap.seen if message.metadata.dst_node_id != 105][-4:]:
         request = request_of(message)
         envelope = Envelope.from_bytes(request.envelopes[0], LIMIT)
@@ -278,7 +280,7 @@ def test_both_shares_of_one_node_are_not_opened(federation, bench):
 def test_any_message_sent_twice_is_refused(federation, bench):
     grid = federation(5)
     tap = Intercept(grid)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     for message in tap.seen:
         assert refusal(grid.deliver(message)).startswith("StateError: ")
 
@@ -286,7 +288,7 @@ def test_any_message_sent_twice_is_refused(federation, bench):
 def test_with_a_store_a_message_sent_twice_gets_the_same_bytes_or_a_refusal(federation, bench, tmp_path):
     grid = federation(5, lambda own: {"secagg-store": str(tmp_path / str(own))})
     tap = Intercept(grid)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     last = tap.seen[-5:]
     for message, first in zip(last, grid.replies[-5:], strict=True):
         again = grid.deliver(message)
@@ -297,10 +299,10 @@ def test_a_step_of_another_round_is_refused(federation, bench):
     """The unmasking request of one round, under the proposal of the next."""
     grid = federation(5)
     tap = Intercept(grid)
-    result, _ = bench.one_round(SecAgg(fedavg()), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     old = tap.seen[-5]
     node = old.metadata.dst_node_id
-    bench.one_round(SecAgg(fedavg()), grid, 2, result)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid, 2, result)
     assert refusal(grid.deliver(old)).startswith("StateError: ")
     current = request_of(next(message for message in reversed(tap.seen) if message.metadata.dst_node_id == node))
     mixed = Request(current.proposal, current.participant, request_of(old).envelopes)
@@ -315,7 +317,7 @@ def test_a_model_where_no_vector_is_due_is_refused_and_not_trained_on(federation
         return message if request.envelopes else with_request(message, request, arrays=bench.record(bench.model()))
 
     Intercept(grid, change)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert {refusal(reply).partition(":")[0] for reply in grid.replies} <= {"StateError", "ProtocolViolation"}
     assert not any(node.has_trained for node in grid.nodes.values())
 
@@ -332,7 +334,7 @@ def test_an_array_of_pickles_is_refused(federation, bench):
         return with_request(message, request_of(message), arrays=ArrayRecord({"weight": evil}))
 
     Intercept(grid, change)
-    bench.one_round(SecAgg(fedavg()), grid)
+    bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert (
         sum("InputError: array 'weight' is no numpy array" in r.error.reason for r in grid.replies if r.has_error())
         == 5
@@ -352,7 +354,7 @@ def test_what_the_server_gets_from_one_node_says_nothing_of_its_update(federatio
 
     grid.deliver = deliver
     arrays = {"weight": np.zeros(100_000, dtype=np.float32)}
-    bench.one_round(SecAgg(fedavg(), value_bits=16), grid, 1, bench.record(arrays))
+    bench.one_round(SecAgg(fedavg(), value_bits=16, **CODEC), grid, 1, bench.record(arrays))
     upload = next(reply for reply in tap if LARGE in reply.content)
     data = np.concatenate([array.numpy() for array in upload.content[LARGE].values()])
     counts = np.bincount(data[256:-256], minlength=256)
@@ -424,7 +426,7 @@ def test_what_only_one_node_is_told_is_refused_there(federation, bench, other):
         return other(message) if chosen else message
 
     Intercept(grid, change)
-    result, _ = bench.one_round(SecAgg(fedavg()), grid)
+    result, _ = bench.one_round(SecAgg(fedavg(), **CODEC), grid)
     assert result is not None, "the others' round goes on"
     refused = [reply for reply in grid.replies if reply.has_error()]
     assert [reply.metadata.src_node_id for reply in refused] == [103]
@@ -445,5 +447,5 @@ def test_a_node_with_another_run_configuration_trains_by_none_of_it(federation, 
     for number, node in enumerate(grid.nodes.values()):
         node.run_config = {"local-epochs": 0 if number else 7}
     common = {"local-epochs": 0}
-    bench.one_round(SecAgg(fedavg(), run_config=common if bound else None), grid)
+    bench.one_round(SecAgg(fedavg(), run_config=common if bound else None, **CODEC), grid)
     assert seen == ([common] * 4 if bound else [{}] * 5)

@@ -4,16 +4,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import ProtocolViolation
+from secagg import MemoryLedger, Policy, ProtocolViolation, RepeatedContext, RoundContext
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.client import ThresholdCkksClient
-from secagg_he.threshold.messages import Encrypt, Opening
+from secagg_he.threshold.messages import Encrypt, Opening, SealedShares
+from secagg_he.threshold.server import ThresholdCkksServer
 from secagg_protocols import SERVER
-from secagg_protocols.dealing.messages import (
-    SealedShares,
-    ShareKeys,
-)
+from secagg_protocols.dealing.messages import ShareKeys
 
 SESSION = bytes(range(32))
 
@@ -68,17 +66,15 @@ def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, 
     scheme = ThresholdCkks(7, 20, threshold=3)
 
     def withhold(attack, server, envelopes):
+        server._note = lambda verdict: None  # it wants participant 1 in the sum
         changed = []
         for envelope in envelopes:
             message = attack.clients[envelope.recipient].open(envelope)
             sealed = bytearray(message.sealed)
             if envelope.recipient in (5, 6, 7):
                 sealed[: scheme.sealed_bytes] = bytes(scheme.sealed_bytes)  # participant 1's share
-            changed.append(
-                server.seal(
-                    "SealedShares", envelope.recipient, SealedShares(message.dealers, memoryview(bytes(sealed)))
-                )
-            )
+            fewer = SealedShares(message.dealers, message.challenge, memoryview(bytes(sealed)))
+            changed.append(server.seal("SealedShares", envelope.recipient, fewer))
         return changed
 
     attack = launch(scheme, {SERVER: {"SealedShares": withhold}})
@@ -86,8 +82,15 @@ def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, 
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
 
 
-def test_a_dealer_of_garbage_to_all_ends_the_round_without_a_sum(launch, adversary):
-    # Stopping a round this way is possible; getting a wrong sum out of it is not.
+def test_a_dealer_of_garbage_to_all_is_left_out_of_the_sum(launch, adversary):
+    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
+    attack.is_right(1, 3, 4, 5)
+    assert "dealt shares that do not fit others" in attack.server.dropped[2].reason
+    assert set(attack.server.dropped) == {2}
+
+
+def test_without_the_check_of_dealers_it_would_end_the_round(launch, adversary, monkeypatch):
+    monkeypatch.setattr(ThresholdCkksServer, "_note", lambda self, verdict: None)
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
     assert (attack.failure.step, attack.failure.have) == ("Opening", 1)
     assert attack.server.output is None
@@ -108,7 +111,7 @@ def test_a_wrong_share_dealt_to_one_holder_is_corrected(launch, adversary):
 def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, deal, adversary):
     def another_key(machine, dealt):
         shares = deal(machine.scheme, rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32), 3)
-        return {holder: shares[holder - 1] for holder in dealt}
+        return {holder: shares[holder - 1] + bytes(9) for holder in dealt}  # blinded by nothing
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: deals(another_key)})
     assert "decrypt to noise" in str(attack.failure)
@@ -124,7 +127,7 @@ def encrypts(change, block=0):
     def script(attack, machine, envelopes):
         packing = machine.scheme.ciphertexts
         message = msgspec.msgpack.decode(envelopes[block].payload, type=Encrypt)
-        words = np.zeros(len(message.words) // packing.word_bytes, dtype=np.uint64)
+        words = np.zeros(len(message.words) // packing.granule_bytes * packing.granule, dtype=np.uint64)
         packing.add_bytes(words, message.words)
         changed = packing.to_bytes(change(words.astype(np.int64), machine.scheme).astype(np.uint64))
         forged = machine.seal("Encrypt", SERVER, Encrypt(block, changed))
@@ -136,7 +139,7 @@ def encrypts(change, block=0):
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_value_that_is_no_residue_drops_its_sender(launch, adversary, excess):
     def too_large(residues, scheme):
-        residues[77] = scheme.ring.modulus + excess
+        residues[77] = scheme.plaintext.modulus + excess
         return residues
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: encrypts(too_large)})
@@ -147,12 +150,12 @@ def test_a_value_that_is_no_residue_drops_its_sender(launch, adversary, excess):
 
 def uniform(residues, scheme):
     """Random residues."""
-    return np.random.default_rng(1).integers(0, scheme.ring.modulus, residues.size)
+    return np.random.default_rng(1).integers(0, scheme.plaintext.modulus, residues.size)
 
 
 def half_a_step(residues, scheme):
     """One coefficient off by Δ/2."""
-    residues[9] = (residues[9] + (1 << scheme.shift - 1)) % scheme.ring.modulus
+    residues[9] = (residues[9] + (1 << scheme.shift - 1)) % scheme.plaintext.modulus
     return residues
 
 
@@ -177,11 +180,34 @@ def test_garbage_in_a_later_block_gives_no_sum_either(launch, garbage):
     assert attack.server.output is None
 
 
+@pytest.mark.parametrize("reruns", [0, 1])
+def test_one_garbage_ciphertext_stops_a_job_for_good_where_no_rerun_is_allowed(launch, adversary, reruns):
+    """The round fails and nobody can be named; every honest ledger then has an answer for this model."""
+    scheme, ledgers = ThresholdCkks(5, 20, adversary=adversary), {who: MemoryLedger() for who in range(1, 6)}
+    held = {"ledgers": ledgers, "policy": Policy(reruns=reruns)}
+    attack = launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 1, bytes(32)), **held)
+    assert attack.server.output is None
+    again = launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 2, bytes(32)), **held)
+    following = launch(scheme, context=RoundContext("job", 3, bytes(32)), **held)
+    if reruns:
+        assert "decrypt to noise" in str(again.failure)  # it may do so again, and uses up the budget
+    for attempt in (again, following)[reruns:]:
+        assert not attempt.sent["Encrypt", 1]
+        assert isinstance(attempt.refused(1)[0], RepeatedContext)
+
+
+def test_after_one_garbage_ciphertext_a_rerun_gives_the_sum(launch, adversary):
+    scheme, ledgers = ThresholdCkks(5, 20, adversary=adversary), {who: MemoryLedger() for who in range(1, 6)}
+    held = {"ledgers": ledgers, "policy": Policy(reruns=1)}
+    launch(scheme, {2: encrypts(uniform)}, context=RoundContext("job", 1, bytes(32)), **held)
+    launch(scheme, context=RoundContext("job", 2, bytes(32)), **held).is_right(1, 2, 3, 4, 5)
+
+
 def test_a_lie_about_ones_own_vector_is_not_seen(make_attack):
     """Whole steps of Δ are another vector, properly encrypted: no scheme here stops that."""
 
     def one_more(residues, scheme):
-        residues[0] = (residues[0] + (1 << scheme.shift)) % scheme.ring.modulus
+        residues[0] = (residues[0] + (1 << scheme.shift)) % scheme.plaintext.modulus
         return residues
 
     attack = make_attack(ThresholdCkks(5, 20), {2: encrypts(one_more)})

@@ -4,16 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Identity, Policy, ProtocolViolation, StateError, WireError
+from secagg import Identity, MemoryLedger, Policy, ProtocolViolation, StateError, WireError
 from secagg_he import ThresholdCkks
 from secagg_he.threshold.client import ThresholdCkksClient
+from secagg_he.threshold.messages import KeyList, SealedShares
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
 from secagg_protocols.dealing import client as dealing
 from secagg_protocols.dealing import rounds
 from secagg_protocols.dealing.messages import (
     ConsistencyCheck,
     KeyEntry,
-    KeyList,
     SurvivorList,
     UnmaskRequest,
 )
@@ -92,6 +92,7 @@ def test_answering_a_second_request_would_give_the_difference_away(launch, monke
     again = {**dealing.SEMI_HONEST, (dealing.Waiting.UNMASK_REQUEST, "UnmaskRequest"): dealing.Waiting.UNMASK_REQUEST}
     monkeypatch.setattr(dealing, "SEMI_HONEST", again)
     monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
+    monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
     key = attack.opened(2, 3, 4) - attack.opened(2, 3, 4, answer=1)
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
@@ -121,8 +122,11 @@ def test_shares_sealed_in_another_session_are_no_shares(launch, adversary):
     old = launch(scheme)
 
     def old_shares(attack, server, envelopes):
-        sealed = {who: old.clients[who].open(old.sent["SealedShares", who][0]) for who in range(1, 6)}
-        return [server.seal("SealedShares", who, message) for who, message in sealed.items()]
+        dealt = {who: old.clients[who].open(old.sent["SealedShares", who][0]) for who in range(1, 6)}
+        return [
+            server.seal("SealedShares", who, SealedShares(message.dealers, server._challenge, message.sealed))
+            for who, message in dealt.items()
+        ]
 
     attack = launch(scheme, {SERVER: {"SealedShares": old_shares}})
     for who in range(1, 6):
@@ -179,12 +183,12 @@ def substituted(attack, server, envelopes):
     forged = rounds.advertise(scheme, rounds.make_secrets(scheme, randomness), server.context, randomness)
     changed = []
     for envelope in envelopes:
-        entries = attack.clients[envelope.recipient].open(envelope).entries
+        listed = attack.clients[envelope.recipient].open(envelope)
         entries = [
             KeyEntry(3, msgspec.msgpack.encode(forged), entry.signature) if entry.participant == 3 else entry
-            for entry in entries
+            for entry in listed.entries
         ]
-        changed.append(server.seal("KeyList", envelope.recipient, KeyList(tuple(entries))))
+        changed.append(server.seal("KeyList", envelope.recipient, KeyList(tuple(entries), listed.commitment)))
     return changed
 
 

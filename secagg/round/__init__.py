@@ -1,0 +1,36 @@
+"""One round of secure aggregation, for every runtime: no framework, no socket, no clock.
+
+`rounds.Round` is the aggregator's side, `site.Site` a participant's. What goes between them is one bytes object each
+way, so a function call, a socket, a mailbox and any framework's messages all fit (tests/round/ has three of them).
+"""
+
+from .context import bound_digest, received_digest
+from .journal import kept_round
+from .outcome import Outcome, Refused
+from .policy import SitePolicy
+from .request import Answers, Request, Requests
+from .rounds import Round
+from .settings import Settings, knobs_of
+from .site import Site, Turn
+from .store import SiteStore
+from .terms import CodecTerms, Proposal
+
+__all__ = [
+    "Answers",
+    "CodecTerms",
+    "Outcome",
+    "Proposal",
+    "Refused",
+    "Request",
+    "Requests",
+    "Round",
+    "Settings",
+    "Site",
+    "SitePolicy",
+    "SiteStore",
+    "Turn",
+    "bound_digest",
+    "kept_round",
+    "knobs_of",
+    "received_digest",
+]

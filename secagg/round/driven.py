@@ -1,0 +1,36 @@
+"""What a round drives: a server's machine that ends with its process, or one that is rebuilt."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from secagg_protocols import Envelope, Server
+
+
+class Driven(Protocol):
+    """A server's machine, and how it is driven: a `DurableServer`, or `InMemory`."""
+
+    @property
+    def machine(self) -> Server:
+        """The machine, to be looked at."""
+
+    def start(self) -> list[Envelope]:
+        """Begin; return what goes out. After a crash: what the open step began with."""
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take one envelope's bytes."""
+
+    def advance(self) -> list[Envelope]:
+        """Close the open step; return what goes out next."""
+
+
+class InMemory:
+    """A machine that ends with its process."""
+
+    def __init__(self, machine: Server) -> None:
+        self.machine = machine
+        self.start, self.advance = machine.start, machine.advance
+
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take one envelope's bytes."""
+        self.machine.receive(Envelope.from_bytes(data, self.machine.scheme.envelope_limit))

@@ -1,0 +1,137 @@
+"""What a participant accepts. It is read from the site's own configuration and from nothing else: what the aggregator
+sends can only be refused by it.
+
+| key | meaning | default |
+|---|---|---|
+| schemes | schemes it takes part in, separated by commas | all but plain |
+| minimum-cohort | fewest honest participants in any sum, itself included | 3 |
+| adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
+| colluders | how many others it wants to be safe from | 0 |
+| reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
+| roster, identity | files: who may take part, and its own signing key | none; needed for active |
+| store | folder in which its answers and sessions survive | none; needed for active |
+| group-key | file: the key that participants of bfv and ckks share | none |
+| early-keys | whether it makes secrets for the next round that lie in its store until then | true |
+| maximum-… (bits, length, participants, dealt, work) | the most that one proposal may cost it | `limits.Limits` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from secagg.schemes import SCHEMES
+from secagg_he import GroupKey
+from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
+
+from .keys import PREFIX, WHERE, Keys, Value
+from .limits import Limits
+from .store import SiteStore
+from .terms import Proposal
+
+STATISTICAL_BITS = 40
+"""The least statistical security (of a neighbour graph) that a participant accepts."""
+
+_PROTECTING = frozenset(SCHEMES) - {"plain"}
+
+
+@dataclass(frozen=True)
+class SitePolicy:
+    """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. limits: of its own cost.
+    prefix: how its keys are written, for errors.
+    """
+
+    floor: Policy = Policy()  # noqa: RUF009  (frozen)
+    schemes: frozenset[str] = _PROTECTING
+    limits: Limits = Limits()  # noqa: RUF009  (frozen)
+    early_keys: bool = True
+    roster: Roster | None = None
+    identity: Identity | None = None
+    store: SiteStore | None = field(default=None, repr=False)
+    group_key: GroupKey | None = field(default=None, repr=False)
+    prefix: str = PREFIX
+
+    @classmethod
+    def read(cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = WHERE) -> SitePolicy:
+        """Read a configuration. Raises `ParameterError` for what it cannot mean, `InputError` for bad files."""
+        keys = Keys(given, prefix, where)
+        limits = Limits.read(keys)
+        policy = cls(
+            floor=Policy(
+                minimum_cohort=keys.number("minimum-cohort", 3),
+                colluders=keys.number("colluders", 0),
+                adversary=keys.text("adversary", Adversary.SEMI_HONEST.value),
+                reruns=keys.number("reruns", 0),
+                maximum_participants=limits.participants,
+            ),
+            schemes=frozenset(name.strip() for name in keys.text("schemes", ",".join(sorted(_PROTECTING))).split(",")),
+            limits=limits,
+            early_keys=keys.flag("early-keys", True),
+            roster=Roster.load(path) if (path := keys.path("roster")) else None,
+            identity=Identity.load(path) if (path := keys.path("identity")) else None,
+            store=SiteStore(path) if (path := keys.path("store")) else None,
+            group_key=GroupKey.load(path) if (path := keys.path("group-key")) else None,
+            prefix=prefix,
+        )
+        keys.check_all_read()
+        policy._check_whole(where)
+        return policy
+
+    def _check_whole(self, where: str) -> None:
+        if self.floor.adversary != Adversary.ACTIVE:
+            return
+        held = {"roster": self.roster, "identity": self.identity, "store": self.store}
+        if missing := [name for name, value in held.items() if value is None]:
+            raise ParameterError(
+                f"{self.prefix}adversary=active needs {self.prefix}{missing[0]} in {where}: the server must not "
+                "be the one to say who takes part, nor able to ask again in another run"
+            )
+
+    def __post_init__(self) -> None:
+        if strange := sorted(self.schemes - SCHEMES.keys()):
+            raise ParameterError(f"{self.prefix}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
+
+    def accept(self, proposal: Proposal) -> Scheme:
+        """Make the scheme that the aggregator proposes. Raises `ParameterError` for one that this site refuses: by the
+        proposal's numbers, before anything is derived from them, or by what the scheme then turns out to be."""
+        self._check_numbers(proposal)
+        try:
+            scheme = SCHEMES[proposal.scheme](proposal.participants, proposal.length, **proposal.parameters)  # type: ignore[arg-type]
+        except SecAggError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:  # what a constructor makes of somebody else's values
+            raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
+        self.limits.check_scheme(scheme)
+        sigma = getattr(scheme, "sigma", STATISTICAL_BITS)
+        if sigma < STATISTICAL_BITS:
+            raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this site's least")
+        scheme.check_policy(self.floor)
+        return scheme
+
+    def _check_numbers(self, proposal: Proposal) -> None:
+        if proposal.scheme not in self.schemes:
+            raise ParameterError(
+                f"the server proposes {proposal.scheme!r}; this node takes part in {', '.join(sorted(self.schemes))} "
+                f"({self.prefix}schemes)"
+            )
+        self.limits.check_shape(proposal.participants, proposal.length)
+        least = self.floor.minimum_cohort
+        if 1 < proposal.participants < least:  # of one alone the scheme itself says why there is no sum
+            raise ParameterError(
+                f"this participant's policy asks for {least} participants in a sum; the scheme has "
+                f"{proposal.participants}"
+            )
+
+    def participant(self, scheme: Scheme, assigned: int, now: datetime) -> int:
+        """Return this site's id: by its roster where the scheme has identities, and only else by the aggregator."""
+        if not scheme.active:
+            return assigned
+        if self.roster is None or self.identity is None:
+            missing = "roster" if self.roster is None else "identity"
+            raise ParameterError(f"the server proposes an active adversary; this node has no {self.prefix}{missing}")
+        self.roster.check_valid_at(now)
+        for entry in self.roster.entries:
+            if entry.public_key == self.identity.public_key and entry.id in self.roster.participants:
+                return entry.id
+        raise ParameterError(f"the identity {self.identity.name!r} is no participant of this node's roster")

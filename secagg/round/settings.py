@@ -1,0 +1,145 @@
+"""The aggregator's knobs, checked when they are read. The sites' own floors (`policy`) stand above all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from secagg.codec import Codec, Layout
+from secagg.schemes import EARLY_KEYS, SCHEMES
+from secagg_he import GroupKeyHandle
+from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
+
+from .terms import CodecTerms
+from .updates import guard_bits
+
+_CHOOSING = (
+    "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
+    "of one value in training (the 99.9th percentile of |new − received| on your own data), and weight_max near the "
+    "number of examples of the largest site (0: a plain mean)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the aggregator decides.
+
+    scheme: a name in `secagg.schemes`. clip: values of an update are clipped to ±clip, in the model's unit. value_bits:
+    bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
+    that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
+    roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
+    ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
+
+    clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
+    weight, and nobody sees it.
+    """
+
+    clip: float
+    weight_max: int
+    scheme: str = "bonawitz"
+    value_bits: int = 24
+    metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    identity: Identity | None = None
+    roster: Roster | None = None
+    group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise ParameterError(f"scheme={self.scheme!r} is unknown; choose from {', '.join(SCHEMES)}")
+        known = {item.name for item in fields(SCHEMES[self.scheme])} - {"participants", "length", "value_bits"}
+        if strange := sorted(self.parameters.keys() - known):
+            raise ParameterError(f"{strange[0]!r} is no knob of SecAgg and no parameter of {self.scheme}")
+        if self.active and (self.identity is None or self.roster is None):
+            raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
+        self.terms().codec(Layout(("probe",), ((1,),), ("float32",)))
+
+    @property
+    def active(self) -> bool:
+        """Whether the scheme is to withstand a server that may do anything."""
+        return bool(self.parameters.get("adversary") == "active")
+
+    @classmethod
+    def of(cls, knobs: Mapping[str, Any]) -> Settings:
+        """Sort knobs into our own and the scheme's. identity, roster: paths, or what they hold."""
+        own = {item.name for item in fields(cls)} - {"parameters"}
+        said = {name: value for name, value in knobs.items() if name in own}
+        if missing := [name for name in ("clip", "weight_max") if said.get(name) is None]:
+            raise ParameterError(
+                f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
+            )
+        if isinstance(said.get("identity"), str | Path):
+            said["identity"] = Identity.load(said["identity"])
+        if isinstance(said.get("roster"), str | Path):
+            said["roster"] = Roster.load(said["roster"])
+        return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
+
+    def terms(self, weight_key: str = "num-examples") -> CodecTerms:
+        """Return the codec's part of a proposal."""
+        rows = tuple((name, float(low), float(high)) for name, (low, high) in sorted(self.metrics.items()))
+        return CodecTerms(float(self.clip), self.value_bits, self.weight_max, rows, weight_key)
+
+    def participants(self, peers: int) -> int:
+        """Return how many participants the scheme is made for: with a roster, all that it lists."""
+        return len(self.roster.participants) if self.active and self.roster is not None else peers
+
+    def make_scheme(self, participants: int, codec: Codec) -> Scheme:
+        """Make the scheme for so many. Raises `ParameterError`, with a remedy where a graph is too sparse."""
+        kind = SCHEMES[self.scheme]
+        early = {"early_keys": True} if self.scheme in EARLY_KEYS else {}
+        parameters = {**early, **self.parameters}
+        try:
+            scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
+            if not (guard := guard_bits(scheme)):
+                return scheme
+            return kind(participants, codec.length, value_bits=codec.value_bits + guard, **parameters)
+        except ParameterError as refused:
+            if self.scheme != "secagg-plus":
+                raise
+            raise ParameterError(
+                f"secagg-plus cannot meet its bounds with {participants} nodes ({refused}): "
+                "take scheme='bonawitz', which is made for as few"
+            ) from None
+
+    def make_server(
+        self, scheme: Scheme, context: RoundContext, now: datetime, folder: Path | None = None
+    ) -> Server | DurableServer:
+        """Make the aggregator's machine for one round; in a folder, one that can be rebuilt (`journal.kept_round`).
+
+        Raises `ParameterError` for a roster that is not valid now, and what `DurableServer` raises.
+        """
+        roster = self.roster if scheme.active else None
+        if roster is not None:
+            roster.check_valid_at(now)
+        make = scheme.server if folder is None else partial(DurableServer, folder, scheme)
+        return make(context, identity=self.identity if scheme.active else None, roster=roster, group_key=self.group_key)
+
+
+def knobs_of(given: Mapping[str, bool | float | int | str], prefix: str = "secagg-") -> dict[str, Any]:
+    """Return the knobs in a configuration: keys with the prefix, in kebab-case. Empty texts mean: not given.
+
+    `metrics` is a text, "train-loss:0:10, accuracy:0:1". Raises `ParameterError`.
+    """
+    knobs: dict[str, Any] = {}
+    for key, value in given.items():
+        if key.startswith(prefix) and value != "":
+            knobs[key.removeprefix(prefix).replace("-", "_")] = value
+    if "metrics" in knobs:
+        knobs["metrics"] = _ranges(knobs["metrics"], prefix)
+    return knobs
+
+
+def _ranges(text: object, prefix: str) -> dict[str, tuple[float, float]]:
+    ranges = {}
+    for row in str(text).split(","):
+        name, *limits = row.strip().rsplit(":", 2)
+        try:
+            low, high = map(float, limits)
+        except ValueError:
+            raise ParameterError(f"{prefix}metrics: {row.strip()!r} is not name:low:high") from None
+        ranges[name] = (low, high)
+    return ranges

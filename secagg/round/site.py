@@ -1,0 +1,185 @@
+"""A participant's side of every round: what is asked of it, what it answers, what it refuses.
+
+    turn = site.take(request)
+    answers = turn.answers
+    if turn.awaits_vector:                                    # now, or later and in another process
+        answers = turn.contribute(lambda: train(), seen)      # seen: the digest of what was really received
+
+Nothing is raised through the runtime: a refusal is an answer that says why in one line, and the reason in full is in
+this site's own log. A turn that was lost with its process comes back by taking the same request again: what was
+answered is answered again, byte for byte, and nothing is answered twice in different ways.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg_protocols import (
+    SYSTEM,
+    DurableClient,
+    InputError,
+    ProtocolViolation,
+    Randomness,
+    RoundContext,
+    Scheme,
+    SecAggError,
+    StateError,
+)
+
+from .context import check_received
+from .policy import SitePolicy
+from .request import Answers, Request
+from .store import SiteStore
+from .terms import Proposal
+
+log = logging.getLogger("secagg.round")
+
+Vector = NDArray[np.generic]
+
+
+def told(error: SecAggError | OSError) -> str:
+    """Return what the aggregator is told of a refusal: its own doings by name; of what is this site's own (its files,
+    its values) only that it is so."""
+    kind = type(error).__name__
+    if isinstance(error, InputError | OSError):
+        return f"{kind}: this site's own input or files do not fit; its log says more"
+    return f"{kind}: {error}"
+
+
+def refusal(error: SecAggError | OSError) -> bytes:
+    """Return the answer of a site that refuses, and log the reason in full."""
+    log.error("secagg: refused: %s: %s", type(error).__name__, error)
+    return Answers(refusal=told(error)).to_bytes()
+
+
+@dataclass(frozen=True)
+class Site:
+    """One participant. store: where it remembers, unless its policy names a folder.
+
+    job: what its own runtime calls the job, where it does: a proposal for another one is refused. now: a clock with a
+    time zone, for the validity of rosters. randomness: the one door.
+    """
+
+    policy: SitePolicy
+    store: SiteStore | None = field(default=None, repr=False)
+    job: str | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    randomness: Randomness = field(default=SYSTEM, repr=False)
+
+    def take(self, request: bytes | memoryview) -> Turn:
+        """Take one request of the aggregator, and go one step."""
+        try:
+            asked = Request.from_bytes(request)
+            seat = self._sit(asked)
+            return Turn(seat, seat.answer(asked.envelopes))
+        except (SecAggError, OSError) as error:
+            return Turn(None, said=refusal(error))
+
+    def _sit(self, asked: Request) -> Seat:
+        """Accept a round, or raise why not."""
+        proposal, store = asked.proposal, self.policy.store or self.store
+        if self.job is not None and proposal.job != self.job:
+            raise ProtocolViolation(f"the proposal is for job {proposal.job!r}; this is job {self.job!r}")
+        if store is None:
+            raise StateError("this site has no store: it could not know what it has answered before")
+        scheme = self.policy.accept(proposal)
+        own = self.policy.participant(scheme, asked.participant, self.now())
+        return Seat(self, store, proposal, scheme, own)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A site's place in one round that it has accepted."""
+
+    site: Site
+    store: SiteStore
+    proposal: Proposal
+    scheme: Scheme
+    participant: int
+
+    @cached_property
+    def client(self) -> DurableClient:
+        """This participant's machine for the round, made or found again."""
+        return self._client(self.proposal.context)
+
+    def _client(self, context: RoundContext) -> DurableClient:
+        policy, active = self.site.policy, self.scheme.active
+        return DurableClient(
+            self.store,
+            self.scheme,
+            self.participant,
+            context,
+            identity=policy.identity if active else None,
+            roster=policy.roster if active else None,
+            policy=policy.floor,
+            randomness=self.site.randomness,
+            group_key=policy.group_key,
+        )
+
+    def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
+        """Take the envelopes of one request, none to begin; return the answers."""
+        if envelopes:
+            answers = [answer for data in envelopes for answer in self.client.receive(bytes(data))]
+        else:
+            answers = self.client.start()
+        self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
+        return answers
+
+    def keys_ahead(self) -> list[bytes]:
+        """Return this participant's keys for the next round where they are wanted, beside its last answer of this one,
+        which must leave whatever becomes of them."""
+        proposal = self.proposal
+        if not (self.scheme.early_keys and proposal.ahead and self.site.policy.early_keys and self.client.done):
+            return []
+        try:
+            following = self._client(RoundContext(proposal.job, proposal.round + 1, b""))
+            self.store.keep_ahead(proposal.job, following.session)
+            return following.start()
+        except (OSError, SecAggError) as failed:
+            log.warning("secagg: no keys for the next round: %s", failed)
+            return []
+
+
+class Turn:
+    """One step of one site. answers: what to send, unless a vector is awaited: then what `contribute` returns.
+
+    seat: the round that it is about; None where that was refused. awaits_vector: whether it is this participant's turn
+    to contribute. refused: whether the answers say no more than why.
+    """
+
+    def __init__(self, seat: Seat | None, answers: Sequence[bytes] = (), said: bytes = b"") -> None:
+        self.seat, self._answers = seat, answers
+        self.refused = seat is None
+        self.awaits_vector = seat is not None and seat.client.awaits_vector
+        self.answers = said if seat is None else _pack(seat, answers)
+
+    def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes) -> bytes:
+        """Give the vector; return the answers that carry it. seen: `context.received_digest` of what was really
+        received and is trained on. vector: may be a function, which is called once everything else is right."""
+        try:
+            if self.seat is None or not self.awaits_vector:
+                raise StateError("a vector is given where none is due")
+            check_received(self.seat.proposal, seen)
+            given = vector() if callable(vector) else vector
+            self._answers = [*self._answers, *self.seat.client.contribute(given)]
+        except (SecAggError, OSError) as error:
+            return self.refuse(error)
+        self.awaits_vector = False
+        self.answers = _pack(self.seat, self._answers)
+        return self.answers
+
+    def refuse(self, error: SecAggError | OSError) -> bytes:
+        """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
+        self.refused, self.answers = True, refusal(error)
+        return self.answers
+
+
+def _pack(seat: Seat, answers: Sequence[bytes]) -> bytes:
+    return Answers([*answers, *seat.keys_ahead()]).to_bytes()

@@ -1,0 +1,148 @@
+"""An update and the vector that carries it: what is summed, what is kept, weights, metrics, and the mean applied.
+
+Arrays are plain numpy, by name. Arrays of integers and booleans (counters of batch normalisation, flags) are no part of
+a mean: they are not summed, and the global model keeps its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.codec import Codec, Decoded, Layout
+from secagg_protocols import InputError, Output, ProtocolViolation, Scheme
+
+from .terms import CodecTerms
+
+log = logging.getLogger("secagg.round")
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+Integers: TypeAlias = NDArray[np.unsignedinteger[Any]]
+
+_SUMMED, _KEPT = "f", "iub"
+
+
+def check_numbers(arrays: Arrays) -> None:
+    """Raise `InputError` for values that are no numbers."""
+    for name, values in arrays.items():
+        if values.dtype.kind not in _KEPT + _SUMMED:
+            raise InputError(f"array {name!r} is {values.dtype}: send floats, which are averaged, or integers")
+
+
+def summed(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Return the arrays that are averaged: the floats."""
+    return {name: values for name, values in arrays.items() if values.dtype.kind in _SUMMED}
+
+
+def kept(arrays: Arrays) -> tuple[str, ...]:
+    """Return the names of the arrays that are not averaged."""
+    return tuple(name for name, values in arrays.items() if values.dtype.kind in _KEPT)
+
+
+def layout_of(arrays: Arrays) -> Layout:
+    """Return the layout of an update to this model. Raises `InputError` when it has no floats."""
+    check_numbers(arrays)
+    return Layout.of(summed(arrays))
+
+
+def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
+    """Participant: what training changed, trained − received, in the received arrays' own dtypes.
+
+    Raises `InputError` naming an array that is missing, strange, of another shape or no number.
+    """
+    expected = summed(received)
+    if missing := sorted(expected.keys() - trained.keys()):
+        raise InputError(f"array {missing[0]!r} is missing from the reply ({len(missing)} in all)")
+    if strange := sorted(trained.keys() - received.keys()):
+        raise InputError(f"array {strange[0]!r} is not in the model that was sent ({len(strange)} in all)")
+    changes = {}
+    for name, before in expected.items():
+        after = trained[name]
+        if after.shape != before.shape:
+            raise InputError(f"array {name!r} has shape {after.shape}, the model that was sent has {before.shape}")
+        if after.dtype.kind not in _KEPT + _SUMMED:
+            raise InputError(f"array {name!r} is {after.dtype}, the model that was sent has {before.dtype}")
+        with np.errstate(over="ignore", invalid="ignore"):  # the codec refuses what comes of it, by name
+            changes[name] = np.subtract(after, before, dtype=np.float64).astype(before.dtype)
+    return changes
+
+
+def weight_of(reported: Mapping[str, object], terms: CodecTerms) -> int | None:
+    """Participant: its weight, capped at the public maximum; None for a plain mean. Raises `InputError`."""
+    if not terms.weight_max:
+        return None
+    if terms.weight_key not in reported:
+        raise InputError(f"metric {terms.weight_key!r} is missing: it is this participant's weight")
+    weight = _number(terms.weight_key, reported[terms.weight_key])
+    if not weight.is_integer():
+        raise InputError(f"metric {terms.weight_key!r} is no whole number: give a number of examples")
+    if weight > terms.weight_max:
+        log.warning("secagg: this site's weight is above weight-max=%d and counts as that", terms.weight_max)
+    return min(int(weight), terms.weight_max)
+
+
+def metrics_of(reported: Mapping[str, object], terms: CodecTerms) -> dict[str, float]:
+    """Participant: the metrics that have an agreed range; everything else stays here. Raises `InputError`."""
+    ranges = {name for name, _, _ in terms.metrics}
+    if left_out := sorted(reported.keys() - ranges - {terms.weight_key}):
+        log.warning("secagg: %s not sent: no range was agreed for a sum (knob: metrics)", ", ".join(left_out))
+    return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
+
+
+def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Scheme) -> Integers:
+    """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`."""
+    codec = terms.codec(layout_of(changes))
+    check_fit(codec, scheme)
+    encoded = codec.encode(changes, weight=weight_of(reported, terms), metrics=metrics_of(reported, terms))
+    if encoded.clipped:
+        log.warning("secagg: %d values were out of range and clipped (knob: clip)", encoded.clipped)
+    return with_guard(encoded.vector, scheme)
+
+
+def mean_of(output: Output, codec: Codec, scheme: Scheme) -> Decoded:
+    """Aggregator: the survivors' weighted mean. Raises `InputError` for a sum that no updates have."""
+    return codec.decode(without_guard(output.total, scheme), len(output.survivors))
+
+
+def applied(received: Arrays, mean: Decoded) -> dict[str, NDArray[Any]]:
+    """Aggregator: the model that was sent plus the mean update; what is kept stays as it was."""
+    assert isinstance(mean.arrays, dict)  # the layout was made of a mapping
+    changed = {name: np.asarray(received[name] + by) for name, by in mean.arrays.items()}
+    return {name: changed.get(name, values) for name, values in received.items()}
+
+
+def check_fit(codec: Codec, scheme: Scheme) -> None:
+    """Raise `ProtocolViolation` unless the scheme sums what the codec makes of the model."""
+    if (codec.length, codec.value_bits + guard_bits(scheme)) != (scheme.length, scheme.value_bits):
+        raise ProtocolViolation(
+            f"the model gives {codec.length} values of {codec.value_bits} bits, the proposed scheme sums "
+            f"{scheme.length} of {scheme.value_bits}"
+        )
+
+
+def guard_bits(scheme: Scheme) -> int:
+    """Return the low bits of a coordinate in which a scheme's error disappears when a sum is rounded."""
+    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
+
+
+def with_guard(vector: Integers, scheme: Scheme) -> Integers:
+    """Participant: leave the low bits to the scheme's error, if it has one."""
+    guard = guard_bits(scheme)
+    return vector.astype(np.uint64) << np.uint64(guard) if guard else vector
+
+
+def without_guard(total: Integers, scheme: Scheme) -> Integers:
+    """Aggregator: round the scheme's error away."""
+    guard = guard_bits(scheme)
+    return (total + np.uint64(1 << (guard - 1))) >> np.uint64(guard) if guard else total
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"metric {name!r} is no finite number")
+    return float(value)

@@ -1,0 +1,76 @@
+"""A durable participant that dies once it has claimed its answer: asked again it gives the same bytes, or none."""
+
+import os
+
+import pytest
+
+from secagg_protocols import DurableClient, RepeatedContext, SnapshotStore
+from secagg_protocols.machine import CONTRIBUTE
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of ours may catch it."""
+
+
+class DyingStore(SnapshotStore):
+    """A store whose process dies when the ledger is on disk and the snapshot is not; the answer is lost with it."""
+
+    dying = False
+
+    def save(self, session, record):
+        if self.dying:
+            self.lost = record.answers
+            raise Killed
+        super().save(session, record)
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """A process that dies loses nothing that it wrote, so nothing is really synced."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_not_at_all(
+    repeatable_case, make_round, tmp_path
+):
+    scheme = repeatable_case.make(4, 5)
+    running = make_round(scheme)
+    store = DyingStore(tmp_path)
+    context, gone = running.contexts[1], []
+
+    def durable():
+        held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
+        return DurableClient(store, scheme, 1, context, **held)
+
+    def take_turn(name, call):
+        store.dying = True
+        with pytest.raises(Killed):
+            call(durable())
+        store.dying = False
+        try:
+            answers = call(durable())
+        except RepeatedContext:
+            assert name == CONTRIBUTE  # the one answer that is given once at all
+            gone.append(1)
+            return []
+        if name not in ("start", CONTRIBUTE):  # before the keys are advertised nothing has been promised
+            assert tuple(answers) == store.lost
+        assert call(durable()) == answers
+        return answers
+
+    running.open()
+    running.uplink[1] = take_turn("start", lambda client: client.start())
+    while running.server.output is None:
+        if durable().awaits_vector and not gone:
+            running.uplink[1] += take_turn(CONTRIBUTE, lambda client: client.contribute(running.vectors[1]))
+        running.take()
+        running.advance()
+        if running.server.output is None:
+            requests, running.downlink[1] = running.downlink[1], []
+            running.hear()
+            for data in requests:
+                kind = running.parse(data).kind
+                running.uplink[1] = take_turn(kind, lambda client, data=data: client.receive(data))
+    assert gone == [1]
+    assert running.server.output.survivors == (2, 3, 4)
+    running.check()

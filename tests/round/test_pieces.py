@@ -1,0 +1,260 @@
+"""Settings, context, updates, the site's memory: each alone."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from secagg.codec import Codec, Layout
+from secagg.round import Settings, SiteStore, bound_digest, knobs_of, received_digest
+from secagg.round.store import MAX_JOBS
+from secagg.round.updates import (
+    applied,
+    change,
+    guard_bits,
+    layout_of,
+    metrics_of,
+    weight_of,
+    with_guard,
+    without_guard,
+)
+from secagg_protocols import Bonawitz, Identity, InputError, ParameterError, Roster, RoundContext
+from secagg_protocols.durable import Record
+
+ARRAYS = {"weight": np.ones((2, 3), np.float32), "count": np.array([7])}
+KNOBS = {"clip": 8.0, "weight_max": 100}
+
+
+# --- settings
+
+
+@pytest.mark.parametrize("missing", ["clip", "weight_max"])
+def test_how_far_one_site_can_move_the_mean_has_no_default(missing):
+    with pytest.raises(ParameterError, match=f"is not given {missing}, for which there is no safe default"):
+        Settings.of({name: value for name, value in KNOBS.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("knobs", "reason"),
+    [
+        ({"scheme": "nonsense"}, "choose from"),
+        ({"treshold": 3}, "'treshold' is no knob"),
+        ({"adversary": "active"}, "give both files"),
+        ({"clip": float("nan")}, "clip must be"),
+        ({"clip": -1.0}, "clip must be"),
+        ({"value_bits": 33}, "value_bits must be"),
+        ({"metrics": {"loss": (1.0, 0.0)}}, "needs finite low < high"),
+    ],
+)
+def test_knobs_that_do_not_fit_are_refused_when_they_are_read(knobs, reason):
+    with pytest.raises(ParameterError, match=reason):
+        Settings.of({**KNOBS, **knobs})
+
+
+def test_knobs_from_a_runtimes_configuration():
+    given = {
+        "secagg-clip": 4.0,
+        "secagg-weight-max": 10,
+        "secagg-metrics": "loss:0:10, a:b:0:1",
+        "secagg-x": "",
+        "lr": 1,
+    }
+    knobs = knobs_of(given)
+    assert knobs == {"clip": 4.0, "weight_max": 10, "metrics": {"loss": (0.0, 10.0), "a:b": (0.0, 1.0)}}
+    assert Settings.of(knobs).terms("n").weight_key == "n"
+    with pytest.raises(ParameterError, match="is not name:low:high"):
+        knobs_of({"secagg-metrics": "loss:0"})
+
+
+def test_a_roster_that_is_not_valid_now_opens_no_round():
+    own = [Identity.generate(f"party {count}") for count in range(4)]
+    limited = [one.public(count, not_after="2026-01-31T00:00:00+00:00") for count, one in enumerate(own)]
+    roster = Roster.of("x25519", limited)
+    settings = Settings.of({**KNOBS, "adversary": "active", "identity": own[0], "roster": roster})
+    codec = Codec(Layout.of({"x": np.zeros(3)}), clip=8.0, weight_max=100, value_bits=24)
+    scheme = settings.make_scheme(settings.participants(3), codec)
+    context = RoundContext("job", 1, bytes(32))
+    settings.make_server(scheme, context, datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(ParameterError, match="renew it"):
+        settings.make_server(scheme, context, datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_files_are_given_by_path_or_text_and_what_is_none_is_named(tmp_path):
+    own = [Identity.generate(f"party {count}") for count in range(4)]
+    Roster.of("x25519", [one.public(count) for count, one in enumerate(own)]).save(tmp_path / "roster")
+    own[0].save(tmp_path / "identity")
+    for kind in (str, lambda path: path):
+        files = {name: kind(tmp_path / name) for name in ("identity", "roster")}
+        settings = Settings.of({**KNOBS, "adversary": "active", **files})
+        assert settings.identity.public_key == own[0].public_key
+        assert settings.participants(2) == 3
+    with pytest.raises(InputError, match="does not exist"):
+        Settings.of({**KNOBS, "adversary": "active", **files, "roster": "/nowhere/roster"})
+
+
+def test_too_sparse_a_graph_names_the_remedy():
+    settings = Settings.of({**KNOBS, "scheme": "secagg-plus"})
+    codec = Codec(Layout.of({"x": np.zeros(3)}), clip=8.0, weight_max=100, value_bits=24)
+    with pytest.raises(ParameterError, match="take scheme='bonawitz'"):
+        settings.make_scheme(4, codec)
+
+
+# --- context
+
+
+def test_everything_that_a_trainer_sees_is_in_the_digest():
+    settings = {"rate": 0.1, "layers": ["a", "b"]}
+    one = received_digest(ARRAYS, "train", settings)
+    others = [
+        received_digest({**ARRAYS, "weight": ARRAYS["weight"] * 2}, "train", settings),
+        received_digest({**ARRAYS, "weight": ARRAYS["weight"].astype(np.float64)}, "train", settings),
+        received_digest({**ARRAYS, "weight": ARRAYS["weight"].reshape(3, 2)}, "train", settings),
+        received_digest({"w": ARRAYS["weight"], "count": ARRAYS["count"]}, "train", settings),
+        received_digest(dict(reversed(ARRAYS.items())), "train", settings),
+        received_digest(ARRAYS, "train.other", settings),
+        received_digest(ARRAYS, "train", {**settings, "rate": 0.2}),
+        received_digest(ARRAYS, "train", {**settings, "layers": ["b", "a"]}),
+        received_digest(ARRAYS, "train", {"rate": 0.1}),
+        received_digest(ARRAYS, "train", None),
+    ]
+    assert len({one, *others}) == 1 + len(others)
+    assert one == received_digest(dict(ARRAYS), "train", dict(reversed(settings.items())))
+    assert received_digest(ARRAYS, settings=[1]) != received_digest(ARRAYS, settings=[1.0])
+    fortran = {"weight": np.asfortranarray(ARRAYS["weight"]), "count": ARRAYS["count"]}
+    assert one == received_digest(fortran, "train", settings)
+
+
+def test_what_cannot_be_digested_is_refused():
+    for settings in ({"f": print}, {"n": 1 << 80}, "\ud800"):
+        with pytest.raises(InputError, match="cannot be digested"):
+            received_digest(ARRAYS, settings=settings)
+
+
+def test_terms_and_what_is_bound_are_in_the_context():
+    received = received_digest(ARRAYS)
+    digests = {
+        bound_digest(received),
+        bound_digest(received, b"terms"),
+        bound_digest(received, b"", ["terms"]),
+        bound_digest(received, b"", ["ter", "ms"]),
+        bound_digest(bytes(32)),
+        received,
+    }
+    assert len(digests) == 6
+    assert bound_digest(received, b"", ["b", "a"]) == bound_digest(received, b"", ["a", "b"])
+
+
+# --- updates
+
+
+@pytest.mark.parametrize(
+    ("trained", "reason"),
+    [
+        ({"count": np.array([8])}, "'weight' is missing"),
+        ({"weight": np.ones((3, 2), np.float32)}, r"has shape \(3, 2\)"),
+        ({"weight": np.ones((2, 3), np.float32), "more": np.ones(1)}, "'more' is not in the model"),
+        ({"weight": np.full((2, 3), "x")}, "'weight' is <U1"),
+    ],
+)
+def test_an_update_to_another_model_is_refused(trained, reason):
+    with pytest.raises(InputError, match=reason):
+        change(ARRAYS, trained)
+
+
+def test_no_floats_no_update():
+    with pytest.raises(InputError):
+        layout_of({"count": np.array([1])})
+    with pytest.raises(InputError, match="send floats"):
+        layout_of({"name": np.array(["x"])})
+
+
+@pytest.mark.parametrize(
+    ("reported", "reason"),
+    [
+        ({}, "is missing: it is this participant's weight"),
+        ({"n": 1.5}, "no whole number"),
+        ({"n": float("nan")}, "no finite number"),
+        ({"n": True}, "no finite number"),
+        ({"n": "5"}, "no finite number"),
+    ],
+)
+def test_a_weight_that_is_none_is_refused(reported, reason):
+    with pytest.raises(InputError, match=reason):
+        weight_of(reported, Settings.of(KNOBS).terms("n"))
+
+
+def test_weights_are_capped_and_only_agreed_metrics_leave(caplog):
+    terms = Settings.of({**KNOBS, "metrics": {"loss": (0.0, 1.0)}}).terms("n")
+    assert weight_of({"n": 10**9}, terms) == 100
+    assert "1000000000" not in caplog.text
+    assert metrics_of({"n": 5, "loss": 0.5, "patients": 3}, terms) == {"loss": 0.5}
+    assert weight_of({}, Settings.of({**KNOBS, "weight_max": 0}).terms("n")) is None
+
+
+def test_guard_bits_take_up_an_error_and_nothing_else():
+    exact = Bonawitz(3, 4)
+    assert guard_bits(exact) == 0
+    vector = np.array([0, 1, 5], np.uint32)
+    assert with_guard(vector, exact) is vector
+    assert without_guard(vector, exact) is vector
+
+
+@pytest.mark.parametrize("error", [-4, -1, 0, 3, 4])
+def test_an_error_within_precision_disappears(error):
+    class Rough:
+        precision = 4.0
+
+    total = with_guard(np.array([1, 2, 1000]), Rough()).astype(np.int64) + error
+    assert without_guard(total.astype(np.uint64), Rough()).tolist() == [1, 2, 1000]
+
+
+def test_a_mean_leaves_the_model_that_was_sent_as_it_is():
+    before = {name: values.copy() for name, values in ARRAYS.items()}
+    codec = Codec(Layout.of({"weight": ARRAYS["weight"]}), clip=8.0, value_bits=24)
+    encoded = codec.encode({"weight": np.full((2, 3), 0.5, np.float32)})
+    after = applied(ARRAYS, codec.decode(encoded.vector.astype(np.uint64), 1))
+    assert np.allclose(after["weight"], 1.5, atol=1e-5)
+    assert all((ARRAYS[name] == before[name]).all() for name in before)
+
+
+# --- the site's memory
+
+
+def save(store, session):
+    store.save(session, Record(1, b"secret", b"", ()))
+
+
+def sessions(store):
+    return {name for name in ("a", "b", "c", "d") if store.load(name) is not None}
+
+
+def test_a_passed_session_is_forgotten_and_other_jobs_are_left_alone(tmp_path):
+    store = SiteStore(tmp_path)
+    for session in "abcd":
+        save(store, session)
+    store.turn_to("one", "a")
+    store.turn_to("other", "d")
+    store.keep_ahead("one", "b")
+    store.turn_to("one", "a")
+    assert sessions(store) == set("abcd")
+    SiteStore(tmp_path).turn_to("one", "b")
+    assert sessions(store) == set("bcd")
+    store.keep_ahead("one", "c")
+    store.turn_to("one", "a")
+    assert sessions(store) == {"d"}
+
+
+def test_jobs_without_end_leave_no_sessions_without_end(tmp_path):
+    store = SiteStore(tmp_path)
+    for count in range(MAX_JOBS + 10):
+        save(store, f"session-{count}")
+        store.turn_to(f"job-{count}", f"session-{count}")
+    left = [count for count in range(MAX_JOBS + 10) if store.load(f"session-{count}") is not None]
+    assert left == list(range(10, MAX_JOBS + 10))
+
+
+def test_a_damaged_memory_is_named(tmp_path):
+    store = SiteStore(tmp_path)
+    (tmp_path / "jobs").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="damaged"):
+        store.turn_to("job", "a")
