@@ -80,26 +80,31 @@ class ShareCode:
         spare = len(self.points) - self.threshold
         if not spare:
             return frozenset()
-        most = min(spare, elements.shape[1])  # as much rank as errors can have
-        few = min(_COMBINATIONS, most)
+        syndromes = self._syndromes(_fold(self._field, elements, _COMBINATIONS, randomness))
+        if not syndromes.any():
+            return frozenset()
         # A few errors are found with little work, in a few columns; more take more, and those of high rank most of all.
-        for count, degree in ((few, _FEW_ERRORS), (few, spare), (most, spare)):
-            syndromes = self._syndromes(_fold(self._field, elements, count, randomness))
-            if not syndromes.any():
-                return frozenset()
-            found = self._x[_common_zeros(self._field, self._x, syndromes, degree, randomness)]
-            if 0 < found.size < spare and not self._off(syndromes, found, randomness):
-                return frozenset(found.tolist())
+        found = self._located(syndromes, _FEW_ERRORS, randomness) or self._located(syndromes, spare, randomness)
+        if not found and min(spare, elements.shape[1]) > _COMBINATIONS:
+            syndromes = self._syndromes(_fold(self._field, elements, min(spare, elements.shape[1]), randomness))
+            found = self._located(syndromes, spare, randomness)
+        if found:
+            return found
         raise TooManyErrors(
             f"more than {self.correctable} of {len(self.points)} shares are wrong, and not independently so"
         )
+
+    def _located(self, syndromes: Elements, most: int, randomness: Randomness) -> frozenset[int]:
+        """Return the points of up to so many errors; none where there are more, or too many."""
+        found = self._x[_common_zeros(self._field, self._x, syndromes, most, randomness)]
+        return frozenset() if self._off(syndromes, found, randomness) else frozenset(found.tolist())
 
     def _syndromes(self, words: Elements) -> Elements:
         """Return H · words, which is 0 for codewords: row j of H is vᵢ xᵢʲ, with the weights vᵢ."""
         return self._field.multiply(self._powers.T, words * self._weights[:, None] % self._field.prime)
 
     def _off(self, syndromes: Elements, left_out: Elements, randomness: Randomness) -> bool:
-        """Tell whether the shares at other points than these lie off the polynomials.
+        """Tell whether the shares at other points than these, at least one more than threshold, lie off polynomials.
 
         Their syndromes are Σₖ Λₖ s_{j+k}, for the Λ that is zero at the points left out and nowhere else.
         """
