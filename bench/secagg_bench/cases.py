@@ -23,8 +23,8 @@ EXPECTED_LOSS = 0.05
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One round to measure, 16-bit values.
 
-    scheme: any registered one. clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt: fraction that may collude
-    with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
+    scheme: any registered one. clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt:
+    fraction that may collude with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
     """
 
     scheme: str
@@ -113,12 +113,15 @@ _CCS17_SERVER_S = {
 }
 
 
+_PUBLISHED = {
+    ("bonawitz", "semi-honest", clients, 100_000, drop): Published(_CCS17_CLIENT_S[clients], server_s, CCS17_SOURCE)
+    for (clients, drop), server_s in _CCS17_SERVER_S.items()
+}
+
+
 def published(case: Case) -> Published | None:
     """Return the paper's own figure for a case; None where we know of none that is sure enough to print."""
-    server_s = _CCS17_SERVER_S.get((case.clients, case.drop))
-    if (case.scheme, case.adversary, case.length) != ("bonawitz", "semi-honest", 100_000) or server_s is None:
-        return None
-    return Published(_CCS17_CLIENT_S[case.clients], server_s, CCS17_SOURCE)
+    return _PUBLISHED.get((case.scheme, case.adversary, case.clients, case.length, case.drop))
 
 
 def _bonawitz(clients: Iterable[int]) -> tuple[Case, ...]:

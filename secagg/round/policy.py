@@ -34,6 +34,8 @@ STATISTICAL_BITS = 40
 """The least statistical security that a participant accepts of a proposal. (A group key's was agreed when the key was
 made, and is in it.)"""
 
+_DEFAULT = ",".join(sorted(OWN_PROTECTING))
+
 
 @dataclass(frozen=True)
 class SitePolicy:
@@ -64,9 +66,7 @@ class SitePolicy:
                 reruns=keys.number("reruns", 0),
                 maximum_participants=limits.participants,
             ),
-            schemes=frozenset(
-                name.strip() for name in keys.text("schemes", ",".join(sorted(OWN_PROTECTING))).split(",")
-            ),
+            schemes=frozenset(name.strip() for name in keys.text("schemes", _DEFAULT).split(",")),
             limits=limits,
             early_keys=keys.flag("early-keys", True),
             roster=Roster.load(path) if (path := keys.path("roster")) else None,
