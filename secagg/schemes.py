@@ -66,8 +66,10 @@ def make_scheme(
 
     colluders, dropout_rate: what it must withstand, in the form that the scheme takes (`Scheme.against`). (Where it
     cannot say, it is a participant's policy that refuses.) Raises `ParameterError` for a parameter that this scheme
-    does not have, and for whatever the scheme refuses.
+    does not have, for an unknown name, and for whatever the scheme refuses.
     """
+    if name not in SCHEMES:
+        raise ParameterError(f"scheme {name!r} is unknown; choose from {', '.join(SCHEMES)}")
     kind, known = SCHEMES[name], parameters_of(name)
     parameters |= kind.against(participants, colluders, dropout_rate)
     said = {key: value for key, value in parameters.items() if value not in _UNSAID}
