@@ -27,17 +27,14 @@ from numpy.typing import NDArray
 from secagg_protocols import (
     SYSTEM,
     AuthenticationError,
-    Bonawitz,
     Identity,
     InputError,
     Randomness,
     RoundContext,
     Scheme,
     SecAggError,
-    Step,
     strict_json,
 )
-from secagg_protocols.dealing.params import Dealing
 from secagg_protocols.domain import Use, digest, separated
 from secagg_protocols.suites import suite_named
 
@@ -111,7 +108,7 @@ def describe(
         participants=scheme.participants,
         survivors=run.survivors,
         dropped={str(party): f"{item.step}: {item.reason}" for party, item in sorted(run.dropped.items())},
-        opened=_opened(scheme, run),
+        opened=scheme.opened(run),
         corrections=tuple(
             f"share of {item.dealer} held by {item.holder}: at fault {sorted(item.culprits)}"
             for item in run.corrections
@@ -123,19 +120,6 @@ def describe(
         aggregate_commitment="" if run.failure is not None else commit(run.total, salt),
         insecure_deterministic=insecure_deterministic,
     )
-
-
-def _opened(scheme: Scheme, run: Run) -> dict[str, tuple[int, ...]]:
-    """Return which secrets a round reconstructed."""
-    if not isinstance(scheme, Dealing):
-        return {}
-    if not isinstance(scheme, Bonawitz):
-        return {"sum_of_shares": run.survivors}
-    dealers, survivors = set(run.answered.get(Step.SHARE_KEYS, ())), set(run.survivors)
-    return {
-        "self_mask_seeds": tuple(sorted(dealers & survivors)),
-        "mask_keys": tuple(sorted(dealers - survivors)) if survivors else (),
-    }
 
 
 def new_salt(randomness: Randomness = SYSTEM) -> bytes:

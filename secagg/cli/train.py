@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.codec import Influence
-from secagg.schemes import SchemeName
 from secagg.train import TrainConfig, TrainResult, run
 
 DEFAULTS = TrainConfig()
@@ -74,7 +74,10 @@ def train(
         typer.Option(rich_help_panel=AGGREGATION, help="Bound on each number of an update; by default derived."),
     ] = None,
     scheme: Annotated[
-        SchemeName, typer.Option(rich_help_panel=AGGREGATION, help="The protocol: see `secagg schemes`.")
+        str,
+        typer.Option(
+            click_type=SchemeChoice(), rich_help_panel=AGGREGATION, help="The protocol: see `secagg schemes`."
+        ),
     ] = "bonawitz",
     adversary: Annotated[
         Literal["strongest", "active", "semi-honest"],

@@ -41,7 +41,7 @@ class Limits:
 
     def check_scheme(self, scheme: Scheme) -> None:
         """Raise `ParameterError` for a scheme that asks for too much."""
-        share_bytes: int = getattr(scheme, "share_bytes", 0)  # where it deals any
+        share_bytes = scheme.share_bytes
         self._check("bits", scheme.value_bits, self.bits)
         self._check("dealt", scheme.participants * share_bytes, self.dealt)
         self._check("work", scheme.participants * (scheme.length + scheme.quorum * share_bytes), self.work)

@@ -3,7 +3,7 @@ sends can only be refused by it.
 
 | key | meaning | default |
 |---|---|---|
-| schemes | schemes it takes part in, separated by commas | all but plain |
+| schemes | schemes it takes part in, separated by commas | all of secagg's own but plain |
 | minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | colluders | how many others it wants to be safe from | 0 |
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from secagg.schemes import SCHEMES
+from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
 
@@ -31,9 +31,10 @@ from .store import SiteStore
 from .terms import Proposal
 
 STATISTICAL_BITS = 40
-"""The least statistical security (of a neighbour graph) that a participant accepts."""
+"""The least statistical security that a participant accepts of a proposal. (A group key's was agreed when the key was
+made, and is in it.)"""
 
-_PROTECTING = frozenset(SCHEMES) - {"plain"}
+_DEFAULT = ",".join(sorted(OWN_PROTECTING))
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SitePolicy:
     """
 
     floor: Policy = Policy()  # noqa: RUF009  (frozen)
-    schemes: frozenset[str] = _PROTECTING
+    schemes: frozenset[str] = OWN_PROTECTING
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
     early_keys: bool = True
     roster: Roster | None = None
@@ -65,7 +66,7 @@ class SitePolicy:
                 reruns=keys.number("reruns", 0),
                 maximum_participants=limits.participants,
             ),
-            schemes=frozenset(name.strip() for name in keys.text("schemes", ",".join(sorted(_PROTECTING))).split(",")),
+            schemes=frozenset(name.strip() for name in keys.text("schemes", _DEFAULT).split(",")),
             limits=limits,
             early_keys=keys.flag("early-keys", True),
             roster=Roster.load(path) if (path := keys.path("roster")) else None,
@@ -89,7 +90,7 @@ class SitePolicy:
             )
 
     def __post_init__(self) -> None:
-        if strange := sorted(self.schemes - SCHEMES.keys()):
+        if strange := sorted(name for name in self.schemes if name not in SCHEMES):
             raise ParameterError(f"{self.prefix}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
 
     def accept(self, proposal: Proposal) -> Scheme:
@@ -103,8 +104,8 @@ class SitePolicy:
         except (TypeError, ValueError, ArithmeticError) as error:  # what a constructor makes of somebody else's values
             raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
         self.limits.check_scheme(scheme)
-        sigma = getattr(scheme, "sigma", STATISTICAL_BITS)
-        if sigma < STATISTICAL_BITS:
+        sigma = scheme.guarantee.statistical_bits
+        if sigma is not None and sigma < STATISTICAL_BITS and scheme.name not in ONE_KEY:
             raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this site's least")
         scheme.check_policy(self.floor)
         return scheme

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import make_scheme
+from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
@@ -100,7 +100,7 @@ def make_setup(config: TrainConfig) -> Setup:
         deadline_s=config.deadline_s,
     )
     policy = Policy()
-    if config.scheme != "plain":
+    if config.scheme in PROTECTING:
         assert config.colluders is not None  # TrainConfig fills it in
         # Under differential privacy a repeated question is charged to the budget too, which ends the run.
         reruns = config.rounds if config.private else config.reruns
@@ -192,7 +192,7 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
 
 def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
     shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
-    if config.scheme != "plain":
+    if config.scheme in PROTECTING:
         shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
         shape["dropout_rate"] = config.dropouts / participants
     scheme = make_scheme(config.scheme, participants, codec.length, **shape)

@@ -3,7 +3,7 @@ configuration and messages, and only the node's own configuration is the partici
 
 | key | meaning | default |
 |---|---|---|
-| secagg-schemes | schemes it takes part in, separated by commas | all but plain |
+| secagg-schemes | schemes it takes part in, separated by commas | all of secagg's own but plain |
 | secagg-minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | secagg-adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | secagg-colluders | how many others it wants to be safe from | 0 |
@@ -26,10 +26,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from secagg.schemes import SCHEMES
+from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
-from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggPlus, SnapshotStore
-from secagg_protocols.dealing import Dealing
+from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SnapshotStore
 
 from .records import Proposal
 
@@ -39,7 +38,7 @@ GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
 STATISTICAL_BITS = 40
 """The least statistical security of a neighbour graph that a participant accepts."""
 
-_PROTECTING = ",".join(name for name in SCHEMES if name != "plain")
+_PROTECTING = ",".join(sorted(OWN_PROTECTING))
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,8 @@ class Limits:
     def check_scheme(self, scheme: Scheme) -> None:
         """Raise `ParameterError` for a scheme that asks for too much."""
         self._check("bits", scheme.value_bits)
-        if isinstance(scheme, Dealing):
-            self._check("dealt", scheme.participants * scheme.share_bytes)
-            self._check("work", scheme.participants * (scheme.length + scheme.quorum * scheme.share_bytes))
+        self._check("dealt", scheme.participants * scheme.share_bytes)
+        self._check("work", scheme.participants * (scheme.length + scheme.quorum * scheme.share_bytes))
 
     def _check(self, name: str, value: int) -> None:
         if value > getattr(self, name):
@@ -120,7 +118,7 @@ class NodePolicy:
         return policy
 
     def _check(self) -> None:
-        if strange := sorted(self.schemes - SCHEMES.keys()):
+        if strange := sorted(name for name in self.schemes if name not in SCHEMES):
             raise ParameterError(f"{PREFIX}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
         if self.floor.adversary != Adversary.ACTIVE:
             return
@@ -146,8 +144,9 @@ class NodePolicy:
         except TypeError as error:
             raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
         self.limits.check_scheme(scheme)
-        if isinstance(scheme, SecAggPlus) and scheme.sigma < STATISTICAL_BITS:
-            raise ParameterError(f"sigma={scheme.sigma} is below {STATISTICAL_BITS}, this node's least")
+        sigma = scheme.guarantee.statistical_bits
+        if sigma is not None and sigma < STATISTICAL_BITS and scheme.name not in ONE_KEY:
+            raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this node's least")
         scheme.check_policy(self.floor)
         return scheme
 

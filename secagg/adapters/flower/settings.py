@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import EARLY_KEYS, SCHEMES
+from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Identity, ParameterError, Roster, Scheme
 
@@ -120,10 +120,10 @@ class Settings:
                 return scheme
             return kind(participants, codec.length, value_bits=codec.value_bits + guard, **parameters)
         except ParameterError as refused:
-            if self.scheme != "secagg-plus":
+            if "neighbours" not in parameters_of(self.scheme):
                 raise
             raise ParameterError(
-                f"secagg-plus cannot meet its bounds with {participants} nodes ({refused}): "
+                f"{self.scheme} cannot meet its bounds with {participants} nodes ({refused}): "
                 "take scheme='bonawitz', which is made for as few"
             ) from None
 
