@@ -53,12 +53,6 @@ def told(error: SecAggError | OSError) -> str:
     return f"{kind}: {error}"
 
 
-def refusal(error: SecAggError | OSError) -> bytes:
-    """Return the answer of a site that refuses, and log the reason in full."""
-    log.error("secagg: refused: %s: %s", type(error).__name__, error)
-    return Answers(refusal=told(error)).to_bytes()
-
-
 @dataclass(frozen=True)
 class Site:
     """One participant. store: where it remembers, unless its policy names a folder.
@@ -80,7 +74,9 @@ class Site:
             seat = self._sit(asked)
             return Turn(seat, seat.answer(asked.envelopes))
         except (SecAggError, OSError) as error:
-            return Turn(None, said=refusal(error))
+            turn = Turn(None)
+            turn.refuse(error)
+            return turn
 
     def _sit(self, asked: Request) -> Seat:
         """Accept a round, or raise why not."""
@@ -90,7 +86,7 @@ class Site:
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
         scheme = self.policy.accept(proposal)
-        own = self.policy.participant(scheme, asked.participant, self.now())
+        own = self.policy.participant(scheme, asked.participant)
         return Seat(self, store, proposal, scheme, own)
 
 
@@ -121,14 +117,13 @@ class Seat:
             policy=policy.floor,
             randomness=self.site.randomness,
             group_key=policy.group_key,
+            now=self.site.now(),
         )
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""
-        if envelopes:
-            answers = [answer for data in envelopes for answer in self.client.receive(bytes(data))]
-        else:
-            answers = self.client.start()
+        request = [bytes(data) for data in envelopes]
+        answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
         return answers
 
@@ -151,14 +146,14 @@ class Turn:
     """One step of one site. answers: what to send, unless a vector is awaited: then what `contribute` returns.
 
     seat: the round that it is about; None where that was refused. awaits_vector: whether it is this participant's turn
-    to contribute. refused: whether the answers say no more than why.
+    to contribute. refused: whether the answers say no more than why. reason: why, as the aggregator is told.
     """
 
-    def __init__(self, seat: Seat | None, answers: Sequence[bytes] = (), said: bytes = b"") -> None:
+    def __init__(self, seat: Seat | None, answers: Sequence[bytes] = ()) -> None:
         self.seat, self._answers = seat, answers
-        self.refused = seat is None
+        self.refused, self.reason = False, ""
         self.awaits_vector = seat is not None and seat.client.awaits_vector
-        self.answers = said if seat is None else _pack(seat, answers)
+        self.answers = b"" if seat is None else _pack(seat, answers)
 
     def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes) -> bytes:
         """Give the vector; return the answers that carry it. seen: `context.received_digest` of what was really
@@ -176,8 +171,11 @@ class Turn:
         return self.answers
 
     def refuse(self, error: SecAggError | OSError) -> bytes:
-        """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
-        self.refused, self.answers = True, refusal(error)
+        """Return the answer that says why this participant does not go on, an adapter's own reasons too; log them in
+        full."""
+        log.error("secagg: refused: %s: %s", type(error).__name__, error)
+        self.refused, self.reason = True, told(error)
+        self.answers = Answers(refusal=self.reason).to_bytes()
         return self.answers
 
 
