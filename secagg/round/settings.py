@@ -32,8 +32,9 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. reruns: how often a model is asked about again when a round failed late; sites must allow as many. parameters:
-    what else the scheme takes; early_keys is True unless it says otherwise.
+    ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
+
+    reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
 
     clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
     weight, and nobody sees it.
@@ -44,10 +45,10 @@ class Settings:
     scheme: str = "bonawitz"
     value_bits: int = 24
     metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reruns: int = 0
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
-    reruns: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,9 +79,12 @@ class Settings:
             raise ParameterError(
                 f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
             )
-        for name, kind in (("identity", Identity), ("roster", Roster), ("group_key", GroupKeyHandle)):
-            if isinstance(path := said.get(name), str | Path):
-                said[name] = kind.load(Path(path).expanduser())
+        if isinstance(said.get("group_key"), str | Path):
+            said["group_key"] = GroupKeyHandle.load(Path(said["group_key"]).expanduser())
+        if isinstance(said.get("identity"), str | Path):
+            said["identity"] = Identity.load(said["identity"])
+        if isinstance(said.get("roster"), str | Path):
+            said["roster"] = Roster.load(said["roster"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
