@@ -90,7 +90,7 @@ class Site:
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
         scheme = self.policy.accept(proposal)
-        own = self.policy.participant(scheme, asked.participant, self.now())
+        own = self.policy.participant(scheme, asked.participant)
         return Seat(self, store, proposal, scheme, own)
 
 
@@ -121,14 +121,13 @@ class Seat:
             policy=policy.floor,
             randomness=self.site.randomness,
             group_key=policy.group_key,
+            now=self.site.now(),
         )
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""
-        if envelopes:
-            answers = [answer for data in envelopes for answer in self.client.receive(bytes(data))]
-        else:
-            answers = self.client.start()
+        request = [bytes(data) for data in envelopes]
+        answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
         return answers
 
@@ -179,6 +178,11 @@ class Turn:
         """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
         self.refused, self.answers = True, refusal(error)
         return self.answers
+
+    @property
+    def reason(self) -> str:
+        """Why it is refused, as the aggregator is told; empty where it is not."""
+        return Answers.from_bytes(self.answers, len(self.answers)).refusal if self.refused else ""
 
 
 def _pack(seat: Seat, answers: Sequence[bytes]) -> bytes:

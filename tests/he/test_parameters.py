@@ -35,7 +35,7 @@ def test_every_derived_modulus_is_in_the_table_of_128_bit_security(need):
 
 @pytest.mark.parametrize(("participants", "value_bits"), [(8, 60), (20, 58), (100, 56), (1000, 53), (3, 61)])
 def test_no_plaintext_modulus_shares_a_factor_with_a_prime(participants, value_bits, backend):
-    """2³² − 1 is a multiple of 65537, the smallest prime for N = 8192: SEAL would refuse it, in the middle of a round."""
+    """2³² − 1 is a multiple of 65537, the smallest prime for N = 8192: SEAL would refuse it within a round."""
     scheme = Bfv(participants, 5000, value_bits=value_bits)
     found = scheme.parameters
     assert 65537 not in (found.special_prime, *found.primes) or all(t % 65537 for t in found.plain_moduli)

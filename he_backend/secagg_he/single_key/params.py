@@ -210,8 +210,8 @@ class SingleKey(Scheme):
             ("the server with one colluding participant", "every participant's vector: choose bonawitz"),
             (
                 "a server that departs from the protocol",
-                "by itself whether what it made up opens to a possible sum, as participants refuse otherwise: bit by bit "
-                "any vector; and it can have them open one vector, or another sum, in the place of the sum: choose "
+                "by itself whether what it made up opens to a possible sum, as participants refuse otherwise: bit by "
+                "bit any vector; and it can have them open one vector, or another sum, in the place of the sum: choose "
                 "bonawitz",
             ),
         )
