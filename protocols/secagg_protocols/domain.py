@@ -45,6 +45,7 @@ class Use(bytes, Enum):
     STORED_FILE = b"stored file"
     JOURNAL = b"server journal"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
+    AUDIT_MODEL = b"model in an audit record"
     HE_KEY = b"group key"
     HE_PARAMETERS = b"lattice parameters"
     HE_SESSION = b"encryption session"

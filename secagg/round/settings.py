@@ -14,6 +14,7 @@ from secagg.schemes import EARLY_KEYS, SCHEMES
 from secagg_he import GroupKeyHandle
 from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
+from .audit import ServerTrail
 from .terms import CodecTerms
 from .updates import guard_bits
 
@@ -32,7 +33,8 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
+    ckks. audit: the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is
+    True unless it says otherwise.
 
     clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
     weight, and nobody sees it.
@@ -46,6 +48,7 @@ class Settings:
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    audit: ServerTrail | None = field(default=None, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,10 @@ class Settings:
             said["identity"] = Identity.load(said["identity"])
         if isinstance(said.get("roster"), str | Path):
             said["roster"] = Roster.load(said["roster"])
+        if isinstance(said.get("audit"), str | Path):
+            if said.get("identity") is None:
+                raise ParameterError("audit needs identity: a log is signed by whoever writes it; give the file of one")
+            said["audit"] = ServerTrail(said["audit"], said["identity"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
