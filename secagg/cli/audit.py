@@ -1,4 +1,4 @@
-"""`secagg audit`: check the signed, hash-chained records of the rounds, and one party's against another's; read them."""
+"""`secagg audit`: check the signed, hash-chained records of the rounds, also against another party's, and read them."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
