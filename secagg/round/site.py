@@ -53,6 +53,12 @@ def told(error: SecAggError | OSError) -> str:
     return f"{kind}: {error}"
 
 
+def refusal(error: SecAggError | OSError) -> bytes:
+    """Return the answer of a site that refuses, and log the reason in full."""
+    log.error("secagg: refused: %s: %s", type(error).__name__, error)
+    return Answers(refusal=told(error)).to_bytes()
+
+
 @dataclass(frozen=True)
 class Site:
     """One participant. store: where it remembers, unless its policy names a folder.
@@ -74,9 +80,7 @@ class Site:
             seat = self._sit(asked)
             return Turn(seat, seat.answer(asked.envelopes))
         except (SecAggError, OSError) as error:
-            turn = Turn(None)
-            turn.refuse(error)
-            return turn
+            return Turn(None, said=refusal(error))
 
     def _sit(self, asked: Request) -> Seat:
         """Accept a round, or raise why not."""
@@ -146,14 +150,19 @@ class Turn:
     """One step of one site. answers: what to send, unless a vector is awaited: then what `contribute` returns.
 
     seat: the round that it is about; None where that was refused. awaits_vector: whether it is this participant's turn
-    to contribute. refused: whether the answers say no more than why. reason: why, as the aggregator is told.
+    to contribute. refused: whether the answers say no more than why.
     """
 
-    def __init__(self, seat: Seat | None, answers: Sequence[bytes] = ()) -> None:
+    def __init__(self, seat: Seat | None, answers: Sequence[bytes] = (), said: bytes = b"") -> None:
         self.seat, self._answers = seat, answers
-        self.refused, self.reason = False, ""
+        self.refused = seat is None
         self.awaits_vector = seat is not None and seat.client.awaits_vector
-        self.answers = b"" if seat is None else _pack(seat, answers)
+        self.answers = said if seat is None else _pack(seat, answers)
+
+    @property
+    def reason(self) -> str:
+        """Why it is refused, as the aggregator is told; empty where it is not."""
+        return Answers.from_bytes(self.answers, len(self.answers)).refusal if self.refused else ""
 
     def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes) -> bytes:
         """Give the vector; return the answers that carry it. seen: `context.received_digest` of what was really
@@ -171,11 +180,8 @@ class Turn:
         return self.answers
 
     def refuse(self, error: SecAggError | OSError) -> bytes:
-        """Return the answer that says why this participant does not go on, an adapter's own reasons too; log them in
-        full."""
-        log.error("secagg: refused: %s: %s", type(error).__name__, error)
-        self.refused, self.reason = True, told(error)
-        self.answers = Answers(refusal=self.reason).to_bytes()
+        """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
+        self.refused, self.answers = True, refusal(error)
         return self.answers
 
 
