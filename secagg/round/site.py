@@ -112,7 +112,7 @@ class Site:
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
         scheme = self.policy.accept(proposal)
-        own = self.policy.participant(scheme, asked.participant, self.now())
+        own = self.policy.participant(scheme, asked.participant)
         return Seat(self, store, proposal, scheme, own)
 
 
@@ -143,14 +143,13 @@ class Seat:
             policy=policy.floor,
             randomness=self.site.randomness,
             group_key=policy.group_key,
+            now=self.site.now(),
         )
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""
-        if envelopes:
-            answers = [answer for data in envelopes for answer in self.client.receive(bytes(data))]
-        else:
-            answers = self.client.start()
+        request = [bytes(data) for data in envelopes]
+        answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
         return answers
 
@@ -202,6 +201,11 @@ class Turn:
         self.refused = seat is None
         self.awaits_vector = seat is not None and seat.client.awaits_vector
         self.answers = said if seat is None else _pack(seat, answers)
+
+    @property
+    def reason(self) -> str:
+        """Why it is refused, as the aggregator is told; empty where it is not."""
+        return Answers.from_bytes(self.answers, len(self.answers)).refusal if self.refused else ""
 
     def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes, model: bytes = b"") -> bytes:
         """Give the vector; return the answers that carry it. seen: `context.received_digest` of what was really
