@@ -48,6 +48,7 @@ class Use(bytes, Enum):
     JOURNAL = b"server journal"
     PEERS = b"peers of a round"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
+    AUDIT_MODEL = b"model in an audit record"
     HE_KEY = b"group key"
     HE_PARAMETERS = b"lattice parameters"
     HE_SESSION = b"encryption session"

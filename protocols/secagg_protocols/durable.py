@@ -200,6 +200,11 @@ class DurableClient:
         record = self._store.load(self.session)
         return None if record is None else self._make(record).output
 
+    @property
+    def machine(self) -> Client:
+        """The machine as it is kept, to be looked at."""
+        return self._make(self._store.load(self.session))
+
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""
         return self._step(_START, lambda client: client.start())

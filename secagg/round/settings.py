@@ -14,6 +14,7 @@ from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
+from .audit import ServerTrail
 from .terms import CodecTerms
 from .updates import guard_bits
 
@@ -32,7 +33,8 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
+    ckks. audit: the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is
+    True unless it says otherwise.
 
     reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
 
@@ -49,6 +51,7 @@ class Settings:
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    audit: ServerTrail | None = field(default=None, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,12 +82,13 @@ class Settings:
             raise ParameterError(
                 f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
             )
-        if isinstance(said.get("group_key"), str | Path):
-            said["group_key"] = GroupKeyHandle.load(Path(said["group_key"]).expanduser())
-        if isinstance(said.get("identity"), str | Path):
-            said["identity"] = Identity.load(said["identity"])
-        if isinstance(said.get("roster"), str | Path):
-            said["roster"] = Roster.load(said["roster"])
+        for name, kind in (("identity", Identity), ("roster", Roster), ("group_key", GroupKeyHandle)):
+            if isinstance(path := said.get(name), str | Path):
+                said[name] = kind.load(Path(path).expanduser())
+        if isinstance(said.get("audit"), str | Path):
+            if said.get("identity") is None:
+                raise ParameterError("audit needs identity: a log is signed by whoever writes it; give the file of one")
+            said["audit"] = ServerTrail(said["audit"], said["identity"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:

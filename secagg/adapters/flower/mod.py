@@ -12,6 +12,7 @@ from flwr.common.constant import ErrorCode
 from flwr.common.logger import log
 
 from secagg.round import CodecTerms, Site, SitePolicy, Turn
+from secagg.round.audit import model_digest
 from secagg.round.context import check_received
 from secagg.round.keys import Value
 from secagg.round.site import Seat, Vector
@@ -78,16 +79,17 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
     content = strip(msg.content)
     if not turn.awaits_vector:
         if content.array_records:
-            raise StateError("the message brought a model to train, but the vector is not due in this step")
+            turn.refuse(StateError("the message brought a model to train, but the vector is not due in this step"))
         return turn
     if not content.array_records:
-        raise StateError("the vector is due, but the message brought no model to train")
+        turn.refuse(StateError("the vector is due, but the message brought no model to train"))
+        return turn
     msg.content = content
     bound = RUN_CONFIG in turn.seat.proposal.bound
     if not bound:  # it could be another for every node: nobody trains by it
         context = replace(context, run_config={})
     task = Task.of(content, msg.metadata.message_type, context.run_config if bound else None)
-    turn.contribute(_vector(turn.seat, task, msg, context, call_next), task.digest)
+    turn.contribute(_vector(turn.seat, task, msg, context, call_next), task.digest, model_digest(task.arrays))
     return turn
 
 

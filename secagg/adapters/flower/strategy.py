@@ -15,12 +15,14 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from secagg.codec import Codec, Decoded, Influence, influence
 from secagg.round import Proposal, Round, bound_digest, knobs_of
+from secagg.round.audit import Stamp, model_digest
 from secagg.round.updates import applied, kept, layout_of, mean_of
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import RUN_CONFIG, Task
 from .inner import check_inner, weight_key_of
 from .mod import job_name
+from .records import arrays_in
 from .round import GridRound
 from .settings import Settings
 
@@ -103,6 +105,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             requests = pending.grid.open()
         except RoundFailed as failure:
             log(ERROR, "secagg: round %d is skipped: %s", server_round, failure)
+            self._record(pending, None)
             return []
         self._pending = pending
         return requests
@@ -145,6 +148,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
                 )
             follows = "training stops here" if self.stopped else "the next round asks about the same model again"
             log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
+            self._record(pending, None)
             return self._skip(server_round)
         self._repeats = 0
         self.influence = influence(pending.codec, len(output.survivors), mean.weight)
@@ -155,7 +159,17 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         for name in kept(pending.task.arrays):  # what a strategy's arithmetic did to what is no part of a mean
             if result is not None and name in result:
                 result[name] = Array(pending.task.arrays[name])
+        self._record(pending, result)
         return result, metrics
+
+    def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:
+        """Write down how a round ended, where a log is kept (`secagg.round.audit`). result: the next round's model,
+        None where this one's stays."""
+        if (trail := self.settings.audit) is None:
+            return
+        after = pending.task.arrays if result is None else arrays_in(result)
+        stamp = Stamp(now=datetime.now(UTC), model=model_digest(pending.task.arrays), model_after=model_digest(after))
+        trail.write_round(pending.round, stamp)
 
     def _skip(self, server_round: int) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Tell the inner strategy that nothing came, as Flower does; whatever it makes of that, the model stays."""
