@@ -7,7 +7,7 @@ shares are shares of the sums. Whole matrices of secrets are shared at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -77,25 +77,6 @@ class CodedSharing:
         nodes = np.asarray(holders, dtype=np.int64)
         return self.field.multiply(lagrange_basis(self.field, nodes, self.secret_points), shares)
 
-    def leading(self, holders: Sequence[int], shares: Elements) -> Elements:
-        """Return the coefficient of degree t, shape (columns,), of what t + 1 shares are on: 0 where they fit."""
-        weights = _inverse_products(self.field, np.asarray(holders))
-        leading: Elements = self.field.multiply(weights[None, :], shares)[0]
-        return leading
-
-    def without_each(self, holders: Sequence[int], shares: Elements) -> Iterator[Elements]:
-        """Yield the secrets, shape (k, columns), from the shares of t + 1 holders without each of them in turn.
-
-        Let P interpolate all t + 1, with σ as its coefficient of degree t, and M = ∏ (x − xᵢ). Without holder j the
-        polynomial is P − σ · M / (x − xⱼ): it has degree t − 1 and the same values at the others.
-        """
-        field, x, points = self.field, np.asarray(holders), self.secret_points
-        all_of_them, leading = self.reconstruct(holders, shares), self.leading(holders, shares)
-        distances = (points[:, None] - x[None, :]) % field.prime
-        factors = field.product(distances)[:, None] * field.inverse(distances) % field.prime
-        for row in range(x.size):
-            yield (all_of_them - factors[:, row : row + 1] * leading) % field.prime
-
     def share_of(self, holder: int, holders: Sequence[int], shares: Elements) -> Elements:
         """Return the share that fits those of t other holders, shape (columns,)."""
         basis = lagrange_basis(self.field, np.asarray(holders, dtype=np.int64), np.array([holder]))
@@ -139,16 +120,11 @@ def _secret_points(holders: int, threshold: int) -> Elements:
     return np.arange(holders + 1, holders + threshold + 1, dtype=np.int64)
 
 
-def _inverse_products(field: PrimeField, nodes: Elements) -> Elements:
-    """Return 1 / ∏_{k ≠ i} (xᵢ − xₖ) for each of distinct nodes."""
-    differences = (nodes[:, None] - nodes[None, :]) % field.prime
-    np.fill_diagonal(differences, 1)
-    return field.inverse(field.product(differences))
-
-
 def lagrange_basis(field: PrimeField, nodes: Elements, points: Elements) -> Elements:
     """Return the Lagrange basis over distinct `nodes`, at `points` that are none of them: shape (points, nodes)."""
     p = field.prime
-    weights = _inverse_products(field, nodes)
+    differences = (nodes[:, None] - nodes[None, :]) % p
+    np.fill_diagonal(differences, 1)
+    weights = field.inverse(field.product(differences))
     distances = (points[:, None] - nodes[None, :]) % p
     return field.product(distances)[:, None] * field.inverse(distances) % p * weights % p

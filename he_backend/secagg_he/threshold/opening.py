@@ -127,8 +127,20 @@ def _key_sum(opened: Opened) -> Candidate:
 
 
 def _all_but_one(opened: Opened) -> Iterator[Candidate]:
-    """Yield the sum of keys without each holder in turn."""
-    holders, sharing = opened.holders, opened.scheme.sharing
-    for holder, pieces in zip(holders, sharing.without_each(holders, opened.sums), strict=True):
+    """Yield the sum of keys without each holder in turn.
+
+    Let P interpolate all t + 1 sums, with σ as its coefficient of degree t, and M = ∏ (x − xᵢ). Without holder j the
+    polynomial is P − σ · M / (x − xⱼ): it has degree t − 1 and the same values at the others.
+    """
+    field, sharing, holders = GF65537, opened.scheme.sharing, opened.holders
+    x, points = np.array(holders), sharing.secret_points
+    all_of_them = field.multiply(lagrange_basis(field, x, points), opened.sums)
+    differences = (x[:, None] - x[None, :]) % field.prime
+    np.fill_diagonal(differences, 1)
+    leading = field.multiply(field.inverse(field.product(differences))[None, :], opened.sums)[0]
+    distances = (points[:, None] - x[None, :]) % field.prime
+    factors = field.product(distances)[:, None] * field.inverse(distances) % field.prime
+    for row, holder in enumerate(holders):
+        pieces = (all_of_them - factors[:, row : row + 1] * leading) % field.prime
         rest = tuple(other for other in holders if other != holder)
-        yield centred(pieces.reshape(-1)[: opened.scheme.degree], sharing.field.prime), rest
+        yield centred(pieces.reshape(-1)[: opened.scheme.degree], field.prime), rest

@@ -9,7 +9,7 @@ Of the fields on offer those are taken that make the vector smallest on the wire
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
@@ -146,8 +146,12 @@ class FieldPacking:
 
         Raises `RoundFailed` when they are no sums of that many valid vectors.
         """
-        count = len(survivors)
-        total, possible = self._unpacked(words, self._lanes, count)
+        count, bits = len(survivors), self.domain.value_bits
+        packed, possible = self._composed(words)
+        top = self.lanes * self.domain.sum_bits
+        total = self._lanes.unpack(packed)
+        possible &= top == _WORD_BITS or int(packed.max()) >> top == 0
+        possible &= int(total.max()) <= count * ((1 << bits) - 1)
         if not possible:
             raise RoundFailed(
                 step.value,
@@ -156,19 +160,6 @@ class FieldPacking:
                 "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",
             )
         return total
-
-    def are_possible(self, words: Words, count: int) -> bool:
-        """Tell whether some of a sum's elements, as many of every field, may be those of `count` valid vectors."""
-        lanes = replace(self._lanes, length=words.size // len(self.fields) * self.lanes)
-        return self._unpacked(words, lanes, count)[1]
-
-    def _unpacked(self, words: Words, lanes: Lanes, count: int) -> tuple[NDArray[np.uint64], bool]:
-        """Return (the sums, whether `count` valid vectors can have them)."""
-        packed, possible = self._composed(words)
-        total, top = lanes.unpack(packed), self.lanes * self.domain.sum_bits
-        possible &= top == _WORD_BITS or int(packed.max()) >> top == 0
-        possible &= int(total.max()) <= count * ((1 << self.domain.value_bits) - 1)
-        return total, possible
 
     def _composed(self, words: Words) -> tuple[Words, bool]:
         """Return (ΣW, whether all are below 2⁶⁴) from ΣW modulo each prime, by Garner's mixed radix digits."""

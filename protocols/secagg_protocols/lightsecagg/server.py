@@ -10,7 +10,7 @@ from ..blocks import Uploads
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
-from ..field import GF65537, Elements
+from ..field import Elements
 from ..recovery import Correction
 from ..reed_solomon import ShareCode, TooManyErrors
 from ..scheme import Output
@@ -18,9 +18,6 @@ from ..wire import Envelope
 from . import rounds
 from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg
-
-_LOOK = 1 << 14
-"""Elements of a sum that are looked at for every holder that may be the one liar."""
 
 
 class LightSecAggServer(SummingServer):
@@ -82,43 +79,13 @@ class LightSecAggServer(SummingServer):
                 raise TooManyErrors(f"{len(wrong)} of {len(answered)} are wrong, in one field or another")
         except TooManyErrors as error:
             spare = len(answered) - self.scheme.quorum
-            possible = self._possible_liars(answered, shares) if spare == 1 else ()
-            if len(possible) != 1:
-                raise RoundFailed(
-                    self.step.value,
-                    len(answered),
-                    self.scheme.quorum,
-                    f"the sums of shares contradict each other and {spare} spare ones do not tell which are wrong: "
-                    f"{error}",
-                ) from None
-            wrong = frozenset(possible)
+            raise RoundFailed(
+                self.step.value,
+                len(answered),
+                self.scheme.quorum,
+                f"the sums of shares contradict each other and {spare} spare ones do not tell which are wrong: {error}",
+            ) from None
         # Nothing is signed: any dealer may have dealt this holder a share that does not fit the others.
         for holder in sorted(wrong):
             self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
         return wrong
-
-    def _possible_liars(self, answered: tuple[int, ...], shares: Elements) -> tuple[int, ...]:
-        """Return those of U + 1 holders without whom the others' sums of shares give a sum that valid vectors can have.
-
-        That without the liar is one. Columns that fit tell nothing: there all holders but any one give the same.
-        """
-        sharings, packing = self.scheme.sharings, self.scheme.packing
-        parts = [shares[:, part] for _, part in packing.sections(shares.shape[1])]
-        off = np.any([sharing.leading(answered, part) for sharing, part in zip(sharings, parts, strict=True)], axis=0)
-        columns = np.flatnonzero(off)
-        order = np.argsort(GF65537.uniform((columns.size,), self._randomness), kind="stable")
-        columns = columns[order[: max(1, _LOOK // self.scheme.pieces)]]
-        # Element i of a section is in piece ⌊i / columns of a piece⌋; the last piece is filled up with none.
-        places = (np.arange(self.scheme.pieces)[:, None] * parts[0].shape[1] + columns).reshape(-1)
-        real = places < packing.words // len(packing.fields)
-        masked = self._sum.words.reshape(len(packing.fields), -1)[:, places[real]].reshape(-1)
-        without = zip(
-            *(sharing.without_each(answered, part[:, columns]) for sharing, part in zip(sharings, parts, strict=True)),
-            strict=True,
-        )
-        found = []
-        for holder, pieces in zip(answered, without, strict=True):
-            aggregate = np.concatenate([piece.reshape(-1)[real] for piece in pieces])
-            if packing.are_possible(rounds.unmask(self.scheme, masked, aggregate), len(self._survivors)):
-                found.append(holder)
-        return tuple(found)
