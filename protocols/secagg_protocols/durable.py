@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
-from .domain import Use, digest
+from .domain import Use, digest, frame
 from .errors import InputError, ProtocolViolation, SecAggError, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
@@ -198,14 +198,28 @@ class DurableClient:
         record = self._store.load(self.session)
         return None if record is None else self._make(record).output
 
+    @property
+    def machine(self) -> Client:
+        """The machine as it is kept, to be looked at."""
+        return self._make(self._store.load(self.session))
+
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""
         return self._step(_START, lambda client: client.start())
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take one envelope's bytes; return the answers' bytes."""
-        envelope = Envelope.from_bytes(data, self._scheme.envelope_limit)
-        return self._step(data, lambda client: client.receive(envelope))
+        return self.receive_all([data])
+
+    def receive_all(self, request: Sequence[bytes]) -> list[bytes]:
+        """Take all envelopes of one request, as one step: the request is answered in full and, where it comes again,
+        again; or it is refused, and nothing of it was taken. Return the answers' bytes."""
+        envelopes = [Envelope.from_bytes(data, self._scheme.envelope_limit) for data in request]
+
+        def turn(client: Client) -> list[Envelope]:
+            return [answer for envelope in envelopes for answer in client.receive(envelope)]
+
+        return self._step(frame(*request), turn)
 
     def contribute(self, vector: NDArray[np.generic]) -> list[bytes]:
         """Give the vector. Once: a second call returns the stored answer, whatever the vector."""

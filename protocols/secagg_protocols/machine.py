@@ -273,6 +273,30 @@ class Client(Machine):
         """The sum, where the scheme gives it to the participants, once it is there; None under all other schemes."""
         return None
 
+    @property
+    def dealers(self) -> tuple[int, ...]:
+        """Whose shares were dealt in this round, as the server told this participant; empty before, and under schemes
+        that deal none."""
+        return ()
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """Whose vectors are in the sum, as the server told this participant; empty before, or where it never does."""
+        return ()
+
+    @property
+    def contributed(self) -> bool:
+        """Whether the vector has been given: the state is one that only follows it. Of an aborted one nobody knows."""
+        after = {following for (_, event), following in self.transitions.items() if event == CONTRIBUTE}
+        while further := {to for (state, _), to in self.transitions.items() if state in after} - after:
+            after |= further
+        return self.state in after
+
+    @property
+    def ended(self) -> bool:
+        """Whether this participant has answered all that it will be asked."""
+        return self.state is Terminal.DONE
+
     @one_at_a_time
     def bind_context(self, context_digest: bytes) -> None:
         """Say what the round is about, where that was not known when the machine was made (`early_keys`).

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,7 @@ from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload
 from secagg.roofline import limits
+from secagg.round.audit import SimulatedTrails, Stamp
 from secagg.schemes import PROTECTING, make_scheme, parameters_of
 from secagg_protocols import Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
@@ -54,6 +57,10 @@ def simulate(
     insecure_deterministic: Annotated[
         bool, typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data.")
     ] = False,
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new folder: each party's signed log of the round, and their roster."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
@@ -79,8 +86,9 @@ def simulate(
     vanishing = workload.vanishing(drop)
     if threads > 1 and processes > 1:
         raise typer.BadParameter("unmask in threads or in processes, not in both", param_hint="--processes")
+    trails = None if audit is None else SimulatedTrails(audit, clients, ciphersuite)
     with _executor(threads, processes) as executor, progress_bar() as progress:
-        run = secagg.simulate(
+        simulation = secagg.Simulation(
             protocol,
             workload.vector,
             drop=dict.fromkeys(vanishing, step),
@@ -90,6 +98,8 @@ def simulate(
             parts=max(threads, processes),
             progress=progress,
         )
+        run = _recorded(simulation, trails, insecure_deterministic)
+    del simulation  # its machines are not part of what is measured next
     error = workload.largest_difference(run.output)
     result = {
         **_what_was_run(protocol),
@@ -111,6 +121,17 @@ def simulate(
     if error > protocol.precision:
         print(f"secagg: the sum is wrong by up to {error}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _recorded(
+    simulation: secagg.Simulation, trails: SimulatedTrails | None, insecure_deterministic: bool
+) -> secagg.Run:
+    """Run the round; where logs are kept, write down what came of it, a failure too."""
+    try:
+        return simulation.run()
+    finally:
+        if trails is not None:
+            trails.write(simulation, Stamp(now=datetime.now(UTC), insecure_deterministic=insecure_deterministic))
 
 
 @contextmanager

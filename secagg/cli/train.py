@@ -106,6 +106,10 @@ def train(
         int, typer.Option(min=0, help="Seed of splits, dropouts and the first model; not of keys or noise.")
     ] = DEFAULTS.seed,
     report: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("secagg-train.html"),
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new folder: each party's signed log of every round, and their roster."),
+    ] = None,
     insecure_deterministic: Annotated[
         bool, typer.Option("--insecure-deterministic", help="Keys and noise follow --seed too. Never with real data.")
     ] = False,
@@ -138,6 +142,7 @@ def train(
         dropouts=drop_per_round,
         seed=seed,
         report=report,
+        audit=audit,
         insecure_deterministic=insecure_deterministic,
     )
     with progress_bar() as progress:

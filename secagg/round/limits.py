@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 from secagg_protocols import ParameterError, Scheme
 
-from .keys import PREFIX, WHERE, Keys
+from .keys import PREFIX, WHERE, Keys, its_own
 
 
 @dataclass(frozen=True)
@@ -50,5 +50,5 @@ class Limits:
         if value > limit:
             raise ParameterError(
                 f"the proposal's {name}={value} is above {self.prefix}{name}={limit}: if this node is to bear that, "
-                f"raise it in {self.where}"
+                f"raise it in {its_own(self.where, 'its')}"
             )

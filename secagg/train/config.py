@@ -66,6 +66,7 @@ class TrainConfig:
         seed            drives data splits, drop-outs and model initialisation; never keys or noise
         insecure_deterministic  keys and noise follow the seed too: for debugging only, and the report says so
         report          where to write the HTML report; None: nowhere
+        audit           new folder for each party's signed log of every round, and their roster; None: none is kept
     """
 
     csv: Path | None = None
@@ -109,6 +110,7 @@ class TrainConfig:
     seed: int = 0
     insecure_deterministic: bool = False
     report: Path | None = Path("secagg-train.html")
+    audit: Path | None = None
 
     def __post_init__(self) -> None:
         self._check_data()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from secagg.codec import Codec, Layout
+from secagg.round.audit import SimulatedTrails
 from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
@@ -33,7 +34,10 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run."""
+    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run.
+
+    trails: where each party writes down what it saw.
+    """
 
     config: TrainConfig
     data: Dataset
@@ -50,6 +54,7 @@ class Setup:
     policy: Policy
     plans: tuple[RoundPlan, ...]
     warnings: tuple[str, ...]
+    trails: SimulatedTrails | None = field(default=None, repr=False)
 
     @property
     def guard_bits(self) -> int:
@@ -122,6 +127,7 @@ def make_setup(config: TrainConfig) -> Setup:
         policy=policy,
         plans=plans,
         warnings=(*data.warnings, *warnings),
+        trails=None if config.audit is None else SimulatedTrails(config.audit, len(silos), config.ciphersuite),
     )
 
 
