@@ -19,6 +19,7 @@ from secagg.extras import needed
 from .cases import FULL, QUICK, WARM_UP, Case, Grid, grid_of
 from .journal import Journal
 from .lattice_command import run_lattice
+from .liars.command import run_liars
 from .overhead import Cost, describe, key_of, measure
 from .peers.command import run_peers
 from .peers.engine_command import run_flower
@@ -31,6 +32,7 @@ app.command("peers")(run_peers)
 app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
+app.command("liars")(run_liars)
 
 
 @app.callback()

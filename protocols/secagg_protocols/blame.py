@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -50,8 +51,8 @@ class Evidence(Protocol):
     def verify_work(self, dealer: int) -> int:
         """Return the work of one `verify`."""
 
-    def verdict(self, dealer: int, holder: int, share: bytes) -> Verdict:
-        """Return what signed content says of a share."""
+    def verdicts(self, dealer: int, holders: Sequence[int], shares: Sequence[bytes]) -> list[Verdict]:
+        """Return what signed content says of the shares that holders returned."""
 
-    def verdict_work(self, dealer: int) -> int:
-        """Return the work of the next `verdict` on a dealer's shares."""
+    def verdicts_work(self, dealer: int, count: int) -> int:
+        """Return the work of the next `verdicts`, on so many shares of a dealer."""

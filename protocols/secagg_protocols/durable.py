@@ -50,7 +50,8 @@ _WITHOUT_SESSION = "delete it; this participant then misses the round and takes 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """One session on disk. generation: counts saves. request: hash of the last request answered. answers: what it got.
 
-    before: hash of the request before a `contribute`: when it is delivered again, the vector's answer is due.
+    before: hash of the request before a `contribute`: when it is delivered again, the vector's answer is due, and
+    earlier, what it was answered at once.
     """
 
     generation: int
@@ -58,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     request: bytes
     answers: tuple[bytes, ...]
     before: bytes = b""
+    earlier: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Record(generation={self.generation}, <redacted>)"
@@ -240,8 +242,10 @@ class DurableClient:
         with self._store.locked():
             record = self._store.load(self.session)
             client = self._make(record)  # also where the answer is there: it must be one for this context
-            if record is not None and request_digest in (record.request, record.before):
+            if record is not None and request_digest == record.request:
                 return list(record.answers)
+            if record is not None and request_digest == record.before:
+                return [*record.earlier, *record.answers]
             try:
                 answers = tuple(envelope.to_bytes() for envelope in turn(client))
             except ProtocolViolation:
@@ -251,10 +255,11 @@ class DurableClient:
             return list(answers)
 
     def _save(self, record: Record | None, client: Client, request: bytes, answers: tuple[bytes, ...]) -> None:
-        generation, before = (1, b"") if record is None else (record.generation + 1, record.request)
-        if request != hashlib.sha256(_CONTRIBUTE).digest():
-            before = b""
-        self._store.save(self.session, Record(generation, client.snapshot(), request, answers, before))
+        generation = 1 if record is None else record.generation + 1
+        before: tuple[bytes, tuple[bytes, ...]] = (b"", ())
+        if record is not None and request == hashlib.sha256(_CONTRIBUTE).digest():
+            before = record.request, record.answers
+        self._store.save(self.session, Record(generation, client.snapshot(), request, answers, *before))
 
     def _make(self, record: Record | None) -> Client:
         if record is None:

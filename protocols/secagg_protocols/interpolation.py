@@ -20,6 +20,7 @@ from .randomness import Randomness
 
 CHECKS = 4
 _AT_ONCE = 512
+_STEP = 32
 
 Mask = NDArray[np.bool_]
 """Which of the points, shape (m,)."""
@@ -34,7 +35,7 @@ class Interpolation:
         self._distances = logarithms(-points)
         self._weights: Logarithms = -self._differences.sum(axis=1, dtype=np.uint16)
         self._factors = uniform((max(0, points.size - threshold), CHECKS), randomness)
-        self._degree, self._polynomials = 0, np.zeros((points.size, CHECKS), dtype=np.int64)
+        self._sums = [np.zeros((points.size, CHECKS), dtype=np.int64)]  # of the first terms, _STEP more in each
         self._last: tuple[bytes, Floats] | None = None
         self._values: tuple[bytes, Floats] | None = None
 
@@ -64,6 +65,10 @@ class Interpolation:
             self._values = name, from_logarithms(coefficients)
         return self._values[1]
 
+    def weights(self, kept: Mask) -> Elements:
+        """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them."""
+        return from_logarithms(self._weights_of(kept)).astype(np.int64)
+
     def _weights_of(self, kept: Mask) -> Logarithms:
         left_out = np.flatnonzero(~kept)
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
@@ -72,14 +77,17 @@ class Interpolation:
         return weights
 
     def _random_polynomials(self, degree: int) -> Elements:
-        """Return the values at all points of random polynomials below this degree: the last ones', plus or minus."""
-        low, high = sorted((self._degree, degree))
+        """Return the values at all points of random polynomials below this degree: the first of one sum of terms."""
+        while len(self._sums) * _STEP <= degree:
+            start = (len(self._sums) - 1) * _STEP
+            self._sums.append(self._sums[-1] + self._terms(start, start + _STEP))
+        whole = degree // _STEP
+        return (self._sums[whole] + self._terms(whole * _STEP, degree)) % PRIME
+
+    def _terms(self, low: int, high: int) -> Elements:
         degrees = np.arange(low, high).astype(np.uint16)
         powers: Logarithms = self._x[:, None] * degrees
-        terms = multiply(from_logarithms(powers), self._factors[low:high])
-        self._polynomials = (self._polynomials + (terms if degree > self._degree else -terms)) % PRIME
-        self._degree = degree
-        return self._polynomials
+        return multiply(from_logarithms(powers), self._factors[low:high])
 
     def guesses(self, elements: Elements, kept: Mask, most: int, randomness: Randomness) -> Iterator[Guesses]:
         """Yield the secrets of all sets of `threshold` points, or of `most` random ones where they are more.

@@ -571,7 +571,7 @@ class Server(Machine):
         if complete:
             self._answered.add(sender)
             self._under_way.discard(sender)
-        elif kind == self.scheme.upload_step.value:
+        elif kind == self.scheme.upload_step.value and sender not in self._dropped:
             self._under_way.add(sender)
         return []
 
@@ -585,7 +585,7 @@ class Server(Machine):
 
     def _let_go(self, envelope: Envelope) -> list[Envelope]:
         """Count a participant that says so as gone. If it has answered the open step, that answer stays."""
-        sender, answered = envelope.sender, envelope.sender in self._answered
+        sender = envelope.sender
         if not isinstance(self.state, Step):
             raise StateError(f"{ABORT} is not expected in state {self.state}")
         if sender in self._dropped:
@@ -594,9 +594,11 @@ class Server(Machine):
         self._authenticate(envelope)
         message = self.open(envelope)
         assert isinstance(message, Abort)
-        self._drop(sender, f"left, and says: {message.reason}")
-        if answered:
-            self._answered.add(sender)
+        reason = f"left, and says: {message.reason}"
+        if sender in self._answered:  # nothing of its answer is freed: it may be held, and not yet in the sum
+            self._dropped[sender] = Dropout(self.step, reason)
+        else:
+            self._drop(sender, reason)
         self._told.add(sender)
         return []
 

@@ -136,16 +136,11 @@ class Recovery:
 
 
 def _groups(present: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
-    """Yield (holders, columns of dealers) such that all the holders have a share of all the dealers.
-
-    Groups come in the order of their number of holders: `Interpolation` then goes from one to the next in small steps.
-    """
+    """Yield (holders, columns of dealers) such that all the holders have a share of all the dealers."""
     if present.all():
         yield present[:, 0], np.arange(present.shape[1])
         return
     patterns, group_of = np.unique(present, axis=1, return_inverse=True)
-    columns = np.split(
-        np.argsort(group_of.reshape(-1), kind="stable"), np.cumsum(np.bincount(group_of.reshape(-1)))[:-1]
-    )
-    for group in np.argsort(patterns.sum(axis=0), kind="stable").tolist():
-        yield patterns[:, group], columns[group]
+    order = np.argsort(group_of.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(group_of.reshape(-1)))
+    yield from zip(patterns.T, np.split(order, ends[:-1]), strict=True)

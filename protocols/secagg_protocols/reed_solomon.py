@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SecAggError
-from .field import GF65537, Elements, PrimeField
+from .field import GF65537, Elements, Logarithms, PrimeField, from_logarithms, logarithms
 from .randomness import Randomness
 
 _COMBINATIONS = 4
 _COLUMNS = 1 << 14
+_FEW_ERRORS = 16
 _SPARE = 8
 """Random combinations of many equations beyond as many as there are unknowns: too few with probability p⁻⁸."""
 
@@ -34,10 +35,18 @@ class TooManyErrors(SecAggError):
 class ShareCode:
     """The code of Shamir shares held at `points` (m distinct ids, m ≥ threshold); made once per set of holders."""
 
-    def __init__(self, points: Sequence[int], threshold: int, field: PrimeField = GF65537) -> None:
+    def __init__(
+        self,
+        points: Sequence[int],
+        threshold: int,
+        field: PrimeField = GF65537,
+        weights: Elements | None = None,
+    ) -> None:
+        """weights: 1 / ∏_{k ≠ i} (xᵢ − xₖ) for each point, where they are known already."""
         self.points, self.threshold, self._field = tuple(points), threshold, field
         self._x = np.asarray(points, dtype=np.int64)
-        self._checks = _parity_checks(field, self._x, threshold)
+        self._weights = _weights(field, self._x) if weights is None else weights
+        self._powers = _powers(field, self._x, self._x.size - threshold)
 
     @property
     def correctable(self) -> int:
@@ -51,7 +60,7 @@ class ShareCode:
         `correctable` shares of a word are wrong it is not found (or taken for another word, as few shares away).
         """
         field = self._field
-        syndromes = field.multiply(self._checks, words).T
+        syndromes = self._syndromes(words).T
         wrong, found = np.zeros(words.shape, dtype=bool), np.ones(words.shape[1], dtype=bool)
         off = np.flatnonzero(syndromes.any(axis=1))
         if off.size:
@@ -71,20 +80,31 @@ class ShareCode:
         spare = len(self.points) - self.threshold
         if not spare:
             return frozenset()
-        most = min(spare, elements.shape[1])  # as much rank as errors can have
-        for count in sorted({min(_COMBINATIONS, most), most}):
-            syndromes = self._field.multiply(self._checks, _fold(self._field, elements, count, randomness))
-            if not syndromes.any():
-                return frozenset()
-            found = self._x[_common_zeros(self._field, self._x, syndromes, randomness)]
-            if 0 < found.size < spare and not self._off(syndromes, found, randomness):
-                return frozenset(found.tolist())
+        syndromes = self._syndromes(_fold(self._field, elements, _COMBINATIONS, randomness))
+        if not syndromes.any():
+            return frozenset()
+        # A few errors are found with little work, in a few columns; more take more, and those of high rank most of all.
+        found = self._located(syndromes, _FEW_ERRORS, randomness) or self._located(syndromes, spare, randomness)
+        if not found and min(spare, elements.shape[1]) > _COMBINATIONS:
+            syndromes = self._syndromes(_fold(self._field, elements, min(spare, elements.shape[1]), randomness))
+            found = self._located(syndromes, spare, randomness)
+        if found:
+            return found
         raise TooManyErrors(
             f"more than {self.correctable} of {len(self.points)} shares are wrong, and not independently so"
         )
 
+    def _located(self, syndromes: Elements, most: int, randomness: Randomness) -> frozenset[int]:
+        """Return the points of up to so many errors; none where there are more, or too many."""
+        found = self._x[_common_zeros(self._field, self._x, syndromes, most, randomness)]
+        return frozenset() if self._off(syndromes, found, randomness) else frozenset(found.tolist())
+
+    def _syndromes(self, words: Elements) -> Elements:
+        """Return H · words, which is 0 for codewords: row j of H is vᵢ xᵢʲ, with the weights vᵢ."""
+        return self._field.multiply(self._powers.T, words * self._weights[:, None] % self._field.prime)
+
     def _off(self, syndromes: Elements, left_out: Elements, randomness: Randomness) -> bool:
-        """Tell whether the shares at other points than these lie off the polynomials.
+        """Tell whether the shares at other points than these, at least one more than threshold, lie off polynomials.
 
         Their syndromes are Σₖ Λₖ s_{j+k}, for the Λ that is zero at the points left out and nowhere else.
         """
@@ -104,29 +124,36 @@ def _fold(field: PrimeField, elements: Elements, count: int, randomness: Randomn
     return folded % field.prime
 
 
-def _parity_checks(field: PrimeField, x: Elements, threshold: int) -> Elements:
-    """Return H with H · codeword = 0: row j is vᵢ xᵢʲ with vᵢ = 1 / ∏_{k ≠ i} (xᵢ − xₖ)."""
+def _weights(field: PrimeField, x: Elements) -> Elements:
     differences = (x[:, None] - x[None, :]) % field.prime
     np.fill_diagonal(differences, 1)
-    weights = field.inverse(field.product(differences))
-    return (field.powers(x, x.size - threshold) * weights[:, None] % field.prime).T
+    return field.inverse(field.product(differences))
 
 
-def _common_zeros(field: PrimeField, x: Elements, syndromes: Elements, randomness: Randomness) -> Elements:
+def _powers(field: PrimeField, x: Elements, count: int) -> NDArray[np.generic]:
+    if field is not GF65537:
+        return field.powers(x, count)
+    exponents: Logarithms = logarithms(x)[:, None] * np.arange(count).astype(np.uint16)
+    return from_logarithms(exponents)
+
+
+def _common_zeros(field: PrimeField, x: Elements, syndromes: Elements, most: int, randomness: Randomness) -> Elements:
     """Return the rows of the points at which every polynomial is zero that may be a multiple of the error locator.
+
+    most: an upper bound on its degree, where fewer errors are looked for than there might be.
 
     Λ(z) = Σ Λₖ zᵏ is zero at all errors only if Σₖ Λₖ s_{j+k} = 0 for every j and every column s of the syndromes; and
     if, with a degree of at most D = ⌊(spare + rank − 1)/2⌋ ≥ errors, then only if (Roth and Vontobel).
     """
     independent = _echelon(field, syndromes.T)[0]
     rank, spare = independent.shape
-    degree = (spare + rank - 1) // 2
+    degree = min(most, (spare + rank - 1) // 2)
     windows = np.lib.stride_tricks.sliding_window_view(independent, degree + 1, axis=1)  # (rank, spare − D, D + 1)
     equations = windows.reshape(-1, degree + 1)
     if len(equations) > degree + 1 + _SPARE:
         equations = _combined(field, windows, degree + 1 + _SPARE, randomness)
     multiples = _solutions(field, equations, randomness)
-    values = field.multiply(field.powers(x, degree + 1), multiples)
+    values = field.multiply(_powers(field, x, degree + 1), multiples)
     zeros: Elements = np.flatnonzero(multiples.any() & ~values.any(axis=1))
     return zeros
 

@@ -32,8 +32,11 @@ from .interpolation import CHECKS, Interpolation, Mask
 from .randomness import Randomness
 from .reed_solomon import ShareCode, TooManyErrors
 
-BUDGET = 1_200_000_000
+BUDGET = 800_000_000
 """Work that one round may cost beyond its honest steps, in units of about a nanosecond."""
+
+PROOFS = 300_000_000
+"""Work that may be spent, when all is open, on telling the dealer's fault from the holder's."""
 
 _LOOK = 200_000
 """What one look at a dealer's shares costs at least."""
@@ -93,11 +96,6 @@ class Case:
         shares = self.shares if self.there.all() else np.where(self.there[:, None], self.shares, 0).astype(np.uint8)
         return shamir.decode(shares)
 
-    def share(self, row: int) -> bytes:
-        """Return what a holder returned."""
-        share: bytes = self.shares[row].tobytes()
-        return share
-
     @property
     def have(self) -> int:
         """How many shares are there."""
@@ -109,7 +107,7 @@ class Repair:
 
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
-        self._work = Work(BUDGET)
+        self._work, self._proofs = Work(BUDGET), Work(PROOFS)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
         self._code: ShareCode | None = None
         self._noted: defaultdict[int, list[Correction]] = defaultdict(list)
@@ -197,23 +195,24 @@ class Repair:
             words = multiply(elements, uniform((shamir.LIMBS, CHECKS), self._randomness))
             expected = multiply(case.points.values_at(kept, others), words[kept])
             case.wrong = others[(expected != words[others]).any(axis=1)]
-            self._lies[case.holders[case.wrong]] += 1
+            if not self._evidence.signed:  # else only what is proven counts
+                self._lies[case.holders[case.wrong]] += 1
 
     # --- signed shares
 
     def _compare(self, case: Case) -> None:
         """Open a secret from what its dealer signed; whoever returned something else is at fault."""
-        out = np.zeros_like(case.there)
-        for row in np.flatnonzero(case.there).tolist():
-            holder = int(case.holders[row])
-            verdict = self._evidence.verdict(case.dealer, holder, case.share(row))
-            if verdict is Verdict.HOLDER:
-                out[row] = True
-                self._lies[holder] += 1
-                self._noted[case.dealer].append(Correction(case.dealer, holder, frozenset({holder})))
+        rows = np.flatnonzero(case.there)
+        self._work.spent(self._evidence.verdicts_work(case.dealer, rows.size))  # never refused: what is signed decides
+        lied = self._signed_others(case, rows)
+        out = case.there.copy()
+        out[rows] = lied
+        liars = case.holders[out].tolist()
+        self._lies[liars] += 1
+        self._noted[case.dealer] += [Correction(case.dealer, holder, frozenset((holder,))) for holder in liars]
         case.there, case.compared = case.there & ~out, True
         if case.have < self._threshold:
-            raise Unrecoverable(case.dealer, case.have, frozenset(case.holders[out].tolist()))
+            raise Unrecoverable(case.dealer, case.have, frozenset(liars))
         if not (self._settles(case, case.there) or self._decodes(case)):
             self._guess(case)
 
@@ -237,7 +236,7 @@ class Repair:
         try:
             self._work.spend(5 * spare**3 + 100 * holders.size * len(asked) * columns)
             words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
-            wrong = self._code_of(holders).wrong_shares(words, self._randomness)
+            wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except (OutOfWork, TooManyErrors):
             return
         self._lies[list(wrong)] += len(asked)
@@ -260,22 +259,22 @@ class Repair:
         spare = int(among.sum()) - self._threshold
         if spare < 2:
             return False
-        work = 400_000 + 15_000 * spare + spare**3 // 2
-        self._work.spend(work)
+        self._work.spend(500_000 + 8_000 * spare)
         try:
-            wrong = self._code_of(case.holders[among]).wrong_shares(case.elements[among], self._randomness)
+            wrong = self._code_of(case, among).wrong_shares(case.elements[among], self._randomness)
         except TooManyErrors:
-            self._work.spent(2 * work)  # it takes longer to find nothing
+            self._work.spent(10_000 * spare + 2 * spare**3)  # it takes long to find nothing
             return False
+        self._work.spent(10_000 * len(wrong) + 4 * len(wrong) ** 3)
         if not wrong and among is case.there:  # they fit each other: no other set of them gives another secret
             raise self._unrecoverable(case)
         kept = among & ~np.isin(case.holders, list(wrong))
         return bool(wrong) and self._settles(case, kept)
 
-    def _code_of(self, holders: NDArray[np.int64]) -> ShareCode:
-        points = tuple(holders.tolist())
+    def _code_of(self, case: Case, among: Mask) -> ShareCode:
+        points = tuple(case.holders[among].tolist())
         if self._code is None or self._code.points != points:
-            self._code = ShareCode(points, self._threshold)
+            self._code = ShareCode(points, self._threshold, weights=case.points.weights(among))
         return self._code
 
     # --- guessing
@@ -312,17 +311,17 @@ class Repair:
             return [Correction(dealer, holder, frozenset((dealer, holder, SERVER))) for holder in holders]
         if case.compared:
             return [Correction(dealer, holder, frozenset((dealer,))) for holder in holders]
-        lied = [self._signed_another(case, row) for row in case.wrong.tolist()]
+        try:
+            self._proofs.spend(self._evidence.verdicts_work(dealer, len(holders)))
+        except OutOfWork:
+            return [Correction(dealer, holder, frozenset((dealer, holder))) for holder in holders]
+        proven = zip(holders, self._signed_others(case, case.wrong), strict=True)
         return [
-            Correction(dealer, holder, frozenset((holder,) if proven else (dealer, holder)))
-            for holder, proven in zip(holders, lied, strict=True)
+            Correction(dealer, holder, frozenset((holder,) if lied else (dealer, holder))) for holder, lied in proven
         ]
 
-    def _signed_another(self, case: Case, row: int) -> bool:
-        """Tell whether it is certain that the dealer signed another share; not where that takes too much work."""
-        holder = int(case.holders[row])
-        try:
-            self._work.spend(self._evidence.verdict_work(case.dealer))
-        except OutOfWork:
-            return False
-        return self._evidence.verdict(case.dealer, holder, case.share(row)) is Verdict.HOLDER
+    def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
+        """Tell for each of these shares whether it is certain that the dealer signed another one."""
+        shares = [share.tobytes() for share in case.shares[rows]]
+        verdicts = self._evidence.verdicts(case.dealer, case.holders[rows].tolist(), shares)
+        return [verdict is Verdict.HOLDER for verdict in verdicts]

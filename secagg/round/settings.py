@@ -33,9 +33,10 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. audit: the log of every round, signed with the identity. reruns: how often a model is asked about again when
-    a round failed late; sites must allow as many. parameters: what else the scheme takes; early_keys is True unless it
-    says otherwise.
+    ckks. audit: the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is
+    True unless it says otherwise.
+
+    reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
 
     clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
     weight, and nobody sees it.
@@ -46,10 +47,10 @@ class Settings:
     scheme: str = "bonawitz"
     value_bits: int = 24
     metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reruns: int = 0
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
-    reruns: int = 0
     audit: ServerTrail | None = field(default=None, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 

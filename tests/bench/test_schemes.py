@@ -117,7 +117,7 @@ def test_promises_follow_the_scheme() -> None:
     assert promises["ckks"].sums == "± 4 steps"
     assert promises["bonawitz"].round_trips == 4
     many, _ = line_up(["threshold-ckks"], Task(100, 50, 0, 99, 67, 16), {})
-    assert promise_of(many[1]).opened_by == "server + 67 participants (parts of it: 34)"
+    assert promise_of(many[1]).opened_by == "server + 67 participants (parts of it: 36)"
 
 
 def test_a_mean_may_be_off_by_the_schemes_precision_and_no_more() -> None:

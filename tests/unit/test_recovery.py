@@ -32,10 +32,10 @@ class Known:
     def verify_work(self, dealer):
         return 8_000
 
-    def verdict(self, dealer, holder, share):
-        return self.blame(dealer, holder, share)
+    def verdicts(self, dealer, holders, shares):
+        return [self.blame(dealer, holder, share) for holder, share in zip(holders, shares, strict=True)]
 
-    def verdict_work(self, dealer):
+    def verdicts_work(self, dealer, count):
         return 1_000
 
 

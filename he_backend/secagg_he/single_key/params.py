@@ -210,8 +210,9 @@ class SingleKey(Scheme):
             ("the server with one colluding participant", "every participant's vector: choose bonawitz"),
             (
                 "a server that departs from the protocol",
-                "nothing by itself; it can have participants open one ciphertext, or another sum, in the place of the "
-                "sum: choose bonawitz",
+                "by itself whether what it made up opens to a possible sum, as participants refuse otherwise: bit by "
+                "bit any vector; and it can have them open one vector, or another sum, in the place of the sum: choose "
+                "bonawitz",
             ),
         )
 

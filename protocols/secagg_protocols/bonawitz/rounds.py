@@ -236,20 +236,23 @@ class Told:
     def verify_work(self, dealer: int) -> int:
         return _COMMITMENT_WORK if dealer in self._survivors else _KEY_WORK
 
-    def verdict(self, dealer: int, holder: int, share: bytes) -> Verdict:
-        """Tell whose fault a wrong share is: the holder's unless it returned exactly what the dealer signed."""
+    def verdicts(self, dealer: int, holders: Sequence[int], shares: Sequence[bytes]) -> list[Verdict]:
+        """Tell whose fault wrong shares are: the holder's unless it returned just what the dealer signed."""
         if not self.signed:
-            return Verdict.UNSIGNED
+            return [Verdict.UNSIGNED] * len(holders)
         if not self._signed_one_list(dealer):
-            return Verdict.DEALER
-        row = row_to_open(dealer, self._survivors)
-        start = ((holder - 1) * self._scheme.secrets + row) * merkle.HASH_BYTES
-        expected = self._digests[dealer][start : start + merkle.HASH_BYTES]
-        return Verdict.DEALER if share_digest(dealer, holder, row, share) == expected else Verdict.HOLDER
+            return [Verdict.DEALER] * len(holders)
+        row, digests = row_to_open(dealer, self._survivors), self._digests[dealer]
+        verdicts = []
+        for holder, share in zip(holders, shares, strict=True):
+            start = ((holder - 1) * self._scheme.secrets + row) * merkle.HASH_BYTES
+            matches = share_digest(dealer, holder, row, share) == digests[start : start + merkle.HASH_BYTES]
+            verdicts.append(Verdict.DEALER if matches else Verdict.HOLDER)
+        return verdicts
 
-    def verdict_work(self, dealer: int) -> int:
-        new_list = self.signed and dealer not in self._one_list
-        return 2 * _HASH_WORK * (1 + self._scheme.participants * new_list)
+    def verdicts_work(self, dealer: int, count: int) -> int:
+        hashes = 2 * self._scheme.participants if self.signed and dealer not in self._one_list else 0
+        return _HASH_WORK * (hashes + 2 * count)
 
     def _signed_one_list(self, dealer: int) -> bool:
         """Tell whether the hashes that a dealer sent are those under the root that it signed before. Checked once."""

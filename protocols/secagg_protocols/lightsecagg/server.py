@@ -16,8 +16,12 @@ from ..reed_solomon import ShareCode, TooManyErrors
 from ..scheme import Output
 from ..wire import Envelope
 from . import rounds
+from .leaving import Leaving
 from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg
+
+_SUSPECTS = 8
+"""Of more holders than this none is looked at closely: the lie is too small to be told from other sums."""
 
 
 class LightSecAggServer(SummingServer):
@@ -78,14 +82,42 @@ class LightSecAggServer(SummingServer):
             if len(answered) - len(wrong) < self.scheme.quorum:
                 raise TooManyErrors(f"{len(wrong)} of {len(answered)} are wrong, in one field or another")
         except TooManyErrors as error:
-            spare = len(answered) - self.scheme.quorum
-            raise RoundFailed(
-                self.step.value,
-                len(answered),
-                self.scheme.quorum,
-                f"the sums of shares contradict each other and {spare} spare ones do not tell which are wrong: {error}",
-            ) from None
+            wrong = self._only_liar(answered, shares)
+            if not wrong:
+                spare = len(answered) - self.scheme.quorum
+                raise RoundFailed(
+                    self.step.value,
+                    len(answered),
+                    self.scheme.quorum,
+                    f"the sums of shares contradict each other and {spare} spare ones do not tell which are wrong: "
+                    f"{error}",
+                    frozenset({SERVER, *answered, *self._survivors}),
+                ) from None
         # Nothing is signed: any dealer may have dealt this holder a share that does not fit the others.
         for holder in sorted(wrong):
             self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
         return wrong
+
+    def _only_liar(self, answered: tuple[int, ...], shares: Elements) -> frozenset[int]:
+        """Return the one of U + 1 holders without whom the values are a possible sum; none where that is not just one.
+
+        If it is the only liar, any other sum that is possible would have to be so by chance. It takes no fewer liars
+        to have a wrong sum taken for right than without this: two of U + 1 can agree on one that fits.
+        """
+        scheme = self.scheme
+        if len(answered) != scheme.quorum + 1:
+            return frozenset()
+        test, masked = Leaving(scheme, answered, shares), self._sum.words
+        suspects = [one for one in answered if test.is_possible(one, masked, self._survivors, self.step)]
+        if len(suspects) > _SUSPECTS:
+            return frozenset()
+        possible = []
+        for suspect in suspects:
+            rows = [row for row, holder in enumerate(answered) if holder != suspect]
+            aggregate = rounds.decode_aggregate(scheme, [answered[row] for row in rows], shares[rows])
+            try:
+                scheme.packing.total(rounds.unmask(scheme, self._sum.words, aggregate), self._survivors, self.step)
+            except RoundFailed:
+                continue
+            possible.append(suspect)
+        return frozenset(possible) if len(possible) == 1 else frozenset()

@@ -1,0 +1,229 @@
+"""A round up to its last step: the server is real, and every holder's true answer lies beside it.
+
+`real` runs the participants as they are. `short` leaves out of them what the server never sees: what they seal for each
+other is zeros, and pairwise masks, which cancel, are none. That is most of their work, and all that grows with n².
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg import SERVER, SYSTEM, Bonawitz, Client, Envelope, LightSecAgg, Scheme, Server, Simulation
+from secagg_protocols import shamir
+from secagg_protocols.bonawitz import rounds
+from secagg_protocols.dealing.messages import ConsistencyCheck, UnmaskRequest
+from secagg_protocols.dealing.params import Dealing
+from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.field import PRIME, Elements
+from secagg_protocols.wire import decode
+
+Progress = Callable[[int, int, str], None]
+BadDealers = Mapping[int, frozenset[int]]
+"""Dealer → the holders that it deals noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a holder opens. dealers: whose shares, (0,) for one sum over all. elements: (dealers, columns)."""
+
+    dealers: tuple[int, ...]
+    elements: Elements
+    missing: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Stage:
+    """A server that waits for the last answers. answers: the true ones, by holder. total: the true sum."""
+
+    scheme: Dealing
+    server: Any
+    clients: Mapping[int, Any]
+    answers: dict[int, Answer]
+    total: NDArray[np.uint64]
+    bad: BadDealers
+    kind: str
+
+    @property
+    def by_dealer(self) -> bool:
+        """Whether shares of every dealer are opened, and not one sum of them."""
+        return self.answers[1].dealers != (0,)
+
+    def holders_of(self, dealer: int) -> tuple[int, ...]:
+        """Return who holds a share of a dealer (0: of the sum)."""
+        return tuple(holder for holder, answer in self.answers.items() if dealer in answer.dealers)
+
+    @property
+    def modulus(self) -> Elements:
+        """The prime of each column of elements."""
+        if isinstance(self.scheme, LightSecAgg):
+            packing, primes = self.scheme.packing, np.empty(self.scheme.piece_length, dtype=np.int64)
+            for field, part in packing.sections(primes.size):
+                primes[part] = field.prime
+            return primes
+        return np.array([PRIME])
+
+    def close(self, answers: Mapping[int, Answer]) -> tuple[Any, Callable[[], Any]]:
+        """Return a server that was given these answers, and the call that closes its last step."""
+        server = _twin(self.server)
+        for holder, answer in answers.items():
+            server.receive(self.clients[holder].seal(self.kind, SERVER, self._message(answer)))
+        return server, server.advance
+
+    def _message(self, answer: Answer) -> Any:
+        message_type = self.server.messages[self.kind]
+        if not self.by_dealer and answer.missing:
+            return message_type(answer.missing, memoryview(b""))
+        kept = [row for row, dealer in enumerate(answer.dealers) if dealer not in answer.missing]
+        elements = answer.elements[kept]
+        if isinstance(self.scheme, LightSecAgg):
+            return message_type(answer.missing, self.scheme.packing.to_bytes(elements.reshape(-1)))
+        shares = shamir.encode(elements.reshape(-1, shamir.LIMBS)).tobytes()
+        return message_type(answer.missing, memoryview(shares))
+
+
+def _twin(machine: Any) -> Any:
+    """Return a machine that can go on without changing this one."""
+    twin = copy.copy(machine)
+    for owner in (twin, copy.copy(machine._sum)):
+        for name, value in vars(owner).items():
+            if isinstance(value, (dict, set, list, np.ndarray)):
+                setattr(owner, name, value.copy())
+    twin._sum = owner
+    return twin
+
+
+def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDealers, move: Progress) -> Stage:
+    """Run a round of shortened participants up to its last step."""
+    parties = Simulation(scheme, vector_of)
+    server: Any = parties.server
+    clients: Mapping[int, Any] = parties.clients
+    members, total = tuple(clients), len(clients)
+    server.start()
+    for one, client in clients.items():
+        move(one, total, "keys")
+        _deal_noise(client, bad.get(one, frozenset()))
+        _deliver(server, client.start())
+    server.advance()
+    shares: dict[int, dict[int, bytes]] = {one: {} for one in members}
+    for one, client in clients.items():
+        move(one, total, "shares")
+        client._memory.session = server._session
+        circle = server._circle(one)
+        told, dealt = client._deal(circle)
+        for holder in circle:
+            shares[holder][one] = _kept(scheme, dealt[holder])
+        sealed = memoryview(bytes((len(circle) - 1) * scheme.sealed_bytes))
+        _deliver(server, [client.seal(scheme.deal_step.value, SERVER, client.deal_type(told, sealed))])
+    server.advance()
+    for one, client in clients.items():
+        move(one, total, "uploads")
+        client._memory.dealers, client._memory.shares = (one,), shares[one]
+        _deliver(server, client._contribute(vector_of(one)))
+    server.advance()
+    if scheme.active:
+        signed = ConsistencyCheck(survivors_digest(server._session, members))
+        _deliver(server, [client.seal("ConsistencyCheck", SERVER, signed) for client in clients.values()])
+        server.advance()
+    answers = {}
+    for one, client in clients.items():
+        move(one, total, "answers")
+        client._memory.dealers = tuple(sorted(shares[one]))
+        answers[one] = client._open(UnmaskRequest(tuple(sorted(shares[one])), (), (), b""))
+    return _stage(scheme, server, clients, answers, vector_of, bad)
+
+
+def real(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDealers, move: Progress) -> Stage:
+    """Run a round of real participants up to its last step."""
+    assert not bad
+    parties = Simulation(scheme, vector_of)
+    server, clients = parties.server, parties.clients
+    server.start()
+    outgoing = [envelope for client in clients.values() for envelope in client.start()]
+    while server.state is not scheme.opening_step:
+        _deliver(server, outgoing)
+        outgoing = []
+        asked = server.advance()
+        for done, envelope in enumerate(asked):
+            move(done, len(asked), server.step.value)
+            client = clients[envelope.recipient]
+            outgoing += client.receive(Envelope.from_bytes(envelope.to_bytes(), scheme.envelope_limit))
+            if client.awaits_vector:
+                outgoing += client.contribute(vector_of(client.participant))
+    limit = scheme.payload_limit
+    answers = {one.sender: decode(server.messages[one.kind], one.payload, limit) for one in outgoing}
+    return _stage(scheme, server, clients, answers, vector_of, bad)
+
+
+def _stage(
+    scheme: Dealing,
+    server: Server,
+    clients: Mapping[int, Client],
+    messages: Mapping[int, Any],
+    vector_of: Callable[[int], NDArray[Any]],
+    bad: BadDealers,
+) -> Stage:
+    answers = {holder: _answer(scheme, server, holder, message) for holder, message in messages.items()}
+    total = np.sum([vector_of(one).astype(np.uint64) for one in clients], axis=0)
+    return Stage(scheme, server, clients, answers, total, bad, scheme.opening_step.value)
+
+
+def _answer(scheme: Dealing, server: Any, holder: int, message: Any) -> Answer:
+    if isinstance(scheme, Bonawitz):
+        rows = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
+        return Answer(server._dealers_to(holder), shamir.decode(rows))
+    return Answer((0,), server._decode_sum(message.share)[None, :])
+
+
+def _deliver(server: Server, envelopes: list[Envelope]) -> None:
+    for envelope in envelopes:
+        server.receive(Envelope.from_bytes(envelope.to_bytes(), server.scheme.envelope_limit))
+
+
+def _kept(scheme: Scheme, dealt: bytes) -> bytes:
+    """Return what a holder keeps of what it was dealt: not the proof."""
+    return dealt[: scheme.secrets * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
+
+
+def _deal_noise(client: Any, holders: frozenset[int]) -> None:
+    """Make a participant deal noise to these holders, and sign it where it signs."""
+    scheme = client.scheme
+    if not holders:
+        return
+    if scheme.active:
+        draw = client._draw
+
+        def drawn() -> Any:
+            draw()
+            own, size = client._memory.own, scheme.secrets * shamir.SHARE_BYTES
+            shares = bytearray(own.shares)
+            for holder in holders:
+                shares[(holder - 1) * size : holder * size] = _noise(scheme, size)
+            client._memory.own = msgspec.structs.replace(own, shares=bytes(shares))
+            return rounds.advertise(scheme, client.me, client._memory.own, client._address, client.context, SYSTEM)
+
+        client._draw = drawn
+        return
+    deal = client._deal
+
+    def dealt(circle: tuple[int, ...]) -> tuple[bytes, Mapping[int, bytes]]:
+        told, shares = deal(circle)
+        return told, {
+            holder: _noise(scheme, len(share)) if holder in holders else share for holder, share in shares.items()
+        }
+
+    client._deal = dealt
+
+
+def _noise(scheme: Scheme, size: int) -> bytes:
+    """Return so many bytes of uniform elements."""
+    if isinstance(scheme, LightSecAgg):
+        return bytes(scheme.packing.to_bytes(np.random.default_rng().integers(0, 1 << 23, scheme.piece_length)))
+    elements = np.random.default_rng().integers(0, 1 << 16, (size // shamir.SHARE_BYTES, shamir.LIMBS))
+    return shamir.encode(elements).tobytes()
