@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
 
-from secagg_protocols import Adversary, Keys, ParameterError, Scheme, SecAggError, Step, Traits
+from secagg_protocols import Adversary, Keys, ParameterError, Scheme, SecAggError, Traits
 
 GROUP = "secagg.schemes"
 """Entry point group: the scheme's name → its class."""
@@ -26,7 +26,7 @@ _SAY_ITSELF = ("name", "traits")
 class _Round:
     """A round as `Scheme.opened` is asked about it."""
 
-    answered: Mapping[Step, tuple[int, ...]]
+    listed: tuple[int, ...]
     survivors: tuple[int, ...]
 
 
@@ -161,4 +161,4 @@ def _rounds(scheme: Scheme) -> Iterator[_Round]:
     upload = scheme.steps.index(scheme.upload_step)
     for left in (everyone, everyone[:-1], ()):
         answered = {step: everyone if place < upload else left for place, step in enumerate(scheme.steps)}
-        yield _Round(answered, left)
+        yield _Round(scheme.listed(answered), left)

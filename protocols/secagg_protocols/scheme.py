@@ -57,19 +57,25 @@ def whole(name: str, value: object) -> int:
 
 
 class RoundView(Protocol):
-    """What a scheme is asked about: a round that ended. answered: step that is closed → who completed it. survivors:
-    whose vectors are in the sum, ascending; nobody where there is none.
+    """What one party saw of a round, as far as it bears on what was opened. Both ascending.
+
+    listed: whose secrets the others hold shares of (`Scheme.listed`). survivors: whose vectors are in the sum; nobody
+    where there is none.
     """
 
     @property
-    def answered(self) -> Mapping[Step, tuple[int, ...]]: ...
+    def listed(self) -> tuple[int, ...]: ...
     @property
     def survivors(self) -> tuple[int, ...]: ...
 
 
-class MeasuredRound(RoundView, Protocol):
-    """A round whose bytes were counted. bytes_sent, bytes_received: participant → encoded envelopes."""
+class MeasuredRound(Protocol):
+    """A round that was counted. answered: step that is closed → who completed it. bytes_sent, bytes_received:
+    participant → encoded envelopes.
+    """
 
+    @property
+    def answered(self) -> Mapping[Step, tuple[int, ...]]: ...
     @property
     def bytes_sent(self) -> Mapping[int, int]: ...
     @property
@@ -378,6 +384,13 @@ class Scheme(ABC):
     @abstractmethod
     def guarantee(self) -> Guarantee:
         """What it promises, as it was made."""
+
+    def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
+        """Return whose secrets the others hold shares of, ascending: nobody's where no shares are dealt.
+
+        answered: step that is closed → who completed it.
+        """
+        return ()
 
     def opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
         """Return which secrets a round reconstructed, and of whom. For the audit: nothing is opened unsaid.

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import secagg
-from secagg import registry
+from secagg import audit, registry
 from secagg.registry import Registry
 from secagg.schemes import EARLY_KEYS, ONE_KEY, OWN_PROTECTING, PROTECTING, SCHEMES, WITHSTAND_ACTIVE
 from secagg_protocols.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
@@ -75,7 +76,7 @@ def test_what_a_round_opens_undeclared_is_recorded_by_nobody() -> None:
     opens_more = another(foreign.Mine, traits=replace(foreign.Mine.traits, opens=frozenset()))(5, 3)
     run = secagg.simulate(opens_more, np.ones((5, 3), int), drop={1: "MaskedInput"})
     with pytest.raises(secagg.ParameterError, match="another opens 'mask_keys'"):
-        opens_more.opened(run)
+        audit.describe(opens_more, secagg.RoundContext("job", 1, bytes(32)), run, now=datetime.now(UTC), salt=bytes(32))
 
 
 @pytest.mark.parametrize("unsaid", ["_opened", "work", "opened_by"])
@@ -181,6 +182,8 @@ def test_a_scheme_is_registered_by_hand_and_only_once() -> None:
 
 # --- nobody else asks
 
+LIARS = ROOT / "bench" / "secagg_bench" / "liars"
+"""It plays participants that lie, in the messages of each scheme's own: it is about these schemes, and knows them."""
 CLASSES = {kind.__name__ for kind in SCHEMES.own.values()} | {"Dealing", "SingleKey"}
 
 
@@ -207,7 +210,7 @@ def _questions(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", ["secagg", "bench/secagg_bench"])
 def test_no_line_outside_a_schemes_folder_asks_what_it_is(folder: str) -> None:
-    files = sorted((ROOT / folder).rglob("*.py"))
+    files = [file for file in sorted((ROOT / folder).rglob("*.py")) if file.parent != LIARS]
     assert files
     found = [
         f"{file.relative_to(ROOT)}: {question}"

@@ -68,7 +68,7 @@ class Bonawitz(Dealing):
 
     def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
         """The self-mask seed of whoever is in the sum, the mask key of whoever vanished before: never both."""
-        dealers, survivors = set(view.answered.get(Step.SHARE_KEYS, ())), set(view.survivors)
+        dealers, survivors = set(view.listed), set(view.survivors)
         return {
             "self_mask_seeds": tuple(sorted(dealers & survivors)),
             "mask_keys": tuple(sorted(dealers - survivors)) if survivors else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -98,6 +99,9 @@ class Dealing(Scheme):
     def beyond_threshold(self) -> str:
         """What too many colluders learn, for `leakage`."""
         return f"everything, once t = {self.quorum} share holders work together"
+
+    def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
+        return tuple(sorted(answered.get(self.deal_step, ())))
 
     @property
     def guarantee(self) -> Guarantee:

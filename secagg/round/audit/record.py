@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -30,7 +30,6 @@ from secagg_protocols import (
     RoundFailed,
     Scheme,
     Server,
-    Step,
 )
 from secagg_protocols.domain import Use, digest, frame
 from secagg_protocols.machine import Terminal
@@ -152,7 +151,7 @@ class Seen:
         return cls(
             party=SERVER,
             stage=Stage.ENDED,
-            listed=_dealers(server.scheme, who_completed(server)),
+            listed=server.scheme.listed(who_completed(server)),
             survivors=() if output is None else output.survivors,
             dropped=server.dropped,
             corrections=server.corrections,
@@ -200,7 +199,7 @@ def record_of(scheme: Scheme, context: RoundContext, seen: Seen, stamp: Stamp, s
         listed=seen.listed,
         survivors=seen.survivors,
         dropped={str(party): f"{item.step}: {item.reason}" for party, item in sorted(seen.dropped.items())},
-        opened=_opened(scheme, seen.listed, seen.survivors) if opens else {},
+        opened=scheme.opened(seen) if opens else {},
         corrections=tuple(
             f"share of {item.dealer} held by {item.holder}: at fault {sorted(item.culprits)}"
             for item in seen.corrections
@@ -227,7 +226,7 @@ def describe(
     seen = Seen(
         party=SERVER,
         stage=Stage.ENDED,
-        listed=_dealers(scheme, ended.answered),
+        listed=scheme.listed(ended.answered),
         survivors=ended.survivors,
         dropped=ended.dropped,
         corrections=ended.corrections,
@@ -236,31 +235,6 @@ def describe(
         output=ended.output if ended.failure is None else None,
     )
     return record_of(scheme, context, seen, Stamp(now=now, **stamp), salt)
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What a party saw of a round, as far as the scheme needs it to say what was opened."""
-
-    answered: Mapping[Step, tuple[int, ...]]
-    survivors: tuple[int, ...]
-
-
-def _opened(scheme: Scheme, listed: Iterable[int], survivors: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Return which secrets a round reconstructed, as the scheme says."""
-    before = _before_the_upload(scheme)
-    return scheme.opened(_View({before: tuple(listed)} if before else {}, survivors))
-
-
-def _before_the_upload(scheme: Scheme) -> Step | None:
-    """Return the step that decides whose secrets there are to open, if there is one."""
-    place = scheme.steps.index(scheme.upload_step)
-    return scheme.steps[place - 1] if place else None
-
-
-def _dealers(scheme: Scheme, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
-    before = _before_the_upload(scheme)
-    return tuple(sorted(answered.get(before, ()))) if before else ()
 
 
 def _refusals(ended: Run | Outcome[Any]) -> tuple[str, ...]:
