@@ -56,19 +56,20 @@ def noise(holder, dealers, elements):
 # --- who is blamed
 
 
-FRAMES = [(9, 3, 7), (20, 3, 12)]
-"""Participants, colluders, threshold (derived for 20)."""
+FRAMES = [(9, 7, 9), (20, 12, 14)]
+"""Participants, threshold (derived for 20), answers. Three holders collude: with t − 2 others they are all but one."""
 
 
-@pytest.mark.parametrize(("participants", "colluders", "threshold"), FRAMES)
+@pytest.mark.parametrize(("participants", "threshold", "answers"), FRAMES)
 def test_colluding_holders_cannot_frame_a_dealer_by_another_polynomial_with_its_secret(
-    participants, colluders, threshold
+    participants, threshold, answers
 ):
-    scheme = Bonawitz(participants, 20, adversary="active", colluders=colluders, threshold=threshold)
+    scheme = Bonawitz(participants, 20, adversary="active", colluders=3, threshold=threshold)
     liars, dealer = (2, 5, 8), 1
     honest = [one for one in range(1, participants + 1) if one not in liars]
     script = shifted(honest[: threshold - 2], about=dealer)
-    run = simulate(scheme, vectors(scheme), misbehave=dict.fromkeys(liars, script))
+    gone = dict.fromkeys(range(answers + 1, participants + 1), "Unmasking")
+    run = simulate(scheme, vectors(scheme), misbehave=dict.fromkeys(liars, script), drop=gone)
     np.testing.assert_array_equal(run.total, np.sum(vectors(scheme), axis=0))
     assert {(one.dealer, one.holder, one.culprits) for one in run.corrections} == {
         (dealer, liar, frozenset({liar})) for liar in liars

@@ -188,6 +188,65 @@ def test_a_wrong_secret_is_never_returned():
         recover(given, secrets)
 
 
+@pytest.mark.parametrize("dealers", [1, 6])
+def test_one_liar_among_three_hundred_and_one_holders_does_not_end_a_round_of_threshold_three_hundred(dealers):
+    secrets = some(dealers)
+    given = opened(secrets, tuple(range(1, 302)), threshold=300)
+    for dealer in range(1, dealers + 1):
+        spoil(given, 150, dealer)
+    known = Known(secrets)
+    recovery = Recovery(300, known, SYSTEM)
+    assert recovery.secrets(given) == dict(enumerate(secrets, 1))
+    assert {(one.dealer, one.holder) for one in recovery.corrections} == {(one, 150) for one in range(1, dealers + 1)}
+    assert known.verified <= 302 + 2 * dealers  # who lied about one dealer is tried first at the next
+
+
+def test_liars_about_a_few_dealers_each_are_found_at_all_of_them_together():
+    secrets, draw = some(20), np.random.default_rng(0)
+    given = opened(secrets, tuple(range(1, 21)), threshold=11)
+    for holder in range(1, 9):
+        for dealer in draw.choice(np.arange(1, 21), 3, replace=False).tolist():
+            spoil(given, holder, dealer)
+    known = Known(secrets)
+    recovery = Recovery(11, known, SYSTEM)
+    assert recovery.secrets(given) == dict(enumerate(secrets, 1))
+    assert {one.holder for one in recovery.corrections} == set(range(1, 9))
+    assert known.verified == 20
+
+
+def test_bad_dealers_do_not_make_honest_holders_be_left_out_at_others():
+    secrets, draw = some(30), np.random.default_rng(0)
+    given = opened(secrets, tuple(range(1, 31)), threshold=11)
+    liars = (3, 9, 17, 21, 28)
+    for dealer in range(1, 31):
+        for holder in liars:
+            spoil(given, holder, dealer, seed=dealer)
+    for dealer in range(1, 16):
+        for holder in draw.choice(np.arange(1, 31), 5, replace=False).tolist():
+            spoil(given, holder, dealer, seed=100 + dealer)
+    found, _ = recover(given, secrets, threshold=11)
+    assert found == dict(enumerate(secrets, 1))
+
+
+def test_liars_who_leave_too_few_shares_but_agree_on_others_with_the_secret_are_named_and_it_is_opened():
+    """Seven of nine are needed: three lie, by a polynomial with the same secret that fits five of the six others."""
+    (secret,) = some(1)
+    given = opened([secret], tuple(range(1, 10)), threshold=7)
+    honest = {holder: given.shares[row, 0].tobytes() for row, holder in enumerate(given.holders)}
+    vector = np.random.default_rng(0).integers(1, 65537, shamir.LIMBS)
+    for liar in (2, 5, 8):
+        value = liar * np.prod([liar - zero for zero in (1, 3, 4, 6, 7)])
+        row = given.holders.index(liar)
+        given.shares[row] = shamir.encode((shamir.decode(given.shares[row]) + value * vector) % 65537)
+
+    def blame(dealer, holder, share):
+        return Verdict.DEALER if share == honest[holder] else Verdict.HOLDER
+
+    found, corrections = recover(given, [secret], blame, threshold=7)
+    assert found == {1: secret}
+    assert [(one.holder, one.culprits) for one in corrections] == [(liar, {liar}) for liar in (2, 5, 8)]
+
+
 # --- dealers that have their own holders each
 
 
