@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -20,14 +20,19 @@ class Unrecoverable(SecAggError):
 
 
 class Correction(msgspec.Struct, frozen=True, gc=False):
-    """A wrong share that was found and left out. culprits: who may be at fault, as far as signed content shows.
+    """A wrong share that was found and left out.
 
-    dealer: whose share; 0 where it is a sum over the shares of all survivors.
+    dealer: whose share; 0 where it is a sum over the shares of all survivors. at_fault: see `culprits`.
     """
 
     dealer: int
     holder: int
-    culprits: frozenset[int]
+    at_fault: Collection[int]
+
+    @property
+    def culprits(self) -> frozenset[int]:
+        """Who may be at fault, as far as signed content shows."""
+        return frozenset(self.at_fault)
 
 
 class Verdict(Enum):

@@ -38,6 +38,7 @@ class Interpolation:
         self._sums = [np.zeros((points.size, CHECKS), dtype=np.int64)]  # of the first terms, _STEP more in each
         self._last: tuple[bytes, Floats] | None = None
         self._values: tuple[bytes, Floats] | None = None
+        self._weighed: tuple[bytes, Logarithms] | None = None
 
     def forms(self, kept: Mask) -> Floats:
         """Return the form that gives the secret from the points kept, and CHECKS that are 0 when their shares fit.
@@ -59,7 +60,7 @@ class Interpolation:
         """Return the forms that give the values at other points from those at the points kept: (others, kept)."""
         name = kept.tobytes() + others.tobytes()
         if self._values is None or self._values[0] != name:
-            differences = self._differences[others][:, kept]
+            differences = self._differences[np.ix_(others, np.flatnonzero(kept))]
             totals = differences.sum(axis=1, keepdims=True, dtype=np.uint16)
             coefficients: Logarithms = self._weights_of(kept) + totals - differences
             self._values = name, from_logarithms(coefficients)
@@ -70,6 +71,12 @@ class Interpolation:
         return from_logarithms(self._weights_of(kept)).astype(np.int64)
 
     def _weights_of(self, kept: Mask) -> Logarithms:
+        name = kept.tobytes()
+        if self._weighed is None or self._weighed[0] != name:
+            self._weighed = name, self._weigh(kept)
+        return self._weighed[1]
+
+    def _weigh(self, kept: Mask) -> Logarithms:
         left_out = np.flatnonzero(~kept)
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
         distances = self._differences[left_out].sum(axis=0, dtype=np.uint16) + np.uint16(left_out.size % 2 << 15)

@@ -74,6 +74,10 @@ class Dropout:
     reason: str
 
 
+_SILENT = "did not answer"
+"""Why a participant dropped out of whom nothing more is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """What a party brings to a round from outside. policy, ledger, executor, parts: a participant's, see `Scheme`."""
@@ -627,7 +631,7 @@ class Server(Machine):
         """
         following = self._next(ADVANCE)
         for participant in self.waiting_for:
-            self._drop(participant, "did not answer")
+            self._drop(participant, _SILENT)
         try:
             if len(self._answered) < self._needed(self.step):
                 raise self._too_few()
@@ -647,7 +651,9 @@ class Server(Machine):
     def _too_few(self) -> RoundFailed:
         """Return the error for too few answers to the open step."""
         have, suspects = len(self._answered), frozenset(self._suspects)
-        return RoundFailed(self.step.value, have, self._needed(self.step), culprits=suspects)
+        lost = ((who, out.reason) for who, out in self._dropped.items() if out.step is self.step)
+        first = next((f"participant {who} {reason}" for who, reason in lost if reason != _SILENT), "")
+        return RoundFailed(self.step.value, have, self._needed(self.step), first, suspects)
 
     def _drop(self, participant: int, reason: str) -> None:
         self._answered.discard(participant)

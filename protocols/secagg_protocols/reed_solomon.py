@@ -23,7 +23,9 @@ from .randomness import Randomness
 
 _COMBINATIONS = 4
 _COLUMNS = 1 << 14
-_FEW_ERRORS = 16
+FEW_ERRORS = 16
+"""So many wrong shares are located with little work."""
+
 _SPARE = 8
 """Random combinations of many equations beyond as many as there are unknowns: too few with probability p⁻⁸."""
 
@@ -84,7 +86,9 @@ class ShareCode:
         if not syndromes.any():
             return frozenset()
         # A few errors are found with little work, in a few columns; more take more, and those of high rank most of all.
-        found = self._located(syndromes, _FEW_ERRORS, randomness) or self._located(syndromes, spare, randomness)
+        found = self._located(syndromes, FEW_ERRORS, randomness)
+        if not found and self.correctable + _COMBINATIONS // 2 > FEW_ERRORS:
+            found = self._located(syndromes, spare, randomness)
         if not found and min(spare, elements.shape[1]) > _COMBINATIONS:
             syndromes = self._syndromes(_fold(self._field, elements, min(spare, elements.shape[1]), randomness))
             found = self._located(syndromes, spare, randomness)
@@ -188,23 +192,28 @@ def _from_roots(field: PrimeField, roots: Elements) -> Elements:
 
 
 def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:
-    """Return the independent rows in row echelon form, with 1 as pivots, and the pivots' columns."""
-    rows, pivots, p = matrix.copy(), list[int](), field.prime
-    for column in range(rows.shape[1]):
+    """Return the independent rows in row echelon form, with 1 as pivots, and the pivots' columns (Crout's order)."""
+    height, width, p = *matrix.shape, field.prime
+    pivots, unused = list[int](), np.ones(height, dtype=np.bool_)
+    rows = np.zeros((min(height, width), width))
+    factors = np.zeros((height, len(rows)))  # by which each row was taken off each other
+    for column in range(width):
         done = len(pivots)
-        candidates = done + np.flatnonzero(rows[done:, column])
+        if done == height:
+            break
+        exact = done * (p - 1) ** 2 < 1 << 53
+        multiply = np.matmul if exact else field.multiply
+        taken_off = multiply(factors[:, :done], rows[:done, column : column + 1])[:, 0].astype(np.int64)
+        left = (matrix[:, column] - taken_off) % p * unused
+        candidates = np.flatnonzero(left)
         if not candidates.size:
             continue
-        rows[[done, candidates[0]]] = rows[[candidates[0], done]]
-        pivot = rows[done, column:]
-        pivot *= pow(int(pivot[0]), -1, p)
-        pivot %= p
-        below = candidates[1:]
-        rows[below, column:] = (rows[below, column:] + (p - rows[below, column, None]) * pivot) % p
+        row = candidates[0]
+        taken_off = multiply(factors[row : row + 1, :done], rows[:done])[0].astype(np.int64)
+        rows[done] = (matrix[row] - taken_off) % p * pow(int(left[row]), -1, p) % p
+        factors[:, done], unused[row] = left, False
         pivots.append(column)
-        if len(pivots) == rows.shape[0]:
-            break
-    return rows[: len(pivots)], pivots
+    return rows[: len(pivots)].astype(np.int64), pivots
 
 
 def _solutions(field: PrimeField, equations: Elements, randomness: Randomness) -> Elements:

@@ -30,10 +30,13 @@ from .errors import SERVER, SecAggError
 from .field import PRIME, Elements, multiply, uniform
 from .interpolation import CHECKS, Interpolation, Mask
 from .randomness import Randomness
-from .reed_solomon import ShareCode, TooManyErrors
+from .reed_solomon import FEW_ERRORS, ShareCode, TooManyErrors
 
-BUDGET = 800_000_000
-"""Work that one round may cost beyond its honest steps, in units of about a nanosecond."""
+BUDGET = 500_000_000
+"""Work that decoding and guessing may cost in one round, in units of about a nanosecond."""
+
+_TOGETHER = 600_000_000
+"""Work that locating liars about all dealers at once may cost beside it; where it is more, few kinds of lies count."""
 
 PROOFS = 300_000_000
 """Work that may be spent, when all is open, on telling the dealer's fault from the holder's."""
@@ -109,6 +112,7 @@ class Repair:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
         self._work, self._proofs = Work(BUDGET), Work(PROOFS)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
+        self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
         self._code: ShareCode | None = None
         self._noted: defaultdict[int, list[Correction]] = defaultdict(list)
 
@@ -192,7 +196,7 @@ class Repair:
         case.secret = secret
         others = np.flatnonzero(case.there & ~kept)
         if others.size:
-            words = multiply(elements, uniform((shamir.LIMBS, CHECKS), self._randomness))
+            words = multiply(elements, self._combinations[:, :CHECKS])
             expected = multiply(case.points.values_at(kept, others), words[kept])
             case.wrong = others[(expected != words[others]).any(axis=1)]
             if not self._evidence.signed:  # else only what is proven counts
@@ -209,12 +213,26 @@ class Repair:
         out[rows] = lied
         liars = case.holders[out].tolist()
         self._lies[liars] += 1
-        self._noted[case.dealer] += [Correction(case.dealer, holder, frozenset((holder,))) for holder in liars]
-        case.there, case.compared = case.there & ~out, True
+        self._noted[case.dealer] += [Correction(case.dealer, holder, (holder,)) for holder in liars]
+        every, case.there, case.compared = case.there, case.there & ~out, True
         if case.have < self._threshold:
-            raise Unrecoverable(case.dealer, case.have, frozenset(liars))
-        if not (self._settles(case, case.there) or self._decodes(case)):
+            if not self._opens_with_liars(case, every):
+                raise Unrecoverable(case.dealer, case.have, frozenset(liars))
+        elif not (self._settles(case, case.there) or self._decodes(case)):
             self._guess(case)
+
+    def _opens_with_liars(self, case: Case, every: Mask) -> bool:
+        """Try to open a secret of which too few right shares came: liars may have agreed on others that give it too.
+
+        Whose shares lie off their polynomials says nothing.
+        """
+        honest, case.there = case.there, every
+        try:
+            opened = self._settles(case, every) or self._locates(case, every)
+        except (OutOfWork, Unrecoverable):
+            opened = False
+        case.there, case.wrong = honest, case.wrong[:0]
+        return opened
 
     # --- decoding
 
@@ -229,21 +247,23 @@ class Repair:
         missed = (~np.stack([case.there for case in asked])).sum(axis=0)
         often = missed * _OFTEN > len(asked)
         self._lies[cases[0].holders[often]] += missed[often]  # no lie perhaps, but nothing to go by
-        holders, spare = cases[0].holders[~often], spare - int(often.sum())
+        spare -= int(often.sum())
         if spare < 2:
             return
+        # As many combinations of each dealer's limbs as give all the rank that errors of `spare` holders can have.
         columns = min(shamir.LIMBS, 1 + spare * 5 // (4 * len(asked)))
+        words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
+        if 5 * spare**3 // 2 > _TOGETHER:
+            words = multiply(words, uniform((words.shape[1], CHECKS), self._randomness))
         try:
-            self._work.spend(5 * spare**3 + 100 * holders.size * len(asked) * columns)
-            words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
-        except (OutOfWork, TooManyErrors):
+        except TooManyErrors:
             return
         self._lies[list(wrong)] += len(asked)
 
     def _folded(self, case: Case, columns: int) -> Elements:
         """Return random combinations of a secret's limbs, (m, columns); noise for shares that are not there."""
-        words = multiply(case.elements, uniform((shamir.LIMBS, columns), self._randomness))
+        words = multiply(case.elements, self._combinations[:, :columns])
         words[~case.there] = uniform((case.holders.size - case.have, columns), self._randomness)
         return words
 
@@ -259,13 +279,14 @@ class Repair:
         spare = int(among.sum()) - self._threshold
         if spare < 2:
             return False
-        self._work.spend(500_000 + 8_000 * spare)
+        self._work.spend(500_000 + 9_000 * spare)
         try:
             wrong = self._code_of(case, among).wrong_shares(case.elements[among], self._randomness)
         except TooManyErrors:
-            self._work.spent(10_000 * spare + 2 * spare**3)  # it takes long to find nothing
+            self._work.spent(700_000 + 50_000 * spare + spare**3 // 4)  # it takes longest to find nothing
             return False
-        self._work.spent(10_000 * len(wrong) + 4 * len(wrong) ** 3)
+        if len(wrong) > FEW_ERRORS:
+            self._work.spent(20_000 * spare + spare**3 // 10)
         if not wrong and among is case.there:  # they fit each other: no other set of them gives another secret
             raise self._unrecoverable(case)
         kept = among & ~np.isin(case.holders, list(wrong))
@@ -308,17 +329,15 @@ class Repair:
         """
         dealer, holders = case.dealer, case.holders[case.wrong].tolist()
         if not self._evidence.signed:
-            return [Correction(dealer, holder, frozenset((dealer, holder, SERVER))) for holder in holders]
+            return [Correction(dealer, holder, (dealer, holder, SERVER)) for holder in holders]
         if case.compared:
-            return [Correction(dealer, holder, frozenset((dealer,))) for holder in holders]
+            return [Correction(dealer, holder, (dealer,)) for holder in holders]
         try:
             self._proofs.spend(self._evidence.verdicts_work(dealer, len(holders)))
         except OutOfWork:
-            return [Correction(dealer, holder, frozenset((dealer, holder))) for holder in holders]
+            return [Correction(dealer, holder, (dealer, holder)) for holder in holders]
         proven = zip(holders, self._signed_others(case, case.wrong), strict=True)
-        return [
-            Correction(dealer, holder, frozenset((holder,) if lied else (dealer, holder))) for holder, lied in proven
-        ]
+        return [Correction(dealer, holder, (holder,) if lied else (dealer, holder)) for holder, lied in proven]
 
     def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
         """Tell for each of these shares whether it is certain that the dealer signed another one."""

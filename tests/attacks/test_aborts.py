@@ -118,6 +118,22 @@ def test_a_server_whose_round_failed_tells_everyone_why(adversary):
     assert not attack.server.aborts()  # each is told once
 
 
+@pytest.mark.parametrize(
+    "scheme", [Bonawitz(3, 20, adversary="active"), Bonawitz(3, 20)], ids=lambda s: str(s.adversary)
+)
+def test_a_round_that_fails_as_participants_refuse_says_what_the_first_said(scheme):
+    attack = Simulation(scheme, inputs(scheme), drop={3: "MaskedInput"})  # two are left, and all want three
+    with pytest.raises(RoundFailed, match=r"participant 1 left, and says: the .*counts 2 .*takes part with 3 or more"):
+        attack.run()
+
+
+def test_a_round_that_fails_in_silence_has_no_more_to_say():
+    scheme = Bonawitz(5, 20, threshold=3)
+    attack = Simulation(scheme, inputs(scheme), drop=dict.fromkeys((3, 4, 5), "MaskedInput"))
+    with pytest.raises(RoundFailed, match="have 2 of the 3 participants needed; no sum was released"):
+        attack.run()
+
+
 # --- what nobody gets out of it
 
 

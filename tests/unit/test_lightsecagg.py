@@ -315,7 +315,7 @@ def test_more_wrong_sums_than_the_spare_answers_tell_apart_give_no_sum():
         simulate(scheme, inputs(scheme), misbehave=dict.fromkeys((2, 5, 7), wrong_sum))
     one_spare = dict.fromkeys((4, 5, 6), "Unmasking")
     with pytest.raises(RoundFailed, match="1 spare"):
-        simulate(scheme, inputs(scheme), drop=one_spare, misbehave={2: wrong_sum})
+        simulate(scheme, inputs(scheme), drop=one_spare, misbehave={2: wrong_sum, 7: wrong_sum})
 
 
 def test_with_exactly_u_answers_only_an_impossible_sum_is_seen():

@@ -219,6 +219,8 @@ def _missing(logs: Sequence[Log], accounts: Accounts) -> Iterator[Difference]:
     """Records that another party's show to be missing."""
     for log in logs:
         party = _party_of(log)
+        if not log.lines and party is None:
+            yield from _of_nobody(log, accounts)
         if party is None:
             continue
         for subject, by_log in accounts.items():
@@ -231,6 +233,16 @@ def _missing(logs: Sequence[Log], accounts: Accounts) -> Iterator[Difference]:
                 yield Difference(log.path, 0, subject, "round", text)
             elif server is not None and party in server.ids("survivors"):
                 text = f"no record, where {server} has participant {party} in the sum"
+                yield Difference(log.path, 0, subject, "round", text)
+
+
+def _of_nobody(log: Log, accounts: Accounts) -> Iterator[Difference]:
+    """What may have stood in a log that is empty, and so does not say whose it is."""
+    for subject, by_log in accounts.items():
+        there = {account["party"] for account in by_log.values()}
+        for server in (account for account in by_log.values() if account["party"] == SERVER):
+            if lost := sorted(server.ids("survivors") - there):
+                text = f"no record, where {server} has {lost} in the sum, of whom no log here has one"
                 yield Difference(log.path, 0, subject, "round", text)
 
 

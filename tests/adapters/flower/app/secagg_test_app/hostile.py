@@ -37,7 +37,7 @@ class Tap:
     def send_and_receive(self, messages, *, timeout=None):
         messages = [self.change(message) for message in messages]
         self.sent += messages
-        replies = list(self.grid.send_and_receive(messages, timeout=30))
+        replies = list(self.grid.send_and_receive(messages, timeout=90))
         self.errors += [reply.error.reason for reply in replies if reply.has_error()]
         self.answers += sum(reply.has_content() for reply in replies)
         return replies
