@@ -88,8 +88,12 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
     bound = RUN_CONFIG in turn.seat.proposal.bound
     if not bound:  # it could be another for every node: nobody trains by it
         context = replace(context, run_config={})
-    task = Task.of(content, msg.metadata.message_type, context.run_config if bound else None)
-    turn.contribute(_vector(turn.seat, task, msg, context, call_next), task.digest, model_digest(task.arrays))
+    try:
+        task = Task.of(content, msg.metadata.message_type, context.run_config if bound else None)
+        turn.contribute(_vector(turn.seat, task, msg, context, call_next), task.digest, model_digest(task.arrays))
+    except SecAggError as refused:  # another model, or a training that went wrong: the node's own record has it too
+        turn.refuse(refused)
+        raise
     return turn
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("flwr")
@@ -16,8 +17,8 @@ from secagg_protocols import Identity, InputError, ParameterError
 
 
 @pytest.fixture
-def kept(federation, tmp_path: Path):
-    """A function (rounds, lose) → grid, strategy, what came of each round, verified logs (the server's first)."""
+def kept(federation, bench, tmp_path: Path, request):
+    """Grid, strategy and, in the end, verified logs (the server's first); its parameter is how nodes train."""
     identities = {own: Identity.generate(f"party {own}") for own in range(5)}
     for own, identity in identities.items():
         identity.save(tmp_path / f"{own}.identity")
@@ -29,7 +30,7 @@ def kept(federation, tmp_path: Path):
         }
 
     class Kept:
-        grid = federation(4, node)
+        grid = federation(4, node, bench.train_app(training=request.param) if hasattr(request, "param") else None)
         strategy = SecAgg(
             FedAvg(min_available_nodes=4, min_train_nodes=4),
             clip=8.0,
@@ -98,3 +99,16 @@ def test_a_node_that_cannot_keep_its_log_takes_no_part(federation, bench, tmp_pa
     assert arrays is None
     assert all("cannot be used as an audit log" in reply.error.reason for reply in grid.replies)
     assert not any(node.has_trained for node in grid.nodes.values())
+
+
+def diverged(node, arrays):
+    return {name: values * np.nan for name, values in arrays.items()}
+
+
+@pytest.mark.parametrize("kept", [diverged], indirect=True)
+def test_a_training_that_gave_no_numbers_is_in_the_nodes_own_record(kept, bench):
+    bench.one_round(kept.strategy, kept.grid)
+    for node in kept.logs()[1:]:
+        last = node.lines[-1].record
+        assert last["stage"] == "refused"
+        assert any("NaN" in refusal for refusal in last["refusals"])
