@@ -8,8 +8,10 @@ wrong share: one that is off escapes all of them with probability 2⁻⁶⁴.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import combinations, islice
 from math import comb
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,13 @@ CHECKS = 4
 _AT_ONCE = 512
 _STEP = 32
 
-Mask = NDArray[np.bool_]
+_FEW = 8
+"""Of so few dealers logarithms are added up one by one, of more by a product of matrices."""
+
+Mask: TypeAlias = NDArray[np.bool_]
 """Which of the points, shape (m,)."""
+Masks: TypeAlias = NDArray[np.bool_]
+"""Which of the points for each dealer, shape (dealers, m)."""
 
 
 class Interpolation:
@@ -36,51 +43,79 @@ class Interpolation:
         self._weights: Logarithms = -self._differences.sum(axis=1, dtype=np.uint16)
         self._factors = uniform((max(0, points.size - threshold), CHECKS), randomness)
         self._sums = [np.zeros((points.size, CHECKS), dtype=np.int64)]  # of the first terms, _STEP more in each
-        self._last: tuple[bytes, Floats] | None = None
-        self._values: tuple[bytes, Floats] | None = None
-        self._weighed: tuple[bytes, Logarithms] | None = None
 
-    def forms(self, kept: Mask) -> Floats:
-        """Return the form that gives the secret from the points kept, and CHECKS that are 0 when their shares fit.
+    @cached_property
+    def _for_many(self) -> Floats:
+        """The differences as numbers whose sums are exact: products of matrices add up the logarithms."""
+        return self._differences.astype(np.float64)
 
-        Shape (1 + CHECKS, kept points). With `threshold` of them nothing can be seen, and every check is 0.
+    def read(self, kept: Masks, elements: Elements) -> tuple[Elements, NDArray[np.bool_]]:
+        """Return the limbs of each dealer's secret, (dealers, LIMBS), from the shares kept; and whose do not fit.
+
+        `elements`: shape (m, dealers, LIMBS); those not kept may be anything. With `threshold` shares nothing can be
+        seen, and they fit.
         """
-        name = kept.tobytes()
-        if self._last is None or self._last[0] != name:
-            weights = self._weights_of(kept)
-            distances = self._distances[kept]
-            secret: Logarithms = weights + distances.sum(dtype=np.uint16) - distances
-            # A word of the dual code has a polynomial's values times the weights; its degree: below m − threshold.
-            polynomials = self._random_polynomials(int(kept.sum()) - self._threshold)[kept]
-            checks = from_logarithms(weights)[:, None] * polynomials % PRIME
-            self._last = name, np.concatenate([from_logarithms(secret)[None, :], checks.T])
-        return self._last[1]
+        dealers = len(kept)
+        if (kept == kept[0]).all():
+            forms = self._forms(kept[:1])[0][:, kept[0]]
+            values = multiply(forms, elements[kept[0]].reshape(forms.shape[1], -1))
+            values = values.reshape(-1, dealers, shamir.LIMBS).swapaxes(0, 1)
+        else:
+            values = multiply(self._forms(kept), elements.swapaxes(0, 1))
+        return values[:, 0], np.asarray(values[:, 1:].any(axis=(1, 2)))
 
-    def values_at(self, kept: Mask, others: NDArray[np.intp]) -> Floats:
-        """Return the forms that give the values at other points from those at the points kept: (others, kept)."""
-        name = kept.tobytes() + others.tobytes()
-        if self._values is None or self._values[0] != name:
-            differences = self._differences[np.ix_(others, np.flatnonzero(kept))]
-            totals = differences.sum(axis=1, keepdims=True, dtype=np.uint16)
-            coefficients: Logarithms = self._weights_of(kept) + totals - differences
-            self._values = name, from_logarithms(coefficients)
-        return self._values[1]
+    def _forms(self, kept: Masks) -> Floats:
+        """Return for each dealer the form that gives the secret from the points kept, and CHECKS that are 0 on words.
+
+        Shape (dealers, 1 + CHECKS, m), with 0 at the other points.
+        """
+        weights, distances = self._weights_of(kept), self._distances
+        totals = (kept * distances).sum(axis=1, keepdims=True, dtype=np.uint16)
+        secret: Logarithms = weights + totals - distances
+        # A word of the dual code has a polynomial's values times the weights; its degree: below the spare points.
+        degrees, which = np.unique(kept.sum(axis=1) - self._threshold, return_inverse=True)
+        polynomials = np.stack([self._random_polynomials(degree).T for degree in degrees.tolist()])
+        exponents: Logarithms = weights[:, None, :] + logarithms(polynomials)[which]
+        checks = from_logarithms(exponents) * (polynomials != 0)[which]
+        forms: Floats = np.concatenate([from_logarithms(secret)[:, None, :], checks], axis=1) * kept[:, None, :]
+        return forms
+
+    def misfits(self, kept: Masks, others: Masks, words: Elements) -> Masks:
+        """Tell which words at other points lie off each dealer's polynomials: those through the points kept.
+
+        `words`: shape (m, dealers, columns); they fit at the points kept.
+        """
+        rows = np.flatnonzero(others.any(axis=0))
+        off = np.zeros_like(others)
+        if rows.size:
+            # P(x) = ∏ (x − xₖ) · Σᵢ wᵢ yᵢ / (x − xᵢ) over the points kept, with the weights w of their own.
+            weights = (from_logarithms(self._weights_of(kept)) * kept).astype(np.int64)
+            terms = weights.T[:, :, None] * words % PRIME
+            quotients = from_logarithms(-self._differences[rows])
+            sums = multiply(quotients, terms.reshape(len(words), -1)).reshape(rows.size, *words.shape[1:])
+            totals = _sums_of_logarithms(self._for_many[rows], kept.T) if len(kept) > _FEW else None
+            if totals is None:
+                totals = np.stack(
+                    [self._differences[rows][:, mask].sum(axis=1, dtype=np.uint16) for mask in kept], axis=1
+                )
+            expected = from_logarithms(totals).astype(np.int64)[:, :, None] * sums % PRIME
+            off[:, rows] = (expected != words[rows]).any(axis=2).T
+        return off & others
 
     def weights(self, kept: Mask) -> Elements:
         """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them."""
-        return from_logarithms(self._weights_of(kept)).astype(np.int64)
+        return from_logarithms(self._weights_of(kept[None, :])[0, kept]).astype(np.int64)
 
-    def _weights_of(self, kept: Mask) -> Logarithms:
-        name = kept.tobytes()
-        if self._weighed is None or self._weighed[0] != name:
-            self._weighed = name, self._weigh(kept)
-        return self._weighed[1]
-
-    def _weigh(self, kept: Mask) -> Logarithms:
-        left_out = np.flatnonzero(~kept)
+    def _weights_of(self, kept: Masks) -> Logarithms:
+        """Return the weights of the points kept, (dealers, m); anything at the others."""
+        left_out = ~kept
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
-        distances = self._differences[left_out].sum(axis=0, dtype=np.uint16) + np.uint16(left_out.size % 2 << 15)
-        weights: Logarithms = (self._weights + distances)[kept]
+        if len(kept) > _FEW:
+            distances = _sums_of_logarithms(left_out, self._for_many)
+        else:
+            distances = np.stack([self._differences[out].sum(axis=0, dtype=np.uint16) for out in left_out])
+        signs = (left_out.sum(axis=1, keepdims=True) % 2 << 15).astype(np.uint16)
+        weights: Logarithms = self._weights + distances + signs
         return weights
 
     def _random_polynomials(self, degree: int) -> Elements:
@@ -105,7 +140,8 @@ class Interpolation:
         spare = rows.size - self._threshold
         # Without the points E it is Σⱼ cⱼ Mⱼ: Mⱼ = Σᵢ Lᵢ(0) xᵢʲ yᵢ over all points; Σⱼ cⱼ zʲ = ∏_E (1 − z / xₖ).
         exponents: Logarithms = self._x[kept] * np.arange(spare + 1, dtype=np.uint16)[:, None]
-        moments = multiply(self.forms(kept)[0] * from_logarithms(exponents) % PRIME, elements[kept])
+        secret = self._forms(kept[None, :])[0, 0, kept]
+        moments = multiply(secret * from_logarithms(exponents) % PRIME, elements[kept])
         inverses = from_logarithms(-self._x).astype(np.int64)
         for left_out in _subsets(rows, spare, most, randomness):
             products = np.zeros((len(left_out), spare + 1), dtype=np.int64)
@@ -118,6 +154,11 @@ class Interpolation:
 
 Guesses = tuple[NDArray[np.intp], list[bytes | None]]
 """Rows of points left out, (guesses, spare), and the secret without them; None where that is no secret."""
+
+
+def _sums_of_logarithms(left: NDArray[np.generic], right: NDArray[np.generic]) -> Logarithms:
+    sums: Floats = left.astype(np.float64) @ right.astype(np.float64)
+    return sums.astype(np.int64).astype(np.uint16)  # they wrap as they must
 
 
 def _subsets(rows: NDArray[np.intp], size: int, most: int, randomness: Randomness) -> Iterator[NDArray[np.intp]]:

@@ -11,7 +11,6 @@ Blame comes from signed content only. Without it, dealer, holder and server look
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
 from .errors import SERVER
-from .field import multiply
 from .interpolation import Interpolation
 from .randomness import Randomness
 from .repair import Case, Repair
@@ -29,6 +27,7 @@ __all__ = ["Correction", "Evidence", "OpenedShares", "Recovery", "ScatteredShare
 
 _DEALERS_AT_ONCE = 64
 _DEALERS_APART_AT_ONCE = 256
+_NOTHING = np.uint8(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +71,18 @@ class Recovery:
         off: list[Case] = []
         holders = np.asarray(opened.holders, dtype=np.int64)
         points = Interpolation(holders, self._threshold, self._randomness)
-        for kept, columns in _groups(opened.present):
-            self._check_enough(opened.dealers[columns[0]], holders, kept)
-            forms, rows = points.forms(kept), np.flatnonzero(kept)
-            for start in range(0, columns.size, _DEALERS_AT_ONCE):
-                part = columns[start : start + _DEALERS_AT_ONCE]
-                elements = shamir.decode(opened.shares[np.ix_(rows, part)]).reshape(rows.size, -1)
-                values = multiply(forms, elements).reshape(-1, part.size, shamir.LIMBS)
-                secrets = shamir.secrets_of(values[0], values[1:].any(axis=(0, 2)))
-                for column, secret in zip(part.tolist(), secrets, strict=True):
-                    dealer = opened.dealers[column]
-                    if secret is not None and self._evidence.verify(dealer, secret):
-                        found[dealer] = secret
-                    else:
-                        off.append(Case(dealer, holders, opened.shares[:, column], kept, points))
+        for start in range(0, len(opened.dealers), _DEALERS_AT_ONCE):
+            part = slice(start, start + _DEALERS_AT_ONCE)
+            dealers, shares, kept = opened.dealers[part], opened.shares[:, part], opened.present[:, part].T
+            for dealer, mask in zip(dealers, kept, strict=True):
+                self._check_enough(dealer, holders, mask)
+            elements = shamir.decode(shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING))
+            secrets = shamir.secrets_of(*points.read(kept, elements))
+            for place, (dealer, secret) in enumerate(zip(dealers, secrets, strict=True)):
+                if secret is not None and self._evidence.verify(dealer, secret):
+                    found[dealer] = secret
+                else:
+                    off.append(Case(dealer, holders, shares[:, place], kept[place], points))
         return found | self._repaired(off)
 
     def secrets_apart(self, opened: ScatteredShares) -> dict[int, bytes]:
@@ -133,14 +130,3 @@ class Recovery:
                 for position, secret in zip(part.tolist(), secrets, strict=True):
                     found[position] = secret
         return found
-
-
-def _groups(present: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
-    """Yield (holders, columns of dealers) such that all the holders have a share of all the dealers."""
-    if present.all():
-        yield present[:, 0], np.arange(present.shape[1])
-        return
-    patterns, group_of = np.unique(present, axis=1, return_inverse=True)
-    order = np.argsort(group_of.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(group_of.reshape(-1)))
-    yield from zip(patterns.T, np.split(order, ends[:-1]), strict=True)

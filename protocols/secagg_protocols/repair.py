@@ -38,8 +38,7 @@ BUDGET = 500_000_000
 _TOGETHER = 600_000_000
 """Work that locating liars about all dealers at once may cost beside it; where it is more, few kinds of lies count."""
 
-PROOFS = 300_000_000
-"""Work that may be spent, when all is open, on telling the dealer's fault from the holder's."""
+_DEALERS_AT_ONCE, _NOTHING = 64, np.uint8(0)
 
 _LOOK = 200_000
 """What one look at a dealer's shares costs at least."""
@@ -90,13 +89,15 @@ class Case:
     """The rows whose shares lie off the polynomials that the secret is from."""
     decoded: bool = False
     """Whether locating the wrong shares among all was tried."""
+    tried: int = -1
+    """What was learnt of liars when it was last tried without them."""
     compared: bool = False
     """Whether only shares are there that the dealer signed."""
 
     @property
     def elements(self) -> Elements:
         """The shares in elements, (m, LIMBS); anything for those that are not there."""
-        shares = self.shares if self.there.all() else np.where(self.there[:, None], self.shares, 0).astype(np.uint8)
+        shares = self.shares if self.there.all() else np.where(self.there[:, None], self.shares, _NOTHING)
         return shamir.decode(shares)
 
     @property
@@ -110,8 +111,9 @@ class Repair:
 
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
-        self._work, self._proofs = Work(BUDGET), Work(PROOFS)
+        self._work = Work(BUDGET)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
+        self._learnt = 0  # how often something new was found
         self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
         self._code: ShareCode | None = None
         self._noted: defaultdict[int, list[Correction]] = defaultdict(list)
@@ -130,7 +132,11 @@ class Repair:
         order = np.argsort(uniform((len(cases),), self._randomness)).tolist()
         pending = [cases[position] for position in order]
         while pending:
-            deferred = [case for case in pending if not self._opens(case)]
+            deferred: list[Case] = []
+            for start in range(0, len(pending), _DEALERS_AT_ONCE):
+                part = pending[start : start + _DEALERS_AT_ONCE]
+                self._leave_liars_out(part)
+                deferred += [case for case in part if not (case.secret or self._opens(case))]
             if len(deferred) == len(pending):  # nothing was learnt from any of them
                 self._guess(deferred.pop(0))
             pending = deferred
@@ -143,7 +149,7 @@ class Repair:
         try:
             if case.decoded:  # it was tried before
                 self._work.spend(_LOOK)
-            if any(self._settles(case, trusted) for trusted in self._without_liars(case)):
+            if case.tried < self._learnt and any(self._settles(case, kept) for kept in self._without_liars(case)):
                 return True
             if self._evidence.signed:
                 self._compare(case)
@@ -164,6 +170,14 @@ class Repair:
 
     # --- holders that were found to lie
 
+    def _leave_liars_out(self, cases: Sequence[Case]) -> None:
+        """Try to open all these secrets without those that were found to lie, where all have the same holders."""
+        if any(case.points is not cases[0].points for case in cases):
+            return
+        left = [(case, masks[0]) for case in cases if (masks := self._without_liars(case))]
+        if left:
+            self._try([case for case, _ in left], [mask for _, mask in left])
+
     def _without_liars(self, case: Case) -> list[Mask]:
         """Return whom to go by without those found to lie: all of them; those found as often as half of the worst.
 
@@ -182,25 +196,43 @@ class Repair:
         return masks
 
     def _settles(self, case: Case, kept: Mask) -> bool:
-        """Open the secret with the shares kept, if they fit each other and the commitment."""
-        elements = case.elements
-        values = multiply(case.points.forms(kept), elements[kept])
-        (secret,) = shamir.secrets_of(values[:1])
-        if values[1:].any() or secret is None or not self._evidence.verify(case.dealer, secret):
-            return False
-        self._settle(case, kept, secret, elements)
-        return True
+        """Open a secret with the shares kept, if they fit each other and the commitment."""
+        self._try([case], [kept])
+        return bool(case.secret)
 
-    def _settle(self, case: Case, kept: Mask, secret: bytes, elements: Elements) -> None:
-        """Keep a secret that is verified, and remember whose shares lie off the polynomials it is from."""
-        case.secret = secret
-        others = np.flatnonzero(case.there & ~kept)
-        if others.size:
-            words = multiply(elements, self._combinations[:, :CHECKS])
-            expected = multiply(case.points.values_at(kept, others), words[kept])
-            case.wrong = others[(expected != words[others]).any(axis=1)]
-            if not self._evidence.signed:  # else only what is proven counts
-                self._lies[case.holders[case.wrong]] += 1
+    def _try(self, cases: Sequence[Case], kept: Sequence[Mask]) -> None:
+        """Open secrets with the shares kept, where they fit each other and the commitment.
+
+        The cases have the same points. Whose shares lie off the polynomials of an open secret is remembered.
+        """
+        masks = np.stack(kept)
+        for case in cases:
+            case.tried = self._learnt
+        elements = np.stack([case.elements for case in cases], axis=1)
+        secrets = shamir.secrets_of(*cases[0].points.read(masks, elements))
+        opened = [
+            place
+            for place, (case, secret) in enumerate(zip(cases, secrets, strict=True))
+            if secret is not None and self._evidence.verify(case.dealer, secret)
+        ]
+        if opened:
+            words = multiply(elements[:, opened].reshape(-1, shamir.LIMBS), self._combinations[:, :CHECKS])
+            others = np.stack([cases[place].there for place in opened]) & ~masks[opened]
+            words = words.reshape(len(elements), len(opened), CHECKS)
+            off = cases[0].points.misfits(masks[opened], others, words)
+            for place, wrong in zip(opened, off, strict=True):
+                self._settle(cases[place], secrets[place], np.flatnonzero(wrong))
+
+    def _settle(self, case: Case, secret: bytes | None, wrong: NDArray[np.intp]) -> None:
+        assert secret is not None
+        case.secret, case.wrong = secret, wrong
+        if not self._evidence.signed:  # else only what is proven counts
+            self._learn(case.holders[wrong].tolist(), 1)
+
+    def _learn(self, liars: Sequence[int], times: int) -> None:
+        if liars:
+            self._lies[liars] += times
+            self._learnt += 1
 
     # --- signed shares
 
@@ -212,7 +244,7 @@ class Repair:
         out = case.there.copy()
         out[rows] = lied
         liars = case.holders[out].tolist()
-        self._lies[liars] += 1
+        self._learn(liars, 1)
         self._noted[case.dealer] += [Correction(case.dealer, holder, (holder,)) for holder in liars]
         every, case.there, case.compared = case.there, case.there & ~out, True
         if case.have < self._threshold:
@@ -246,7 +278,7 @@ class Repair:
         asked = [case for case in cases if case.have >= half[-1].have]
         missed = (~np.stack([case.there for case in asked])).sum(axis=0)
         often = missed * _OFTEN > len(asked)
-        self._lies[cases[0].holders[often]] += missed[often]  # no lie perhaps, but nothing to go by
+        self._learn(cases[0].holders[often].tolist(), len(asked))  # no lie perhaps, but nothing to go by
         spare -= int(often.sum())
         if spare < 2:
             return
@@ -259,7 +291,7 @@ class Repair:
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except TooManyErrors:
             return
-        self._lies[list(wrong)] += len(asked)
+        self._learn(list(wrong), len(asked))
 
     def _folded(self, case: Case, columns: int) -> Elements:
         """Return random combinations of a secret's limbs, (m, columns); noise for shares that are not there."""
@@ -315,7 +347,7 @@ class Repair:
                 if secret is not None and self._evidence.verify(case.dealer, secret):
                     kept = case.there.copy()
                     kept[rows] = False
-                    self._settle(case, kept, secret, case.elements)
+                    self._settles(case, kept)
                     return
         raise self._unrecoverable(case)
 
@@ -324,20 +356,15 @@ class Repair:
     def _corrected(self, case: Case) -> list[Correction]:
         """Return the corrections of shares that lie off the polynomials.
 
-        A dealer that signed one is only to blame if all the others are its own words too. Else it or the holder is: the
-        holder was left out because it was found to lie.
+        A dealer that signed one is only to blame if all the others are its own words too. Else its holder was left out
+        because it returned something else than what another dealer signed.
         """
         dealer, holders = case.dealer, case.holders[case.wrong].tolist()
         if not self._evidence.signed:
             return [Correction(dealer, holder, (dealer, holder, SERVER)) for holder in holders]
         if case.compared:
             return [Correction(dealer, holder, (dealer,)) for holder in holders]
-        try:
-            self._proofs.spend(self._evidence.verdicts_work(dealer, len(holders)))
-        except OutOfWork:
-            return [Correction(dealer, holder, (dealer, holder)) for holder in holders]
-        proven = zip(holders, self._signed_others(case, case.wrong), strict=True)
-        return [Correction(dealer, holder, (holder,) if lied else (dealer, holder)) for holder, lied in proven]
+        return [Correction(dealer, holder, (holder,)) for holder in holders]
 
     def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
         """Tell for each of these shares whether it is certain that the dealer signed another one."""

@@ -159,10 +159,10 @@ def reconstruct_each(points: Elements, elements: Elements, threshold: int) -> li
     rows = np.concatenate([_lagrange(points, 0, weights)[:, None, :], checks], axis=1)
     values = multiply(from_logarithms(rows), elements)
     limbs, syndromes = values[:, 0], values[:, 1:]
-    return secrets_of(limbs, syndromes.any(axis=(1, 2)))
+    return secrets_of(limbs, np.asarray(syndromes.any(axis=(1, 2))))
 
 
-def secrets_of(limbs: Elements, wrong: NDArray[np.bool_] | np.bool_ | None = None) -> list[bytes | None]:
+def secrets_of(limbs: Elements, wrong: NDArray[np.bool_] | None = None) -> list[bytes | None]:
     """Return each row of LIMBS limbs as a 32-byte secret; None where it is wrong, or a limb exceeds 16 bits."""
     valid: NDArray[np.bool_] = limbs.max(axis=1) <= 0xFFFF
     if wrong is not None:

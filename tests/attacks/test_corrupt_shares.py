@@ -10,7 +10,7 @@ from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFaile
 from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
-from secagg_protocols.interpolation import CHECKS, Interpolation
+from secagg_protocols.interpolation import Interpolation
 from secagg_protocols.wire import encode
 
 SIZE = shamir.SHARE_BYTES
@@ -77,9 +77,8 @@ def test_wrong_shares_beyond_the_decoding_radius_are_found_by_the_commitments(ad
 
 def test_without_the_checks_a_wrong_share_gives_a_wrong_sum(adversary, monkeypatch):
     # Eight vectors of 29 bits fill 32 bits but for seven values, so that noise looks like a sum.
-    forms = Interpolation.forms
-    secret_only = [[1]] + [[0]] * CHECKS
-    monkeypatch.setattr(Interpolation, "forms", lambda self, kept: forms(self, kept) * secret_only)
+    read, fits = Interpolation.read, np.zeros(8, dtype=bool)
+    monkeypatch.setattr(Interpolation, "read", lambda *arguments: (read(*arguments)[0], fits))
     monkeypatch.setattr(rounds, "verify_secret", lambda *arguments: True)
     scheme = Bonawitz(8, 8, value_bits=29, adversary=adversary)
     inputs = vectors(scheme)
