@@ -92,7 +92,8 @@ def measure_all(grid: Grid, journal: Journal) -> dict[Case, Cost]:
 
 def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> None:
     from .figures import short
-    from .report import duration, times
+    from .report import times
+    from .units import duration
 
     for part in grid.tables:
         table = Table(title=part.title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))

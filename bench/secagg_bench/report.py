@@ -17,6 +17,7 @@ from secagg.pages import environment
 from . import figures
 from .cases import Case, Grid, Table, published
 from .overhead import CONVENTIONS, Cost, machine
+from .units import duration
 
 
 def as_json(grid: Grid, costs: Mapping[Case, Cost]) -> dict[str, Any]:
@@ -66,15 +67,6 @@ def render(grid: Grid, costs: Mapping[Case, Cost]) -> str:
 def _steps(table: Table, costs: Mapping[Case, Cost]) -> list[str]:
     """Return the names of the steps that any scheme of this table has, in order."""
     return [step.value for step in Step if any(step.value in costs[case].server_ms for case in table.cases)]
-
-
-def duration(ms: float | None) -> str:
-    """Return milliseconds with a unit a person reads at a glance; a dash for none."""
-    if ms is None:
-        return "–"
-    if ms >= 1000:
-        return f"{ms / 1000:,.1f} s"
-    return f"{ms:.0f} ms" if ms >= 100 else f"{ms:.1f} ms" if ms >= 0.1 else f"{1000 * ms:.0f} µs"
 
 
 def times(ratio: float | None) -> str:

@@ -28,7 +28,7 @@ def stage_of(name, clients, prepare, bad=None):
     return prepare(scheme, lambda one: vectors[one - 1], bad or {}, still)
 
 
-@pytest.mark.parametrize("name", SCHEMES.keys() - {"threshold-ckks"})
+@pytest.mark.parametrize("name", sorted(SCHEMES.keys() - {"threshold-ckks"}))
 def test_a_shortened_round_ends_as_a_whole_one_does(name):
     for prepare in (short, real):
         stage = stage_of(name, 10, prepare)
@@ -44,7 +44,8 @@ def test_bad_dealers_are_found_out(name):
     stage = stage_of(name, 20, short, bad_dealers(20, 9))
     ended = close(stage, nobody(Script(stage)).answers)
     np.testing.assert_array_equal(ended.total, stage.total)
-    assert ended.corrections
+    if name != "secagg-plus":  # whom a dealer spoils may be none of its few neighbours
+        assert ended.corrections
     if name == "bonawitz-active":
         assert set().union(*(culprits for _, culprits in ended.corrections)) == stage.bad.keys()
 

@@ -63,7 +63,7 @@ def powerless(scheme: Scheme) -> int:
             alone = scheme.quorum - scheme.packing
             return min(alone, 2 * scheme.quorum - scheme.participants - 1) if scheme.active else alone
         case SecAggPlus():
-            return int(scheme.corrupt_rate * scheme.participants)
+            return scheme.requirements.corrupt_count
         case Bonawitz():
             return 2 * scheme.quorum - scheme.participants - 1 if scheme.active else scheme.quorum - 1
     return 0

@@ -13,7 +13,7 @@ from rich.table import Table
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 
 from ..overhead import machine
-from ..report import duration
+from ..units import duration
 from .measure import LEAST_S, SCHEMES, TIMES, Row, rows_of
 
 SIZES = (20, 100, 240, 1000)
