@@ -1,30 +1,62 @@
-"""Every scheme, by the name that the command line, reports and settings call it."""
+"""Every scheme, by the name that the command line, reports and settings call it, and what each says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Set
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any
 
-from secagg_he import Bfv, Ckks, ThresholdCkks
-from secagg_protocols import Bonawitz, LightSecAgg, ParameterError, Plain, Scheme, SecAggPlus
+import secagg_he
+import secagg_protocols
+from secagg_protocols import Adversary, Keys, ParameterError, Scheme, Traits
 
-SchemeName = Literal["plain", "bonawitz", "secagg-plus", "lightsecagg", "threshold-ckks", "bfv", "ckks"]
+from .registry import Registry
 
-SCHEMES: Mapping[str, type[Scheme]] = {
-    kind.name: kind for kind in (Plain, Bonawitz, SecAggPlus, LightSecAgg, ThresholdCkks, Bfv, Ckks)
-}
+SCHEMES = Registry([*secagg_protocols.SCHEMES, *secagg_he.SCHEMES])
+"""Name → class: our own, and those of other packages (`secagg.registry`)."""
 
-WITHSTAND_ACTIVE = frozenset({"bonawitz", "threshold-ckks"})
+
+class Having(Set[str]):
+    """The names of the schemes whose traits are such, whatever package they come from."""
+
+    def __init__(self, such: Callable[[Traits], bool]) -> None:
+        self._such = such
+
+    def __contains__(self, name: object) -> bool:
+        return name in SCHEMES and self._such(SCHEMES[str(name)].traits)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, kind in SCHEMES.items() if self._such(kind.traits))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @classmethod
+    def _from_iterable(cls, names: Any) -> frozenset[str]:  # type: ignore[override]
+        return frozenset(names)
+
+
+PROTECTING = Having(lambda traits: traits.protects)
+"""Schemes that hide vectors."""
+
+WITHSTAND_ACTIVE = Having(lambda traits: Adversary.ACTIVE in traits.adversaries)
 """Schemes with a variant for a server that may do anything."""
 
-EARLY_KEYS = frozenset({"bonawitz", "secagg-plus", "lightsecagg", "threshold-ckks"})
+EARLY_KEYS = Having(lambda traits: traits.early_keys)
 """Schemes whose participants advertise keys, and may do so before it is known what the round is about."""
 
-ONE_KEY = frozenset({"bfv", "ckks"})
+ONE_KEY = Having(lambda traits: traits.keys == Keys.GROUP)
 """Schemes whose participants hold one key: they withstand no colluder."""
 
+OWN_PROTECTING = frozenset(name for name, kind in SCHEMES.own.items() if kind.traits.protects)
+"""What a participant takes part in unless its policy says otherwise: a scheme of another package it must name."""
+
 _UNSAID = (None, 0)
+
+
+def parameters_of(name: str) -> frozenset[str]:
+    """Return the names of the parameters that a scheme takes."""
+    return frozenset(item.name for item in fields(SCHEMES[name]))
 
 
 def make_scheme(
@@ -32,17 +64,14 @@ def make_scheme(
 ) -> Scheme:
     """Make the scheme called `name`. Further parameters that are None or 0 are left to it.
 
-    colluders, dropout_rate: what it must withstand, in the form that the scheme takes. (Where it cannot say, it is a
-    participant's policy that refuses.) Raises `ParameterError` for a parameter that this scheme does not have, and for
-    whatever the scheme refuses.
+    colluders, dropout_rate: what it must withstand, in the form that the scheme takes (`Scheme.against`). (Where it
+    cannot say, it is a participant's policy that refuses.) Raises `ParameterError` for a parameter that this scheme
+    does not have, for an unknown name, and for whatever the scheme refuses.
     """
-    kind = SCHEMES[name]
-    known = {item.name for item in fields(kind)}
-    if kind is SecAggPlus:
-        # It counts in rates; what is not said is the five per cent that it takes by default.
-        parameters |= {"corrupt_rate": colluders / participants or 0.05, "dropout_rate": dropout_rate or 0.05}
-    elif "colluders" in known:
-        parameters["colluders"] = colluders
+    if name not in SCHEMES:
+        raise ParameterError(f"scheme {name!r} is unknown; choose from {', '.join(SCHEMES)}")
+    kind, known = SCHEMES[name], parameters_of(name)
+    parameters |= kind.against(participants, colluders, dropout_rate)
     said = {key: value for key, value in parameters.items() if value not in _UNSAID}
     if strange := sorted(said.keys() - known):
         raise ParameterError(f"{name} has no {strange[0]}: leave {strange[0]}={said[strange[0]]!r} out")

@@ -145,7 +145,8 @@ class _Traffic:
 class Simulation:
     """One round, ready to run. `simulate` is the short form; keep this one to look inside after a failure.
 
-    Arguments as for `simulate`. Attributes: `server`, `clients` (id → machine), `refusals`.
+    Arguments as for `simulate`. Attributes: `server`, `clients` (id → machine), `refusals`, `contributed` (who gave its
+    vector).
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class Simulation:
         self._drop = _check_drop(scheme, drop or {})
         self._misbehave, self._progress = misbehave or {}, progress
         self.refusals: list[Refusal] = []
+        self.contributed: set[int] = set()
         self._server_meter, self._client_meter = _Meter(), _Meter()
         self._sent, self._received = _Traffic(), _Traffic()
         self._answered: dict[Step, tuple[int, ...]] = {}
@@ -240,7 +242,9 @@ class Simulation:
                 self._turn(client, step, partial(self._give_vector, client))
 
     def _give_vector(self, client: Client) -> list[Envelope]:
-        return client.contribute(self._vector(client.participant))
+        envelopes = client.contribute(self._vector(client.participant))
+        self.contributed.add(client.participant)
+        return envelopes
 
     def _hear(self, client: Client, data: bytes) -> list[Envelope]:
         return client.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))

@@ -22,9 +22,17 @@ def test_every_python_block_runs_in_order(tmp_path: Path) -> None:
 
 
 def test_the_table_of_who_learns_what_is_the_schemes_own() -> None:
-    from secagg.cli.schemes import leakage_table
+    from secagg.cli.schemes import guarantee_table, leakage_table
 
-    assert leakage_table() in README, "put the output of `secagg schemes --markdown` into README.md"
+    assert guarantee_table() in README, "put the output of `secagg schemes --markdown` into README.md"
+    page = (ROOT / "docs" / "leakage.md").read_text(encoding="utf-8")
+    assert leakage_table() in page, "put the output of `secagg schemes --markdown --all` into docs/leakage.md"
+
+
+def test_everything_in_the_readme_comes_from_secagg() -> None:
+    python = "\n".join(re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE))
+    imported = set(re.findall(r"^(?:from|import) (secagg\w*)", python, flags=re.MULTILINE))
+    assert imported == {"secagg"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 import secagg
+from secagg.schemes import SCHEMES, WITHSTAND_ACTIVE, parameters_of
 
-SchemeName = Literal["bonawitz", "secagg-plus", "lightsecagg"]
 Adversary = Literal["semi-honest", "active"]
 Axis = Literal["clients", "length", "drop"]
+Line: TypeAlias = tuple[str, Adversary, float]
+"""A scheme, the server, the fraction of colluders."""
 
 EXPECTED_LOSS = 0.05
 """SecAggPlus' graph is made for at least this fraction of dropouts, whether or not anyone vanishes."""
@@ -21,11 +23,11 @@ EXPECTED_LOSS = 0.05
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One round to measure, 16-bit values.
 
-    clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt: fraction that may collude
-    with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
+    scheme: any registered one. clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt:
+    fraction that may collude with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
     """
 
-    scheme: SchemeName
+    scheme: str
     adversary: Adversary
     clients: int
     length: int
@@ -34,15 +36,20 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def build(self) -> secagg.Scheme:
         """Return the scheme of this round. Raises `secagg.ParameterError` when there is none."""
-        if self.scheme == "secagg-plus":
-            loss = max(self.drop, EXPECTED_LOSS)
-            return secagg.SecAggPlus(self.clients, self.length, corrupt_rate=self.corrupt, dropout_rate=loss)
-        colluders = round(self.corrupt * self.clients)
-        if self.scheme == "lightsecagg":
-            return secagg.LightSecAgg(self.clients, self.length, colluders=colluders, dropouts=self.clients // 2)
-        return secagg.Bonawitz(
-            self.clients, self.length, colluders=colluders, adversary=secagg.Adversary(self.adversary)
-        )
+        if self.scheme not in SCHEMES:
+            raise secagg.ParameterError(f"scheme {self.scheme!r} is unknown; choose from {', '.join(SCHEMES)}")
+        stated = {
+            "colluders": round(self.corrupt * self.clients),
+            "corrupt_rate": self.corrupt,
+            "dropouts": self.clients // 2,
+            "dropout_rate": max(self.drop, EXPECTED_LOSS),
+            "adversary": self.adversary,
+        }
+        known = parameters_of(self.scheme)
+        if "corrupt_rate" in known:
+            del stated["colluders"]  # it follows from the rate
+        taken: dict[str, Any] = {name: value for name, value in stated.items() if name in known}
+        return SCHEMES[self.scheme](self.clients, self.length, **taken)
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -83,13 +90,13 @@ class Grid(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(case for part in parts for case in part.cases))
 
 
-SCHEMES: tuple[tuple[SchemeName, Adversary, float], ...] = (
+MEASURED: tuple[Line, ...] = (
     ("bonawitz", "semi-honest", 0.1),
     ("bonawitz", "active", 0.1),
     ("secagg-plus", "semi-honest", 0.05),
     ("lightsecagg", "semi-honest", 0.1),
 )
-"""Each scheme, with the fraction of colluders that the tables and sweeps assume, unless they say otherwise."""
+"""The papers' schemes, with the colluders that the tables and sweeps assume, unless they say otherwise."""
 
 WARM_UP = Case("bonawitz", "active", 10, 100_000, 0.1, 0.1)
 """A round whose cost is thrown away: the first one in a process also pays for what is loaded once."""
@@ -106,12 +113,15 @@ _CCS17_SERVER_S = {
 }
 
 
+_PUBLISHED = {
+    ("bonawitz", "semi-honest", clients, 100_000, drop): Published(_CCS17_CLIENT_S[clients], server_s, CCS17_SOURCE)
+    for (clients, drop), server_s in _CCS17_SERVER_S.items()
+}
+
+
 def published(case: Case) -> Published | None:
     """Return the paper's own figure for a case; None where we know of none that is sure enough to print."""
-    server_s = _CCS17_SERVER_S.get((case.clients, case.drop))
-    if (case.scheme, case.adversary, case.length) != ("bonawitz", "semi-honest", 100_000) or server_s is None:
-        return None
-    return Published(_CCS17_CLIENT_S[case.clients], server_s, CCS17_SOURCE)
+    return _PUBLISHED.get((case.scheme, case.adversary, case.clients, case.length, case.drop))
 
 
 def _bonawitz(clients: Iterable[int]) -> tuple[Case, ...]:
@@ -126,28 +136,63 @@ def _lightsecagg(clients: int, length: int) -> tuple[Case, ...]:
     return tuple(Case("lightsecagg", "semi-honest", clients, length, drop, 0.1) for drop in (0.1, 0.3, 0.5))
 
 
-def _sweep(axis: Axis, fixed: str, clients: Iterable[int], lengths: Iterable[int], drops: Iterable[float]) -> Sweep:
+def _sweeps(lines: Iterable[Line], quick: bool) -> tuple[Sweep, ...]:
+    """How cost grows in n, d and dropouts, each scheme a line."""
+    if quick:
+        return (
+            _sweep(lines, "clients", "10,000 values, 10 % vanish", (20, 50, 100), (10_000,), (0.1,)),
+            _sweep(lines, "length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000), (0.1,)),
+            _sweep(lines, "drop", "50 participants, 10,000 values", (50,), (10_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
+        )
+    return (
+        _sweep(lines, "clients", "10,000 values, 10 % vanish", (20, 50, 100, 200, 500), (10_000,), (0.1,)),
+        _sweep(lines, "length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000, 1_000_000), (0.1,)),
+        _sweep(lines, "drop", "100 participants, 100,000 values", (100,), (100_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
+    )
+
+
+def _sweep(
+    lines: Iterable[Line],
+    axis: Axis,
+    fixed: str,
+    clients: Iterable[int],
+    lengths: Iterable[int],
+    drops: Iterable[float],
+) -> Sweep:
     workloads = tuple(product(clients, lengths, drops))
-    return Sweep(
-        axis,
-        fixed,
+    cases = tuple(
+        Case(scheme, adversary, n, d, drop, corrupt) for scheme, adversary, corrupt in lines for n, d, drop in workloads
+    )
+    return Sweep(axis, fixed, cases)
+
+
+def _institutions(lines: Iterable[Line]) -> Table:
+    return Table(
+        "Ten institutions, a million values",
+        "No paper's grid: the size that institutions rather than phones have.",
         tuple(
-            Case(scheme, adversary, n, d, drop, corrupt)
-            for scheme, adversary, corrupt in SCHEMES
-            for n, d, drop in workloads
+            Case(scheme, adversary, 10, 1_000_000, 0.1, corrupt)
+            for scheme, adversary, corrupt in lines
+            if "neighbours" not in parameters_of(scheme)  # among ten there is no sparse graph to speak of
         ),
     )
 
 
-_INSTITUTIONS = Table(
-    "Ten institutions, a million values",
-    "No paper's grid: the size that institutions rather than phones have.",
-    tuple(
-        Case(scheme, adversary, 10, 1_000_000, 0.1, corrupt)
-        for scheme, adversary, corrupt in SCHEMES
-        if scheme != "secagg-plus"  # among ten there is no sparse graph to speak of
-    ),
-)
+def grid_of(names: Iterable[str], *, quick: bool) -> Grid:
+    """Return the grid of any schemes, whatever package they are from: sizes that are no paper's."""
+    lines = tuple(line for name in names for line in _lines_of(name))
+    tables = tuple(table for table in (_institutions(lines),) if table.cases)
+    return Grid("quick" if quick else "full", tables, _sweeps(lines, quick))
+
+
+def _lines_of(name: str) -> Iterator[Line]:
+    known = parameters_of(name)
+    corrupt = 0.05 if "corrupt_rate" in known else 0.1 if "colluders" in known else 0.0
+    yield name, "semi-honest", corrupt
+    if name in WITHSTAND_ACTIVE:
+        yield name, "active", corrupt
+
+
 _CCS17_NOTE = (
     "The paper's seconds are the table of Bonawitz et al. (CCS'17) as commonly cited: one series, printed beside the "
     "semi-honest rows only, with one time of a client for each n, whatever the dropouts. It was taken years ago with "
@@ -166,7 +211,7 @@ _QUICK_NOTE = "A small stand-in: the papers' sizes are in the full grid (leave o
 QUICK = Grid(
     "quick",
     (
-        _INSTITUTIONS,
+        _institutions(MEASURED),
         Table("Bonawitz", _QUICK_NOTE, _bonawitz([100])),
         Table(
             "SecAggPlus",
@@ -175,16 +220,12 @@ QUICK = Grid(
         ),
         Table("LightSecAgg", _QUICK_NOTE, _lightsecagg(50, 100_000)),
     ),
-    (
-        _sweep("clients", "10,000 values, 10 % vanish", (20, 50, 100), (10_000,), (0.1,)),
-        _sweep("length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000), (0.1,)),
-        _sweep("drop", "50 participants, 10,000 values", (50,), (10_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
-    ),
+    _sweeps(MEASURED, quick=True),
 )
 FULL = Grid(
     "full",
     (
-        _INSTITUTIONS,
+        _institutions(MEASURED),
         Table("CCS'17: Bonawitz", _CCS17_NOTE, _bonawitz([500, 1000])),
         Table(
             "CCS'20: SecAggPlus",
@@ -199,9 +240,5 @@ FULL = Grid(
         ),
         Table("MLSys'22: LightSecAgg", _LIGHTSECAGG_NOTE, _lightsecagg(200, 100_000)),
     ),
-    (
-        _sweep("clients", "10,000 values, 10 % vanish", (20, 50, 100, 200, 500), (10_000,), (0.1,)),
-        _sweep("length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000, 1_000_000), (0.1,)),
-        _sweep("drop", "100 participants, 100,000 values", (100,), (100_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
-    ),
+    _sweeps(MEASURED, quick=False),
 )

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from secagg_he import Bfv, Ckks, ThresholdCkks
-from secagg_protocols import ParameterError, Plain, Policy, Scheme
+from secagg.schemes import PROTECTING, SCHEMES
+from secagg_protocols import ParameterError, Policy
 
 from .peers.ours import scheme_for
 from .peers.runner import Contestant, Outcome, Status
 from .peers.task import Task
 
 CHOICES = ("plain", "bonawitz", "threshold-ckks", "bfv", "ckks")
+"""Of our own, those that the page compares."""
 FLARE = "FLARE HE"
 LAST = "last"
 """In the place of a step's name: the last one of whatever scheme."""
+
+
+def choices() -> tuple[str, ...]:
+    """Return who is measured unless somebody asks for others: `CHOICES`, and the schemes of other packages."""
+    return (*CHOICES, *(name for name in SCHEMES if name not in SCHEMES.own))
 
 
 def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
@@ -25,7 +31,7 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     message; `LAST` for its last one. Raises `ParameterError` when the scheme refuses the parameters, has no such step,
     or too few are left.
     """
-    task = replace(task, scheme=name, threshold=0 if name == "plain" else task.threshold)
+    task = replace(task, scheme=name, threshold=task.threshold if name in PROTECTING else 0)
     scheme = scheme_for(task)
     known = [step.value for step in scheme.steps]
     if strange := [step for step in losses if step not in (*known, LAST)]:
@@ -38,7 +44,7 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     if finish < needed:
         raise ParameterError(f"{needed} participants must finish; {finish} are left")
     early = sum(lost[step] for step in known[: known.index(upload) + 1])
-    return replace(task, threshold=0 if name == "plain" else scheme.quorum, dropped=early, losses=lost)
+    return replace(task, threshold=scheme.quorum if name in PROTECTING else 0, dropped=early, losses=lost)
 
 
 def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
@@ -81,19 +87,8 @@ def promise_of(contestant: Contestant) -> Promise:
         return Promise(1, "approximate", "server + any one client", "the clients, not the server")
     scheme = scheme_for(contestant.task)
     sums = f"± {scheme.precision:g} steps" if scheme.precision else "exact"
-    result = "server, releasers" if isinstance(scheme, Bfv | Ckks) else "server"
-    return Promise(len(scheme.steps), sums, _opened_by(scheme), result)
-
-
-def _opened_by(scheme: Scheme) -> str:
-    if isinstance(scheme, Plain):
-        return "server"
-    if isinstance(scheme, Bfv | Ckks):
-        return "server + any one participant"
-    begins = ""
-    if isinstance(scheme, ThresholdCkks) and scheme.sharing.privacy + 1 < scheme.quorum:
-        begins = f" (parts of it: {scheme.sharing.privacy + 1})"
-    return f"server + {scheme.quorum} participants{begins}"
+    promised = scheme.guarantee
+    return Promise(len(scheme.steps), sums, promised.opened, promised.sum_known_to)
 
 
 def vector_bytes(outcome: Outcome) -> float:

@@ -12,10 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.extras import needed
 
-from .cases import FULL, QUICK, WARM_UP, Case, Grid
+from .cases import FULL, QUICK, WARM_UP, Case, Grid, grid_of
 from .journal import Journal
 from .lattice_command import run_lattice
 from .liars.command import run_liars
@@ -42,12 +43,17 @@ def options() -> None:
 @app.command()
 def overhead(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a minute, not half an hour.")] = False,
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(click_type=SchemeChoice(), help="Not the papers' grids, but how this one grows; repeatable."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the page, the figures and the finished cases.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the finished cases that are in that folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the papers' grids: cost by step, bytes, and CPU time over that of the unavoidable cryptography."""
-    run(QUICK if quick else FULL, out, resume=resume, as_json=as_json)
+    papers = QUICK if quick else FULL
+    run(grid_of(scheme, quick=quick) if scheme else papers, out, resume=resume, as_json=as_json)
 
 
 def run(grid: Grid, out: Path, *, resume: bool, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -18,6 +19,8 @@ LINES = {
     ("secagg-plus", "semi-honest"): (PLAIN, "^"),
     ("lightsecagg", "semi-honest"): ("#9c4f96", "D"),
 }
+OTHERS = (("#b8860b", "v"), ("#2f7f7f", "P"), ("#7a5230", "X"), ("#666666", "*"))
+"""Of schemes that have no line of their own, in turn."""
 AXES: Mapping[Axis, str] = {"clients": "participants", "length": "values", "drop": "vanished"}
 PANELS: tuple[tuple[str, Callable[[Cost], float]], ...] = (
     ("client, CPU ms", lambda cost: cost.client_ms["total"]),
@@ -30,7 +33,7 @@ def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
     """Draw CPU time of a client and of the server, and the upload, along the sweep's axis."""
     with drawing(f"growth-{sweep.axis}", 3.1, panels=3) as drawn:
         for axes, (label, figure_of) in zip(drawn.panels, PANELS, strict=True):
-            for (scheme, adversary), (colour, marker) in LINES.items():
+            for (scheme, adversary), (colour, marker) in lines_of(sweep).items():
                 line = [case for case in sweep.cases if (case.scheme, case.adversary) == (scheme, adversary)]
                 places, heights = [_place(case, sweep) for case in line], [figure_of(costs[case]) for case in line]
                 if line:
@@ -41,6 +44,16 @@ def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
             axes.set_xlabel(AXES[sweep.axis])
         drawn.legend_above(drawn.axes)
     return drawn.svg
+
+
+def lines_of(sweep: Sweep) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return how each scheme of a sweep is drawn: (scheme, adversary) → (colour, marker)."""
+    drawn = dict(LINES)
+    others = cycle(OTHERS)
+    for case in sweep.cases:
+        if (case.scheme, case.adversary) not in drawn:
+            drawn[case.scheme, case.adversary] = next(others)
+    return drawn
 
 
 def _place(case: Case, sweep: Sweep) -> float:

@@ -52,9 +52,9 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measured round.
 
     scheme_id: hex. version: of secagg. machine: where it was measured. threshold: who must finish. survivors, dropped:
-    counts. max_abs_error: 0, or there would be no cost. client_ms, server_ms: CPU milliseconds by step (a client's are
-    means), with their `total`. server_wall_s: elapsed. upload_bytes, download_bytes: of a client, mean over survivors.
-    limit_ms: the unavoidable work. ratio: total ÷ limit.
+    counts. max_abs_error: within the scheme's precision, or there would be no cost. client_ms, server_ms: CPU
+    milliseconds by step (a client's are means), with their `total`. server_wall_s: elapsed. upload_bytes,
+    download_bytes: of a client, mean over survivors. limit_ms: the unavoidable work. ratio: total ÷ limit.
     """
 
     case: Case
@@ -94,12 +94,12 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     """Run one round and return its cost. Raises `secagg.RoundFailed`, and `WrongSum`."""
     scheme = case.build()
     workload = Workload(0, case.clients, case.length, scheme.value_bits)
-    drop = dict.fromkeys(workload.vanishing(case.drop), secagg.Step.MASKED_INPUT)
+    drop = dict.fromkeys(workload.vanishing(case.drop), scheme.upload_step)
     before = roofline.measure(scheme)
     run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]
     error = workload.largest_difference(run.output)
-    if error:
+    if error > scheme.precision:
         raise WrongSum(f"the sum is wrong by up to {error}: {describe(case)}")
     client_ms, server_ms = _by_name(run.client_ms), _by_name(run.server_ms)
     limit = Both(
@@ -119,7 +119,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
         server_ms=server_ms,
         server_wall_s=run.server_wall_s,
         upload_bytes=fmean(run.bytes_sent[participant] for participant in run.survivors),
-        download_bytes=fmean(run.bytes_received[participant] for participant in run.survivors),
+        download_bytes=fmean(run.bytes_received.get(participant, 0) for participant in run.survivors),
         limit_ms=limit,
         ratio=Both(_ratio(client_ms, limit.client), _ratio(server_ms, limit.server)),
     )

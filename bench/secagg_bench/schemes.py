@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.schemes import SCHEMES
 from secagg_protocols import ParameterError
 
-from .choice import CHOICES, FLARE, LAST, line_up
+from .choice import FLARE, LAST, choices, line_up
 from .choice_tables import Sheet, as_json, tables
 from .overhead import machine
 from .peers.runner import Outcome, Status, run_one
@@ -32,15 +33,15 @@ def run_schemes(
     ] = None,
     bits: Annotated[int, typer.Option(min=1, max=32, help="Bits of a coordinate.")] = 16,
     threshold: Annotated[int | None, typer.Option(min=2, help="How many must finish; by default derived.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help=f"{', '.join(CHOICES)}; may be repeated.")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="SCHEME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     as_json_object: AsJson = False,
 ) -> None:
     """Help choose a scheme: bytes, CPU time, round trips, exactness and trust, and ratios to FLARE's encryption."""
-    if only and not set(only) <= set(CHOICES):
-        raise typer.BadParameter(f"choose among {', '.join(CHOICES)}", param_hint="--only")
-    names = [name for name in CHOICES if not only or name in only]
+    if only and not set(only) <= set(SCHEMES):
+        raise typer.BadParameter(f"choose among {', '.join(SCHEMES)}", param_hint="--only")
+    names = [name for name in SCHEMES if name in only] if only else list(choices())
     losses = parse_losses(drop or [])
     task = Task(clients, length, dropped, clients - 1, threshold or 0, bits)
     try:

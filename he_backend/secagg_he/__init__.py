@@ -5,4 +5,7 @@ from .releases import BudgetSpent
 from .single_key import Bfv, Ckks
 from .threshold import ThresholdCkks
 
-__all__ = ["Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "ThresholdCkks"]
+SCHEMES = (ThresholdCkks, Bfv, Ckks)
+"""The schemes of this package."""
+
+__all__ = ["SCHEMES", "Bfv", "BudgetSpent", "Ckks", "GroupKey", "GroupKeyHandle", "ThresholdCkks"]

@@ -51,12 +51,12 @@ class GroupKeyHandle:
 
     def to_json(self) -> str:
         """Return the handle as text. It opens nothing, but who has it can forge ciphertexts: keep it to the server."""
-        return _to_json(_HANDLE, self, ("key_id", "parameter_hash", "wire_key"))
+        return _to_json(_HANDLE, self, _HANDLE_FIELDS)
 
     @classmethod
     def from_json(cls, text: str) -> GroupKeyHandle:
         """Read what `to_json` wrote. Raises `InputError`."""
-        return _from_json(_HANDLE, text, cls)
+        return _from_json(_HANDLE, text, _HANDLE_FIELDS, cls)
 
     def save(self, path: Path) -> None:
         """Write the handle's file, readable by its owner alone. Raises `InputError` if the file exists."""
@@ -125,12 +125,12 @@ class GroupKey:
 
     def to_json(self) -> str:
         """Return the whole key as text. Secret."""
-        return _to_json(_KEY, self, ("key_id", "parameter_hash", "secret", "flooding_key", "wire_key"))
+        return _to_json(_KEY, self, _KEY_FIELDS)
 
     @classmethod
     def from_json(cls, text: str, releases: Releases | None = None) -> GroupKey:
         """Read what `to_json` wrote. Raises `InputError`."""
-        return _from_json(_KEY, text, partial(cls, releases=releases or MemoryReleases()))
+        return _from_json(_KEY, text, _KEY_FIELDS, partial(cls, releases=releases or MemoryReleases()))
 
     def save(self, path: Path) -> None:
         """Begin this user's count of releases, unless it is there, and write the secret key file for its owner alone.
@@ -193,6 +193,8 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
 # --- as text
 
 _KEY, _HANDLE = "group key", "group key handle"
+_HANDLE_FIELDS = ("key_id", "parameter_hash", "wire_key")
+_KEY_FIELDS = (*_HANDLE_FIELDS, "secret", "flooding_key")
 
 
 def _check_sizes(thing: object, sizes: Mapping[str, int]) -> None:
@@ -206,13 +208,15 @@ def _to_json(what: str, thing: GroupKey | GroupKeyHandle, names: tuple[str, ...]
     return json.dumps({"secagg": what, "need": asdict(thing.need), **values})
 
 
-def _from_json(what: str, text: str, make: Callable[..., T]) -> T:
+def _from_json(what: str, text: str, names: tuple[str, ...], make: Callable[..., T]) -> T:
     """Make the value whose fields are in a text of this kind. Raises `InputError`."""
     try:
         content = json.loads(text)
         if content.pop("secagg") != what:
             raise ValueError("it is something else")
         need = _need(content.pop("need"))
+        if content.keys() != set(names):
+            raise ValueError("it has other fields")
         return make(need=need, **{name: bytes.fromhex(value) for name, value in content.items()})
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"not a {what}: {type(error).__name__}") from None  # the text may hold secrets

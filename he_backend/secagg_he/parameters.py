@@ -198,7 +198,7 @@ def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
         else:
             plain_moduli, scale_bits = (), _scale_bits(need.precision, bound)
             least = (largest + 1) << scale_bits
-        modulus = _modulus(degree, least)
+        modulus = _modulus(degree, least, math.prod(plain_moduli))
         if modulus is not None:
             primes, special = modulus
             yield Parameters(
@@ -261,11 +261,11 @@ def flooding_deviation(released: int, flooding_bits: int, euclidean: float) -> i
     return math.ceil(math.sqrt(12 * released) * 2 ** (flooding_bits / 2) * euclidean)
 
 
-def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
+def _modulus(degree: int, least: int, apart: int) -> tuple[tuple[int, ...], int] | None:
     """Return (primes of a modulus q ≥ least, the special prime or 0); None when it would not be secure.
 
     One prime when it is enough. SEAL keeps the last of several primes out of ciphertexts, so two data primes need a
-    third, as small as can be.
+    third, as small as can be. apart: what no prime may divide, since SEAL refuses a plaintext modulus otherwise.
     """
     limit = MAX_MODULUS_BITS[degree]
     for bits in range(max(least.bit_length(), _LEAST_PRIME_BITS), min(limit, 2 * _PRIME_BITS - 2) + 1):
@@ -274,18 +274,18 @@ def _modulus(degree: int, least: int) -> tuple[tuple[int, ...], int] | None:
             special = 0
         else:  # two different sizes: two different primes
             primes = (ring_prime(degree, bits // 2 + 1), ring_prime(degree, bits - bits // 2 - 1))
-            special = _smallest_prime(degree)
+            special = _smallest_prime(degree, apart)
         modulus = math.prod(primes)
-        if modulus >= least:
+        if modulus >= least and math.gcd(modulus, apart) == 1:
             whole = modulus * max(special, 1)
             return (primes, special) if whole.bit_length() <= SEAL_MODULUS_BITS[degree] else None
     return None
 
 
 @lru_cache
-def _smallest_prime(degree: int) -> int:
-    """Return the smallest prime ≡ 1 mod 2N (small: trial division decides)."""
+def _smallest_prime(degree: int, apart: int) -> int:
+    """Return the smallest prime ≡ 1 mod 2N that does not divide `apart` (small: trial division decides)."""
     candidate = 2 * degree + 1
-    while any(candidate % factor == 0 for factor in range(3, math.isqrt(candidate) + 1, 2)):
+    while apart % candidate == 0 or any(candidate % factor == 0 for factor in range(3, math.isqrt(candidate) + 1, 2)):
         candidate += 2 * degree
     return candidate

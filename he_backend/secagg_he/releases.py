@@ -101,7 +101,7 @@ class FileReleases:
     def begin(self, key_id: bytes) -> None:
         """Write an empty count, unless there is one: that one goes on."""
         with self._one_line(), self._store.locked():
-            if self._store.load(key_id.hex()) is None:
+            if self._record(key_id) is None:
                 self._save(key_id, 1, Released())
 
     def claim(self, key_id: bytes, budget: int, session: bytes, aggregate: bytes, carries: bool = True) -> None:
@@ -116,7 +116,7 @@ class FileReleases:
             return self._load(key_id)[1].count(key_id)
 
     def _load(self, key_id: bytes) -> tuple[int, Released]:
-        record = self._store.load(key_id.hex())
+        record = self._record(key_id)
         if record is None:
             raise InputError(
                 f"{self._folder} holds no count of what was released under the group key {key_id.hex()}: a key is used "
@@ -125,7 +125,19 @@ class FileReleases:
         try:
             return record.generation, msgspec.msgpack.decode(record.snapshot, type=Released)
         except (msgspec.MsgspecError, ValueError):
-            raise InputError("the count of releases is damaged: rotate the group key") from None
+            raise self._damaged(key_id) from None
+
+    def _record(self, key_id: bytes) -> Record | None:
+        try:
+            return self._store.load(key_id.hex())
+        except InputError:  # not with the store's remedy: who deletes a count may begin another
+            raise self._damaged(key_id) from None
+
+    def _damaged(self, key_id: bytes) -> InputError:
+        return InputError(
+            f"{self._folder / key_id.hex()} is damaged, or of another version of secagg: how much was released under "
+            "the group key is not known; put the file back from a backup that is as new, or rotate the key"
+        )
 
     def _save(self, key_id: bytes, generation: int, released: Released) -> None:
         self._store.save(key_id.hex(), Record(generation, msgspec.msgpack.encode(released), b"", ()))

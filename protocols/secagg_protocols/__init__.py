@@ -22,6 +22,7 @@ from .errors import (
     WireError,
     WorkerLost,
 )
+from .guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from .identity import Identity, PublicIdentity, Roster
 from .ledger import ContributionLedger, MemoryLedger
 from .lightsecagg import LightSecAgg
@@ -29,17 +30,23 @@ from .machine import Client, Dropout, Server
 from .plain import Plain
 from .randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 from .recovery import Correction
-from .scheme import Adversary, Domain, Output, Policy, RoundContext, Scheme, Step
+from .scheme import Domain, MeasuredRound, Output, Policy, RoundContext, RoundView, Scheme, Step
 from .secaggplus import SecAggPlus
 from .wire import Envelope
+from .work import Work
+
+SCHEMES = (Plain, Bonawitz, SecAggPlus, LightSecAgg)
+"""The schemes of this package."""
 
 __all__ = [
+    "SCHEMES",
     "SERVER",
     "SYSTEM",
     "Adversary",
     "AuthenticationError",
     "Bonawitz",
     "Client",
+    "Coalition",
     "ContributionLedger",
     "Correction",
     "Domain",
@@ -47,12 +54,15 @@ __all__ = [
     "DurableClient",
     "DurableServer",
     "Envelope",
+    "Guarantee",
     "Identity",
     "InputError",
     "InsecureDeterministicRandomness",
+    "Keys",
     "LateMessage",
     "LightSecAgg",
     "LocalError",
+    "MeasuredRound",
     "MemoryLedger",
     "Output",
     "ParameterError",
@@ -66,6 +76,7 @@ __all__ = [
     "Roster",
     "RoundContext",
     "RoundFailed",
+    "RoundView",
     "Scheme",
     "SecAggError",
     "SecAggPlus",
@@ -73,6 +84,8 @@ __all__ = [
     "SnapshotStore",
     "StateError",
     "Step",
+    "Traits",
     "WireError",
+    "Work",
     "WorkerLost",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
-from .domain import Use, digest
+from .domain import Use, digest, frame
 from .errors import InputError, ProtocolViolation, SecAggError, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
@@ -50,7 +50,8 @@ _WITHOUT_SESSION = "delete it; this participant then misses the round and takes 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """One session on disk. generation: counts saves. request: hash of the last request answered. answers: what it got.
 
-    before: hash of the request before a `contribute`: when it is delivered again, the vector's answer is due.
+    before: hash of the request before a `contribute`: when it is delivered again, the vector's answer is due, and
+    earlier, what it was answered at once.
     """
 
     generation: int
@@ -58,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     request: bytes
     answers: tuple[bytes, ...]
     before: bytes = b""
+    earlier: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"Record(generation={self.generation}, <redacted>)"
@@ -198,14 +200,28 @@ class DurableClient:
         record = self._store.load(self.session)
         return None if record is None else self._make(record).output
 
+    @property
+    def machine(self) -> Client:
+        """The machine as it is kept, to be looked at."""
+        return self._make(self._store.load(self.session))
+
     def start(self) -> list[bytes]:
         """Begin the round, or return again what was sent when it began."""
         return self._step(_START, lambda client: client.start())
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take one envelope's bytes; return the answers' bytes."""
-        envelope = Envelope.from_bytes(data, self._scheme.envelope_limit)
-        return self._step(data, lambda client: client.receive(envelope))
+        return self.receive_all([data])
+
+    def receive_all(self, request: Sequence[bytes]) -> list[bytes]:
+        """Take all envelopes of one request, as one step: the request is answered in full and, where it comes again,
+        again; or it is refused, and nothing of it was taken. Return the answers' bytes."""
+        envelopes = [Envelope.from_bytes(data, self._scheme.envelope_limit) for data in request]
+
+        def turn(client: Client) -> list[Envelope]:
+            return [answer for envelope in envelopes for answer in client.receive(envelope)]
+
+        return self._step(frame(*request), turn)
 
     def contribute(self, vector: NDArray[np.generic]) -> list[bytes]:
         """Give the vector. Once: a second call returns the stored answer, whatever the vector."""
@@ -226,8 +242,10 @@ class DurableClient:
         with self._store.locked():
             record = self._store.load(self.session)
             client = self._make(record)  # also where the answer is there: it must be one for this context
-            if record is not None and request_digest in (record.request, record.before):
+            if record is not None and request_digest == record.request:
                 return list(record.answers)
+            if record is not None and request_digest == record.before:
+                return [*record.earlier, *record.answers]
             try:
                 answers = tuple(envelope.to_bytes() for envelope in turn(client))
             except ProtocolViolation:
@@ -237,10 +255,11 @@ class DurableClient:
             return list(answers)
 
     def _save(self, record: Record | None, client: Client, request: bytes, answers: tuple[bytes, ...]) -> None:
-        generation, before = (1, b"") if record is None else (record.generation + 1, record.request)
-        if request != hashlib.sha256(_CONTRIBUTE).digest():
-            before = b""
-        self._store.save(self.session, Record(generation, client.snapshot(), request, answers, before))
+        generation = 1 if record is None else record.generation + 1
+        before: tuple[bytes, tuple[bytes, ...]] = (b"", ())
+        if record is not None and request == hashlib.sha256(_CONTRIBUTE).digest():
+            before = record.request, record.answers
+        self._store.save(self.session, Record(generation, client.snapshot(), request, answers, *before))
 
     def _make(self, record: Record | None) -> Client:
         if record is None:

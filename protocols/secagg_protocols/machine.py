@@ -74,6 +74,10 @@ class Dropout:
     reason: str
 
 
+_SILENT = "did not answer"
+"""Why a participant dropped out of whom nothing more is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """What a party brings to a round from outside. policy, ledger, executor, parts: a participant's, see `Scheme`."""
@@ -272,6 +276,30 @@ class Client(Machine):
     def output(self) -> Output | None:
         """The sum, where the scheme gives it to the participants, once it is there; None under all other schemes."""
         return None
+
+    @property
+    def dealers(self) -> tuple[int, ...]:
+        """Whose shares were dealt in this round, as the server told this participant; empty before, and under schemes
+        that deal none."""
+        return ()
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """Whose vectors are in the sum, as the server told this participant; empty before, or where it never does."""
+        return ()
+
+    @property
+    def contributed(self) -> bool:
+        """Whether the vector has been given: the state is one that only follows it. Of an aborted one nobody knows."""
+        after = {following for (_, event), following in self.transitions.items() if event == CONTRIBUTE}
+        while further := {to for (state, _), to in self.transitions.items() if state in after} - after:
+            after |= further
+        return self.state in after
+
+    @property
+    def ended(self) -> bool:
+        """Whether this participant has answered all that it will be asked."""
+        return self.state is Terminal.DONE
 
     @one_at_a_time
     def bind_context(self, context_digest: bytes) -> None:
@@ -547,7 +575,7 @@ class Server(Machine):
         if complete:
             self._answered.add(sender)
             self._under_way.discard(sender)
-        elif kind == self.scheme.upload_step.value:
+        elif kind == self.scheme.upload_step.value and sender not in self._dropped:
             self._under_way.add(sender)
         return []
 
@@ -561,7 +589,7 @@ class Server(Machine):
 
     def _let_go(self, envelope: Envelope) -> list[Envelope]:
         """Count a participant that says so as gone. If it has answered the open step, that answer stays."""
-        sender, answered = envelope.sender, envelope.sender in self._answered
+        sender = envelope.sender
         if not isinstance(self.state, Step):
             raise StateError(f"{ABORT} is not expected in state {self.state}")
         if sender in self._dropped:
@@ -570,9 +598,11 @@ class Server(Machine):
         self._authenticate(envelope)
         message = self.open(envelope)
         assert isinstance(message, Abort)
-        self._drop(sender, f"left, and says: {message.reason}")
-        if answered:
-            self._answered.add(sender)
+        reason = f"left, and says: {message.reason}"
+        if sender in self._answered:  # nothing of its answer is freed: it may be held, and not yet in the sum
+            self._dropped[sender] = Dropout(self.step, reason)
+        else:
+            self._drop(sender, reason)
         self._told.add(sender)
         return []
 
@@ -601,7 +631,7 @@ class Server(Machine):
         """
         following = self._next(ADVANCE)
         for participant in self.waiting_for:
-            self._drop(participant, "did not answer")
+            self._drop(participant, _SILENT)
         try:
             if len(self._answered) < self._needed(self.step):
                 raise self._too_few()
@@ -621,7 +651,9 @@ class Server(Machine):
     def _too_few(self) -> RoundFailed:
         """Return the error for too few answers to the open step."""
         have, suspects = len(self._answered), frozenset(self._suspects)
-        return RoundFailed(self.step.value, have, self._needed(self.step), culprits=suspects)
+        lost = ((who, out.reason) for who, out in self._dropped.items() if out.step is self.step)
+        first = next((f"participant {who} {reason}" for who, reason in lost if reason != _SILENT), "")
+        return RoundFailed(self.step.value, have, self._needed(self.step), first, suspects)
 
     def _drop(self, participant: int, reason: str) -> None:
         self._answered.discard(participant)

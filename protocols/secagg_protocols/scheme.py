@@ -5,24 +5,28 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .domain import Use, digest, frame
 from .errors import InputError, ParameterError
+from .guarantee import Adversary as Adversary
+from .guarantee import Guarantee, Traits
+from .guarantee import parse_adversary as parse_adversary
 from .identity import Identity, Roster
 from .lanes import Lanes, Words
 from .randomness import SYSTEM, Randomness
 from .suites import Ciphersuite, suite_named
 from .wire import ENVELOPE_OVERHEAD, check_participants
+from .work import Work
 
 if TYPE_CHECKING:
     from .ledger import ContributionLedger
@@ -44,13 +48,6 @@ class Step(StrEnum):
     RELEASE = "Release"
 
 
-class Adversary(StrEnum):
-    """What the server may do: follow the protocol and look, or anything at all."""
-
-    SEMI_HONEST = "semi-honest"
-    ACTIVE = "active"
-
-
 def whole(name: str, value: object) -> int:
     """Return a parameter as a plain int: equal values must look equal. Raises `ParameterError` for no integer."""
     try:
@@ -59,12 +56,30 @@ def whole(name: str, value: object) -> int:
         raise ParameterError(f"{name}={value!r} is not an integer") from None
 
 
-def parse_adversary(value: Adversary | str) -> Adversary:
-    """Return the adversary named. Raises `ParameterError` for an unknown one."""
-    try:
-        return Adversary(value)
-    except ValueError:
-        raise ParameterError(f"adversary {value!r} is unknown; choose semi-honest or active") from None
+class RoundView(Protocol):
+    """What one party saw of a round, as far as it bears on what was opened. Both ascending.
+
+    listed: whose secrets the others hold shares of (`Scheme.listed`). survivors: whose vectors are in the sum; nobody
+    where there is none.
+    """
+
+    @property
+    def listed(self) -> tuple[int, ...]: ...
+    @property
+    def survivors(self) -> tuple[int, ...]: ...
+
+
+class MeasuredRound(Protocol):
+    """A round that was counted. answered: step that is closed → who completed it. bytes_sent, bytes_received:
+    participant → encoded envelopes.
+    """
+
+    @property
+    def answered(self) -> Mapping[Step, tuple[int, ...]]: ...
+    @property
+    def bytes_sent(self) -> Mapping[int, int]: ...
+    @property
+    def bytes_received(self) -> Mapping[int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +264,18 @@ class Scheme(ABC):
     early_keys: bool = field(default=False, kw_only=True)
 
     name: ClassVar[str]
+    traits: ClassVar[Traits]
+    """What it can do, whatever its parameters. Each scheme says its own: none is inherited (`secagg.registry`)."""
     upload_step: ClassVar[Step]
     """The step whose message carries the vector."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        if self.active and Adversary.ACTIVE not in self.traits.adversaries:
+            raise ParameterError(
+                f"{self.name} is not made for a server that departs from the protocol: "
+                'adversary="active" is refused; choose bonawitz'
+            )
         for name in ("participants", "length", "value_bits"):
             self.check_integer(name)
         check_participants(self.participants)
@@ -269,7 +291,7 @@ class Scheme(ABC):
         suite_named(self.ciphersuite)
         if not isinstance(self.early_keys, bool):
             raise ParameterError(f"early_keys={self.early_keys!r} is neither True nor False")
-        if self.early_keys and Step.ADVERTISE_KEYS not in self.steps:
+        if self.early_keys and not self.traits.early_keys:
             raise ParameterError(f"early_keys=True: participants of {self.name} advertise no keys")
 
     def check_integer(self, name: str) -> None:
@@ -357,6 +379,52 @@ class Scheme(ABC):
     @abstractmethod
     def leakage(self) -> tuple[tuple[str, str], ...]:
         """Who learns what, as rows (who, what)."""
+
+    @property
+    @abstractmethod
+    def guarantee(self) -> Guarantee:
+        """What it promises, as it was made."""
+
+    def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
+        """Return whose secrets the others hold shares of, ascending: nobody's where no shares are dealt.
+
+        answered: step that is closed → who completed it.
+        """
+        return ()
+
+    def opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        """Return which secrets a round reconstructed, and of whom. For the audit: nothing is opened unsaid.
+
+        Raises `ParameterError` for a secret that `traits` do not declare.
+        """
+        found = self._opened(view)
+        if undeclared := sorted(found.keys() - self.traits.opens):
+            raise ParameterError(f"{self.name} opens {undeclared[0]!r}, which its traits do not declare: add it there")
+        return found
+
+    @abstractmethod
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        """Return what `opened` does: name of a secret → whose; the names are those in `traits.opens`."""
+
+    @abstractmethod
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        """Return the unavoidable work of one surviving client and of the server: `Work()` where none is counted."""
+
+    @classmethod
+    def against(cls, participants: int, colluders: int, dropout_rate: float) -> dict[str, Any]:
+        """Return what it must withstand, as the parameters in which this scheme takes it."""
+        return {"colluders": colluders} if any(item.name == "colluders" for item in fields(cls)) else {}
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        """Return one for each server that it can be made for: ten participants, of whom two may collude."""
+        servers = [server for server in Adversary if server in cls.traits.adversaries] or [Adversary.SEMI_HONEST]
+        return tuple(cls(10, 1, adversary=server, **cls.against(10, 2, 0)) for server in servers)
+
+    @property
+    def share_bytes(self) -> int:
+        """Bytes that one dealer seals for one holder: 0 where no shares are dealt."""
+        return 0
 
     @property
     def precision(self) -> float:

@@ -1,63 +1,154 @@
-"""`secagg audit`: check the signed, hash-chained record of the rounds, and read it."""
+"""`secagg audit`: check the signed, hash-chained records of the rounds, also against another party's, and read them."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from secagg.audit import GENESIS, AuditLine, verify
 from secagg.cli.output import AsJson, console, print_json
-from secagg_protocols import InputError
+from secagg.round.audit import GENESIS, AuditError, Log, compare, verify
+from secagg_protocols import InputError, Roster
 
-app = typer.Typer(help="Check and read the signed record of the rounds.", no_args_is_help=True)
+app = typer.Typer(help="Check and read the signed records of the rounds.", no_args_is_help=True)
 
-Log = Annotated[Path, typer.Argument(help="An audit log.")]
-Key = Annotated[str, typer.Option(metavar="KEY", help="The writer's public key, from the roster.")]
-Ciphersuite = Annotated[Literal["x25519", "p256"], typer.Option(help="The writer's named set of algorithms.")]
+File = Annotated[Path, typer.Argument(help="An audit log.")]
+Key = Annotated[
+    list[str] | None, typer.Option("--key", metavar="KEY", help="A writer's public key; as often as there are writers.")
+]
+RosterFile = Annotated[Path | None, typer.Option("--roster", help="Or the roster that lists the writers' keys.")]
+Ciphersuite = Annotated[
+    Literal["x25519", "p256"], typer.Option(help="The writers' named set of algorithms, where no roster says it.")
+]
 Head = Annotated[
     str | None, typer.Option(metavar="HASH", help="The last hash that a peer holds: shows whether the end was cut off.")
 ]
+Against = Annotated[
+    list[Path] | None,
+    typer.Option("--against", metavar="OTHER", help="Another party's log, or a folder of *.jsonl; as often as needed."),
+]
+
+Keys = Sequence[tuple[bytes, int | None]]
+"""Public key → whose it is in the roster, where one is given."""
 
 
 @app.command("verify")
 def verify_log(
-    log: Log, key: Key, ciphersuite: Ciphersuite = "x25519", head: Head = None, as_json: AsJson = False
+    log: File,
+    key: Key = None,
+    roster: RosterFile = None,
+    against: Against = None,
+    ciphersuite: Ciphersuite = "x25519",
+    head: Head = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Check every signature and the chain. The head is the last hash: compare it with what the peers hold."""
-    lines = _checked(log, key, ciphersuite, head)
-    last = lines[-1].hash if lines else GENESIS
+    """Check every signature and the chain; with --against, also that the logs of one round agree.
+
+    The head is the last hash: compare it with what the peers hold.
+    """
+    keys, suite = _keys(key, roster, ciphersuite)
+    checked = _checked(log, keys, suite, head)
+    last = checked.lines[-1].hash if checked.lines else GENESIS
     target = console(as_json)
-    target.print(
-        f"{log}: {len(lines)} records, each signed by this key, none changed, moved or missing", soft_wrap=True
-    )
+    others = [_checked(other, keys, suite) for other in _others(log, against)]
+    for one in (checked, *others):
+        target.print(
+            f"{one.path}: {len(one.lines)} records, each signed by this key, none changed, moved or missing",
+            soft_wrap=True,
+        )
+    _agree([checked, *others])
+    if others:
+        target.print(f"{len(others) + 1} logs agree on every round that they share", soft_wrap=True)
     target.print(f"head {last}", soft_wrap=True)
     if as_json:
-        print_json({"file": str(log), "records": len(lines), "head": last})
+        against_them = [{"file": str(other.path), "records": len(other.lines)} for other in others]
+        print_json({"file": str(log), "records": len(checked.lines), "head": last, "against": against_them})
 
 
 @app.command("show")
-def show(log: Log, key: Key, ciphersuite: Ciphersuite = "x25519", head: Head = None, as_json: AsJson = False) -> None:
+def show(
+    log: File,
+    key: Key = None,
+    roster: RosterFile = None,
+    ciphersuite: Ciphersuite = "x25519",
+    head: Head = None,
+    as_json: AsJson = False,
+) -> None:
     """Check the log, then print who took part in each round and what came of it."""
-    lines = _checked(log, key, ciphersuite, head)
-    table = Table("time", "job", "round", "scheme", "server", "in the sum", "dropped", "refused", title=str(log))
+    keys, suite = _keys(key, roster, ciphersuite)
+    lines = _checked(log, keys, suite, head).lines
+    columns = ("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
+    table = Table(*columns, title=str(log))
     for record in (line.record for line in lines):
         took_part = f"{len(record['survivors'])} of {record['participants']}"
         dropped = ", ".join(record["dropped"]) or "–"
-        cells = [record["time"], record["job"], record["round"], record["scheme"], record["adversary"], took_part]
-        table.add_row(*map(str, cells), dropped, str(len(record["refusals"])))
+        said = [record[name] for name in ("time", "job", "round", "party", "stage", "scheme", "adversary")]
+        table.add_row(*map(str, said), took_part, dropped, str(len(record["refusals"])))
     console(as_json).print(table)
     if as_json:
         print_json({"file": str(log), "records": [{**line.record, "hash": line.hash} for line in lines]})
 
 
-def _checked(log: Path, key: str, ciphersuite: str, head: str | None) -> list[AuditLine]:
-    """Return the verified lines. Raises AuditError for the first bad one, InputError when the log has another head."""
-    try:
-        public_key = bytes.fromhex(key)
-    except ValueError:
-        raise typer.BadParameter(f"{key!r} is not hexadecimal", param_hint="--key") from None
-    lines = list(verify(log, public_key, ciphersuite))
+def _keys(given: list[str] | None, roster: Path | None, ciphersuite: str) -> tuple[Keys, str]:
+    """Return the keys that may have signed, and their ciphersuite."""
+    if not given and roster is None:
+        raise typer.BadParameter("give the writer's public key, or the --roster that lists it", param_hint="--key")
+    keys: list[tuple[bytes, int | None]] = []
+    for text in given or ():
+        try:
+            keys.append((bytes.fromhex(text), None))
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not hexadecimal", param_hint="--key") from None
+    if roster is not None:
+        listed = Roster.load(roster)
+        ciphersuite = listed.suite.name
+        keys += [(entry.public_key, entry.id) for entry in listed.entries]
+    return keys, ciphersuite
+
+
+def _checked(path: Path, keys: Keys, ciphersuite: str, head: str | None = None) -> Log:
+    """Return the verified log, by whichever key signed its first line. Raises AuditError for the first bad line,
+    InputError when the log has another head."""
+    key, signer = keys[0] if len(keys) == 1 else _writer(path, keys, ciphersuite)
+    lines = list(verify(path, key, ciphersuite))
     if head is not None and head not in (line.hash for line in lines):
-        raise InputError(f"{log} holds no record {head}; records at its end were removed, or it is another log")
-    return lines
+        raise InputError(f"{path} holds no record {head}; records at its end were removed, or it is another log")
+    return Log(path, lines, signer)
+
+
+def _writer(path: Path, keys: Keys, ciphersuite: str) -> tuple[bytes, int | None]:
+    """Return the key that signed a log's first line. Raises AuditError when none did."""
+    empty = True
+    for key, signer in keys:
+        try:
+            for _ in verify(path, key, ciphersuite):
+                return key, signer
+        except AuditError:
+            empty = False
+            continue
+    if empty:
+        return keys[0][0], None
+    raise AuditError(
+        f"{path} line 1: changed, or signed by none of the {len(keys)} keys given; give its writer's with --key"
+    )
+
+
+def _others(log: Path, against: Iterable[Path] | None) -> list[Path]:
+    """Return the other logs, those in a folder by name."""
+    found: list[Path] = []
+    for given in against or ():
+        within = sorted(given.glob("*.jsonl")) if given.is_dir() else [given]
+        if not within:
+            raise InputError(f"{given} holds no *.jsonl: give the folder of the other parties' logs, or the logs")
+        found += within
+    return [path for path in dict.fromkeys(found) if path.resolve() != log.resolve()]
+
+
+def _agree(logs: Sequence[Log]) -> None:
+    """Raise AuditError unless the logs agree."""
+    if not (differences := compare(logs)):
+        return
+    first, *more = map(str, differences)
+    others = f" (and {len(more)} more: {'; '.join(more[:3])})" if more else ""
+    raise AuditError(f"{first}{others}; ask both writers for what they hold of it")

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, console, print_json
+from secagg.schemes import parameters_of
 from secagg_he import Bfv, Ckks, GroupKey, GroupKeyHandle
 from secagg_he.delivery import Party, open_sealed, request, seal_for
 from secagg_he.files import read_own, write_new
@@ -17,10 +19,18 @@ from secagg_he.releases import FileReleases
 from secagg_protocols.errors import InputError
 from secagg_protocols.identity import Identity, Roster
 from secagg_protocols.suites import suite_named
+from secagg_protocols.wire import MAX_PARTICIPANTS
+
+_KINDS = {kind.name: kind for kind in (Bfv, Ckks)}
 
 app = typer.Typer(help="Make, show and deliver the key that participants of bfv and ckks share.", no_args_is_help=True)
 
-Me = Annotated[int, typer.Option("--participant", min=1, help="This site's number: its roster id, where there is one.")]
+Me = Annotated[
+    int,
+    typer.Option(
+        "--participant", min=1, max=MAX_PARTICIPANTS, help="This site's number: its roster id, where there is one."
+    ),
+]
 IdentityFile = Annotated[Path | None, typer.Option("--identity", help="This site's identity file: signs.")]
 RosterFile = Annotated[Path | None, typer.Option("--roster", help="The roster: checks the other site's signature.")]
 Suite = Annotated[Literal["x25519", "p256"], typer.Option(help="Named set of algorithms; a roster's own stands.")]
@@ -31,7 +41,7 @@ def new(
     output: Annotated[Path, typer.Option("-o", "--output", help="The key file to write.")],
     participants: Annotated[int, typer.Option(min=2, help="How many sites will ever hold the key, at most.")],
     length: Annotated[int, typer.Option(min=1, help="Values in the longest vector.")],
-    scheme: Annotated[Literal["bfv", "ckks"], typer.Option(help="The protocol.")] = "bfv",
+    scheme: Annotated[str, typer.Option(click_type=SchemeChoice(_KINDS), help="The protocol.")] = "bfv",
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
     releases: Annotated[int | None, typer.Option(help="Sums that each site may release; 1000 if not said.")] = None,
     flooding_bits: Annotated[int | None, typer.Option(help="Statistical security of them; 30 if not said.")] = None,
@@ -42,17 +52,23 @@ def new(
 ) -> None:
     """Make a group key, and the handle that the server needs. Cohorts and vectors may be smaller than was said."""
     servers = handle if handle is not None else output.with_name(f"{output.name}.handle")
+    if servers.resolve() == output.resolve():
+        raise typer.BadParameter(f"{servers} is to be the key's own file", param_hint="--handle")
     for file in (output, servers):
         if file.exists():
             raise InputError(f"{file} exists; a group key is never overwritten, choose another file")
     asked = {"releases": releases, "flooding_bits": flooding_bits, "precision": precision}
     said: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if scheme != "ckks" and precision is not None:
-        raise typer.BadParameter("sums of bfv are exact", param_hint="--precision")
-    kind = {"bfv": Bfv, "ckks": Ckks}[scheme]
+    kind = _KINDS[scheme]
+    if precision is not None and "precision" not in parameters_of(scheme):
+        raise typer.BadParameter(f"sums of {scheme} are exact", param_hint="--precision")
     key, public = kind(participants, length, value_bits=bits, release_to=release_to, **said).make_group_key()
     public.save(servers)
-    key.save(output)
+    try:
+        key.save(output)
+    except InputError:
+        servers.unlink()  # the handle of a key that nobody has
+        raise
     target = console(as_json)
     target.print(f"{output} is secret: it stays with this site, and opens every vector sent under it.", soft_wrap=True)
     target.print(f"{servers} is for the server: it opens nothing.", soft_wrap=True)

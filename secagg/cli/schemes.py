@@ -1,50 +1,66 @@
-"""`secagg schemes`: who learns what, under each scheme. The README's table is this command's."""
+"""`secagg schemes`: who learns what, under each scheme. The tables in the README and docs/leakage.md are its own."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
-from secagg_he import Bfv, Ckks, ThresholdCkks
-from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
-from secagg_protocols.scheme import Adversary, Scheme
+from secagg.schemes import SCHEMES
+from secagg_protocols import Keys, Scheme
 
-EXAMPLES: tuple[Scheme, ...] = (
-    Plain(10, 1),
-    Bonawitz(10, 1, colluders=2),
-    Bonawitz(10, 1, colluders=2, adversary=Adversary.ACTIVE),
-    SecAggPlus(1000, 1),
-    LightSecAgg(10, 1, colluders=2),
-    ThresholdCkks(10, 1, colluders=2),
-    ThresholdCkks(10, 1, colluders=2, adversary=Adversary.ACTIVE),
-    Bfv(10, 1),
-    Ckks(10, 1),
-)
+_KEYS = {
+    Keys.NONE: "none",
+    Keys.OWN: "its own, for one round",
+    Keys.GROUP: "one that all participants hold, for many rounds",
+}
 
 
 def schemes(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print one row per scheme, as Markdown.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --markdown: one row for each party.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print who learns what: ten participants of whom two may collude (secagg-plus: a thousand, fifty)."""
     if as_json:
-        print_json({"schemes": [_fields(scheme) for scheme in EXAMPLES]})
+        print_json({"schemes": [_fields(scheme) for scheme in examples()]})
         return
     if markdown:
-        print(leakage_table())
+        print(leakage_table() if everything else guarantee_table())
         return
     table = Table("scheme", "server", "who", "learns", show_lines=True)
-    for scheme in EXAMPLES:
+    for scheme in examples():
         for who, what in scheme.leakage:
             table.add_row(scheme.name, str(scheme.adversary), who, what)
     console(as_json).print(table)
 
 
+def examples() -> tuple[Scheme, ...]:
+    """Return every registered scheme, once for each server that it can be made for."""
+    return tuple(example for kind in SCHEMES.values() for example in kind.examples())
+
+
+def guarantee_table() -> str:
+    """Return what each scheme promises, as Markdown: one row per scheme and server."""
+    rows = [
+        "| scheme | server withstood | with up to | who opens one vector | who learns the sum | keys that hide it |",
+        "|---|---|---|---|---|---|",
+    ]
+    for scheme in examples():
+        said = scheme.guarantee
+        helpers = "–" if said.adversary is None else f"{said.colluders} colluders"
+        if said.statistical_bits is not None:
+            helpers += f" (but for a chance of 2^-{said.statistical_bits})"
+        cells = (f"`{scheme.name}`", said.adversary or "none", helpers, said.opened, said.sum_known_to)
+        rows.append(f"| {' | '.join(cells)} | {_KEYS[scheme.traits.keys]} |")
+    return "\n".join(rows)
+
+
 def leakage_table() -> str:
     """Return the table as Markdown, one row for each party of each scheme."""
     rows = ["| scheme | server | who | learns |", "|---|---|---|---|"]
-    for scheme in EXAMPLES:
+    for scheme in examples():
         rows += [f"| `{scheme.name}` | {scheme.adversary} | {who} | {what} |" for who, what in scheme.leakage]
     return "\n".join(rows)
 
@@ -55,6 +71,11 @@ def _fields(scheme: Scheme) -> dict[str, object]:
         "adversary": str(scheme.adversary),
         "participants": scheme.participants,
         "threshold": scheme.quorum,
+        "protects": scheme.traits.protects,
+        "guarantee": asdict(scheme.guarantee),
+        "keys": str(scheme.traits.keys),
+        "early_keys": scheme.traits.early_keys,
+        "opens": sorted(scheme.traits.opens),
         "steps": [str(step) for step in scheme.steps],
         "leakage": [{"who": who, "learns": what} for who, what in scheme.leakage],
     }

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
@@ -14,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 import secagg
+from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
 from secagg.cli.workload import Workload
-from secagg.roofline import Limits, limits
-from secagg.schemes import SchemeName, make_scheme
-from secagg_protocols import Plain, Policy, Scheme, Step
+from secagg.roofline import limits
+from secagg.round.audit import SimulatedTrails, Stamp
+from secagg.schemes import PROTECTING, make_scheme, parameters_of
+from secagg_protocols import Policy, Scheme, Step
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
 
 Adversary = Literal["semi-honest", "active"]
@@ -26,7 +30,9 @@ Ciphersuite = Literal["x25519", "p256"]
 
 
 def simulate(
-    scheme: Annotated[SchemeName, typer.Option(help="The protocol. 'plain' protects nothing.")] = "bonawitz",
+    scheme: Annotated[
+        str, typer.Option(click_type=SchemeChoice(), help="The protocol. 'plain' protects nothing.")
+    ] = "bonawitz",
     clients: Annotated[int, typer.Option(min=1, help="Participants.")] = 10,
     length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000,
     drop: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the participants that vanish.")] = 0.0,
@@ -51,13 +57,17 @@ def simulate(
     insecure_deterministic: Annotated[
         bool, typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data.")
     ] = False,
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new folder: each party's signed log of the round, and their roster."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
-    if scheme == "plain" and adversary == "active":
-        raise typer.BadParameter("the plain scheme withstands no server; choose bonawitz", param_hint="--adversary")
-    if scheme != "secagg-plus" and neighbours is not None:
-        raise typer.BadParameter("only secagg-plus has neighbours", param_hint="--neighbours")
+    if scheme not in PROTECTING and adversary == "active":
+        raise typer.BadParameter(f"the {scheme} scheme withstands no server; choose bonawitz", param_hint="--adversary")
+    if neighbours is not None and "neighbours" not in parameters_of(scheme):
+        raise typer.BadParameter(f"{scheme} has no neighbours", param_hint="--neighbours")
     protocol = make_scheme(
         scheme,
         clients,
@@ -67,7 +77,7 @@ def simulate(
         value_bits=bits,
         ciphersuite=ciphersuite,
         adversary=adversary,
-        threshold=None if scheme == "plain" else threshold,
+        threshold=threshold if scheme in PROTECTING else None,
         neighbours=neighbours,
         release_to=None if release_to == "server" else release_to,
     )
@@ -76,8 +86,9 @@ def simulate(
     vanishing = workload.vanishing(drop)
     if threads > 1 and processes > 1:
         raise typer.BadParameter("unmask in threads or in processes, not in both", param_hint="--processes")
+    trails = None if audit is None else SimulatedTrails(audit, clients, ciphersuite)
     with _executor(threads, processes) as executor, progress_bar() as progress:
-        run = secagg.simulate(
+        simulation = secagg.Simulation(
             protocol,
             workload.vector,
             drop=dict.fromkeys(vanishing, step),
@@ -87,6 +98,8 @@ def simulate(
             parts=max(threads, processes),
             progress=progress,
         )
+        run = _recorded(simulation, trails, insecure_deterministic)
+    del simulation  # its machines are not part of what is measured next
     error = workload.largest_difference(run.output)
     result = {
         **_what_was_run(protocol),
@@ -108,6 +121,17 @@ def simulate(
     if error > protocol.precision:
         print(f"secagg: the sum is wrong by up to {error}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _recorded(
+    simulation: secagg.Simulation, trails: SimulatedTrails | None, insecure_deterministic: bool
+) -> secagg.Run:
+    """Run the round; where logs are kept, write down what came of it, a failure too."""
+    try:
+        return simulation.run()
+    finally:
+        if trails is not None:
+            trails.write(simulation, Stamp(now=datetime.now(UTC), insecure_deterministic=insecure_deterministic))
 
 
 @contextmanager
@@ -144,7 +168,7 @@ def _what_was_run(scheme: Scheme) -> dict[str, Any]:
     return {
         "scheme": scheme.name,
         "scheme_id": scheme.id.hex(),
-        "adversary": "none" if isinstance(scheme, Plain) else str(scheme.adversary),
+        "adversary": str(scheme.guarantee.adversary or "none"),
         "clients": scheme.participants,
         "length": scheme.length,
         "bits": scheme.value_bits,
@@ -155,7 +179,7 @@ def _what_was_run(scheme: Scheme) -> dict[str, Any]:
 def _what_it_cost(scheme: Scheme, run: secagg.Run, processes: int) -> dict[str, Any]:
     """The run's times and bytes, beside the time of the raw cryptography that it cannot avoid."""
     client_ms, server_ms = _with_total(run.client_ms), _with_total(run.server_ms)
-    limit = Limits(0, 0) if isinstance(scheme, Plain) else limits(scheme, run)
+    limit = limits(scheme, run)
     return {
         "client_ms": client_ms,
         "server_ms": server_ms,

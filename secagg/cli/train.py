@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.codec import Influence
-from secagg.schemes import SchemeName
 from secagg.train import TrainConfig, TrainResult, run
 
 DEFAULTS = TrainConfig()
@@ -74,7 +74,10 @@ def train(
         typer.Option(rich_help_panel=AGGREGATION, help="Bound on each number of an update; by default derived."),
     ] = None,
     scheme: Annotated[
-        SchemeName, typer.Option(rich_help_panel=AGGREGATION, help="The protocol: see `secagg schemes`.")
+        str,
+        typer.Option(
+            click_type=SchemeChoice(), rich_help_panel=AGGREGATION, help="The protocol: see `secagg schemes`."
+        ),
     ] = "bonawitz",
     adversary: Annotated[
         Literal["strongest", "active", "semi-honest"],
@@ -103,6 +106,10 @@ def train(
         int, typer.Option(min=0, help="Seed of splits, dropouts and the first model; not of keys or noise.")
     ] = DEFAULTS.seed,
     report: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("secagg-train.html"),
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new folder: each party's signed log of every round, and their roster."),
+    ] = None,
     insecure_deterministic: Annotated[
         bool, typer.Option("--insecure-deterministic", help="Keys and noise follow --seed too. Never with real data.")
     ] = False,
@@ -135,6 +142,7 @@ def train(
         dropouts=drop_per_round,
         seed=seed,
         report=report,
+        audit=audit,
         insecure_deterministic=insecure_deterministic,
     )
     with progress_bar() as progress:

@@ -14,7 +14,7 @@ would be summed apart, and tell who carried.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from math import isfinite
@@ -33,6 +33,10 @@ from secagg_protocols.randomness import SYSTEM, Randomness
 CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
 MAX_VALUE_BITS = 32
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,12 @@ class Codec:
     on_clip: Literal["count", "refuse"] = "count"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.value_bits, int) and 1 <= self.value_bits <= MAX_VALUE_BITS):
+        if not (type(self.value_bits) is int and 1 <= self.value_bits <= MAX_VALUE_BITS):
             raise ParameterError(f"value_bits must be an int in 1..{MAX_VALUE_BITS}, not {self.value_bits!r}")
         lowest, highest = CLIP_RANGE[0], min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
-        if not lowest <= self.clip <= highest:
-            raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip}")
-        if not (self.weight_max is None or (isinstance(self.weight_max, int) and self.weight_max >= 1)):
+        if not (_is_number(self.clip) and lowest <= self.clip <= highest):
+            raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip!r}")
+        if not (self.weight_max is None or (type(self.weight_max) is int and self.weight_max >= 1)):
             raise ParameterError(f"weight_max must be None or an int of at least 1, not {self.weight_max!r}")
         if self.weight_max is not None and self.weight_max > self._levels:
             wider = self.weight_max.bit_length()
@@ -82,7 +86,10 @@ class Codec:
             )
         if self.on_clip not in ("count", "refuse"):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
-        for name, (low, high) in self.metrics.items():
+        for name, ends in self.metrics.items():
+            if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_is_number, ends))):
+                raise ParameterError(f"metric {name!r} needs a range (low, high) of two numbers, not {ends!r}")
+            low, high = ends
             if not (low < high and isfinite(high - low)):
                 raise ParameterError(f"metric {name!r} needs finite low < high, not ({low}, {high})")
         object.__setattr__(self, "metrics", MappingProxyType(dict(sorted(self.metrics.items()))))

@@ -36,12 +36,12 @@ def received_digest(arrays: Mapping[str, NDArray[Any]], kind: str = "", settings
         told = msgspec.msgpack.encode(settings, order="deterministic")
     except (TypeError, OverflowError, UnicodeEncodeError) as error:
         raise InputError(f"the configuration cannot be digested ({error}): send numbers, texts and lists") from None
-    return digest(Use.CONTEXT, "received", frame(*rows), kind, told)
+    return digest(Use.RECEIVED, frame(*rows), kind, told)
 
 
 def bound_digest(received: bytes, terms: bytes = b"", bound: Iterable[str] = ()) -> bytes:
     """Return the context digest: what was received, under these terms. See `terms.Proposal` for both."""
-    return digest(Use.CONTEXT, "proposed", received, terms, frame(*sorted(bound)))
+    return digest(Use.PROPOSED, received, terms, frame(*sorted(bound)))
 
 
 def check_received(proposal: Proposal, received: bytes) -> None:

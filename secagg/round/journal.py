@@ -34,7 +34,7 @@ class KeptPeers(Peers[str]):
 
     def __init__(self, path: Path, proposal: Proposal, names: Iterable[str], numbered: bool) -> None:
         self._path = path
-        self._journal = Journal(path, digest(Use.JOURNAL, "peers", msgspec.msgpack.encode(proposal)))
+        self._journal = Journal(path, digest(Use.PEERS, msgspec.msgpack.encode(proposal)))
         given = list(dict.fromkeys(names))
         try:
             kept, *learnt = list(self._journal.entries()) or [b""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,11 @@ Value = bool | float | int | str
 
 PREFIX = "secagg-"
 WHERE = "the site's file"
+
+
+def its_own(where: str, whose: str = "this node's") -> str:
+    """Return what a mapping is called where it must be said whose it is."""
+    return where if where == WHERE else f"{whose} {where}"
 
 
 class Keys:
@@ -42,9 +48,10 @@ class Keys:
             raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no text")
         return value
 
-    def path(self, name: str) -> Path | None:
-        """Return a path, or None where none is given."""
-        value = self.text(name, "")
+    def path(self, name: str, variable: str = "") -> Path | None:
+        """Return a path, or None where none is given. variable: of the site's own environment, where the mapping says
+        nothing."""
+        value = self.text(name, "") or os.environ.get(variable, "")
         return Path(value).expanduser() if value else None
 
     def called(self, name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 from secagg_protocols import ParameterError, Scheme
 
-from .keys import PREFIX, WHERE, Keys
+from .keys import PREFIX, WHERE, Keys, its_own
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Limits:
 
     def check_scheme(self, scheme: Scheme) -> None:
         """Raise `ParameterError` for a scheme that asks for too much."""
-        share_bytes: int = getattr(scheme, "share_bytes", 0)  # where it deals any
+        share_bytes = scheme.share_bytes
         self._check("bits", scheme.value_bits, self.bits)
         self._check("dealt", scheme.participants * share_bytes, self.dealt)
         self._check("work", scheme.participants * (scheme.length + scheme.quorum * share_bytes), self.work)
@@ -50,5 +50,5 @@ class Limits:
         if value > limit:
             raise ParameterError(
                 f"the proposal's {name}={value} is above {self.prefix}{name}={limit}: if this node is to bear that, "
-                f"raise it in {self.where}"
+                f"raise it in {its_own(self.where, 'its')}"
             )

@@ -3,14 +3,15 @@ sends can only be refused by it.
 
 | key | meaning | default |
 |---|---|---|
-| schemes | schemes it takes part in, separated by commas | all but plain |
+| schemes | schemes it takes part in, separated by commas | all of secagg's own but plain |
 | minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | colluders | how many others it wants to be safe from | 0 |
 | reruns | how often it answers again for one model, when a round failed late; each may give an update away | 0 |
 | roster, identity | files: who may take part, and its own signing key | none; needed for active |
 | store | folder in which its answers and sessions survive | none; needed for active |
-| group-key | file: the key that participants of bfv and ckks share | none |
+| audit | file: this site's own log of every round, signed with its identity | none |
+| group-key | file: the key that participants of bfv and ckks share | $SECAGG_GROUP_KEY |
 | early-keys | whether it makes secrets for the next round that lie in its store until then | true |
 | maximum-… (bits, length, participants, dealt, work) | the most that one proposal may cost it | `limits.Limits` |
 """
@@ -18,22 +19,25 @@ sends can only be refused by it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
-from secagg.schemes import SCHEMES
+from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
 
-from .keys import PREFIX, WHERE, Keys, Value
+from .audit import SiteTrail
+from .keys import PREFIX, WHERE, Keys, Value, its_own
 from .limits import Limits
 from .store import SiteStore
 from .terms import Proposal
 
+GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
+"""As much the site's own as its configuration, of which some runtimes (Flower's simulation engine) have none."""
 STATISTICAL_BITS = 40
-"""The least statistical security (of a neighbour graph) that a participant accepts."""
+"""The least statistical security that a participant accepts of a proposal. (A group key's was agreed when the key was
+made, and is in it.)"""
 
-_PROTECTING = frozenset(SCHEMES) - {"plain"}
+_DEFAULT = ",".join(sorted(OWN_PROTECTING))
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,14 @@ class SitePolicy:
     """
 
     floor: Policy = Policy()  # noqa: RUF009  (frozen)
-    schemes: frozenset[str] = _PROTECTING
+    schemes: frozenset[str] = OWN_PROTECTING
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
     early_keys: bool = True
     roster: Roster | None = None
     identity: Identity | None = None
     store: SiteStore | None = field(default=None, repr=False)
     group_key: GroupKey | None = field(default=None, repr=False)
+    audit: SiteTrail | None = None
     prefix: str = PREFIX
 
     @classmethod
@@ -65,18 +70,26 @@ class SitePolicy:
                 reruns=keys.number("reruns", 0),
                 maximum_participants=limits.participants,
             ),
-            schemes=frozenset(name.strip() for name in keys.text("schemes", ",".join(sorted(_PROTECTING))).split(",")),
+            schemes=frozenset(name.strip() for name in keys.text("schemes", _DEFAULT).split(",")),
             limits=limits,
             early_keys=keys.flag("early-keys", True),
             roster=Roster.load(path) if (path := keys.path("roster")) else None,
             identity=Identity.load(path) if (path := keys.path("identity")) else None,
             store=SiteStore(path) if (path := keys.path("store")) else None,
-            group_key=GroupKey.load(path) if (path := keys.path("group-key")) else None,
+            group_key=GroupKey.load(path) if (path := keys.path("group-key", GROUP_KEY_VARIABLE)) else None,
             prefix=prefix,
         )
+        log = keys.path("audit")
         keys.check_all_read()
         policy._check_whole(where)
-        return policy
+        if log is None:
+            return policy
+        if policy.identity is None:
+            raise ParameterError(
+                f"{prefix}audit needs {prefix}identity in {where}: a log is signed by whoever writes it; make one with "
+                "secagg identity new"
+            )
+        return replace(policy, audit=SiteTrail(log, policy.identity))
 
     def _check_whole(self, where: str) -> None:
         if self.floor.adversary != Adversary.ACTIVE:
@@ -84,12 +97,12 @@ class SitePolicy:
         held = {"roster": self.roster, "identity": self.identity, "store": self.store}
         if missing := [name for name, value in held.items() if value is None]:
             raise ParameterError(
-                f"{self.prefix}adversary=active needs {self.prefix}{missing[0]} in {where}: the server must not "
-                "be the one to say who takes part, nor able to ask again in another run"
+                f"{self.prefix}adversary=active needs {self.prefix}{missing[0]} in {its_own(where)}: the server must "
+                "not be the one to say who takes part, nor able to ask again in another run"
             )
 
     def __post_init__(self) -> None:
-        if strange := sorted(self.schemes - SCHEMES.keys()):
+        if strange := sorted(name for name in self.schemes if name not in SCHEMES):
             raise ParameterError(f"{self.prefix}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
 
     def accept(self, proposal: Proposal) -> Scheme:
@@ -103,8 +116,8 @@ class SitePolicy:
         except (TypeError, ValueError, ArithmeticError) as error:  # what a constructor makes of somebody else's values
             raise ParameterError(f"the proposal's parameters do not fit: {error}") from None
         self.limits.check_scheme(scheme)
-        sigma = getattr(scheme, "sigma", STATISTICAL_BITS)
-        if sigma < STATISTICAL_BITS:
+        sigma = scheme.guarantee.statistical_bits
+        if sigma is not None and sigma < STATISTICAL_BITS and scheme.name not in ONE_KEY:
             raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this site's least")
         scheme.check_policy(self.floor)
         return scheme
@@ -123,15 +136,20 @@ class SitePolicy:
                 f"{proposal.participants}"
             )
 
-    def participant(self, scheme: Scheme, assigned: int, now: datetime) -> int:
+    def own_entry(self) -> int | None:
+        """Return this site's id in its roster; None where it has none."""
+        if self.roster is None or self.identity is None:
+            return None
+        entries = (entry for entry in self.roster.entries if entry.public_key == self.identity.public_key)
+        return next((entry.id for entry in entries if entry.id in self.roster.participants), None)
+
+    def participant(self, scheme: Scheme, assigned: int) -> int:
         """Return this site's id: by its roster where the scheme has identities, and only else by the aggregator."""
         if not scheme.active:
             return assigned
         if self.roster is None or self.identity is None:
             missing = "roster" if self.roster is None else "identity"
             raise ParameterError(f"the server proposes an active adversary; this node has no {self.prefix}{missing}")
-        self.roster.check_valid_at(now)
-        for entry in self.roster.entries:
-            if entry.public_key == self.identity.public_key and entry.id in self.roster.participants:
-                return entry.id
-        raise ParameterError(f"the identity {self.identity.name!r} is no participant of this node's roster")
+        if (own := self.own_entry()) is None:
+            raise ParameterError(f"the identity {self.identity.name!r} is no participant of this node's roster")
+        return own

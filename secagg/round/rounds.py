@@ -66,7 +66,8 @@ class Round(Generic[Peer]):
         if (self.server.context, scheme.name) != (proposal.context, proposal.scheme):
             raise ParameterError("the proposal is not about the round that the server's machine was made for")
         self._peers = peers if isinstance(peers, Peers) else Peers(peers, numbered=not scheme.active)
-        if len(self._peers.names) > scheme.participants:
+        # With a roster more may be asked: whoever is not in it takes no participant's place.
+        if not scheme.active and len(self._peers.names) > scheme.participants:
             raise ParameterError(f"{len(self._peers.names)} peers for a scheme of {scheme.participants} participants")
         self._ahead = ahead or {}
         self._keys_ahead: dict[Peer, bytes] = {}

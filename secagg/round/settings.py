@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import EARLY_KEYS, SCHEMES
+from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
+from .audit import ServerTrail
 from .terms import CodecTerms
 from .updates import guard_bits
 
@@ -32,7 +33,10 @@ class Settings:
     bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
     that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
     roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. parameters: what else the scheme takes; early_keys is True unless it says otherwise.
+    ckks. audit: the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is
+    True unless it says otherwise.
+
+    reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
 
     clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
     weight, and nobody sees it.
@@ -43,9 +47,11 @@ class Settings:
     scheme: str = "bonawitz"
     value_bits: int = 24
     metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reruns: int = 0
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
+    audit: ServerTrail | None = field(default=None, repr=False)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,6 +62,10 @@ class Settings:
             raise ParameterError(f"{strange[0]!r} is no knob of SecAgg and no parameter of {self.scheme}")
         if self.active and (self.identity is None or self.roster is None):
             raise ParameterError("adversary='active' needs the server's identity and the roster: give both files")
+        if self.group_key is not None and self.group_key.need.kind != self.scheme:
+            raise ParameterError(
+                f"group_key is for {self.group_key.need.kind}, not for scheme={self.scheme!r}: make one for it"
+            )
         self.terms().codec(Layout(("probe",), ((1,),), ("float32",)))
 
     @property
@@ -64,18 +74,21 @@ class Settings:
         return bool(self.parameters.get("adversary") == "active")
 
     @classmethod
-    def of(cls, knobs: Mapping[str, Any]) -> Settings:
-        """Sort knobs into our own and the scheme's. identity, roster: paths, or what they hold."""
+    def of(cls, knobs: Mapping[str, Any]) -> Self:
+        """Sort knobs into our own and the scheme's. identity, roster, group_key: paths, or what they hold."""
         own = {item.name for item in fields(cls)} - {"parameters"}
         said = {name: value for name, value in knobs.items() if name in own}
         if missing := [name for name in ("clip", "weight_max") if said.get(name) is None]:
             raise ParameterError(
                 f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
             )
-        if isinstance(said.get("identity"), str | Path):
-            said["identity"] = Identity.load(said["identity"])
-        if isinstance(said.get("roster"), str | Path):
-            said["roster"] = Roster.load(said["roster"])
+        for name, kind in (("identity", Identity), ("roster", Roster), ("group_key", GroupKeyHandle)):
+            if isinstance(path := said.get(name), str | Path):
+                said[name] = kind.load(Path(path).expanduser())
+        if isinstance(said.get("audit"), str | Path):
+            if said.get("identity") is None:
+                raise ParameterError("audit needs identity: a log is signed by whoever writes it; give the file of one")
+            said["audit"] = ServerTrail(said["audit"], said["identity"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
@@ -91,17 +104,18 @@ class Settings:
         """Make the scheme for so many. Raises `ParameterError`, with a remedy where a graph is too sparse."""
         kind = SCHEMES[self.scheme]
         early = {"early_keys": True} if self.scheme in EARLY_KEYS else {}
-        parameters = {**early, **self.parameters}
+        of_the_key = {} if self.group_key is None else self.group_key.need.of_a_scheme
+        parameters = {**early, **of_the_key, **self.parameters}
         try:
             scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
             if not (guard := guard_bits(scheme)):
                 return scheme
             return kind(participants, codec.length, value_bits=codec.value_bits + guard, **parameters)
         except ParameterError as refused:
-            if self.scheme != "secagg-plus":
+            if "neighbours" not in parameters_of(self.scheme):
                 raise
             raise ParameterError(
-                f"secagg-plus cannot meet its bounds with {participants} nodes ({refused}): "
+                f"{self.scheme} cannot meet its bounds with {participants} nodes ({refused}): "
                 "take scheme='bonawitz', which is made for as few"
             ) from None
 
@@ -112,11 +126,14 @@ class Settings:
 
         Raises `ParameterError` for a roster that is not valid now, and what `DurableServer` raises.
         """
-        roster = self.roster if scheme.active else None
-        if roster is not None:
-            roster.check_valid_at(now)
         make = scheme.server if folder is None else partial(DurableServer, folder, scheme)
-        return make(context, identity=self.identity if scheme.active else None, roster=roster, group_key=self.group_key)
+        return make(
+            context,
+            identity=self.identity if scheme.active else None,
+            roster=self.roster if scheme.active else None,
+            group_key=self.group_key,
+            now=now,
+        )
 
 
 def knobs_of(given: Mapping[str, bool | float | int | str], prefix: str = "secagg-") -> dict[str, Any]:

@@ -33,6 +33,7 @@ from secagg_protocols import (
     StateError,
 )
 
+from .audit import Seen, Stamp
 from .context import check_received
 from .policy import SitePolicy
 from .request import Answers, Request
@@ -77,10 +78,31 @@ class Site:
         """Take one request of the aggregator, and go one step."""
         try:
             asked = Request.from_bytes(request)
-            seat = self._sit(asked)
-            return Turn(seat, seat.answer(asked.envelopes))
-        except (SecAggError, OSError) as error:
+        except SecAggError as error:
             return Turn(None, said=refusal(error))
+        seat = None
+        try:
+            seat = self._sit(asked)
+            answers = seat.answer(asked.envelopes)
+            seat.note()
+            return Turn(seat, answers)
+        except (SecAggError, OSError) as error:
+            self.note_refused(asked, seat, error)
+            return Turn(None, said=refusal(error))
+
+    def note_refused(self, asked: Request, seat: Seat | None, error: SecAggError | OSError) -> None:
+        """Write down what is refused, where a log is kept. The refusal stands whatever becomes of that."""
+        trail, reason = self.policy.audit, f"{type(error).__name__}: {error}"
+        if trail is None:
+            return
+        if seat is not None and seat.began:
+            seat.note_refused(error)
+            return
+        try:
+            own = self.policy.own_entry() or asked.participant or None
+            trail.note_refused(asked.proposal, own, reason, Stamp(now=self.now()))
+        except (SecAggError, OSError) as failed:
+            log.error("secagg: the refusal is not in the audit log: %s", failed)
 
     def _sit(self, asked: Request) -> Seat:
         """Accept a round, or raise why not."""
@@ -90,7 +112,7 @@ class Site:
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
         scheme = self.policy.accept(proposal)
-        own = self.policy.participant(scheme, asked.participant, self.now())
+        own = self.policy.participant(scheme, asked.participant)
         return Seat(self, store, proposal, scheme, own)
 
 
@@ -121,16 +143,36 @@ class Seat:
             policy=policy.floor,
             randomness=self.site.randomness,
             group_key=policy.group_key,
+            now=self.site.now(),
         )
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""
-        if envelopes:
-            answers = [answer for data in envelopes for answer in self.client.receive(bytes(data))]
-        else:
-            answers = self.client.start()
+        request = [bytes(data) for data in envelopes]
+        answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
         return answers
+
+    @property
+    def began(self) -> bool:
+        """Whether this participant has a machine for the round: nothing was wrong with the proposal."""
+        return "client" in vars(self)
+
+    def note(self, *, contributed: bool = False, model: bytes = b"", refused: str = "") -> None:
+        """Write into this site's audit log, where it keeps one, how far it has come: before anything of it leaves."""
+        trail = self.site.policy.audit
+        if trail is None:
+            return
+        refusals = (refused,) if refused else ()
+        seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
+        trail.note(self.scheme, self.proposal.context, seen, Stamp(now=self.site.now(), model=model))
+
+    def note_refused(self, error: SecAggError | OSError) -> None:
+        """Write down what this site refuses, where it keeps a log."""
+        try:
+            self.note(refused=f"{type(error).__name__}: {error}")
+        except (SecAggError, OSError) as failed:
+            log.error("secagg: the refusal is not in the audit log: %s", failed)
 
     def keys_ahead(self) -> list[bytes]:
         """Return this participant's keys for the next round where they are wanted, beside its last answer of this one,
@@ -160,15 +202,23 @@ class Turn:
         self.awaits_vector = seat is not None and seat.client.awaits_vector
         self.answers = said if seat is None else _pack(seat, answers)
 
-    def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes) -> bytes:
+    @property
+    def reason(self) -> str:
+        """Why it is refused, as the aggregator is told; empty where it is not."""
+        return Answers.from_bytes(self.answers, len(self.answers)).refusal if self.refused else ""
+
+    def contribute(self, vector: Vector | Callable[[], Vector], seen: bytes, model: bytes = b"") -> bytes:
         """Give the vector; return the answers that carry it. seen: `context.received_digest` of what was really
-        received and is trained on. vector: may be a function, which is called once everything else is right."""
+        received and is trained on. vector: may be a function, which is called once everything else is right.
+        model: `audit.model_digest` of the model in it, for a site that keeps an audit log."""
         try:
             if self.seat is None or not self.awaits_vector:
                 raise StateError("a vector is given where none is due")
             check_received(self.seat.proposal, seen)
             given = vector() if callable(vector) else vector
-            self._answers = [*self._answers, *self.seat.client.contribute(given)]
+            answers = [*self._answers, *self.seat.client.contribute(given)]
+            self.seat.note(contributed=True, model=model)
+            self._answers = answers
         except (SecAggError, OSError) as error:
             return self.refuse(error)
         self.awaits_vector = False
@@ -177,6 +227,8 @@ class Turn:
 
     def refuse(self, error: SecAggError | OSError) -> bytes:
         """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
+        if self.seat is not None:
+            self.seat.note_refused(error)
         self.refused, self.answers = True, refusal(error)
         return self.answers
 

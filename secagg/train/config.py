@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,7 @@ class TrainConfig:
         seed            drives data splits, drop-outs and model initialisation; never keys or noise
         insecure_deterministic  keys and noise follow the seed too: for debugging only, and the report says so
         report          where to write the HTML report; None: nowhere
+        audit           new folder for each party's signed log of every round, and their roster; None: none is kept
     """
 
     csv: Path | None = None
@@ -108,6 +110,7 @@ class TrainConfig:
     seed: int = 0
     insecure_deterministic: bool = False
     report: Path | None = Path("secagg-train.html")
+    audit: Path | None = None
 
     def __post_init__(self) -> None:
         self._check_data()
@@ -169,7 +172,7 @@ class TrainConfig:
             _at_least("public_size", self.public_size, 1)
 
     def _check_aggregation(self) -> None:
-        _one_of("scheme", self.scheme, tuple(SCHEMES))
+        _one_of("scheme", self.scheme, SCHEMES)
         if self.adversary == "strongest":
             object.__setattr__(self, "adversary", "active" if self.scheme in WITHSTAND_ACTIVE else "semi-honest")
         _one_of("adversary", self.adversary, ADVERSARIES)
@@ -210,6 +213,6 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ParameterError(f"{name} = {value!r} must be at least {least}")
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def _one_of(name: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ParameterError(f"{name} = {value!r} is not known; choose {' or '.join(known)}")

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from secagg.pages import environment
-from secagg.schemes import ONE_KEY
+from secagg.schemes import ONE_KEY, PROTECTING
 from secagg_protocols.errors import InputError
 
 from . import figures
@@ -41,7 +41,7 @@ def render(result: TrainResult) -> str:
         table=result.table(),
         figures={name: Markup(svg) for name, svg in drawn.items()},
         private=private,
-        masked=result.scheme != "plain",
+        masked=result.scheme in PROTECTING,
         one_key=result.scheme in ONE_KEY,
         names={site.id: site.name for site in result.sites},
         settings=_shown(result.settings),

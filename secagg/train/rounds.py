@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg import Run, simulate
+from secagg import Run, Simulation
 from secagg.codec import Influence, influence
+from secagg.round.audit import Stamp, model_digest
 from secagg_protocols import MemoryLedger, Randomness, RoundContext
 from secagg_protocols.errors import RoundFailed
 
-from .accounting import Ledger
+from .accounting import VIEWS, Ledger
 from .context import context_digest
 from .evaluate import held_out, score
 from .fedavg import Update, local_update
@@ -81,19 +83,20 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
         randomness = randomness_for(setup.config, f"round {number}")
         vectors, clipped = _encode(setup, updates, randomness)
         context = RoundContext(job, number, context_digest(secure, setup.how, setup.codec.digest))
+        simulation = Simulation(
+            setup.scheme,
+            vectors.__getitem__,
+            drop=plan.drops(setup.contribute),
+            context=context,
+            policy=setup.policy,
+            randomness=randomness,
+            ledgers=answered,
+            group_key=setup.group_key,
+        )
+        before = secure
         done, failed = None, None
         try:
-            run = simulate(
-                setup.scheme,
-                vectors.__getitem__,
-                drop=plan.drops(setup.contribute),
-                context=context,
-                policy=setup.policy,
-                randomness=randomness,
-                ledgers=answered,
-                group_key=setup.group_key,
-            )
-            done = _decode(setup, run, updates)
+            done = _decode(setup, simulation.run(), updates)
         except RoundFailed as error:
             failed = str(error)
             if steps.index(error.step) >= steps.index(setup.contribute):
@@ -109,6 +112,8 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
             present = [silo for silo in setup.silos if silo.id in done.survivors]
             theirs = {silo.id: _train(setup, plain, silo, secret, number) for silo in present}
             plain = _add(plain, exact_mean(setup, theirs, done.survivors))
+        if setup.trails is not None:
+            setup.trails.write(simulation, _stamp(setup, before, secure, ledger))
         now, beside = score(setup.model, secure, x, y), score(setup.model, plain, x, y)
         records.append(
             RoundRecord(
@@ -137,6 +142,19 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
         if stopped is not None:
             break
     return Outcome(secure, plain, tuple(records), ledger, stopped)
+
+
+def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp:
+    """Return what is recorded of a round beside the protocol: its models, and what has been spent."""
+    spent = ledger.epsilon()
+    return Stamp(
+        now=datetime.now(UTC),
+        model=model_digest(before),
+        model_after=model_digest(after),
+        epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
+        delta=setup.config.delta if setup.mechanism else None,
+        insecure_deterministic=setup.config.insecure_deterministic,
+    )
 
 
 def weight_of(setup: Setup, site: int) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from secagg.codec import Codec, Layout
-from secagg.schemes import make_scheme
+from secagg.round.audit import SimulatedTrails
+from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
@@ -33,7 +34,10 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run."""
+    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run.
+
+    trails: where each party writes down what it saw.
+    """
 
     config: TrainConfig
     data: Dataset
@@ -50,6 +54,7 @@ class Setup:
     policy: Policy
     plans: tuple[RoundPlan, ...]
     warnings: tuple[str, ...]
+    trails: SimulatedTrails | None = field(default=None, repr=False)
 
     @property
     def guard_bits(self) -> int:
@@ -100,7 +105,7 @@ def make_setup(config: TrainConfig) -> Setup:
         deadline_s=config.deadline_s,
     )
     policy = Policy()
-    if config.scheme != "plain":
+    if config.scheme in PROTECTING:
         assert config.colluders is not None  # TrainConfig fills it in
         # Under differential privacy a repeated question is charged to the budget too, which ends the run.
         reruns = config.rounds if config.private else config.reruns
@@ -122,6 +127,7 @@ def make_setup(config: TrainConfig) -> Setup:
         policy=policy,
         plans=plans,
         warnings=(*data.warnings, *warnings),
+        trails=None if config.audit is None else SimulatedTrails(config.audit, len(silos), config.ciphersuite),
     )
 
 
@@ -192,7 +198,7 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
 
 def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
     shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
-    if config.scheme != "plain":
+    if config.scheme in PROTECTING:
         shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
         shape["dropout_rate"] = config.dropouts / participants
     scheme = make_scheme(config.scheme, participants, codec.length, **shape)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from secagg.schemes import PROTECTING
+
 from .accounting import VIEWS
 from .config import TrainConfig
 from .context import code_digest
@@ -59,13 +61,14 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     mean_auc = sum(own.auc for own in alone) / len(alone)
     mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
     ledger = outcome.ledger
-    label = "no masks (plain)" if config.scheme == "plain" else f"secure ({config.scheme})"
+    protected = config.scheme in PROTECTING
+    label = f"secure ({config.scheme})" if protected else f"no masks ({config.scheme})"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
         metric=METRIC,
         scheme=config.scheme,
-        adversary="none" if config.scheme == "plain" else config.adversary,
+        adversary=config.adversary if protected else "none",
         sites=tuple(
             SiteRecord(
                 id=silo.id,
@@ -111,7 +114,7 @@ def _derived(setup: Setup) -> dict[str, Any]:
     return {
         "parameters": setup.codec.layout.size,
         "vector_length": setup.codec.length,
-        "threshold": None if setup.config.scheme == "plain" else setup.scheme.quorum,
+        "threshold": setup.scheme.quorum if setup.config.scheme in PROTECTING else None,
         "noise_multiplier": setup.how.noise_multiplier or None,
         "public_size": setup.public_size,
         "lot_size": setup.how.lot_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secagg.schemes import ONE_KEY
+from secagg.schemes import ONE_KEY, PROTECTING
 
 from .rounds import Outcome
 from .setup import Setup
@@ -22,8 +22,8 @@ def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
             "INSECURE-DETERMINISTIC: keys, masks and noise were computed from the seed. Whoever knows the seed can "
             "remove all of them: neither the secure sum nor ε protects anything in this run."
         )
-    if config.scheme == "plain":
-        found.append("The scheme is plain: the server sees every single update. Nothing hides them.")
+    if config.scheme not in PROTECTING:
+        found.append(f"The scheme is {config.scheme}: the server sees every single update. Nothing hides them.")
     if config.scheme in ONE_KEY:
         found.append(
             f"Under {config.scheme} all sites hold one key: any one of them and the server together open every update."

@@ -26,7 +26,7 @@ from secagg_he import Bfv, BudgetSpent, ThresholdCkks
 from secagg_protocols import InputError, LightSecAgg, Plain, SecAggPlus, SnapshotStore
 from secagg_protocols.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
 from secagg_protocols.bonawitz.messages import SealedShares
-from secagg_protocols.machine import Terminal
+from secagg_protocols.machine import Server, Terminal
 from secagg_protocols.wire import decode, encode
 
 SCHEMES = {
@@ -116,6 +116,22 @@ def test_a_server_whose_round_failed_tells_everyone_why(adversary):
     for who in (1, 2):
         assert "round failed at MaskedInput" in attack.clients[who].abort_reason
     assert not attack.server.aborts()  # each is told once
+
+
+@pytest.mark.parametrize(
+    "scheme", [Bonawitz(3, 20, adversary="active"), Bonawitz(3, 20)], ids=lambda s: str(s.adversary)
+)
+def test_a_round_that_fails_as_participants_refuse_says_what_the_first_said(scheme):
+    attack = Simulation(scheme, inputs(scheme), drop={3: "MaskedInput"})  # two are left, and all want three
+    with pytest.raises(RoundFailed, match=r"participant 1 left, and says: the .*counts 2 .*takes part with 3 or more"):
+        attack.run()
+
+
+def test_a_round_that_fails_in_silence_has_no_more_to_say():
+    scheme = Bonawitz(5, 20, threshold=3)
+    attack = Simulation(scheme, inputs(scheme), drop=dict.fromkeys((3, 4, 5), "MaskedInput"))
+    with pytest.raises(RoundFailed, match="have 2 of the 3 participants needed; no sum was released"):
+        attack.run()
 
 
 # --- what nobody gets out of it
@@ -306,3 +322,53 @@ def test_a_durable_participant_leaves_once_and_for_all(tmp_path, make_attack):
         participant().contribute(attack.vectors[1])
     attack.server.receive(Envelope.from_bytes(told[0], attack.scheme.envelope_limit))
     assert attack.server.dropped[1].reason == "left, and says: its reason"
+
+
+# --- answers that are held
+
+
+def answers_and_leaves(attack, leaver):
+    """Run a round of ThresholdCkks whose participants answer a request each at once; one leaves with its ciphertext."""
+    server, clients = attack.server, attack.clients
+    server.start()
+    answers = {who: client.start() for who, client in clients.items()}
+    while server.output is None:
+        for who, envelopes in answers.items():
+            for envelope in envelopes:
+                server.receive(envelope)
+            if who == leaver and envelopes[-1].kind == "Encrypt":
+                server.receive(clients[who].abort()[0])
+        outgoing = server.advance()
+        answers = {}
+        for envelope in outgoing:
+            client = clients[envelope.recipient]
+            if client.state is not Terminal.ABORTED:
+                answers[envelope.recipient] = client.receive(envelope)
+                if client.awaits_vector:
+                    answers[envelope.recipient] += client.contribute(attack.vectors[envelope.recipient])
+    return server
+
+
+@pytest.mark.parametrize("leaver", [1, 2, 6])
+def test_who_leaves_once_its_ciphertext_is_held_does_not_end_the_round(make_attack, adversary, leaver):
+    """Dealers are judged when the last holder has spoken: until then a whole ciphertext is not in the sum yet."""
+    attack = make_attack(ThresholdCkks(6, 20, adversary=adversary, threshold=4))
+    server = answers_and_leaves(attack, leaver)
+    assert server.output.survivors == (1, 2, 3, 4, 5, 6)
+    np.testing.assert_array_equal(server.output.total, attack.total_of(1, 2, 3, 4, 5, 6))
+    assert server.dropped[leaver].reason == "left, and says: it left the round"
+
+
+def test_if_what_is_held_of_those_who_leave_were_freed_one_of_them_would_end_the_round(
+    make_attack, adversary, monkeypatch
+):
+    honest = Server._let_go
+
+    def freed(server, envelope):
+        outgoing = honest(server, envelope)
+        server._lose(envelope.sender)
+        return outgoing
+
+    monkeypatch.setattr(Server, "_let_go", freed)
+    with pytest.raises(RoundFailed, match="decrypt to noise"):
+        answers_and_leaves(make_attack(ThresholdCkks(6, 20, adversary=adversary, threshold=4)), 2)

@@ -108,7 +108,7 @@ def test_whoever_copies_a_key_is_dropped_with_its_owner(adversary, field):
     assert refusal.error.culprits == {1, 3}
 
 
-def the_copyist_comes_first(scheme, field, parties):
+def the_copyist_comes_first(scheme, field, parties, leaves=False):
     """Return the server once participant 3 has advertised participant 1's key, and then 1 its own."""
     identities, roster = parties(scheme)
     context = RoundContext("job", 1, bytes(32))
@@ -121,6 +121,8 @@ def the_copyist_comes_first(scheme, field, parties):
     own = owner.start()
     copied = getattr(msgspec.msgpack.decode(own[0].payload, type=AdvertiseKeys), field)
     server.receive(*advertises(**{field: copied})(cheat, cheat.start()))
+    if leaves:
+        server.receive(*cheat.abort())
     with pytest.raises(ProtocolViolation) as caught:
         server.receive(*own)
     return server, caught.value
@@ -134,6 +136,15 @@ def test_who_copies_a_key_and_sends_it_first_does_not_get_its_owner_dropped_and_
     assert violation.culprits == {1, 3}
     assert server.dropped[1].reason == server.dropped[3].reason
     assert "[1, 3]" in server.dropped[1].reason
+
+
+@pytest.mark.parametrize("field", ["channel_key", "mask_key"])
+def test_who_copies_a_key_and_leaves_is_named_with_its_owner_and_not_listed(adversary, field, parties):
+    scheme = Bonawitz(5, 10, adversary=adversary, threshold=3)
+    server, violation = the_copyist_comes_first(scheme, field, parties, leaves=True)
+    assert violation.culprits == {1, 3}
+    assert server.dropped[1].reason == server.dropped[3].reason
+    assert not server._answered
 
 
 def first_come(self, sender, keys):

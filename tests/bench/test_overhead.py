@@ -14,9 +14,9 @@ import pytest
 import secagg
 from secagg.cli import main
 from secagg_bench import cli, overhead
-from secagg_bench.cases import FULL, QUICK, SCHEMES, Case, Grid, Sweep, Table, published
+from secagg_bench.cases import FULL, MEASURED, QUICK, Case, Grid, Sweep, Table, published
 
-ROUNDS = {scheme: Case(scheme, adversary, 20, 50, 0.1, corrupt) for scheme, adversary, corrupt in reversed(SCHEMES)}
+ROUNDS = {scheme: Case(scheme, adversary, 20, 50, 0.1, corrupt) for scheme, adversary, corrupt in reversed(MEASURED)}
 TINY = Grid(
     "quick",
     (Table("Three rounds", "A note.", tuple(ROUNDS.values())),),

@@ -70,3 +70,94 @@ def test_a_missing_log_is_one_line(secagg_command: Command, tmp_path: Path, writ
     ended = secagg_command("audit", "verify", tmp_path / "nowhere.log", "--key", writer.public_key.hex())
     assert ended.code == 1
     assert ended.stderr == f"secagg: {tmp_path / 'nowhere.log'}: No such file or directory\n"
+
+
+# --- logs that a command wrote, one against the others
+
+SIMULATED = ("simulate", "--clients", 6, "--length", 4, "--drop", 0.2, "--adversary", "active")
+
+
+@pytest.fixture
+def folder(secagg_command: Command, tmp_path: Path) -> Path:
+    """The logs of one simulated round: server and six participants."""
+    ended = secagg_command(*SIMULATED, "--audit", tmp_path / "logs")
+    assert ended.code == 0, ended.stderr
+    return tmp_path / "logs"
+
+
+def against(secagg_command: Command, folder: Path, *more: object) -> Any:
+    return secagg_command(
+        "audit", "verify", folder / "server.jsonl", "--roster", folder / "roster.json", "--against", folder, *more
+    )
+
+
+def test_simulate_leaves_a_log_of_every_party_and_they_agree(secagg_command: Command, folder: Path) -> None:
+    ended = against(secagg_command, folder, "--json")
+    assert ended.code == 0, ended.stderr
+    assert [Path(other["file"]).stem for other in ended.json()["against"]] == [
+        f"participant-{own}" for own in range(1, 7)
+    ]
+    assert not list(folder.glob("*identity*"))  # nobody can add to them: the keys ended with the process
+
+
+def test_a_changed_record_of_another_party_is_named(secagg_command: Command, folder: Path) -> None:
+    log = next(path for path in folder.glob("participant-*") if '"contributed":true' in path.read_text())
+    log.write_text(log.read_text().replace('"contributed":true', '"contributed":false'))
+    ended = against(secagg_command, folder)
+    assert ended.code == 1
+    assert f"{log} line 1" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_log_that_lacks_a_round_is_named(secagg_command: Command, folder: Path) -> None:
+    survivor = secagg_command(
+        "audit", "show", folder / "server.jsonl", "--roster", folder / "roster.json", "--json"
+    ).json()["records"][0]["survivors"][0]
+    (folder / f"participant-{survivor}.jsonl").write_text("")
+    ended = against(secagg_command, folder)
+    assert ended.code == 1
+    assert "round 1 of 'simulation', " in ended.stderr
+    assert "participant-" in ended.stderr
+
+
+def test_a_failed_round_is_recorded_by_everyone(secagg_command: Command, tmp_path: Path) -> None:
+    ended = secagg_command("simulate", "--clients", 6, "--length", 4, "--drop", 0.9, "--audit", tmp_path / "logs")
+    assert ended.code == 1
+    shown = secagg_command(
+        "audit", "show", tmp_path / "logs/server.jsonl", "--roster", tmp_path / "logs/roster.json", "--json"
+    ).json()
+    assert shown["records"][0]["failure"].startswith("round failed")
+    assert against(secagg_command, tmp_path / "logs").code == 0
+
+
+@pytest.mark.parametrize("place", ["used", "nowhere/logs", "file"])
+def test_a_folder_that_cannot_take_the_logs_is_refused_before_the_round(
+    secagg_command: Command, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/server.jsonl").write_text("of another run")
+    (tmp_path / "file").write_text("x")
+    ended = secagg_command(*SIMULATED, "--audit", tmp_path / place, "--json")
+    assert ended.code == 1
+    assert "give a new folder" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert "survivors" not in ended.stdout
+
+
+def test_without_a_key_or_a_roster_nothing_is_verified(secagg_command: Command, folder: Path) -> None:
+    assert secagg_command("audit", "verify", folder / "server.jsonl").code == 2
+
+
+def test_a_log_of_none_of_the_keys_is_refused(secagg_command: Command, folder: Path, log: Path) -> None:
+    ended = secagg_command("audit", "verify", log, "--roster", folder / "roster.json")
+    assert ended.code == 1
+    assert "signed by none of the 7 keys" in ended.stderr
+
+
+def test_a_folder_without_logs_is_one_line(secagg_command: Command, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = secagg_command(
+        "audit", "verify", folder / "server.jsonl", "--roster", folder / "roster.json", "--against", tmp_path / "empty"
+    )
+    assert ended.code == 1
+    assert "holds no *.jsonl" in ended.stderr

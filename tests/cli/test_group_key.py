@@ -89,6 +89,8 @@ def test_a_key_reaches_another_site_sealed(secagg_command: Command, key: Path, t
         (("new", "-o", "k", *SHAPE, "--precision", 5), 2, "sums of bfv are exact"),
         (("new", "-o", "k", *SHAPE, "--release-to", "participants", "--releases", 5), 2, "leave releases out"),
         (("new", "-o", "nowhere/k", *SHAPE), 1, "nowhere/k.handle cannot be written"),
+        (("new", "-o", "k", *SHAPE, "--handle", "k"), 2, "k is to be the key's own file"),
+        (("request", "-o", "k", "--participant", 65_536), 2, "65536"),
         (("show", "absent"), 1, "absent cannot be read"),
         (("show", "nonsense"), 1, "nonsense: not a group key"),
         (("seal", "group.key", "nonsense", "-o", "k", "--participant", 1), 1, "it is not hexadecimal"),
@@ -116,6 +118,17 @@ def test_what_cannot_be_done_is_one_line(
     assert "Traceback" not in ended.stderr
     assert [file for file in before if not key.with_name(file).exists()] == []
     assert not key.with_name("k").exists()
+
+
+def test_a_key_that_cannot_be_written_leaves_no_handle(
+    secagg_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stand in the way of the next try."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    ended = secagg_command("group-key", "new", "-o", tmp_path / "k", *SHAPE)
+    assert ended.code == 1
+    assert "set XDG_STATE_HOME" in ended.stderr
+    assert list(tmp_path.glob("k*")) == []
 
 
 def test_a_file_that_others_may_read_is_refused_on_the_command_line(secagg_command: Command, key: Path) -> None:

@@ -74,3 +74,32 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
     assert gone == [1]
     assert running.server.output.survivors == (2, 3, 4)
     running.check()
+
+
+def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_round, tmp_path):
+    """One reply may carry what a request is answered at once and the vector: asked again, it carries both again."""
+    scheme = case.make(4, 5)
+    running = make_round(scheme)
+    held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
+    held["group_key"] = running.group_key
+
+    def durable():
+        return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], **held)
+
+    def reply(call):
+        answers = call(durable())
+        return answers + durable().contribute(running.vectors[1]) if durable().awaits_vector else answers
+
+    running.open()
+    running.uplink[1] = reply(lambda client: client.start())
+    while running.server.output is None:
+        running.take()
+        running.advance()
+        if running.server.output is None:
+            requests, running.downlink[1] = running.downlink[1], []
+            running.hear()
+            for data in requests:
+                lost = reply(lambda client, data=data: client.receive(data))
+                running.uplink[1] += durable().receive(data)
+                assert running.uplink[1][-len(lost) :] == lost
+    assert running.server.output.survivors == (1, 2, 3, 4)

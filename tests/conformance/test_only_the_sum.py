@@ -146,7 +146,10 @@ def test_digits_that_are_summed_apart_tell_how_many_sites_moved_down(case, opene
     steps = draw.integers(1, 900, (MEMBERS, 40)) * draw.choice([-1, 1], (MEMBERS, 40))
     vectors = (middle + steps).astype(np.uint64)
     scheme = case.make(MEMBERS, 80, value_bits=bits)
-    upper = opened_by(scheme, digits(vectors, bits)).running.server.output.total[40:].astype(np.int64)
+    output = opened_by(scheme, digits(vectors, bits)).running.server.output
+    if not output.words.size:
+        pytest.skip("the server is not given the sum")
+    upper = output.total[40:].astype(np.int64)
     moved_down = MEMBERS * (middle >> bits) - upper
     assert np.abs(moved_down - (steps < 0).sum(axis=0)).max() <= scheme.precision
 

@@ -104,9 +104,16 @@ def test_a_damaged_key_file_is_refused_without_showing_it(key, tmp_path):
         path = tmp_path / name
         path.write_text(json.dumps({**content, name: value}))
         path.chmod(0o600)
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(InputError, match="not a group key") as caught:
             GroupKey.load(path)
         assert value[:20] not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["releases", "polynomial"])
+def test_a_key_file_cannot_name_where_releases_are_counted(key, name):
+    """A delivered text could: the count would be lost with the first claim."""
+    with pytest.raises(InputError, match="not a group key"):
+        GroupKey.from_json(json.dumps({**json.loads(key.to_json()), name: "00"}))
 
 
 def test_a_key_that_states_another_budget_than_its_parameters_is_refused(make, context):

@@ -116,6 +116,22 @@ def test_a_count_that_is_deleted_under_a_loaded_key_releases_nothing(spent, stat
         claim(key, BUDGET)
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b""])
+def test_a_damaged_count_is_never_said_to_be_deleted(spent, state, damage, tmp_path):
+    """Whoever deleted it, and had the key delivered again, would begin another."""
+    key = GroupKey.load(spent)
+    count = state / key.key_id.hex()
+    count.write_bytes(damage(count.read_bytes()))
+    for call in (
+        lambda: GroupKey.load(spent),
+        lambda: claim(key, BUDGET),
+        lambda: key.save(tmp_path / "again.key"),
+    ):
+        with pytest.raises(InputError, match=r"is damaged.*rotate the key") as caught:
+            call()
+        assert "delete" not in str(caught.value)
+
+
 def test_a_key_that_comes_as_a_bare_file_is_not_loaded(state, tmp_path):
     """From another machine or user: nobody here knows what was released under it."""
     path = tmp_path / "carried.key"

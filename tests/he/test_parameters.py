@@ -33,6 +33,16 @@ def test_every_derived_modulus_is_in_the_table_of_128_bit_security(need):
     assert len(set(found.primes)) == len(found.primes) == (2 if found.special_prime else 1)
 
 
+@pytest.mark.parametrize(("participants", "value_bits"), [(8, 60), (20, 58), (100, 56), (1000, 53), (3, 61)])
+def test_no_plaintext_modulus_shares_a_factor_with_a_prime(participants, value_bits, backend):
+    """2³² − 1 is a multiple of 65537, the smallest prime for N = 8192: SEAL would refuse it within a round."""
+    scheme = Bfv(participants, 5000, value_bits=value_bits)
+    found = scheme.parameters
+    assert 65537 not in (found.special_prime, *found.primes) or all(t % 65537 for t in found.plain_moduli)
+    for modulus in range(found.moduli):
+        seal._context(found, modulus)
+
+
 @pytest.mark.parametrize("need", NEEDS, ids=str)
 def test_no_sum_can_wrap_and_no_noise_reaches_it(need):
     found = derive(need)

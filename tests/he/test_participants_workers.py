@@ -115,7 +115,7 @@ def test_lost_workers_cost_neither_the_round_nor_the_ledger_s_entry(lose, make, 
     running.encrypt()
     assert "a worker was lost" in client.worker_lost
     assert len(running.uploads[1]) == scheme.fresh_blocks
-    assert {job: last.number for job, last in client._ledger._answered.rounds.items()} == {"he": 1}
+    assert client._ledger._answered.rounds["he"].number == 1
     with pytest.raises(StateError):
         client.contribute(running.vectors[1])
     client.worker_lost, client.executor = None, lose(process_pool)

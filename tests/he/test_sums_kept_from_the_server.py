@@ -1,5 +1,6 @@
 """release_to="participants": they open the sum and keep it; the server adds, relays, and learns who survived."""
 
+import hashlib
 import pickle
 
 import msgspec
@@ -213,6 +214,46 @@ def test_a_partial_sum_that_is_named_whole_is_not_seen(keeping, make_round):
     held = running.clients[1].output
     assert held.survivors == (1, 2, 3)
     assert (held.total == running.vectors[1].astype(np.uint64) + running.vectors[2].astype(np.uint64)).all()
+
+
+def test_a_server_that_makes_up_aggregates_learns_a_value_from_who_refuses(make_round):
+    """One participant's ciphertext, shifted by a known amount, in the place of each sum. Stated, not stopped.
+
+    A participant refuses what is no sum of so many, and is heard to: that halves what the value may be.
+    """
+    scheme = Bfv(3, 1, value_bits=8, release_to="participants")
+    parameters, survivors = scheme.parameters, (1, 2)
+    assert parameters.moduli == parameters.per_word == 1
+    first_round = make_round(scheme, {who: np.array([77]) for who in (1, 2, 3)}).encrypt()
+    first, seed = rounds.open_fresh(parameters, memoryview(_body(first_round, 1)), 1, 1)
+    second = rounds.expand_seconds(parameters, [seed], 0, 1)
+
+    def refused(number: int, shift: int) -> bool:
+        context = RoundContext("he", number, bytes(32))
+        running = make_round(scheme, first_round.vectors, key=first_round.key, context=context)
+        running.encrypt()
+        shifted = first.copy()
+        amount = parameters.modulus * shift // parameters.plain_moduli[0]
+        for index, prime in enumerate(parameters.primes):
+            shifted[0, index, 0] = (int(first[0, index, 0]) + amount) % prime
+        body = rounds.aggregate(parameters, shifted, second)
+        digests = (hashlib.sha256(body).digest(),)
+        sealer = running.server._sealer
+        sealed = sealer.of_aggregate(rounds.aggregate_name(sealer.session, survivors, digests)).seal(2, 0, 0, body)
+        running.server._sealer = sealer.of_aggregate(rounds.aggregate_name(sealer.session, survivors, digests))
+        victim = running.clients[2]
+        victim.receive(running.parse(running.server.seal("ReleaseRequest", 2, ReleaseRequest(survivors, digests))))
+        try:
+            victim.receive(running.parse(running.server.seal("Aggregate", 2, Aggregate(0, sealed))))
+        except ProtocolViolation:
+            return True
+        return False
+
+    limit, low, high = scheme.packing.limit(len(survivors)), 0, 255
+    for number in range(2, 10):
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if refused(number, limit + 1 - middle) else (low, middle - 1)
+    assert low == high == 77
 
 
 def _with(envelope: Envelope, payload: bytes) -> bytes:

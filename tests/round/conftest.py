@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from secagg.round import Proposal, Round, Settings, Site, SitePolicy, bound_digest, kept_round, received_digest
+from secagg.round.audit import model_digest
 from secagg.round.updates import applied, change, layout_of, mean_of, vector_of
 from secagg_protocols import DurableServer, Identity, Roster, RoundContext, RoundFailed
 
@@ -135,7 +136,7 @@ class Federation:
         """What a site answers, in a process of its own."""
         turn = self.site(name).take(request)
         if turn.awaits_vector:
-            return turn.contribute(lambda: self.vector(name, arrays), self.seen(arrays))
+            return turn.contribute(lambda: self.vector(name, arrays), self.seen(arrays), model_digest(arrays))
         return turn.answers
 
     def run(

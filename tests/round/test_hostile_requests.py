@@ -321,6 +321,46 @@ def test_a_request_that_comes_twice_gets_the_same_bytes(federation, variant, sam
     parties.check(rnd, [1, 2, 3, 4, 5])
 
 
+@pytest.mark.parametrize("name", ["bfv", "ckks"])
+def test_a_request_of_several_envelopes_that_comes_twice_gets_the_same_bytes(federation, sample, name):
+    """A sum of several ciphertexts is released in one answer to several envelopes: they are one step."""
+    parties = federation(name, extra=20_000)
+    arrays = sample(0, extra=20_000)
+    several = 0
+
+    def again(site, request, rnd):
+        nonlocal several
+        if not rnd.uploads and len(Request.from_bytes(request).envelopes) > 1:
+            several += 1
+            assert parties.answer(site, request, arrays) == parties.answer(site, request, arrays)
+        return request
+
+    rnd = parties.run(parties.round(parties.proposal(1, arrays)), arrays, again)
+    assert several
+    assert rnd.refused == ()
+    parties.check(rnd, [1, 2, 3, 4, 5], arrays)
+
+
+def test_of_a_request_that_is_refused_at_its_end_nothing_is_taken(federation, sample):
+    """Else an aggregator could have its first envelopes taken without the last, and the whole refused for good."""
+    parties = federation("bfv", extra=20_000)
+    arrays = sample(0, extra=20_000)
+    refused = []
+
+    def spoilt_before(name, request, rnd):
+        asked = Request.from_bytes(request)
+        if not rnd.uploads and len(asked.envelopes) > 1:
+            last = msgspec.structs.replace(Envelope.from_bytes(asked.envelopes[-1], LIMIT), binding=bytes(32))
+            spoilt = Request(asked.proposal, asked.participant, [*asked.envelopes, last.to_bytes()])
+            refused.append(refusal(parties, spoilt.to_bytes(), name))
+        return request
+
+    rnd = parties.run(parties.round(parties.proposal(1, arrays)), arrays, spoilt_before)
+    assert refused
+    assert all(reason.startswith("WireError: ") for reason in refused)
+    parties.check(rnd, [1, 2, 3, 4, 5], arrays)
+
+
 def test_a_vector_where_none_is_due_is_refused(federation, variant, sample):
     parties = federation(variant)
     turn = parties.site("site-1").take(parties.round().begin()["site-1"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from secagg.round import Proposal, SitePolicy
+from secagg.round import Proposal, Request, Site, SitePolicy, SiteStore
 from secagg_protocols import Bonawitz, Identity, InputError, ParameterError, Policy, Roster, RoundContext
 
 PROPOSAL = Proposal.of(Bonawitz(5, 100), RoundContext("job", 1, bytes(32)))
@@ -77,27 +77,29 @@ def test_an_identity_that_is_not_in_the_roster_takes_no_part(tmp_path):
     policy = SitePolicy.read({"adversary": "active", **files}, prefix="")
     scheme = Bonawitz(3, 100, adversary="active")
     with pytest.raises(ParameterError, match="is no participant of this node's roster"):
-        policy.participant(scheme, 2, datetime.now(UTC))
+        policy.participant(scheme, 2)
 
 
 def test_the_servers_own_entry_is_no_participant(tmp_path):
     own = [Identity.generate(f"party {count}") for count in range(4)]
     roster = Roster.of("x25519", [one.public(count) for count, one in enumerate(own)])
     scheme = Bonawitz(3, 100, adversary="active")
-    now = datetime.now(UTC)
-    assert SitePolicy(roster=roster, identity=own[2]).participant(scheme, 1, now) == 2
+    assert SitePolicy(roster=roster, identity=own[2]).participant(scheme, 1) == 2
     with pytest.raises(ParameterError, match="is no participant"):
-        SitePolicy(roster=roster, identity=own[0]).participant(scheme, 1, now)
+        SitePolicy(roster=roster, identity=own[0]).participant(scheme, 1)
 
 
-def test_a_roster_that_is_not_valid_now_is_refused():
+def test_a_roster_that_is_not_valid_now_is_refused(tmp_path):
     own = [Identity.generate(f"party {count}") for count in range(4)]
     limited = [one.public(count, not_after="2026-01-31T00:00:00+00:00") for count, one in enumerate(own)]
-    policy = SitePolicy(roster=Roster.of("x25519", limited), identity=own[2])
-    scheme = Bonawitz(3, 100, adversary="active")
-    assert policy.participant(scheme, 0, datetime(2026, 1, 1, tzinfo=UTC)) == 2
-    with pytest.raises(ParameterError, match="renew it"):
-        policy.participant(scheme, 0, datetime(2026, 3, 1, tzinfo=UTC))
+    policy = SitePolicy(roster=Roster.of("x25519", limited), identity=own[2], store=SiteStore(tmp_path / "store"))
+    proposal = Proposal.of(Bonawitz(3, 100, adversary="active"), RoundContext("job", 1, bytes(32)))
+    request = Request(proposal, 0, ()).to_bytes()
+    valid = Site(policy, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)).take(request)
+    assert valid.seat.participant == 2
+    late = Site(policy, now=lambda: datetime(2026, 3, 1, tzinfo=UTC)).take(request)
+    assert late.reason.startswith("ParameterError: ")
+    assert "renew it" in late.reason
 
 
 def test_a_policy_from_json_is_the_same(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -179,7 +180,7 @@ def test_however_a_crash_cut_the_last_line_the_trail_goes_on(tmp_path, round_one
     identity, path, log = written(tmp_path, round_one, records=2)
     content = path.read_bytes()
     start = content.rindex(b"\n", 0, -1) + 1
-    first = audit.hashlib.sha256(content[: start - 1]).hexdigest()
+    first = hashlib.sha256(content[: start - 1]).hexdigest()
     for cut in (start, start + 1, start + 5, start + 40, (start + len(content)) // 2, len(content) - 2):
         for lost in (b"", bytes(3)):
             path.write_bytes(content[:cut] + lost)

@@ -25,7 +25,7 @@ def test_a_context_is_answered_once_and_as_often_again_as_the_policy_says(open_l
     for attempt in range(reruns + 1):
         later = dataclasses.replace(CONTEXT, round=7 + attempt)
         open_ledger().claim(later, reruns, b"%d" % attempt)
-    with pytest.raises(RepeatedContext, match=f"answered {reruns + 1} times .* reruns={reruns}"):
+    with pytest.raises(RepeatedContext, match=f"answered for this model .*{reruns + 1} times with reruns={reruns}"):
         open_ledger().claim(dataclasses.replace(CONTEXT, round=99), reruns, b"another session")
     open_ledger().claim(dataclasses.replace(OTHER_MODEL, round=99), reruns, b"another session")
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from secagg import Policy, Simulation, simulate
-from secagg.roofline import work_of
 from secagg_protocols import (
     SYSTEM,
     InsecureDeterministicRandomness,
@@ -394,7 +393,7 @@ def test_the_roofline_counts_edges_to_those_who_are_there():
     """With a fifth absent from the start, a participant agrees and masks with four fifths of its neighbours."""
     scheme = SecAggPlus(292, 4, dropout_rate=0.2)
     run = simulate(scheme, vectors(scheme), drop=dict.fromkeys(range(1, 59), "AdvertiseKeys"))
-    client, _ = work_of(scheme, run)
+    client, _ = scheme.work(run)
     expected = scheme.degree * 233 / 291  # of its other 291, 233 are there
     assert client.agreements == pytest.approx(2 * expected)
 

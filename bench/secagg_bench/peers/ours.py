@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import secagg
-from secagg.schemes import make_scheme
+from secagg.schemes import SCHEMES, make_scheme, parameters_of
 
 from .task import NAME, Cost, CpuClock, Task
 
@@ -56,20 +57,19 @@ def measure(task: Task) -> Cost:
 def scheme_for(task: Task) -> secagg.Scheme:
     """Return the task's scheme, with its k and t. Raises `secagg.ParameterError` for what the scheme refuses."""
     length = task.codec().length
-    if task.scheme != "secagg-plus":
+    if "neighbours" not in parameters_of(task.scheme):
         shape = {"value_bits": task.value_bits, "threshold": task.threshold}
         return make_scheme(task.scheme, task.clients, length, **shape)
-    return secagg.SecAggPlus(
-        task.clients,
-        length,
-        value_bits=task.value_bits,
-        neighbours=task.neighbours,
-        threshold=task.threshold,
-        corrupt_rate=0,
-        dropout_rate=task.dropped / task.clients,
-        sigma=LEAST_SIGMA,
-        eta=LEAST_ETA,
-    )
+    graph: dict[str, Any] = {
+        "value_bits": task.value_bits,
+        "neighbours": task.neighbours,
+        "threshold": task.threshold,
+        "corrupt_rate": 0,
+        "dropout_rate": task.dropped / task.clients,
+        "sigma": LEAST_SIGMA,
+        "eta": LEAST_ETA,
+    }
+    return SCHEMES[task.scheme](task.clients, length, **graph)
 
 
 def vanishing(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:

@@ -97,6 +97,16 @@ class SingleKeyClient(Client):
         values = b"".join(blocks[number] for number in sorted(blocks))
         return rounds.sum_in(self.scheme.packing, values, self._memory.survivors)
 
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        survivors: tuple[int, ...] = self._memory.survivors
+        return survivors
+
+    @property
+    def ended(self) -> bool:
+        """Whether every block that it was to open is open; one that was not asked to open any has nothing left."""
+        return bool(self._memory.aggregate) and len(self._memory.released) == len(self._memory.blocks)
+
     def _work(self, tasks: list[workers.Task]) -> list[Any]:
         """Return what the tasks return, wherever they run: a lost worker costs time, never the round."""
         if self.executor is not None:

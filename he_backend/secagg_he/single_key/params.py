@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from secagg_protocols.blocks import BLOCK_BYTES
 from secagg_protocols.errors import ParameterError
+from secagg_protocols.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
 from secagg_protocols.randomness import SYSTEM, Randomness
-from secagg_protocols.scheme import Policy, Scheme, Step
+from secagg_protocols.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
 from secagg_protocols.wire import check_participants
+from secagg_protocols.work import Work
 
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
@@ -60,12 +62,12 @@ class SingleKey(Scheme):
     upload_step: ClassVar[Step] = Step.ENCRYPT
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.active:
             raise ParameterError(
                 f"{self.name} has one key, and a server that departs from the protocol could have one participant's "
                 'vector released as if it were a sum; adversary="active" is refused, choose bonawitz'
             )
+        super().__post_init__()
         if self.participants < 2:
             raise ParameterError(f"participants={self.participants}: a secure sum needs at least 2")
         self._check_release()
@@ -208,10 +210,27 @@ class SingleKey(Scheme):
             ("the server with one colluding participant", "every participant's vector: choose bonawitz"),
             (
                 "a server that departs from the protocol",
-                "nothing by itself; it can have participants open one ciphertext, or another sum, in the place of the "
-                "sum: choose bonawitz",
+                "by itself whether what it made up opens to a possible sum, as participants refuse otherwise: bit by "
+                "bit any vector; and it can have them open one vector, or another sum, in the place of the sum: choose "
+                "bonawitz",
             ),
         )
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return Guarantee(
+            adversary=parse_adversary(self.adversary),
+            colluders=0,
+            statistical_bits=self.flooding_bits or None,  # nothing is flooded where no sum leaves those with the key
+            opened_by=(Coalition(1, "every vector"),),
+            sum_known_to="participants" if self.to_participants else "server, releasers",
+        )
+
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        return {}  # the sum is decrypted by those who hold the key; no secret is put together
+
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        return Work(), Work()  # the raw cryptography of ciphertexts is not timed
 
     @property
     def ciphertexts(self) -> int:
@@ -255,6 +274,13 @@ class Bfv(SingleKey):
     """Exact integer sums under BFV (Brakerski 2012; Fan and Vercauteren 2012), with one key that participants share."""
 
     name: ClassVar[str] = "bfv"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset({Adversary.SEMI_HONEST}),
+        keys=Keys.GROUP,
+        early_keys=False,
+        opens=frozenset(),
+    )
     kind: ClassVar[Kind] = "bfv"
 
 
@@ -270,6 +296,13 @@ class Ckks(SingleKey):
     precision: int = field(default=_PRECISION, kw_only=True)
 
     name: ClassVar[str] = "ckks"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset({Adversary.SEMI_HONEST}),
+        keys=Keys.GROUP,
+        early_keys=False,
+        opens=frozenset(),
+    )
     kind: ClassVar[Kind] = "ckks"
 
     def __post_init__(self) -> None:

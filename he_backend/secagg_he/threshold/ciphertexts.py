@@ -87,8 +87,10 @@ class Ciphertexts:
             prime, size = self.primes[index], self.degree * length // 8
             # Such a prime is just below a power of two: a residue above it has as many bits set at its upper end.
             below = bits.upper_bytes(section, length, self.degree).max(axis=1) < bits.upper_bytes_of(prime)
-            for row in np.flatnonzero(~below):
-                if int(bits.unpack(section[row * size : (row + 1) * size], length, self.degree).max()) >= prime:
+            rows = np.flatnonzero(~below)
+            one_by_one = [section[row * size : (row + 1) * size] for row in rows]
+            for part in one_by_one if 8 * len(rows) < len(below) else [section]:
+                if int(bits.unpack(part, length, self.degree).max()) >= prime:
                     raise ProtocolViolation(f"a ciphertext holds a value that is no residue modulo {prime}")
 
     def _elements(self, words: NDArray[Any]) -> NDArray[Any]:

@@ -39,7 +39,9 @@ class ThresholdCkksClient(summing.SummingClient):
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:
             case KeyList():
-                self._memory.commitment = message.commitment
+                dealt = super()._handle(kind, message)
+                self._memory.commitment = message.commitment  # not before: a list that is refused changes nothing
+                return dealt
             case SealedShares():
                 self._check_challenge(message.challenge)
                 self._open_shares(dealing.SealedShares(message.dealers, message.sealed))

@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from secagg_protocols import ParameterError, Policy, Step, shamir
+from secagg_protocols import (
+    Adversary,
+    Coalition,
+    Keys,
+    MeasuredRound,
+    ParameterError,
+    Policy,
+    RoundView,
+    Step,
+    Traits,
+    Work,
+    shamir,
+)
 from secagg_protocols.blocks import BLOCK_BYTES, block_words
 from secagg_protocols.coded import CodedSharing
 from secagg_protocols.dealing import Dealing
@@ -47,6 +59,13 @@ class ThresholdCkks(Dealing):
     packing: int | None = field(default=None, kw_only=True)
 
     name: ClassVar[str] = "threshold-ckks"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset(Adversary),
+        keys=Keys.OWN,
+        early_keys=True,
+        opens=frozenset({"sum_of_shares"}),
+    )
     upload_step: ClassVar[Step] = Step.ENCRYPT
     opening_step: ClassVar[Step] = Step.OPENING
 
@@ -86,6 +105,19 @@ class ThresholdCkks(Dealing):
         if self.packing == 1:
             return super().beyond_threshold
         return f"more of every key with each holder above t − ℓ = {harmless}; everything, from t = {self.quorum} on"
+
+    @property
+    def opened_by(self) -> tuple[Coalition, ...]:
+        begins, everything = self.sharing.privacy + 1, Coalition(self.quorum, "every vector")
+        if begins == self.quorum:
+            return (everything,)
+        return (Coalition(begins, "parts of every key", partly=True), everything)
+
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        return {"sum_of_shares": view.survivors}
+
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        return Work(), Work()  # the raw cryptography of ciphertexts is not timed
 
     # --- the plaintext
 

@@ -20,6 +20,8 @@ from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q
 _WORD_BITS = 64
 """A packed sum is one word."""
 
+_WHOLE_BITS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Plaintext:
@@ -80,8 +82,9 @@ def _primes(degree: int, domain: Domain, per_word: int, shift: int) -> tuple[int
     for bits in range(max(MIN_LOG_Q, needed.bit_length()), MAX_LOG_Q[degree] + 1):
         if degree == DEGREE:
             primes: tuple[int, ...] = (ring_prime(degree, bits),)
-        else:  # of different lengths: two different primes
-            primes = (ring_prime(degree, bits // 2 + 1), ring_prime(degree, bits - bits // 2 - 1))
+        else:  # whole bytes travel fastest; of different lengths they are two different primes
+            first = _WHOLE_BITS if bits != 2 * _WHOLE_BITS else _WHOLE_BITS + 1
+            primes = (ring_prime(degree, first), ring_prime(degree, bits - first))
         if prod(primes) >= needed:
             return primes if domain.participants * max(primes) < 1 << _WORD_BITS else None
     return None

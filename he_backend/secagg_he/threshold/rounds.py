@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from secagg_protocols import shamir
 from secagg_protocols.dealing.rounds import SEED_BYTES
 from secagg_protocols.domain import Use, digest, separated
-from secagg_protocols.field import GF65537, Elements
+from secagg_protocols.field import GF65537, Elements, remainders
 from secagg_protocols.kdf import derive
 from secagg_protocols.lanes import Words
 from secagg_protocols.masks import Keystream
@@ -274,7 +274,9 @@ def _phases(
     for index, (ring, transform) in enumerate(zip(scheme.rings, _transforms(scheme, total), strict=True)):
         modulus = ring.modulus
         a = reference(scheme, session, block, len(elements), index)
-        phase = (elements[:, index] % np.uint64(modulus)).view(np.int64)
+        sums = np.ascontiguousarray(elements[:, index])
+        phase = np.empty(sums.shape, dtype=np.int64)
+        remainders(sums.reshape(-1), modulus, phase.view(np.uint64).reshape(-1))
         phase -= ring.times_then_inverse(a, transform)
         phase += half
         phase += modulus * (phase < 0)

@@ -22,7 +22,7 @@ from secagg_protocols.wire import Envelope, Message
 from ..ring import Integers
 from . import rounds
 from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
-from .opening import Opened, candidates
+from .opening import Candidate, Opened, candidates
 from .params import ThresholdCkks
 from .share_check import Checks, Verdict, fits, judge
 from .uploads import HeldUploads
@@ -54,11 +54,12 @@ class ThresholdCkksServer(SummingServer):
         super().__init__(*arguments)
         self._transitions = transitions(self.scheme.steps)
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
-        self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
+        self._challenge = b""
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}
         self._right: list[int] | None = None
         """Once dealers are judged: t holders whose shares fit; fewer if no more are left."""
         self._doubted: set[int] = set()
+        self._found: Candidate | None = None
 
     def _new_sum(self) -> HeldUploads:
         return HeldUploads(self.scheme.ciphertexts)
@@ -73,6 +74,7 @@ class ThresholdCkksServer(SummingServer):
     # --- AdvertiseKeys and ShareKeys: the challenge is promised before anything is dealt, and shown with the shares
 
     def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+        self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
         return KeyList(entries, rounds.commit(self._challenge))
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> SealedShares:
@@ -97,6 +99,11 @@ class ThresholdCkksServer(SummingServer):
 
     def _has_encrypted(self, sender: int) -> bool:
         return self._sum.is_whole(sender) and sender in self._checked and sender not in self._dropped
+
+    @property
+    def _gone(self) -> set[int]:
+        """Who is dropped and in no sum: who leaves once it has answered is still in it."""
+        return self._dropped.keys() - self._answered
 
     def _take_check(self, sender: int, message: ShareCheck) -> bool:
         if sender in self._checked:
@@ -123,14 +130,14 @@ class ThresholdCkksServer(SummingServer):
 
     def _judge(self) -> None:
         """Leave out the dealers whose shares fit no polynomials, and add the ciphertexts of all others."""
-        holders = sorted(self._checked.keys() - self._dropped.keys())
+        holders = sorted(self._checked.keys() - self._gone)
         if len(holders) < self.scheme.quorum:
             return  # the step cannot be closed
         checks = self._checks_of(holders)
         self._note(judge(checks, self.scheme.quorum, self._randomness))
-        right = [who for who in holders if who not in self._dropped and who not in self._doubted]
+        right = [who for who in holders if who not in self._gone and who not in self._doubted]
         self._right = right[: self.scheme.quorum]
-        self._sum.clear(self._checked.keys() - self._dropped.keys())
+        self._sum.clear(self._checked.keys() - self._gone)
 
     def _checks_of(self, holders: list[int]) -> Checks:
         values = np.stack([self._checked[holder][0] for holder in holders])
@@ -155,7 +162,7 @@ class ThresholdCkksServer(SummingServer):
             return
         values, missing = self._checked[sender]
         off = np.isin(self._dealers, missing) | ~fits(self._checks_of(right), sender, values)
-        stay = ~np.isin(self._dealers, list(self._dropped))
+        stay = ~np.isin(self._dealers, list(self._gone))
         dealers = frozenset(np.array(self._dealers)[off & stay].tolist())
         if dealers:
             self._note(Verdict({}, {sender: dealers}))
@@ -166,7 +173,9 @@ class ThresholdCkksServer(SummingServer):
         self._sum.settle()
         sums = np.stack([self._opened[holder] for holder in answered])
         opened = Opened(self.scheme, answered, sums)
-        total, right = self._key_sum(opened)
+        if self._found is None:  # it is here already when an executor failed after it was found
+            self._found = self._key_sum(opened)
+        total, right = self._found
         words = self._decrypt(total)
         for holder in opened.misfits(right):
             if holder not in self._doubted:

@@ -10,7 +10,10 @@ from .. import merkle, shamir
 from ..blocks import BLOCK_BYTES
 from ..dealing import Dealing
 from ..errors import ParameterError
-from ..scheme import Step
+from ..guarantee import Adversary, Coalition, Keys, Traits
+from ..scheme import MeasuredRound, RoundView, Step
+from ..work import Work
+from .work import work
 
 if TYPE_CHECKING:
     from .client import BonawitzClient
@@ -32,6 +35,13 @@ class Bonawitz(Dealing):
     further_seeds: int = field(default=0, kw_only=True)
 
     name: ClassVar[str] = "bonawitz"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset(Adversary),
+        keys=Keys.OWN,
+        early_keys=True,
+        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+    )
     upload_step: ClassVar[Step] = Step.MASKED_INPUT
     opening_step: ClassVar[Step] = Step.UNMASKING
 
@@ -51,6 +61,25 @@ class Bonawitz(Dealing):
         """Bytes that one dealer seals for one holder."""
         proof = merkle.depth(self.participants) * merkle.HASH_BYTES if self.active else 0
         return self.secrets * shamir.SHARE_BYTES + proof
+
+    @property
+    def opened_by(self) -> tuple[Coalition, ...]:
+        return (Coalition(self.quorum, "every vector"),)
+
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        """The self-mask seed of whoever is in the sum, the mask key of whoever vanished before: never both."""
+        dealers, survivors = set(view.listed), set(view.survivors)
+        return {
+            "self_mask_seeds": tuple(sorted(dealers & survivors)),
+            "mask_keys": tuple(sorted(dealers - survivors)) if survivors else (),
+        }
+
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        return work(self, run)
+
+    def reach(self, members: int) -> float:
+        """Return how many of so many members share masks with any one of them, itself included."""
+        return members
 
     @cached_property
     def payload_limit(self) -> int:

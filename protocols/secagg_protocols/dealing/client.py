@@ -54,7 +54,7 @@ class Memory(machine.Memory, array_like=True):
     """What a participant of a dealing protocol remembers between messages. Schemes add `own`, and fields for `peers`.
 
     channels: receiving key for each peer, until the shares are opened. shares: dealer → valid share, until the opening.
-    dealers: U₂. survivors: the U₃ that was signed (active).
+    dealers: U₂. survivors: the U₃ that was signed (active), or that was opened for.
     """
 
     advertised: bytes = b""
@@ -106,6 +106,16 @@ class DealingClient(Client):
     @property
     def transitions(self) -> Transitions:
         return ACTIVE if self.scheme.active else SEMI_HONEST
+
+    @property
+    def dealers(self) -> tuple[int, ...]:
+        dealers: tuple[int, ...] = self._memory.dealers
+        return dealers
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        survivors: tuple[int, ...] = self._memory.survivors
+        return survivors
 
     @property
     def _floor(self) -> int:
@@ -283,6 +293,7 @@ class DealingClient(Client):
         elif message.signers:
             raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
         self._settle(message.survivors)
+        self._memory.survivors = message.survivors
         opened = self._open(message)
         self._forget()
         return [self.seal(self.scheme.opening_step.value, SERVER, opened)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
 from ..errors import ParameterError
+from ..guarantee import Coalition, Guarantee, parse_adversary
 from ..scheme import Policy, Scheme, Step
 
 AEAD_TAG_BYTES = 16
@@ -97,6 +99,24 @@ class Dealing(Scheme):
     def beyond_threshold(self) -> str:
         """What too many colluders learn, for `leakage`."""
         return f"everything, once t = {self.quorum} share holders work together"
+
+    def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
+        return tuple(sorted(answered.get(self.deal_step, ())))
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return Guarantee(
+            adversary=parse_adversary(self.adversary),
+            colluders=self.colluders,
+            statistical_bits=None,
+            opened_by=self.opened_by,
+            sum_known_to="server",
+        )
+
+    @property
+    @abstractmethod
+    def opened_by(self) -> tuple[Coalition, ...]:
+        """Who opens more than the sum, for `guarantee`."""
 
     @property
     @abstractmethod

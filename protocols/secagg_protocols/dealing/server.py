@@ -136,7 +136,7 @@ class DealingServer(Server):
             return
         who = sorted({sender, *rivals})
         reason = f"a public key was already advertised: participants {who} claim it, and whose it is cannot be told"
-        for rival in rivals - self._dropped.keys():
+        for rival in rivals & self._answered:  # who advertised and left is among them, and would be listed
             self._drop(rival, reason)
         raise ProtocolViolation(reason, who)
 

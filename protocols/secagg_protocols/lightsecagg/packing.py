@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..blocks import block_words
 from ..errors import ProtocolViolation, RoundFailed
-from ..field import Elements, PrimeField
+from ..field import Elements, PrimeField, remainders
 from ..lanes import Lanes, Words
 from ..scheme import Domain, Step
 
@@ -95,7 +95,7 @@ class FieldPacking:
         """Return integers, shape (columns,), each modulo the field of its section."""
         result = np.empty_like(elements)
         for field, part in self.sections(elements.size):
-            _remainders(elements[part], field.prime, result[part])
+            remainders(elements[part], field.prime, result[part])
         return result
 
     def pack(self, vector: NDArray[np.integer]) -> Words:
@@ -105,7 +105,7 @@ class FieldPacking:
             return packed
         words = np.empty(self.words, dtype=np.uint64)
         for field, part in self.sections(words.size):
-            _remainders(packed, field.prime, words[part])
+            remainders(packed, field.prime, words[part])
         return words
 
     @property
@@ -162,26 +162,29 @@ class FieldPacking:
         return total
 
     def _composed(self, words: Words) -> tuple[Words, bool]:
-        """Return (ΣW, whether all are below 2⁶⁴) from ΣW modulo each prime, by Garner's mixed radix digits."""
-        sums, radix, fits = words[: words.size // len(self.fields)], self.field.prime, True
-        for field, part in list(self.sections(words.size))[1:]:
+        """Return (ΣW, whether all are below 2⁶⁴) from ΣW modulo each prime."""
+        if len(self.fields) == 1:
+            return words, True
+        residues = words.reshape(len(self.fields), -1)
+        composed, fits = np.empty(residues.shape[1], dtype=np.uint64), True
+        for start in range(0, composed.size, _IN_CACHE):
+            part = slice(start, start + _IN_CACHE)
+            fits &= self._compose(residues[:, part], composed[part])
+        return composed, fits
+
+    def _compose(self, residues: Words, composed: Words) -> bool:
+        """Put integers together from their residues, by Garner's mixed radix digits. Return whether none passes 2⁶⁴."""
+        radix, fits = self.field.prime, True
+        composed[:] = residues[0]
+        for field, own in zip(self.fields[1:], residues[1:], strict=True):
             # 2⁶³ bounds all of this: primes have 31 bits where there are two, and 24 where there are three.
-            digit = words[part].view(np.int64) - sums.view(np.int64)
-            _remainders(digit, field.prime, digit)
+            digit = own.view(np.int64) - composed.view(np.int64)
+            remainders(digit, field.prime, digit)
             digit *= pow(radix, -1, field.prime)
-            _remainders(digit, field.prime, digit)
+            remainders(digit, field.prime, digit)
             fits &= int(digit.max()) * radix < 1 << _WORD_BITS
             higher = digit.view(np.uint64) * np.uint64(radix)
-            sums = higher + sums
-            fits &= not (sums < higher).any()
+            composed += higher
+            fits &= not (composed < higher).any()
             radix *= field.prime
-        return sums, fits
-
-
-def _remainders(integers: NDArray[Any], prime: int, out: NDArray[Any]) -> None:
-    """As numpy's remainder, four times as fast: only its quotients by constants use vector instructions."""
-    for start in range(0, integers.size, _IN_CACHE):
-        part = integers[start : start + _IN_CACHE]
-        multiples = part // part.dtype.type(prime)
-        multiples *= part.dtype.type(prime)
-        np.subtract(part, multiples, out=out[start : start + _IN_CACHE])
+        return fits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,8 +10,11 @@ from ..blocks import BLOCK_BYTES
 from ..coded import CodedSharing
 from ..dealing.params import Dealing
 from ..errors import ParameterError
-from ..scheme import Policy, Scheme, Step
+from ..guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from ..scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from ..work import Work
 from .packing import FieldPacking
+from .work import work
 
 if TYPE_CHECKING:
     from .client import LightSecAggClient
@@ -37,20 +40,27 @@ class LightSecAgg(Dealing):
     dropouts: int | None = field(default=None, kw_only=True)
 
     name: ClassVar[str] = "lightsecagg"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset({Adversary.SEMI_HONEST}),
+        keys=Keys.OWN,
+        early_keys=True,
+        opens=frozenset({"sum_of_shares"}),
+    )
     upload_step: ClassVar[Step] = Step.MASKED_INPUT
     deal_step: ClassVar[Step] = Step.SHARE_MASKS
     opening_step: ClassVar[Step] = Step.UNMASKING
 
     def __post_init__(self) -> None:
-        Scheme.__post_init__(self)
-        for name in ("colluders", "dropouts", "threshold"):
-            if getattr(self, name) is not None:
-                self.check_integer(name)
         if self.active:
             raise ParameterError(
                 'lightsecagg has no defence against a server that departs from the protocol: adversary="active" is '
                 "refused; choose bonawitz"
             )
+        Scheme.__post_init__(self)
+        for name in ("colluders", "dropouts", "threshold"):
+            if getattr(self, name) is not None:
+                self.check_integer(name)
         self._check_company()
         self._check_dropouts_and_threshold()
         super().__post_init__()
@@ -118,6 +128,23 @@ class LightSecAgg(Dealing):
                 "answer",
             ),
         )
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return replace(super().guarantee, colluders=self.privacy)
+
+    @property
+    def opened_by(self) -> tuple[Coalition, ...]:
+        everything = Coalition(self.quorum, "every vector")
+        if self.privacy + 1 == self.quorum:
+            return (everything,)
+        return (Coalition(self.privacy + 1, "parts of every mask", partly=True), everything)
+
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        return {"sum_of_shares": view.survivors}
+
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        return work(self, run)
 
     @cached_property
     def packing(self) -> FieldPacking:

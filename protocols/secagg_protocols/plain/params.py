@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..blocks import BLOCK_BYTES
 from ..errors import ParameterError
-from ..scheme import Policy, Scheme, Step
+from ..guarantee import Coalition, Guarantee, Keys, Traits
+from ..scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from ..work import Work
 
 if TYPE_CHECKING:
     from .client import PlainClient
@@ -23,12 +25,15 @@ class Plain(Scheme):
     """
 
     name: ClassVar[str] = "plain"
+    traits: ClassVar[Traits] = Traits(
+        protects=False, adversaries=frozenset(), keys=Keys.NONE, early_keys=False, opens=frozenset()
+    )
     upload_step: ClassVar[Step] = Step.SUM
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.active:
             raise ParameterError('plain sums resist nobody: adversary="active" is refused; choose bonawitz')
+        super().__post_init__()
 
     @property
     def quorum(self) -> int:
@@ -53,6 +58,22 @@ class Plain(Scheme):
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         return (("the server", "every participant's vector"), ("other participants", "nothing"))
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return Guarantee(
+            adversary=None,
+            colluders=0,
+            statistical_bits=None,
+            opened_by=(Coalition(0, "every vector"),),
+            sum_known_to="server",
+        )
+
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        return Work(), Work()
 
     @cached_property
     def payload_limit(self) -> int:

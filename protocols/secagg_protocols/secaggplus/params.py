@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import shamir
 from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
 from ..errors import ParameterError
 from ..graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
+from ..guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..scheme import Policy, Scheme
 
 if TYPE_CHECKING:
@@ -39,8 +40,17 @@ class SecAggPlus(Bonawitz):
     eta: int = field(default=20, kw_only=True)
 
     name: ClassVar[str] = "secagg-plus"
+    traits: ClassVar[Traits] = Traits(
+        protects=True,
+        adversaries=frozenset({Adversary.SEMI_HONEST}),
+        keys=Keys.OWN,
+        early_keys=True,
+        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+    )
 
     def __post_init__(self) -> None:
+        if self.active:
+            raise ParameterError('secagg-plus is semi-honest here: adversary="active" is refused; choose bonawitz')
         Scheme.__post_init__(self)
         for name in ("corrupt_rate", "dropout_rate"):
             self.check_fraction(name)
@@ -51,8 +61,6 @@ class SecAggPlus(Bonawitz):
         self._derive()
         object.__setattr__(self, "colluders", self.requirements.corrupt_count)
         super().__post_init__()
-        if self.active:
-            raise ParameterError('secagg-plus is semi-honest here: adversary="active" is refused; choose bonawitz')
 
     def _derive(self) -> None:
         if self.neighbours is None:
@@ -150,6 +158,28 @@ class SecAggPlus(Bonawitz):
                 'any participant\'s vector (it draws the graph): choose bonawitz with adversary="active"',
             ),
         )
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return replace(super().guarantee, statistical_bits=self.sigma)
+
+    @property
+    def opened_by(self) -> tuple[Coalition, ...]:
+        # Up to `colluders` anywhere do not meet in one neighbourhood, but for the chance that `sigma` bounds.
+        return (Coalition(self.quorum, "a vector", among=f"of its {self.degree} neighbours"),)
+
+    @classmethod
+    def against(cls, participants: int, colluders: int, dropout_rate: float) -> dict[str, Any]:
+        # It counts in rates; what is not said is the five per cent that it takes by default.
+        return {"corrupt_rate": colluders / participants or 0.05, "dropout_rate": dropout_rate or 0.05}
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        return (cls(1000, 1),)  # among ten there is no sparse graph to speak of
+
+    def reach(self, members: int) -> float:
+        # Edges go to everyone, and who is at their end is gone as often as anyone.
+        return 1 + self.degree * (members - 1) / (self.participants - 1)
 
     @cached_property
     def payload_limit(self) -> int:

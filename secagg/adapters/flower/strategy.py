@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import ERROR, INFO
 from typing import Any
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from secagg.codec import Codec, Decoded, Influence, influence
-from secagg_protocols import Envelope, InputError, ParameterError, RoundContext, RoundFailed
+from secagg.round import Proposal, Round, bound_digest, knobs_of
+from secagg.round.audit import Stamp, model_digest
+from secagg.round.updates import applied, kept, layout_of, mean_of
+from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
-from .encoding import Arrays, arrays_of, context_digest, layout_of, tell_kept, updated, with_kept, without_guard
+from .encoding import RUN_CONFIG, Task
 from .inner import check_inner, weight_key_of
 from .mod import job_name
-from .records import Proposal, sole
-from .round import Round
-from .settings import Settings, knobs_of
+from .records import arrays_in
+from .round import GridRound
+from .settings import Settings
 
 
+@dataclass(frozen=True)
 class _Pending:
     """A round between configure_train and aggregate_train."""
 
-    def __init__(self, round_: Round, codec: Codec, model: Arrays, template: Message) -> None:
-        self.round, self.codec, self.model, self.template = round_, codec, model, template
+    grid: GridRound
+    codec: Codec
+    task: Task
+    template: Message
+
+    @property
+    def round(self) -> Round[int]:
+        """The round itself."""
+        return self.grid.round
 
 
 class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
@@ -53,7 +65,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._last_round: int | None = None
-        self._early: dict[int, Envelope] = {}  # what nodes sent ahead for the next round
+        self._early: Mapping[int, bytes] = {}  # what nodes sent ahead for the next round
         self._told = self._begun = False
         self._repeats = 0
 
@@ -90,40 +102,32 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return []
         self._begun = True
         try:
-            requests = pending.round.open()
+            requests = pending.grid.open()
         except RoundFailed as failure:
             log(ERROR, "secagg: round %d is skipped: %s", server_round, failure)
+            self._record(pending, None)
             return []
         self._pending = pending
         return requests
 
     def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
-        content = _same_content(messages)
-        _, record = sole(content.array_records, "ArrayRecord")
-        assert isinstance(record, ArrayRecord)
-        model = arrays_of(record)
-        if not self._told:
-            tell_kept(model)
-            self._told = True
-        terms = self.settings.terms(self._weight_key)
-        codec = terms.codec(layout_of(model))
-        roster = self.settings.roster if self.settings.active else None
-        participants = len(messages) if roster is None else len(roster.participants)
-        scheme = self.settings.make_scheme(participants, codec)
-        kind, settings = messages[0].metadata.message_type, self.settings.run_config
-        digest = context_digest(content, model, kind, codec.digest, terms.weight_key, settings)
+        settings, kind = self.settings, messages[0].metadata.message_type
+        task = Task.of(_same_content(messages), kind, settings.run_config)
+        if not self._told and (names := kept(task.arrays)):
+            log(INFO, "secagg: not averaged, the global values stay: %s", ", ".join(names))
+        self._told = True
+        terms = settings.terms(self._weight_key)
+        codec = terms.codec(layout_of(task.arrays))
+        scheme = settings.make_scheme(settings.participants(len(messages)), codec)
+        bound = [] if settings.run_config is None else [RUN_CONFIG]
+        digest = bound_digest(task.digest, terms.to_bytes(), bound)
         context = RoundContext(job_name(messages[0].metadata.run_id), server_round, digest)
-        server = scheme.server(
-            context,
-            identity=self.settings.identity if scheme.active else None,
-            roster=roster,
-            group_key=self.settings.group_key,
-            now=datetime.now(UTC),
-        )
+        server = settings.make_server(scheme, context, datetime.now(UTC))
         ahead = scheme.early_keys and server_round != self._last_round
-        proposal = Proposal.of(scheme, server_round, digest, terms, with_run_config=settings is not None, ahead=ahead)
+        proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), bound=bound, ahead=ahead)
         early, self._early = self._early, {}
-        return _Pending(Round(self.settings, server, proposal, messages, grid, early), codec, model, messages[0])
+        rnd = Round(server, proposal, sorted(message.metadata.dst_node_id for message in messages), ahead=early)
+        return _Pending(GridRound(rnd, messages, grid, settings.stage_timeout), codec, task, messages[0])
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -133,8 +137,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         if pending is None:
             return self._skip(server_round)
         try:
-            output = pending.round.close(replies)
-            mean = pending.codec.decode(without_guard(output.total, pending.round.scheme), len(output.survivors))
+            output = pending.grid.close(replies)
+            mean = mean_of(output, pending.codec, pending.round.server.scheme)
         except (RoundFailed, InputError) as failure:
             self._repeats += 1
             if self._repeats > self.settings.reruns:
@@ -144,14 +148,28 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
                 )
             follows = "training stops here" if self.stopped else "the next round asks about the same model again"
             log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
+            self._record(pending, None)
             return self._skip(server_round)
         self._repeats = 0
         self.influence = influence(pending.codec, len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
-        self._early = pending.round.early_keys
+        self._early = dict(pending.round.keys_ahead)
         reply = self._as_one_reply(pending, mean, len(output.survivors))
         result, metrics = self.inner.aggregate_train(server_round, [reply])
-        return (None if result is None else with_kept(pending.model, result)), metrics
+        for name in kept(pending.task.arrays):  # what a strategy's arithmetic did to what is no part of a mean
+            if result is not None and name in result:
+                result[name] = Array(pending.task.arrays[name])
+        self._record(pending, result)
+        return result, metrics
+
+    def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:
+        """Write down how a round ended, where a log is kept (`secagg.round.audit`). result: the next round's model,
+        None where this one's stays."""
+        if (trail := self.settings.audit) is None:
+            return
+        after = pending.task.arrays if result is None else arrays_in(result)
+        stamp = Stamp(now=datetime.now(UTC), model=model_digest(pending.task.arrays), model_after=model_digest(after))
+        trail.write_round(pending.round, stamp)
 
     def _skip(self, server_round: int) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Tell the inner strategy that nothing came, as Flower does; whatever it makes of that, the model stays."""
@@ -159,11 +177,10 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         return None, None
 
     def _as_one_reply(self, pending: _Pending, mean: Decoded, survivors: int) -> Message:
-        name, record = sole(pending.template.content.array_records, "ArrayRecord")
-        assert isinstance(record, ArrayRecord)
-        weight = survivors if mean.weight is None else mean.weight
+        arrays, weight = applied(pending.task.arrays, mean), survivors if mean.weight is None else mean.weight
         metrics = MetricRecord({self._weight_key: weight, **mean.metrics})
-        content = RecordDict({name: updated(pending.model, list(record), mean), "metrics": metrics})
+        record = ArrayRecord({name: Array(arrays[name]) for name in pending.task.order})
+        content = RecordDict({pending.task.name: record, "metrics": metrics})
         return Message(content, reply_to=pending.template)
 
     def configure_evaluate(
@@ -187,23 +204,13 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
 def _same_content(messages: list[Message]) -> RecordDict:
     """Return what all messages carry. Raises `ParameterError` where the strategy gives nodes different content."""
-    first = messages[0].content
-    kind = messages[0].metadata.message_type
-    expected: bytes | None = None
-    for message in messages[1:]:
-        if message.content is first and message.metadata.message_type == kind:
-            continue
-        if expected is None:
-            expected = _digest_of(messages[0])
-        if _digest_of(message) != expected:
+    first, kind = messages[0].content, messages[0].metadata.message_type
+    others = [other for other in messages if other.content is not first or other.metadata.message_type != kind]
+    expected = Task.of(first, kind, None).digest if others else b""
+    for other in others:
+        if Task.of(other.content, other.metadata.message_type, None).digest != expected:
             raise ParameterError(
-                f"the strategy sends node {message.metadata.dst_node_id} another model or configuration than node "
+                f"the strategy sends node {other.metadata.dst_node_id} another model or configuration than node "
                 f"{messages[0].metadata.dst_node_id}; under secure aggregation all get the same"
             )
     return first
-
-
-def _digest_of(message: Message) -> bytes:
-    _, record = sole(message.content.array_records, "ArrayRecord")
-    assert isinstance(record, ArrayRecord)
-    return context_digest(message.content, arrays_of(record), message.metadata.message_type, b"", "", None)

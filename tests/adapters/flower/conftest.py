@@ -23,6 +23,8 @@ if find_spec("flwr"):
     from flwr.supercore.task_identity import TaskIdentity
 
     from secagg.adapters.flower import secagg_mod
+    from secagg.adapters.flower.records import read, write
+    from secagg.round import Answers, Request
 else:
     Grid = object
 
@@ -187,6 +189,26 @@ class Workbench:
     """The helpers above, for tests."""
 
     model, record, arrays_in, train_app, weight_of = map(staticmethod, (model, record, arrays_in, train_app, weight_of))
+
+    @staticmethod
+    def asked(content) -> Request:
+        """The request in a message's content."""
+        return Request.from_bytes(read(content))
+
+    @staticmethod
+    def answers(content) -> tuple:
+        """The envelopes in a reply's content."""
+        return Answers.from_bytes(read(content), 1 << 24).envelopes
+
+    @staticmethod
+    def asking(request: Request, beside=None):
+        """The content of a message with this request."""
+        return write(request.to_bytes(), beside)
+
+    @staticmethod
+    def answering(envelopes):
+        """The content of a reply with these envelopes."""
+        return write(Answers(envelopes).to_bytes())
 
     @staticmethod
     def one_round(strategy, grid, number: int = 1, arrays=None):

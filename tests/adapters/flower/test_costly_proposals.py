@@ -7,10 +7,10 @@ import pytest
 
 flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
 
-from flwr.app import Message, RecordDict  # noqa: E402
+from flwr.app import Message  # noqa: E402
 
-from secagg.adapters.flower.policy import Limits, NodePolicy  # noqa: E402
-from secagg.adapters.flower.records import CodecTerms, Proposal, Request  # noqa: E402
+from secagg.round import CodecTerms, Proposal, Request, SitePolicy  # noqa: E402
+from secagg.round.limits import Limits  # noqa: E402
 from secagg.schemes import SCHEMES  # noqa: E402
 from secagg_protocols import ParameterError, RoundContext, SecAggPlus  # noqa: E402
 from secagg_protocols.dealing import Dealing  # noqa: E402
@@ -20,8 +20,9 @@ MIB = 1 << 20
 
 
 def proposal(scheme="bonawitz", participants=5, length=10, **parameters) -> Proposal:
-    terms = CodecTerms(1.0, 16, 100, (), "num-examples")
-    return Proposal(scheme, participants, length, parameters, 1, bytes(32), terms, False, True)
+    terms = CodecTerms(1.0, 16, 100, (), "num-examples").to_bytes()
+    parameters = dict(sorted(parameters.items()))
+    return Proposal(scheme, participants, length, parameters, "flower run 7", 1, bytes(32), terms, (), True)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,11 @@ def proposal(scheme="bonawitz", participants=5, length=10, **parameters) -> Prop
         (proposal("lightsecagg", 100, 4 * 10**6, threshold=90, colluders=87), {}, "secagg-maximum-dealt=268435456"),
     ],
 )
-def test_a_proposal_that_costs_too_much_is_refused_by_the_knob_that_would_allow_it(federation, asked, config, named):
+def test_a_proposal_that_costs_too_much_is_refused_by_the_knob_that_would_allow_it(
+    federation, bench, asked, config, named
+):
     grid = federation(1, config)
-    reply = grid.deliver(Message(Request(asked, 1, ()).write(RecordDict()), 101, "train"))
+    reply = grid.deliver(Message(bench.asking(Request(asked, 1, ())), 101, "train"))
     assert reply.has_error()
     assert named in reply.error.reason
     assert reply.error.reason.endswith("raise it in its node_config")
@@ -50,9 +53,9 @@ def test_its_numbers_are_checked_before_its_scheme_is_made(scheme):
     """These parameters fit no scheme: whoever complains of them has begun to make one."""
     for asked in (proposal(scheme, 10_001, nonsense=1), proposal(scheme, 5, 1 << 40, nonsense=1)):
         with pytest.raises(ParameterError, match="secagg-maximum-"):
-            NodePolicy.read({}).accept(asked)
+            SitePolicy.read({}).accept(asked)
     with pytest.raises(ParameterError, match="nonsense"):
-        NodePolicy.read({}).accept(proposal(scheme, 5, nonsense=1))
+        SitePolicy.read({}).accept(proposal(scheme, 5, nonsense=1))
 
 
 def grid_of(scheme: str):
@@ -80,7 +83,7 @@ def grid_of(scheme: str):
 def test_whatever_a_node_accepts_costs_it_no_more_memory_than_its_own_knobs_say(scheme):
     """Small knobs, so that all of the grid can be run up to them: the bound is in the knobs' own terms."""
     limits = {"participants": 600, "length": 1 << 20, "dealt": 8 * MIB, "work": 1 << 30}
-    node = NodePolicy.read({f"secagg-maximum-{name}": value for name, value in limits.items()})
+    node = SitePolicy.read({f"secagg-maximum-{name}": value for name, value in limits.items()})
     accepted = 0
     for asked in grid_of(scheme):
         tracemalloc.start()
@@ -111,7 +114,7 @@ def start_and_deal(scheme, node) -> None:
 
 
 def test_the_defaults_let_documented_sizes_pass():
-    node = NodePolicy.read({})
+    node = SitePolicy.read({})
     assert node.limits == Limits()
     node.accept(proposal("bonawitz", 1000, 10_000_000))
     node.accept(proposal("bonawitz", 100, 100_000_000))

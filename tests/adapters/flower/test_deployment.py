@@ -7,6 +7,7 @@ it trusts has signed (`--trusted-entities`). Nobody signed the test app, so ther
 import ssl
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
 
 from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.round import audit  # noqa: E402
 from secagg_protocols import Identity, Roster  # noqa: E402
 
 NODES, VICTIM, PINNED, LENGTH = 4, 2, 4, 1000
@@ -111,6 +113,7 @@ class Deployment:
             "roster": self.folder / "roster.json",
             "identity": self.folder / f"identity-{number + 1}.json",
             "store": self.folder / f"store-{number}",
+            "audit": self.folder / f"log-{number + 1}.jsonl",
         }
         rows = [f"partition-id={number}", "secagg-adversary='active'", "secagg-minimum-cohort=3"]
         return " ".join([*rows, *(f"secagg-{name}='{path}'" for name, path in files.items())])
@@ -145,7 +148,8 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
         "--run-config",
         f"out='{tmp_path}' faults='1:{VICTIM}:SealedShares:wait' num-server-rounds=2 min-nodes={NODES + 1} "
         f"length={LENGTH} timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
-        f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}'",
+        f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}' "
+        f"secagg-audit='{tmp_path / 'log-0.jsonl'}'",
         while_running=power_cut,
     )
     assert (tmp_path / "stopped").exists(), log[-4000:]
@@ -160,3 +164,22 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
         values = np.load(tmp_path / f"round-{number}.npy")
         codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
         assert np.abs(values - expected).max() <= codec.error_bound(len(survivors), weight) + 1e-6
+    check_logs(tmp_path, rounds=2)
+
+
+def check_logs(folder: Path, rounds: int) -> None:
+    """The server's log and each node's agree, and the model that came of a round is the one that the next was about."""
+    roster = Roster.load(folder / "roster.json")
+    paths = {entry.id: (folder / f"log-{entry.id}.jsonl", entry.public_key) for entry in roster.entries}
+    logs = [audit.Log(path, list(audit.verify(path, key)), own) for own, (path, key) in paths.items()]
+    assert audit.compare(logs) == []
+    server = [line.record for line in logs[0].lines]
+    assert [record["round"] for record in server] == list(range(1, rounds + 1))
+    assert [later["model"] for later in server[1:]] == [earlier["model_after"] for earlier in server[:-1]]
+    assert [log.lines[-1].record["stage"] for log in logs] == ["ended", "ended", "ended", "begun", "ended"]
+    server[0]["model_after"] = "11" * 32
+    other = replace(
+        logs[0], lines=[replace(line, record=record) for line, record in zip(logs[0].lines, server, strict=True)]
+    )
+    (first, *_) = audit.compare([other, *logs[1:]])
+    assert (first.path, first.number, first.subject[1], first.field) == (paths[0][0], 1, 1, "model_after")

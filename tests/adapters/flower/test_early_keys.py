@@ -7,9 +7,9 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
-from secagg.adapters.flower import SecAgg, mod  # noqa: E402
-from secagg.adapters.flower.records import Request, read_envelopes  # noqa: E402
+from secagg.adapters.flower import SecAgg  # noqa: E402
 from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.round import Request, SiteStore  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster, StateError, ledger  # noqa: E402
 from secagg_protocols.bonawitz.messages import AdvertiseKeys  # noqa: E402
 from secagg_protocols.wire import decode, encode  # noqa: E402
@@ -46,14 +46,14 @@ class Watched:
     """Which envelopes nodes were asked with since `begin`; `lost`: nodes whose reply to a message with this kind of
     envelope does not arrive."""
 
-    def __init__(self, grid):
+    def __init__(self, grid, asked):
         self.asked: list[tuple[int, str]] = []
         self.lost: set[tuple[int, str]] = set()
         self.grid, deliver = grid, grid.deliver
 
         def watched(message):
             node = message.metadata.dst_node_id
-            envelopes = read_envelopes(message.content)
+            envelopes = asked(message.content).envelopes
             kind = Envelope.from_bytes(envelopes[0], 1 << 24).kind if envelopes else "nothing"
             self.asked.append((node, kind))
             reply = deliver(message)
@@ -92,7 +92,7 @@ def sessions(node) -> list[str]:
 @pytest.mark.parametrize("scheme", ["bonawitz", "lightsecagg", "threshold-ckks"])
 def test_every_round_but_the_first_takes_one_round_trip_less(federation, bench, checked_round, scheme):
     strategy, grid = SecAgg(fedavg(), scheme, **CODEC), federation(5)
-    watched, arrays = Watched(grid), bench.record(bench.model())
+    watched, arrays = Watched(grid, bench.asked), bench.record(bench.model())
     for number, trips in ((1, 4), (2, 3), (3, 3)):
         watched.begin()
         arrays = checked_round(strategy, grid, number, arrays)
@@ -103,7 +103,7 @@ def test_every_round_but_the_first_takes_one_round_trip_less(federation, bench, 
 
 def test_secagg_plus_too(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), "secagg-plus", **CODEC), federation(60)
-    watched, arrays = Watched(grid), bench.record(bench.model())
+    watched, arrays = Watched(grid, bench.asked), bench.record(bench.model())
     for number, trips in ((1, 4), (2, 3)):
         watched.begin()
         arrays = checked_round(strategy, grid, number, arrays, range(101, 161))
@@ -129,7 +129,7 @@ def test_against_an_active_server_with_stores(federation, bench, checked_round, 
     knobs = {"adversary": "active", "identity": tmp_path / "identity-0.json", "roster": tmp_path / "roster.json"}
     strategy, watched, arrays = (
         SecAgg(fedavg(), scheme, **{**CODEC, **knobs}),
-        Watched(grid),
+        Watched(grid, bench.asked),
         bench.record(bench.model()),
     )
     for number, trips in ((1, 5), (2, 4)):
@@ -148,7 +148,7 @@ def test_against_an_active_server_with_stores(federation, bench, checked_round, 
 
 def test_a_node_that_missed_the_last_message_is_asked_for_keys_and_nobody_else_is(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     grid.begin(lambda node, count: node == 104 and count == 3)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     watched.begin()
@@ -161,7 +161,7 @@ def test_a_node_that_missed_the_last_message_is_asked_for_keys_and_nobody_else_i
 
 def test_keys_that_got_lost_are_sent_again(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     watched.lost = {(102, "UnmaskRequest")}
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     made = set(sessions(grid.nodes[102]))
@@ -174,7 +174,7 @@ def test_keys_that_got_lost_are_sent_again(federation, bench, checked_round):
 
 def test_with_other_nodes_than_before_all_are_asked_and_old_keys_are_deleted(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     before = {node: sessions(grid.nodes[node]) for node in EVERY_NODE}
     del grid.nodes[105]
@@ -189,7 +189,7 @@ def test_another_node_in_the_place_of_one_shifts_the_ids_and_only_fitting_keys_a
     federation, bench, checked_round
 ):
     strategy, grid, spare = SecAgg(fedavg(), **CODEC), federation(5), federation(6).nodes[106]
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     del grid.nodes[103]  # 104 and 105 move up
     grid.nodes[106] = spare
@@ -200,7 +200,7 @@ def test_another_node_in_the_place_of_one_shifts_the_ids_and_only_fitting_keys_a
 
 def test_keys_for_a_round_that_is_passed_are_deleted_and_not_used(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     before = sessions(grid.nodes[101])
     watched.begin()
@@ -232,15 +232,14 @@ def test_rubbish_in_the_place_of_keys_costs_nobody_but_its_sender(
     def hostile(message):
         reply = deliver(message)
         if message.metadata.dst_node_id == 103 and not reply.has_error():
-            own = reply.content.config_records["secagg"]
-            sent = [Envelope.from_bytes(data, 1 << 24) for data in own["envelopes"]]
+            sent = [Envelope.from_bytes(data, 1 << 24) for data in bench.answers(reply.content)]
             if [envelope.kind for envelope in sent] == ["Unmasking", "AdvertiseKeys"]:
-                own["envelopes"] = [own["envelopes"][0], spoil(sent[1]).to_bytes()]
+                reply.content = bench.answering([sent[0].to_bytes(), spoil(sent[1]).to_bytes()])
         return reply
 
     grid.deliver = hostile
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     checked_round(strategy, grid, 2, arrays, survivors)
     assert watched.asked_for_keys() == asked
 
@@ -255,7 +254,7 @@ def test_the_last_round_asks_for_no_keys_of_a_next_one(federation, bench):
 def test_a_node_may_do_without_early_keys_and_is_asked_for_keys_in_every_round(federation, bench, checked_round):
     strategy = SecAgg(fedavg(), **CODEC)
     grid = federation(5, lambda own: {"secagg-early-keys": False} if own == 2 else {})
-    watched, arrays = Watched(grid), bench.record(bench.model())
+    watched, arrays = Watched(grid, bench.asked), bench.record(bench.model())
     for number in (1, 2):
         watched.begin()
         arrays = checked_round(strategy, grid, number, arrays)
@@ -267,10 +266,10 @@ def test_a_node_may_do_without_early_keys_and_is_asked_for_keys_in_every_round(f
 def test_an_answer_leaves_whatever_becomes_of_the_keys_for_the_next_round(
     federation, bench, checked_round, monkeypatch, caplog, failure
 ):
-    def fails(session, state):
+    def fails(store, job, session):
         raise failure
 
-    monkeypatch.setattr(mod, "keep_ahead", fails)
+    monkeypatch.setattr(SiteStore, "keep_ahead", fails)
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     assert f"no keys for the next round: {failure}" in caplog.text
@@ -287,7 +286,7 @@ def test_keys_for_the_next_round_stand_beside_the_opening_and_nowhere_else(feder
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
     checked_round(strategy, grid, 1, bench.record(bench.model()))
     kinds = [
-        [Envelope.from_bytes(data, 1 << 24).kind for data in read_envelopes(reply.content)] for reply in grid.replies
+        [Envelope.from_bytes(data, 1 << 24).kind for data in bench.answers(reply.content)] for reply in grid.replies
     ]
     beside = [["Unmasking", "AdvertiseKeys"]]
     assert [answer for answer in kinds if "AdvertiseKeys" in answer] == 5 * [["AdvertiseKeys"]] + 5 * beside
@@ -300,7 +299,7 @@ def test_the_last_message_twice_is_answered_once(federation, bench, checked_roun
 
     def twice(message):
         reply = deliver(message)
-        envelopes = read_envelopes(message.content)
+        envelopes = bench.asked(message.content).envelopes
         if envelopes and Envelope.from_bytes(envelopes[0], 1 << 24).kind == "UnmaskRequest":
             again.append(deliver(message))
         return reply
@@ -323,10 +322,10 @@ def test_a_message_that_is_refused_ends_no_session(federation, bench, checked_ro
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     before = sessions(grid.nodes[101])
     (last,) = [message for message in asked[-5:] if message.metadata.dst_node_id == 101]
-    request = Request.read(last.content)
+    request = bench.asked(last.content)
     other = msgspec.structs.replace(request.proposal, round=99)
     for envelopes in ((b"junk",), request.envelopes):
-        content = Request(other, request.participant, envelopes).write(flwr.app.RecordDict())
+        content = bench.asking(Request(other, request.participant, envelopes))
         assert deliver(flwr.app.Message(content, metadata=last.metadata)).has_error()
         assert sessions(grid.nodes[101]) == before
     grid.begin()
@@ -352,7 +351,7 @@ def test_losses_that_are_seen_before_vectors_are_asked_for_end_one_round_and_not
 
 def test_a_node_that_lost_its_state_misses_one_round(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     grid.nodes[102].state = b""
     arrays = checked_round(strategy, grid, 2, arrays, (101, 103, 104, 105))
@@ -365,7 +364,7 @@ def test_when_too_many_lost_their_state_the_round_is_skipped_and_the_next_one_as
     federation, bench, checked_round
 ):
     strategy, grid = SecAgg(fedavg(), **CODEC), federation(5)
-    watched = Watched(grid)
+    watched = Watched(grid, bench.asked)
     arrays = checked_round(strategy, grid, 1, bench.record(bench.model()))
     for node in (101, 102, 103):
         grid.nodes[node].state = b""
@@ -379,7 +378,7 @@ def test_when_too_many_lost_their_state_the_round_is_skipped_and_the_next_one_as
 
 def test_without_early_keys_every_round_takes_as_many_round_trips_as_the_first(federation, bench, checked_round):
     strategy, grid = SecAgg(fedavg(), early_keys=False, **CODEC), federation(5)
-    watched, arrays = Watched(grid), bench.record(bench.model())
+    watched, arrays = Watched(grid, bench.asked), bench.record(bench.model())
     for number in (1, 2):
         watched.begin()
         arrays = checked_round(strategy, grid, number, arrays)
@@ -395,10 +394,12 @@ def test_two_models_under_early_keys_are_refused_before_the_vector(federation, b
 
     def lying(message):
         if message.metadata.dst_node_id == 103:
-            request = Request.read(message.content)
+            request = bench.asked(message.content)
             proposal = msgspec.structs.replace(request.proposal, context_digest=b"\xee" * 32)
             others = {name: kept for name, kept in message.content.items() if not name.startswith("secagg")}
-            content = Request(proposal, request.participant, request.envelopes).write(flwr.app.RecordDict(others))
+            content = bench.asking(
+                Request(proposal, request.participant, request.envelopes), flwr.app.RecordDict(others)
+            )
             message = flwr.app.Message(content, metadata=message.metadata)
         return deliver(message)
 
@@ -413,6 +414,6 @@ def test_two_models_under_early_keys_are_refused_before_the_vector(federation, b
         Envelope.from_bytes(data, 1 << 24).kind
         for reply in grid.replies[replies:]
         if reply.metadata.src_node_id == 103 and not reply.has_error()
-        for data in read_envelopes(reply.content)
+        for data in bench.answers(reply.content)
     ]
     assert "MaskedInput" not in sent

@@ -11,8 +11,8 @@ pytest.importorskip("tenseal", reason="SEAL is not installed: pip install 'secag
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
-from secagg.adapters.flower.policy import GROUP_KEY_VARIABLE  # noqa: E402
 from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.round.policy import GROUP_KEY_VARIABLE  # noqa: E402
 from secagg_he import Bfv, Ckks, GroupKey  # noqa: E402
 from secagg_protocols import ParameterError  # noqa: E402
 
@@ -94,6 +94,7 @@ def test_the_servers_handle_comes_from_the_run_configuration_and_the_nodes_key_f
     key, handle = files
     monkeypatch.setenv(GROUP_KEY_VARIABLE, str(key))
     settings = {"secagg-scheme": kind.name, "secagg-group-key": str(handle)}
+    settings |= {"secagg-clip": CODEC["clip"], "secagg-weight-max": CODEC["weight_max"]}
     strategy, grid = SecAgg.from_config(fedavg(), settings), federation(5)
     for node in grid.nodes.values():
         node.run_config = dict(settings)

@@ -10,7 +10,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict  # no
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
-from secagg.adapters.flower.records import LARGE, SMALL, read_envelopes  # noqa: E402
+from secagg.adapters.flower.records import LARGE, SMALL, write  # noqa: E402
+from secagg.round import Answers  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 
 CODEC = {"clip": 8.0, "weight_max": 10_000}
@@ -38,6 +39,9 @@ RUBBISH = {
     "texts": RecordDict({SMALL: ConfigRecord({"envelopes": ["a"]})}),
     "a number": RecordDict({SMALL: ConfigRecord({"envelopes": 1})}),
     "no envelope": RecordDict({SMALL: ConfigRecord({"envelopes": [b"rubbish"]})}),
+    "no answer": RecordDict({SMALL: ConfigRecord({"envelopes": b"rubbish"})}),
+    "an envelope of rubbish": write(Answers([b"rubbish"]).to_bytes()),
+    "both": RecordDict({**write(Answers().to_bytes()), **write(bytes(1 << 17))}),
     "another kind of record": RecordDict({SMALL: ArrayRecord({"0": Array(np.zeros(3))})}),
 }
 
@@ -83,9 +87,9 @@ def test_a_node_that_says_it_is_another_takes_nobodys_place(federation, bench, t
     grid = federation(5, config)
 
     def as_the_first(reply):
-        said = [Envelope.from_bytes(data, 1 << 20) for data in read_envelopes(reply.content)]
+        said = [Envelope.from_bytes(data, 1 << 20) for data in bench.answers(reply.content)]
         forged = [msgspec.structs.replace(envelope, sender=1).to_bytes() for envelope in said]
-        return Message(RecordDict({SMALL: ConfigRecord({"envelopes": forged})}), metadata=reply.metadata)
+        return Message(bench.answering(forged), metadata=reply.metadata)
 
     answers_with(grid, 105, as_the_first)
     send = grid.send_and_receive

@@ -14,7 +14,8 @@ from flwr.common.constant import ErrorCode  # noqa: E402
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg, secagg_mod  # noqa: E402
-from secagg.adapters.flower.records import LARGE, SMALL, Proposal, Request  # noqa: E402
+from secagg.adapters.flower.records import LARGE, SMALL, read, write  # noqa: E402
+from secagg.round import CodecTerms, Proposal, Request  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 from secagg_protocols.bonawitz.messages import UnmaskRequest  # noqa: E402
 from secagg_protocols.wire import decode, encode  # noqa: E402
@@ -56,13 +57,15 @@ class Intercept:
 
 
 def request_of(message) -> Request:
-    return Request.read(message.content)
+    return Request.from_bytes(read(message.content))
 
 
 def with_request(message, request: Request, **records):
     content = RecordDict({name: held for name, held in message.content.items() if name not in (SMALL, LARGE)})
     return Message(
-        request.write(RecordDict({**content, **records})), message.metadata.dst_node_id, message.metadata.message_type
+        write(request.to_bytes(), RecordDict({**content, **records})),
+        message.metadata.dst_node_id,
+        message.metadata.message_type,
     )
 
 
@@ -89,7 +92,7 @@ def proposal_for(bench, **changes) -> Proposal:
     class Catch(SecAgg):
         def _prepare(self, *arguments):
             pending = super()._prepare(*arguments)
-            seen["proposal"] = pending.round._proposal
+            seen["proposal"] = pending.round.proposal
             return pending
 
     class Nobody:
@@ -130,7 +133,7 @@ def test_a_proposal_below_the_nodes_own_floor_is_refused_before_anything_is_made
 ):
     grid = federation(1, config)
     request = Request(proposal_for(bench, **changes), 1, ())
-    reply = grid.deliver(Message(request.write(RecordDict()), 101, "train"))
+    reply = grid.deliver(Message(bench.asking(request), 101, "train"))
     assert refusal(reply).startswith("ParameterError: ")
     assert reason in reply.error.reason
 
@@ -148,7 +151,7 @@ def test_a_proposal_below_the_nodes_own_floor_is_refused_before_anything_is_made
 )
 def test_a_node_whose_own_configuration_cannot_hold_refuses_from_the_first_message(federation, bench, config, reason):
     grid = federation(1, config)
-    reply = grid.deliver(Message(Request(proposal_for(bench), 1, ()).write(RecordDict()), 101, "train"))
+    reply = grid.deliver(Message(bench.asking(Request(proposal_for(bench), 1, ())), 101, "train"))
     assert reason in refusal(reply)
 
 
@@ -159,7 +162,7 @@ def test_a_semi_honest_proposal_to_a_node_that_asks_for_active_is_refused(federa
     config = {"secagg-adversary": "active", "secagg-store": str(tmp_path / "store")}
     config |= {f"secagg-{name}": str(tmp_path / name) for name in ("roster", "identity")}
     grid = federation(1, config)
-    reply = grid.deliver(Message(Request(proposal_for(bench), 1, ()).write(RecordDict()), 101, "train"))
+    reply = grid.deliver(Message(bench.asking(Request(proposal_for(bench), 1, ())), 101, "train"))
     assert "policy asks for an active adversary" in refusal(reply)
 
 
@@ -199,7 +202,7 @@ def test_a_digest_of_its_own_for_one_node_ends_in_no_sum_for_it(federation, benc
     other = SecAgg(fedavg(), **CODEC)._prepare(
         1, list(fedavg().configure_train(1, bench.record(zeros), ConfigRecord(), grid)), grid
     )
-    proposal = other.round._proposal
+    proposal = other.round.proposal
 
     def change(message):
         if message.metadata.dst_node_id != 103:
@@ -376,8 +379,8 @@ def test_any_other_message_type_reaches_nothing(kind):
 
 def another_weight(message):
     request = request_of(message)
-    terms = msgspec.structs.replace(request.proposal.codec, weight_key="secret")
-    proposal = msgspec.structs.replace(request.proposal, codec=terms)
+    terms = msgspec.structs.replace(CodecTerms.from_bytes(request.proposal.terms), weight_key="secret")
+    proposal = msgspec.structs.replace(request.proposal, terms=terms.to_bytes())
     return with_request(message, Request(proposal, request.participant, request.envelopes))
 
 

@@ -61,7 +61,7 @@ def test_a_hostile_serverapp_is_refused_by_the_nodes_by_name(flower_engine, tmp_
         ("train.default", 5, "ProtocolViolation: a train message without a step of the protocol"),
         ("cohort of one", 1, "ParameterError: participants=1"),
         ("both shares", 1, "StateError: "),
-        ("one site fewer", 4, "RepeatedContext: already answered for this model"),
+        ("one site fewer", 4, "RepeatedContext: already answered 1 times for this model"),
         ("two models", 1, "ProtocolViolation: the model and configuration are not those of the context digest"),
     ):
         assert len(found[name]["errors"]) == count, (name, found[name])

@@ -8,7 +8,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.messages import Opening
 from secagg_he.threshold.noise import DEGREE, SIGMA
-from secagg_protocols import SERVER, shamir
+from secagg_protocols import SERVER, InsecureDeterministicRandomness, shamir
 from secagg_protocols.field import GF65537
 
 PRIME = GF65537.prime
@@ -100,8 +100,9 @@ def test_with_no_more_than_t_answers_a_wrong_sum_of_shares_fails_the_round(launc
 @pytest.mark.parametrize("lie", LIES)
 def test_without_the_noise_test_a_wrong_sum_would_come_out(launch, lie, monkeypatch):
     monkeypatch.setattr(rounds, "is_noise", lambda *arguments: True)
-    scheme = ThresholdCkks(4, 3000, threshold=2)  # so that any word is a possible sum
-    attack = launch(scheme, {2: opens_wrong(lie)}, drop={3: "Opening", 4: "Opening"})
+    scheme = ThresholdCkks(4, 3000, threshold=2, value_bits=21)  # so that nearly any word is a possible sum
+    seed = InsecureDeterministicRandomness(1)
+    attack = launch(scheme, {2: opens_wrong(lie)}, drop={3: "Opening", 4: "Opening"}, randomness=seed)
     assert attack.failure is None
     assert (attack.server.output.total != attack.total_of(1, 2, 3, 4)).any()
 
@@ -135,8 +136,9 @@ def test_liars_that_make_honest_holders_look_wrong_are_seen_through_by_the_noise
 
 def test_without_the_noise_test_they_would_get_a_wrong_sum_and_the_honest_holders_the_blame(launch, monkeypatch):
     monkeypatch.setattr(rounds, "is_noise", lambda *arguments: True)
-    scheme = ThresholdCkks(8, 3000, threshold=4)
-    attack = launch(scheme, dict.fromkeys((5, 6, 7), opens_wrong(toward(1, 2, 3))))
+    scheme = ThresholdCkks(8, 3000, threshold=4, value_bits=20)
+    seed = InsecureDeterministicRandomness(1)
+    attack = launch(scheme, dict.fromkeys((5, 6, 7), opens_wrong(toward(1, 2, 3))), randomness=seed)
     assert {one.holder for one in attack.server.corrections} == {4, 8}
     assert (attack.server.output.total != attack.total_of(*range(1, 9))).any()
 

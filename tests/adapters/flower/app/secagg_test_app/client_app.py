@@ -5,7 +5,8 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from secagg.adapters.flower import secagg_mod
-from secagg.adapters.flower.records import read_envelopes
+from secagg.adapters.flower.records import LARGE, SMALL, read
+from secagg.round import Request
 from secagg_protocols import Envelope
 from secagg_test_app.task import trained, weight_of
 
@@ -15,7 +16,7 @@ def fault_mod(msg, context, call_next):
     if not msg.metadata.message_type.startswith("train"):
         return call_next(msg, context)
     partition, number = int(context.node_config["partition-id"]), msg.metadata.group_id
-    envelopes = read_envelopes(msg.content)
+    envelopes = Request.from_bytes(read(msg.content)).envelopes if {SMALL, LARGE} & msg.content.keys() else ()
     kind = Envelope.from_bytes(envelopes[0], 1 << 20).kind if envelopes else "nothing"
     if out := context.run_config["out"]:
         Path(out, f"asked-{number}-{partition}-{kind}").touch()

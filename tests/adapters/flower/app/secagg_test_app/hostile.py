@@ -13,7 +13,8 @@ from flwr.serverapp.strategy import FedAvg
 
 from secagg.adapters.flower import SecAgg
 from secagg.adapters.flower.encoding import RunConfig
-from secagg.adapters.flower.records import SMALL, Request
+from secagg.adapters.flower.records import read, write
+from secagg.round import Request
 from secagg_protocols import Envelope
 from secagg_protocols.bonawitz.messages import UnmaskRequest
 from secagg_protocols.wire import decode, encode
@@ -36,7 +37,7 @@ class Tap:
     def send_and_receive(self, messages, *, timeout=None):
         messages = [self.change(message) for message in messages]
         self.sent += messages
-        replies = list(self.grid.send_and_receive(messages, timeout=30))
+        replies = list(self.grid.send_and_receive(messages, timeout=90))
         self.errors += [reply.error.reason for reply in replies if reply.has_error()]
         self.answers += sum(reply.has_content() for reply in replies)
         return replies
@@ -73,12 +74,12 @@ def attack(grid: Grid, count: int, settings: RunConfig) -> None:
 
     honest = Tap(grid, nodes)
     note("honest", honest, secure_round(honest, 1, model))
-    asked = [message for message in honest.sent if message.content.config_records[SMALL].get("envelopes")]
-    last = Request.read(asked[-1].content)
+    last_message = honest.sent[-1]
+    last = Request.from_bytes(read(last_message.content))
 
     tap = Tap(grid, nodes)
     alone = Request(msgspec.structs.replace(last.proposal, participants=1, round=9), 1, ())
-    tap.send_and_receive([Message(alone.write(RecordDict()), nodes[0], "train")])
+    tap.send_and_receive([Message(write(alone.to_bytes()), nodes[0], "train")])
     note("cohort of one", tap)
 
     tap = Tap(grid, nodes)
@@ -87,7 +88,7 @@ def attack(grid: Grid, count: int, settings: RunConfig) -> None:
     lie = msgspec.structs.replace(request, survivors=request.survivors[1:])
     forged = msgspec.structs.replace(envelope, payload=encode(lie)).to_bytes()
     again = Request(last.proposal, last.participant, (forged,))
-    tap.send_and_receive([Message(again.write(RecordDict()), asked[-1].metadata.dst_node_id, "train")])
+    tap.send_and_receive([Message(write(again.to_bytes()), last_message.metadata.dst_node_id, "train")])
     note("both shares", tap)
 
     tap = Tap(grid, nodes[:-1])

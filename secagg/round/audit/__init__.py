@@ -1,0 +1,46 @@
+"""What every party writes down of every round, from what it saw itself; and how such logs are held against each other.
+
+`record` says what is written, `trail` how a file of it holds together, `keeping` who writes when, `compare` what the
+logs of several parties must agree on.
+"""
+
+from .compare import Difference, Log, compare
+from .keeping import ServerTrail, SimulatedTrails, SiteTrail
+from .record import (
+    AuditError,
+    AuditRecord,
+    Seen,
+    Stage,
+    Stamp,
+    commit,
+    describe,
+    model_digest,
+    new_salt,
+    opens,
+    record_of,
+)
+from .trail import GENESIS, AuditLine, AuditLog, verify
+
+__all__ = [
+    "GENESIS",
+    "AuditError",
+    "AuditLine",
+    "AuditLog",
+    "AuditRecord",
+    "Difference",
+    "Log",
+    "Seen",
+    "ServerTrail",
+    "SimulatedTrails",
+    "SiteTrail",
+    "Stage",
+    "Stamp",
+    "commit",
+    "compare",
+    "describe",
+    "model_digest",
+    "new_salt",
+    "opens",
+    "record_of",
+    "verify",
+]

@@ -1,0 +1,160 @@
+"""Who writes when: a server when a round is over, a site as it goes, and in a simulation every party after the round.
+
+A site cannot know when a round is over, nor whether it will be asked again. So it writes when it begins, before its
+vector leaves, when it has opened what it holds, and when it refuses: each line is on disk before the answer leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secagg_protocols import SERVER, Identity, InputError, Roster, RoundContext, Scheme
+from secagg_protocols.machine import Server, Terminal
+
+from ..outcome import Refused
+from ..request import one_line
+from ..terms import Proposal
+from .record import AuditRecord, Seen, Stage, Stamp, new_salt, record_of
+from .trail import AuditLog
+
+if TYPE_CHECKING:
+    from secagg.simulation import Simulation
+
+    from ..rounds import Round
+
+
+class ServerTrail:
+    """An aggregator's log. Beside it, in FILE.salts, stands what opens each commitment: keep it, and to yourself, since
+    whoever holds it can try out what a sum was.
+
+    Raises what `AuditLog` raises.
+    """
+
+    def __init__(self, path: Path | str, identity: Identity) -> None:
+        path = Path(path).expanduser()
+        self.log = AuditLog(path, identity)
+        self._salts = path.with_name(f"{path.name}.salts")
+
+    def write_round(self, rnd: Round[Any], stamp: Stamp) -> None:
+        """Record a round that ended, with a sum or without."""
+        self.write(rnd.server, stamp, tuple(str(item) for item in rnd.refused))
+
+    def write(self, server: Server, stamp: Stamp, refusals: tuple[str, ...] = ()) -> None:
+        """Record what a server's machine saw. refusals: what it refused, which the machine does not keep."""
+        salt = new_salt()
+        record = record_of(server.scheme, server.context, Seen.by_server(server, refusals), stamp, salt)
+        if record.aggregate_commitment:
+            self._keep(record.aggregate_commitment, salt)
+        self.log.append(record)
+
+    def _keep(self, commitment: str, salt: bytes) -> None:
+        """Keep a salt before the record that needs it is written."""
+        try:
+            descriptor = os.open(self._salts, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps({"commitment": commitment, "salt": salt.hex()}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"{self._salts}: cannot be written ({error.strerror}); make room, or move it") from None
+
+
+@dataclass(frozen=True)
+class SiteTrail:
+    """A site's log. Raises what `AuditLog` raises, when it is made: before anything is answered.
+
+    A process that lives for one message looks at the log's last line alone; `secagg audit verify` checks them all.
+    """
+
+    path: Path
+    identity: Identity = field(repr=False)
+
+    def __post_init__(self) -> None:
+        AuditLog(self.path, self.identity, whole=False)
+
+    def note(self, scheme: Scheme, context: RoundContext, seen: Seen, stamp: Stamp) -> None:
+        """Write down what this site saw of a round, unless that is no more than stands there already."""
+        self._note(record_of(scheme, context, seen, stamp))
+
+    def note_refused(self, proposal: Proposal, participant: int | None, reason: str, stamp: Stamp) -> None:
+        """Write down a proposal that was refused before there was a scheme to speak of."""
+        adversary = proposal.parameters.get("adversary", "")
+        self._note(
+            AuditRecord(
+                time=stamp.time,
+                job=proposal.job,
+                round=proposal.round,
+                party=participant,
+                stage=str(Stage.REFUSED),
+                contributed=False,
+                context_digest=proposal.context_digest.hex(),
+                scheme=proposal.scheme,
+                scheme_id="",
+                adversary=str(adversary),
+                participants=proposal.participants,
+                refusals=(one_line(reason),),
+            )
+        )
+
+    def _note(self, record: AuditRecord) -> None:
+        log = AuditLog(self.path, self.identity, whole=False)
+        last = log.last or {}
+        if (last.get("job"), last.get("round"), last.get("context_digest")) == record.subject:
+            contributed = record.contributed or last["contributed"]
+            record = replace(record, contributed=contributed, model=record.model or last["model"])
+            if record.stage == Stage.BEGUN and contributed == last["contributed"]:
+                return
+        if {**last, "time": record.time} != record.as_json():
+            log.append(record)
+
+
+class SimulatedTrails:
+    """The logs of parties that are all in this process: `server.jsonl`, `participant-1.jsonl` … in a new folder.
+
+    Each party gets a signing key for its log alone, made here and never written down: nobody can add to a log when the
+    process has ended. Their public keys are in `roster.json`. Raises `InputError` for a folder that cannot be used.
+    """
+
+    def __init__(self, folder: Path, participants: int, ciphersuite: str = "x25519") -> None:
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if any(folder.iterdir()):
+                raise InputError(
+                    f"{folder} is not empty, and simulated parties go on with nobody's log: their keys end with their "
+                    "run; give a new folder"
+                )
+            names = ["simulated server", *(f"simulated participant {own}" for own in range(1, participants + 1))]
+            identities = [Identity.generate(name, ciphersuite) for name in names]
+            Roster.of(ciphersuite, [one.public(party) for party, one in enumerate(identities)]).save(
+                folder / "roster.json"
+            )
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be used for audit logs ({error.strerror}); give a new folder in one that exists and "
+                "may be written"
+            ) from None
+        self._server = ServerTrail(folder / "server.jsonl", identities[SERVER])
+        self._logs = {
+            own: AuditLog(folder / f"participant-{own}.jsonl", identities[own]) for own in range(1, participants + 1)
+        }
+
+    def write(self, simulation: Simulation, stamp: Stamp) -> None:
+        """Record a round that ended, each party from its own machine. Who never began writes nothing."""
+        server = simulation.server
+        refused = [Refused(item.party, item.step, str(item.error), item.error) for item in simulation.refusals]
+        self._server.write(server, stamp, tuple(str(item) for item in refused if item.peer == SERVER))
+        stamp = replace(stamp, model_after=b"")
+        for own, client in simulation.clients.items():
+            if client.state is Terminal.NEW:
+                continue
+            gave = own in simulation.contributed
+            refusals = tuple(str(item) for item in refused if item.peer == own)
+            seen = Seen.by_participant(client, contributed=gave, refusals=refusals)
+            if not gave:  # the model goes with the request for the vector
+                self._logs[own].append(record_of(server.scheme, server.context, seen, replace(stamp, model=b"")))
+            else:
+                self._logs[own].append(record_of(server.scheme, server.context, seen, stamp))

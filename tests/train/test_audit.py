@@ -1,0 +1,55 @@
+"""A training leaves a log of every party: what came of each round is what the next is about, failed rounds too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from secagg.round import audit
+from secagg.train import TrainConfig, run
+from secagg_protocols import Roster
+from secagg_protocols.errors import InputError
+
+
+def config(folder: Path, **changes: object) -> TrainConfig:
+    return TrainConfig(**({"rounds": 3, "institutions": 4, "report": None, "audit": folder} | changes))  # type: ignore[arg-type]
+
+
+def logs_in(folder: Path) -> list[audit.Log]:
+    """All logs, verified by the roster beside them; the server's first."""
+    entries = {entry.id: entry.public_key for entry in Roster.load(folder / "roster.json").entries}
+    names = {own: f"participant-{own}.jsonl" if own else "server.jsonl" for own in entries}
+    return [
+        audit.Log(folder / names[own], list(audit.verify(folder / names[own], entries[own])), own) for own in entries
+    ]
+
+
+@pytest.mark.parametrize("changes", [{}, {"epsilon": None, "scheme": "lightsecagg", "dropouts": 1}])
+def test_every_round_of_a_training_is_in_the_logs_and_they_agree(tmp_path: Path, changes: dict[str, object]) -> None:
+    result = run(config(tmp_path / "logs", **changes))
+    server, *sites = logs_in(tmp_path / "logs")
+    assert audit.compare([server, *sites]) == []
+    records = [line.record for line in server.lines]
+    assert [record["round"] for record in records] == [one.round for one in result.rounds]
+    assert [tuple(record["survivors"]) for record in records] == [one.survivors for one in result.rounds]
+    assert [next(iter(record["epsilon"].values()), None) for record in records] == [
+        one.epsilon for one in result.rounds
+    ]
+    for earlier, later in zip(records, records[1:], strict=False):
+        assert earlier["model_after"] == later["model"]
+
+
+def test_a_training_whose_rounds_fail_leaves_their_records(tmp_path: Path) -> None:
+    result = run(config(tmp_path / "logs", dropouts=3, slow_sites=0))
+    server, *sites = logs_in(tmp_path / "logs")
+    failed = [line.record["failure"] for line in server.lines]
+    assert failed == [one.failed or "" for one in result.rounds]
+    assert any(failed)
+    assert audit.compare([server, *sites]) == []
+
+
+def test_a_folder_that_holds_another_runs_logs_is_refused_before_the_first_round(tmp_path: Path) -> None:
+    (tmp_path / "server.jsonl").write_text("{}")
+    with pytest.raises(InputError, match=r"is not empty.*give a new folder"):
+        run(config(tmp_path))
