@@ -8,7 +8,6 @@ wrong share: one that is off escapes all of them with probability 2⁻⁶⁴.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import combinations, islice
 from math import comb
 from typing import TypeAlias
@@ -23,6 +22,7 @@ from .randomness import Randomness
 CHECKS = 4
 _AT_ONCE = 512
 _STEP = 32
+_COLUMNS = 1 << 10
 
 _FEW = 8
 """Of so few dealers logarithms are added up one by one, of more by a product of matrices."""
@@ -43,11 +43,6 @@ class Interpolation:
         self._weights: Logarithms = -self._differences.sum(axis=1, dtype=np.uint16)
         self._factors = uniform((max(0, points.size - threshold), CHECKS), randomness)
         self._sums = [np.zeros((points.size, CHECKS), dtype=np.int64)]  # of the first terms, _STEP more in each
-
-    @cached_property
-    def _for_many(self) -> Floats:
-        """The differences as numbers whose sums are exact: products of matrices add up the logarithms."""
-        return self._differences.astype(np.float64)
 
     def read(self, kept: Masks, elements: Elements) -> tuple[Elements, NDArray[np.bool_]]:
         """Return the limbs of each dealer's secret, (dealers, LIMBS), from the shares kept; and whose do not fit.
@@ -93,11 +88,7 @@ class Interpolation:
             terms = weights.T[:, :, None] * words % PRIME
             quotients = from_logarithms(-self._differences[rows])
             sums = multiply(quotients, terms.reshape(len(words), -1)).reshape(rows.size, *words.shape[1:])
-            totals = _sums_of_logarithms(self._for_many[rows], kept.T) if len(kept) > _FEW else None
-            if totals is None:
-                totals = np.stack(
-                    [self._differences[rows][:, mask].sum(axis=1, dtype=np.uint16) for mask in kept], axis=1
-                )
+            totals = _sums_of_logarithms(kept, self._differences[rows].T).T
             expected = from_logarithms(totals).astype(np.int64)[:, :, None] * sums % PRIME
             off[:, rows] = (expected != words[rows]).any(axis=2).T
         return off & others
@@ -110,10 +101,7 @@ class Interpolation:
         """Return the weights of the points kept, (dealers, m); anything at the others."""
         left_out = ~kept
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
-        if len(kept) > _FEW:
-            distances = _sums_of_logarithms(left_out, self._for_many)
-        else:
-            distances = np.stack([self._differences[out].sum(axis=0, dtype=np.uint16) for out in left_out])
+        distances = _sums_of_logarithms(left_out, self._differences)
         signs = (left_out.sum(axis=1, keepdims=True) % 2 << 15).astype(np.uint16)
         weights: Logarithms = self._weights + distances + signs
         return weights
@@ -156,9 +144,16 @@ Guesses = tuple[NDArray[np.intp], list[bytes | None]]
 """Rows of points left out, (guesses, spare), and the secret without them; None where that is no secret."""
 
 
-def _sums_of_logarithms(left: NDArray[np.generic], right: NDArray[np.generic]) -> Logarithms:
-    sums: Floats = left.astype(np.float64) @ right.astype(np.float64)
-    return sums.astype(np.int64).astype(np.uint16)  # they wrap as they must
+def _sums_of_logarithms(chosen: Masks, summed: Logarithms) -> Logarithms:
+    """Return for each mask the sum of the rows chosen; of many by a product of matrices, exact before it wraps."""
+    if len(chosen) <= _FEW:
+        return np.stack([summed[rows].sum(axis=0, dtype=np.uint16) for rows in chosen])
+    sums = np.empty((len(chosen), summed.shape[1]), dtype=np.uint16)
+    weights = chosen.astype(np.float64)
+    for start in range(0, summed.shape[1], _COLUMNS):
+        part = slice(start, start + _COLUMNS)
+        sums[:, part] = (weights @ summed[:, part].astype(np.float64)).astype(np.int64)
+    return sums
 
 
 def _subsets(rows: NDArray[np.intp], size: int, most: int, randomness: Randomness) -> Iterator[NDArray[np.intp]]:

@@ -41,8 +41,7 @@ _TOGETHER = 600_000_000
 _DEALERS_AT_ONCE, _NOTHING = 64, np.uint8(0)
 
 _LOOK = 200_000
-"""What one look at a dealer's shares costs at least."""
-
+"""What one more look at a dealer's shares costs at least."""
 
 _OFTEN = 4
 """A holder that misses more than one of so many dealers' shares is not asked about any of them at first."""

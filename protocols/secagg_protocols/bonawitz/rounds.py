@@ -242,15 +242,11 @@ class Told:
             return [Verdict.UNSIGNED] * len(holders)
         if not self._signed_one_list(dealer):
             return [Verdict.DEALER] * len(holders)
-        row, size = row_to_open(dealer, self._survivors), merkle.HASH_BYTES
-        digests, step, first = (
-            self._digests[dealer],
-            self._scheme.secrets * size,
-            row * size - self._scheme.secrets * size,
-        )
-        signed = [digests[first + holder * step : first + holder * step + size] for holder in holders]
+        row, hashes = row_to_open(dealer, self._survivors), self._digests[dealer]
+        starts = [((holder - 1) * self._scheme.secrets + row) * merkle.HASH_BYTES for holder in holders]
+        signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
         found = [share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]
-        return [Verdict.DEALER if a == b else Verdict.HOLDER for a, b in zip(found, signed, strict=True)]
+        return [Verdict.DEALER if own == other else Verdict.HOLDER for own, other in zip(found, signed, strict=True)]
 
     def verdicts_work(self, dealer: int, count: int) -> int:
         hashes = 2 * self._scheme.participants if self.signed and dealer not in self._one_list else 0
