@@ -7,7 +7,8 @@ A dealer after the other, and what is learnt at one is used at the next:
 2. Signed shares are compared with what the dealer signed, every one of them. What differs is out, and its holder is at
    fault; what is left are the dealer's own words. So it can only be blamed for those: no polynomial that liars agree on
    decides.
-3. Else Reed–Solomon decoding locates the wrong shares. Where all dealers have the same holders, of all of them at once.
+3. Else Reed–Solomon decoding locates the wrong shares. Where all dealers have the same holders, of many of them at
+   once, and of those that are left, as long as each look opens half of them.
 4. Beyond its reach the commitment decides which shares are right: sets of them are tried.
 
 1 and 2 take no more work than the honest step does, for every liar there is; 3 and 4 go as far as the budget.
@@ -36,7 +37,7 @@ BUDGET = 500_000_000
 """Work that decoding and guessing may cost in one round, in units of about a nanosecond."""
 
 _TOGETHER = 600_000_000
-"""Work that locating liars about all dealers at once may cost beside it; where it is more, few kinds of lies count."""
+"""Work that locating liars for many dealers at once may cost beside it; beyond, few kinds of lies count."""
 
 _DEALERS_AT_ONCE, _NOTHING = 64, np.uint8(0)
 
@@ -111,6 +112,7 @@ class Repair:
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
         self._work = Work(BUDGET)
+        self._together = _TOGETHER
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
         self._learnt = 0  # how often something new was found
         self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
@@ -125,11 +127,10 @@ class Repair:
 
     def secrets(self, cases: Sequence[Case]) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
-        if not self._evidence.signed:
-            self._locate_together(cases)
+        left = cases if self._evidence.signed else self._opened_together(cases)
         # In an order that dealers cannot know: else the first ones could be those that use the budget up.
-        order = np.argsort(uniform((len(cases),), self._randomness)).tolist()
-        pending = [cases[position] for position in order]
+        order = np.argsort(uniform((len(left),), self._randomness)).tolist()
+        pending = [left[position] for position in order]
         while pending:
             deferred: list[Case] = []
             for start in range(0, len(pending), _DEALERS_AT_ONCE):
@@ -173,7 +174,8 @@ class Repair:
         """Try to open all these secrets without those that were found to lie, where all have the same holders."""
         if any(case.points is not cases[0].points for case in cases):
             return
-        left = [(case, masks[0]) for case in cases if (masks := self._without_liars(case))]
+        stale = [case for case in cases if case.tried < self._learnt]
+        left = [(case, masks[0]) for case in stale if (masks := self._without_liars(case))]
         if left:
             self._try([case for case, _ in left], [mask for _, mask in left])
 
@@ -267,11 +269,28 @@ class Repair:
 
     # --- decoding
 
-    def _locate_together(self, cases: Sequence[Case]) -> None:
-        """Locate the holders that lie about many dealers, where all dealers have the same holders."""
+    def _opened_together(self, cases: Sequence[Case]) -> Sequence[Case]:
+        """Open what opens once liars are located for many dealers at once; return the dealers that are left.
+
+        Liars may keep away from the dealers that are looked at together, by missing shares of the others: then those
+        are looked at next. Each look opens half of them or is the last, so there are few.
+        """
+        left = cases
+        while len(left) > 1 and self._locate_together(left):
+            for start in range(0, len(left), _DEALERS_AT_ONCE):
+                self._leave_liars_out(left[start : start + _DEALERS_AT_ONCE])
+            still = [case for case in left if not case.secret]
+            if 2 * len(still) > len(left):
+                return still
+            left = still
+        return left
+
+    def _locate_together(self, cases: Sequence[Case]) -> bool:
+        """Locate the holders that lie about many dealers, where all dealers have the same holders; tell whether any
+        were found."""
         points, spare = cases[0].points, cases[0].holders.size - self._threshold
-        if len(cases) == 1 or spare < 2 or any(case.points is not points for case in cases):
-            return
+        if spare < 2 or any(case.points is not points for case in cases):
+            return False
         # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
         asked = [case for case in cases if case.have >= half[-1].have]
@@ -280,17 +299,21 @@ class Repair:
         self._learn(cases[0].holders[often].tolist(), len(asked))  # no lie perhaps, but nothing to go by
         spare -= int(often.sum())
         if spare < 2:
-            return
+            return bool(often.any())
         # As many combinations of each dealer's limbs as give all the rank that errors of `spare` holders can have.
         columns = min(shamir.LIMBS, 1 + spare * 5 // (4 * len(asked)))
         words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
-        if 5 * spare**3 // 2 > _TOGETHER:
+        cost = 5 * spare**3 // 2
+        if cost > self._together:
             words = multiply(words, uniform((words.shape[1], CHECKS), self._randomness))
+        else:
+            self._together -= cost
         try:
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except TooManyErrors:
-            return
+            return bool(often.any())
         self._learn(list(wrong), len(asked))
+        return bool(often.any() or wrong)
 
     def _folded(self, case: Case, columns: int) -> Elements:
         """Return random combinations of a secret's limbs, (m, columns); noise for shares that are not there."""

@@ -3,7 +3,6 @@
 import hashlib
 
 import numpy as np
-import pytest
 
 from secagg_protocols import SYSTEM, shamir
 from secagg_protocols.field import PRIME
@@ -27,7 +26,6 @@ class Committed:
         return 8_000
 
 
-@pytest.mark.xfail(reason="only the dealers with the most shares are located together", strict=False)
 def test_liars_that_keep_out_of_the_sight_of_the_joint_locator_do_not_end_a_round():
     """122 liars, where 249 in concert can be spared: one lies about many dealers; a second says that it has no share of
     the others, which are therefore not looked at together; and each of those is lied about by one more."""
