@@ -46,7 +46,7 @@ from secagg_protocols import (
     StateError,
     Step,
 )
-from secagg_protocols.machine import Terminal
+from secagg_protocols.core.machine import Terminal
 
 Vector: TypeAlias = NDArray[np.generic]
 Inputs: TypeAlias = Sequence[Vector] | Mapping[int, Vector] | Callable[[int], Vector]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.lanes import Words
+from secagg_protocols.packing.lanes import Words
 
 Bytes = NDArray[np.uint8]
 

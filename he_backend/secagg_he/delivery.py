@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 
-from secagg_protocols.domain import Use, separated
+from secagg_protocols.core.identity import Identity, Roster
+from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
 from secagg_protocols.errors import AuthenticationError, ParameterError, WireError
-from secagg_protocols.identity import Identity, Roster
-from secagg_protocols.kdf import derive
-from secagg_protocols.randomness import SYSTEM, Randomness
-from secagg_protocols.suites import Ciphersuite
-from secagg_protocols.wire import MAX_PARTICIPANTS, Message, decode, encode
+from secagg_protocols.primitives.domain import Use, separated
+from secagg_protocols.primitives.kdf import derive
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
+from secagg_protocols.primitives.suites import Ciphersuite
 
 from .group_key import GroupKey
 

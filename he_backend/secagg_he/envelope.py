@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from secagg_protocols.domain import VERSION, Use, digest, separated
+from secagg_protocols.core.scheme import RoundContext
 from secagg_protocols.errors import AuthenticationError, ProtocolViolation, WireError
-from secagg_protocols.kdf import derive
-from secagg_protocols.scheme import RoundContext
+from secagg_protocols.primitives.domain import VERSION, Use, digest, separated
+from secagg_protocols.primitives.kdf import derive
 
 KEY_ID_BYTES = 16
 TAG_BYTES = 32

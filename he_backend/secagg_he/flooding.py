@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.domain import Use, separated
-from secagg_protocols.kdf import derive
-from secagg_protocols.masks import Keystream
+from secagg_protocols.packing.masks import Keystream
+from secagg_protocols.primitives.domain import Use, separated
+from secagg_protocols.primitives.kdf import derive
 
 FLOODING_KEY_BYTES = 32
 

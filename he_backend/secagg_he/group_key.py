@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
-from secagg_protocols.randomness import Randomness
+from secagg_protocols.primitives.randomness import Randomness
 
 from .envelope import KEY_ID_BYTES
 from .files import read_own, write_new

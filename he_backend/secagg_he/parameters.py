@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 from itertools import product
 from typing import Literal
 
-from secagg_protocols.domain import Use, digest
 from secagg_protocols.errors import ParameterError
+from secagg_protocols.primitives.domain import Use, digest
 
 from .ring import ring_prime
 

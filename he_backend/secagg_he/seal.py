@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.errors import MissingExtra, ParameterError
-from secagg_protocols.lanes import Words
+from secagg_protocols.packing.lanes import Words
 
 from .parameters import SEED_BYTES, Parameters
 from .ring import ring

@@ -4,8 +4,15 @@ A scheme is a frozen value (`Bonawitz(participants=10, length=1000)`); it makes 
 """
 
 from .bonawitz import Bonawitz
-from .durable import DurableClient, SnapshotStore
-from .durable_server import DurableServer
+from .core.durable import DurableClient, SnapshotStore
+from .core.durable_server import DurableServer
+from .core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from .core.identity import Identity, PublicIdentity, Roster
+from .core.ledger import ContributionLedger, MemoryLedger
+from .core.machine import Client, Dropout, Server
+from .core.scheme import Domain, MeasuredRound, Output, Policy, RoundContext, RoundView, Scheme, Step
+from .core.wire import Envelope
+from .core.work import Work
 from .errors import (
     SERVER,
     AuthenticationError,
@@ -22,18 +29,11 @@ from .errors import (
     WireError,
     WorkerLost,
 )
-from .guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from .identity import Identity, PublicIdentity, Roster
-from .ledger import ContributionLedger, MemoryLedger
 from .lightsecagg import LightSecAgg
-from .machine import Client, Dropout, Server
 from .plain import Plain
-from .randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
-from .recovery import Correction
-from .scheme import Domain, MeasuredRound, Output, Policy, RoundContext, RoundView, Scheme, Step
+from .primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
+from .primitives.recovery import Correction
 from .secaggplus import SecAggPlus
-from .wire import Envelope
-from .work import Work
 
 SCHEMES = (Plain, Bonawitz, SecAggPlus, LightSecAgg)
 """The schemes of this package."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from secagg.cli.output import AsJson, console, print_json
-from secagg_protocols.identity import Identity
+from secagg_protocols.core.identity import Identity
 
 app = typer.Typer(help="Make and show this party's signing key.", no_args_is_help=True)
 

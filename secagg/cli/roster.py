@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json
+from secagg_protocols.core.identity import Identity, PublicIdentity, Roster
 from secagg_protocols.errors import SERVER, ParameterError
-from secagg_protocols.identity import Identity, PublicIdentity, Roster
 
 app = typer.Typer(help="Make and show the list of who may take part.", no_args_is_help=True)
 

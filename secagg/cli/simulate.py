@@ -23,7 +23,7 @@ from secagg.roofline import limits
 from secagg.round.audit import SimulatedTrails, Stamp
 from secagg.schemes import PROTECTING, make_scheme, parameters_of
 from secagg_protocols import Policy, Scheme, Step
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 Adversary = Literal["semi-honest", "active"]
 Ciphersuite = Literal["x25519", "p256"]

@@ -28,7 +28,7 @@ from secagg.codec.quantise import BLOCK, check_total, clip_in_place, dequantise,
 from secagg.codec.results import Decoded, Encoded, UnsignedArray
 from secagg.codec.scalars import check_total_weight, checked_weight, unit_metrics
 from secagg_protocols.errors import InputError, ParameterError
-from secagg_protocols.randomness import SYSTEM, Randomness
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
 MAX_VALUE_BITS = 32

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from secagg_protocols.errors import InputError
-from secagg_protocols.randomness import Randomness
+from secagg_protocols.primitives.randomness import Randomness
 
 BLOCK = 1 << 16  # coordinates: the temporaries of one block stay in cache
 DRAW_BITS = 32

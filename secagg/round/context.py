@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols import InputError, ProtocolViolation
-from secagg_protocols.domain import Use, digest, frame
+from secagg_protocols.primitives.domain import Use, digest, frame
 
 from .terms import Proposal
 

@@ -17,8 +17,8 @@ from typing import TypeVar
 import msgspec
 
 from secagg_protocols import DurableServer, InputError
-from secagg_protocols.domain import Use, digest
-from secagg_protocols.journal import Journal
+from secagg_protocols.core.journal import Journal
+from secagg_protocols.primitives.domain import Use, digest
 
 from .peers import Peers
 from .rounds import Round

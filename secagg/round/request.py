@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from secagg_protocols import Envelope, ParameterError, WireError
-from secagg_protocols.wire import MAX_PARTICIPANTS, Message, decode, encode
+from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
 
 from .terms import PROPOSAL_LIMIT, Peer, Proposal
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from secagg.codec import Codec, Layout
 from secagg_protocols import ParameterError, RoundContext, Scheme
-from secagg_protocols.wire import MAX_PARTICIPANTS, Message, decode, encode
+from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
 
 PROPOSAL_LIMIT = 1 << 16
 """Longest encoded proposal, in bytes."""

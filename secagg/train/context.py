@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from secagg_protocols.domain import Use, digest, frame
+from secagg_protocols.primitives.domain import Use, digest, frame
 
 from .fedavg import LocalTraining
 from .model import Params

@@ -13,7 +13,7 @@ from secagg.round.audit import SimulatedTrails
 from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
 from .config import DEFAULT_INSTITUTIONS, TrainConfig

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from secagg_protocols.domain import frame
+from secagg_protocols.primitives.domain import frame
 
 SECRET_BYTES = 32
 

@@ -35,13 +35,14 @@ from secagg import (
     StateError,
     Step,
 )
-from secagg_protocols import channels, shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
+from secagg_protocols.core import channels
+from secagg_protocols.core.wire import decode
 from secagg_protocols.dealing import rounds as dealing
-from secagg_protocols.domain import Use
-from secagg_protocols.wire import decode
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.domain import Use
 
 Script = Callable[["Attack", list[Envelope]], list[Envelope]]
 Parties = tuple[dict[int, Identity], Roster | None]

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from secagg import Bonawitz, Identity, Roster, RoundContext, SecAggError
-from secagg_protocols.durable import DurableClient, Record, SnapshotStore
+from secagg_protocols.core.durable import DurableClient, Record, SnapshotStore
 
 BEFORE_SNAPSHOT, WRITING_SNAPSHOT, BEFORE_SEND = "before the snapshot", "while it is written", "before the send"
 WRITING_LEDGER = "while the ledger is written"

@@ -24,10 +24,10 @@ from secagg import (
 )
 from secagg_he import Bfv, BudgetSpent, ThresholdCkks
 from secagg_protocols import InputError, LightSecAgg, Plain, SecAggPlus, SnapshotStore
-from secagg_protocols.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
 from secagg_protocols.bonawitz.messages import SealedShares
-from secagg_protocols.machine import Server, Terminal
-from secagg_protocols.wire import decode, encode
+from secagg_protocols.core.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
+from secagg_protocols.core.machine import Server, Terminal
+from secagg_protocols.core.wire import decode, encode
 
 SCHEMES = {
     "bonawitz": Bonawitz(5, 20),

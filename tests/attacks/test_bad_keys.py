@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, ProtocolViolation, RoundContext, RoundFailed, Simulation, simulate
-from secagg_protocols.agreement import X25519Agreement
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
 from secagg_protocols.bonawitz.server import BonawitzServer
-from secagg_protocols.machine import Terminal
-from secagg_protocols.wire import encode
+from secagg_protocols.core.machine import Terminal
+from secagg_protocols.core.wire import encode
+from secagg_protocols.primitives.agreement import X25519Agreement
 
 P25519 = 2**255 - 19
 

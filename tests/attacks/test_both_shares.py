@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
-from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.core.machine import Terminal
 from secagg_protocols.dealing import client
 from secagg_protocols.dealing.client import Waiting
-from secagg_protocols.machine import Terminal
+from secagg_protocols.primitives import shamir
 
 EVERYONE = (1, 2, 3, 4, 5)
 OTHERS = (2, 3, 4, 5)

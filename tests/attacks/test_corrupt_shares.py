@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
-from secagg_protocols.interpolation import Interpolation
-from secagg_protocols.wire import encode
+from secagg_protocols.core.wire import encode
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.interpolation import Interpolation
 
 SIZE = shamir.SHARE_BYTES
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import secagg
-from secagg_protocols import ParameterError, Policy, RoundContext, coded, shamir
-from secagg_protocols.coded import CodedSharing
-from secagg_protocols.field import GF65537, PrimeField
-from secagg_protocols.graphs import Requirements, Tails, derive
-from secagg_protocols.randomness import InsecureDeterministicRandomness
+from secagg_protocols import ParameterError, Policy, RoundContext
+from secagg_protocols.primitives import coded, shamir
+from secagg_protocols.primitives.coded import CodedSharing
+from secagg_protocols.primitives.field import GF65537, PrimeField
+from secagg_protocols.primitives.graphs import Requirements, Tails, derive
+from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness
 
 CONTEXT = RoundContext("job", 1, bytes(32))
 MIB = 1 << 20

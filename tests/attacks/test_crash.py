@@ -14,7 +14,7 @@ import pytest
 from secagg import Bonawitz, Envelope, MemoryLedger, RepeatedContext, StateError
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyList
-from secagg_protocols.durable import SnapshotStore
+from secagg_protocols.core.durable import SnapshotStore
 
 SCRIPT = Path(__file__).with_name("durable_participant.py")
 FEDERATION = Path(__file__).with_name("durable_federation.py")

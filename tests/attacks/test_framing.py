@@ -19,7 +19,7 @@ from secagg import (
 from secagg_he import ThresholdCkks
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList
-from secagg_protocols.wire import decode, encode, signed_bytes
+from secagg_protocols.core.wire import decode, encode, signed_bytes
 
 SPOILT = {
     "a key of low order": {"mask_key": bytes(32)},

@@ -15,7 +15,7 @@ from secagg import (
     WireError,
 )
 from secagg_protocols import PublicIdentity
-from secagg_protocols.signatures import Ed25519
+from secagg_protocols.primitives.signatures import Ed25519
 
 EVERYONE = (1, 2, 3, 4, 5)
 STEPS = ["AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmasking"]

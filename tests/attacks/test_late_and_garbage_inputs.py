@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, LateMessage, RoundFailed, Simulation, simulate
-from secagg_protocols import Output, masks
-from secagg_protocols.blocks import BlockSum
+from secagg_protocols import Output
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.messages import MaskedInput
+from secagg_protocols.packing import masks
+from secagg_protocols.packing.blocks import BlockSum
 
 EVERYONE, IN_TIME = (1, 2, 3, 4, 5), (1, 2, 3, 4)
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, LightSecAgg, RoundFailed, SecAggPlus, Simulation, simulate
-from secagg_protocols import merkle, repair, shamir
 from secagg_protocols.bonawitz.messages import Unmasking
-from secagg_protocols.interpolation import Interpolation
 from secagg_protocols.lightsecagg.messages import Unmasking as OpenedMaskSum
-from secagg_protocols.reed_solomon import ShareCode
+from secagg_protocols.primitives import merkle, repair, shamir
+from secagg_protocols.primitives.interpolation import Interpolation
+from secagg_protocols.primitives.reed_solomon import ShareCode
 
 P = 65537
 

@@ -4,9 +4,10 @@ import hashlib
 
 import numpy as np
 
-from secagg_protocols import SYSTEM, shamir
-from secagg_protocols.field import PRIME
-from secagg_protocols.recovery import OpenedShares, Recovery
+from secagg_protocols import SYSTEM
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.field import PRIME
+from secagg_protocols.primitives.recovery import OpenedShares, Recovery
 
 HOLDERS, THRESHOLD = 1000, 501
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, ProtocolViolation, RoundContext, WireError
-from secagg_protocols import channels
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
+from secagg_protocols.core import channels
+from secagg_protocols.core.wire import decode, signed_bytes
 from secagg_protocols.dealing import client, server
-from secagg_protocols.wire import decode, signed_bytes
 
 EVERYONE, ODD = (1, 2, 3, 4, 5), 4
 

@@ -16,7 +16,7 @@ from secagg import Bonawitz, MemoryLedger, Policy, RoundContext, RoundFailed, si
 from secagg.codec import Codec, Influence, Layout, influence
 from secagg_protocols.bonawitz.messages import MaskedInput
 from secagg_protocols.errors import InputError
-from secagg_protocols.lanes import new_words
+from secagg_protocols.packing.lanes import new_words
 
 SITES, CHEAT, VALUES = 10, 4, 50
 ADVERSARIES = pytest.mark.parametrize("adversary", ["semi-honest", "active"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Envelope, Simulation
-from secagg_protocols.wire import ENVELOPE_OVERHEAD
+from secagg_protocols.core.wire import ENVELOPE_OVERHEAD
 
 SIZE = 1 << 16
 

@@ -7,7 +7,7 @@ from secagg import Bonawitz, Identity, InsecureDeterministicRandomness
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList
-from secagg_protocols.wire import encode
+from secagg_protocols.core.wire import encode
 
 VICTIM, OTHERS = 1, (2, 3, 4, 5)
 

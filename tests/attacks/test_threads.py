@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Envelope, MemoryLedger, Plain, Policy, RoundContext, StateError
-from secagg_protocols.lanes import Lanes
+from secagg_protocols.packing.lanes import Lanes
 
 CONTEXT = RoundContext("job", 1, bytes(32))
 PARTICIPANTS = 4

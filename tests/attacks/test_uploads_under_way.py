@@ -5,8 +5,8 @@ import pytest
 
 from secagg import Bonawitz, LightSecAgg, Plain, Policy, RoundContext, SecAggPlus, StateError
 from secagg_he import Bfv, ThresholdCkks
-from secagg_protocols.blocks import Uploads
-from secagg_protocols.machine import Server
+from secagg_protocols.core.machine import Server
+from secagg_protocols.packing.blocks import Uploads
 
 PARTICIPANTS, LENGTH = 7, 600_000  # some two blocks each
 CONTEXT = RoundContext("job", 1, bytes(32))

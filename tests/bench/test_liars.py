@@ -12,7 +12,7 @@ from secagg_bench.liars.command import run_liars
 from secagg_bench.liars.measure import SCHEMES, close, rows_of
 from secagg_bench.liars.mixes import MIXES, Script, bad_dealers, half_in_concert, nobody
 from secagg_bench.liars.stage import real, short
-from secagg_protocols import repair
+from secagg_protocols.primitives import repair
 
 app = typer.Typer()
 app.command()(run_liars)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from secagg_he import Bfv, Ckks, GroupKey, GroupKeyHandle
-from secagg_protocols.identity import Identity, Roster
+from secagg_protocols.core.identity import Identity, Roster
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secagg_protocols.identity import Identity, Roster
+from secagg_protocols.core.identity import Identity, Roster
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 

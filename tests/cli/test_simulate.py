@@ -10,7 +10,7 @@ from secagg.cli.workload import Workload
 from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
 from secagg_he import Ckks
 from secagg_protocols import Output
-from secagg_protocols.lanes import Lanes
+from secagg_protocols.packing.lanes import Lanes
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 

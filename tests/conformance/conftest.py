@@ -37,7 +37,7 @@ from secagg_protocols import (
     Step,
     WireError,
 )
-from secagg_protocols.machine import Terminal
+from secagg_protocols.core.machine import Terminal
 
 CONTEXT = RoundContext("conformance", 1, bytes(range(32)))
 LENIENT = Policy(minimum_cohort=2)

@@ -28,9 +28,9 @@ from secagg_protocols.bonawitz.messages import (
     Unmasking,
     UnmaskRequest,
 )
+from secagg_protocols.core.wire import encode, signed_bytes
 from secagg_protocols.dealing.rounds import survivors_digest
-from secagg_protocols.shamir import SHARE_BYTES
-from secagg_protocols.wire import encode, signed_bytes
+from secagg_protocols.primitives.shamir import SHARE_BYTES
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from secagg_protocols import DurableClient, RepeatedContext, SnapshotStore
-from secagg_protocols.machine import CONTRIBUTE
+from secagg_protocols.core.machine import CONTRIBUTE
 
 
 class Killed(BaseException):

@@ -22,7 +22,7 @@ from secagg_protocols import (
     Step,
     WorkerLost,
 )
-from secagg_protocols.journal import Journal
+from secagg_protocols.core.journal import Journal
 
 PARTICIPANTS = 4
 
@@ -282,8 +282,8 @@ def test_a_journal_that_makes_another_server_is_refused(federation):
 
 def test_a_server_that_held_more_uploads_than_by_default_goes_on(make_round, tmp_path, monkeypatch):
     """The refusal of an upload asks for more room; what was let in then must be let in again."""
-    monkeypatch.setattr("secagg_protocols.machine.HELD_BYTES", 1)
-    monkeypatch.setattr("secagg_protocols.blocks.BLOCK_BYTES", 64)
+    monkeypatch.setattr("secagg_protocols.core.machine.HELD_BYTES", 1)
+    monkeypatch.setattr("secagg_protocols.packing.blocks.BLOCK_BYTES", 64)
     federation = Federation(make_round(Bonawitz(3, 100, threshold=3)), tmp_path / "round", gone=None)
     server = federation.server()
     server.machine.held_bytes = 1 << 30

@@ -20,8 +20,8 @@ from secagg_protocols import (
     StateError,
     WireError,
 )
-from secagg_protocols.blocks import BLOCK_BYTES
-from secagg_protocols.wire import MAX_KIND, signed_bytes
+from secagg_protocols.core.wire import MAX_KIND, signed_bytes
+from secagg_protocols.packing.blocks import BLOCK_BYTES
 
 HEADER = 1 + 1 + 2 + 2 + 32 + 64 + 1
 """Bytes before an envelope's kind: version, suite, sender, recipient, binding, signature, length of kind."""

@@ -16,7 +16,7 @@ from secagg_protocols import (
     RoundFailed,
     SecAggError,
 )
-from secagg_protocols.channels import ChannelKeys
+from secagg_protocols.core.channels import ChannelKeys
 
 CONTEXT = RoundContext("job", 1, bytes(32))
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from msgspec.structs import astuple
 
 from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError, Step
-from secagg_protocols.machine import CONTRIBUTE
+from secagg_protocols.core.machine import CONTRIBUTE
 
 
 def shape(finished):

@@ -5,7 +5,7 @@ import pytest
 
 from secagg import simulate
 from secagg_protocols import SYSTEM, InsecureDeterministicRandomness, Policy
-from secagg_protocols.blocks import BLOCK_BYTES
+from secagg_protocols.packing.blocks import BLOCK_BYTES
 
 LENIENT = Policy(minimum_cohort=2)
 

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from secagg_protocols import LateMessage, ProtocolViolation, StateError
-from secagg_protocols.machine import ADVANCE, CONTRIBUTE, START
+from secagg_protocols.core.machine import ADVANCE, CONTRIBUTE, START
 
 
 def client_states(finished, participant):

@@ -21,10 +21,10 @@ from secagg_protocols import (
     SecAggError,
     WireError,
 )
-from secagg_protocols.aborts import Abort
 from secagg_protocols.bonawitz import messages as bonawitz
+from secagg_protocols.core.aborts import Abort
+from secagg_protocols.core.wire import decode, encode
 from secagg_protocols.plain.messages import Sum
-from secagg_protocols.wire import decode, encode
 
 LIMIT = 1 << 16
 KINDS = [

@@ -9,7 +9,7 @@ from secagg_he.envelope import OVERHEAD, Content, Sealer
 from secagg_he.single_key import rounds
 from secagg_he.single_key.messages import Aggregate, Encrypt, Release, ReleaseRequest
 from secagg_protocols import SERVER, AuthenticationError, ProtocolViolation, RoundContext, StateError, WireError
-from secagg_protocols.wire import encode
+from secagg_protocols.core.wire import encode
 
 
 @pytest.fixture

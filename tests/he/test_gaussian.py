@@ -9,7 +9,7 @@ import pytest
 
 from secagg_he.gaussian import _distribution, gaussian
 from secagg_he.threshold.noise import SIGMA
-from secagg_protocols.masks import Keystream
+from secagg_protocols.packing.masks import Keystream
 
 SIGMAS = ["1", "3.19", SIGMA, "9"]
 WHOLE = 1 << 80

@@ -20,7 +20,7 @@ from secagg_protocols import (
     SecAggError,
     WireError,
 )
-from secagg_protocols.suites import suite_named
+from secagg_protocols.primitives.suites import suite_named
 
 SECRETS = ("secret", "flooding_key", "wire_key")
 
@@ -230,7 +230,7 @@ def test_the_server_neither_gets_a_key_nor_makes_one(key):
 @pytest.mark.parametrize("who", [-1, 0, 1 << 16, 1 << 63])
 def test_a_request_of_nobody_is_refused(key, signed, who):
     from secagg_he.delivery import KeyRequest
-    from secagg_protocols.wire import encode
+    from secagg_protocols.core.wire import encode
 
     _, maker, _ = parties("x25519", signed)
     with pytest.raises(AuthenticationError, match="is no participant"):
@@ -239,7 +239,7 @@ def test_a_request_of_nobody_is_refused(key, signed, who):
 
 def test_a_degenerate_public_key_is_refused(key):
     from secagg_he.delivery import KeyRequest
-    from secagg_protocols.wire import encode
+    from secagg_protocols.core.wire import encode
 
     _, maker, _ = parties("x25519", False)
     with pytest.raises(ProtocolViolation, match="low order"):

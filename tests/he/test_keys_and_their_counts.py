@@ -12,7 +12,7 @@ from secagg_he import Bfv, BudgetSpent, GroupKey, GroupKeyHandle
 from secagg_he.delivery import Party, open_sealed, request, seal_for
 from secagg_he.releases import FileReleases, MemoryReleases
 from secagg_protocols import InputError, ProtocolViolation
-from secagg_protocols.suites import suite_named
+from secagg_protocols.primitives.suites import suite_named
 
 BUDGET = 2
 

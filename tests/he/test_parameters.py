@@ -10,7 +10,7 @@ from secagg_he import Bfv, Ckks, seal
 from secagg_he import parameters as module
 from secagg_he.parameters import MAX_MODULUS_BITS, SEAL_MODULUS_BITS, Need, derive
 from secagg_protocols import ParameterError, Policy
-from secagg_protocols.identity import Identity
+from secagg_protocols.core.identity import Identity
 
 NEED = Need("bfv", 5, 1_000_000, 16, 1000, 30, 0)
 NEEDS = [

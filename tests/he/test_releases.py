@@ -14,8 +14,8 @@ from secagg_he.single_key import client as client_module
 from secagg_he.single_key.messages import ReleaseRequest
 from secagg_he.single_key.packing import Packing
 from secagg_protocols import InputError, ProtocolViolation, RoundContext, RoundFailed
-from secagg_protocols.durable import Record, SnapshotStore
-from secagg_protocols.wire import encode
+from secagg_protocols.core.durable import Record, SnapshotStore
+from secagg_protocols.core.wire import encode
 
 KEY, OTHER_KEY, SESSION, AGGREGATE = b"k" * 16, b"r" * 16, b"s" * 32, b"a" * 32
 

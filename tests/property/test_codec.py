@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secagg.codec import Codec, Layout
-from secagg_protocols.randomness import InsecureDeterministicRandomness, Randomness
+from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness, Randomness
 
 
 class Constant:

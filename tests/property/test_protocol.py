@@ -128,7 +128,7 @@ def test_any_liars_at_the_opening_give_the_right_sum_or_none(seed: int, data: st
         return [machine.seal("Unmasking", 0, Unmasking(message.missing, memoryview(bytes(shares))))]
 
     def message_of(envelope: Any) -> Any:
-        from secagg_protocols.wire import decode
+        from secagg_protocols.core.wire import decode
 
         return decode(Unmasking, envelope.payload, scheme.payload_limit)
 

@@ -16,7 +16,7 @@ import secagg
 from secagg import audit, registry
 from secagg.registry import Registry
 from secagg.schemes import EARLY_KEYS, ONE_KEY, OWN_PROTECTING, PROTECTING, SCHEMES, WITHSTAND_ACTIVE
-from secagg_protocols.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

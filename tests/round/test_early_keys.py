@@ -4,7 +4,7 @@ import pytest
 
 from secagg.round import Answers, Request
 from secagg_protocols import Envelope, Step
-from secagg_protocols.wire import MAX_PARTICIPANTS
+from secagg_protocols.core.wire import MAX_PARTICIPANTS
 
 SCHEMES = ["bonawitz", "bonawitz active", "lightsecagg", "threshold-ckks active", "secagg-plus"]
 LIMIT = 1 << 24

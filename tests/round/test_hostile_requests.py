@@ -11,7 +11,7 @@ from secagg.round import Answers, Request, bound_digest
 from secagg.round import policy as policies
 from secagg_protocols import Envelope, InputError, ParameterError, SecAggError
 from secagg_protocols.bonawitz.messages import UnmaskRequest
-from secagg_protocols.wire import decode, encode
+from secagg_protocols.core.wire import decode, encode
 
 LIMIT = 1 << 24
 VICTIM = "site-3"

@@ -4,8 +4,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from secagg_protocols import ProtocolViolation
-from secagg_protocols.agreement import P256_ORDER, P256Agreement, X25519Agreement
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives.agreement import P256_ORDER, P256Agreement, X25519Agreement
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 X, P = X25519Agreement(), P256Agreement()
 Q = 2**255 - 19

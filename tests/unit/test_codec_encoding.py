@@ -9,7 +9,7 @@ import pytest
 
 from secagg.codec import Codec, Layout
 from secagg.codec.quantise import BLOCK, stochastic_round
-from secagg_protocols.randomness import InsecureDeterministicRandomness
+from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness
 
 ARRAYS = {"w": np.array([0.5, -0.25, 0.125], np.float32)}
 LAYOUT = Layout.of(ARRAYS)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from secagg_protocols.domain import VERSION, Use, digest, frame, separated
+from secagg_protocols.primitives.domain import VERSION, Use, digest, frame, separated
 
 
 def parse(data):

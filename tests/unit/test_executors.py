@@ -11,15 +11,8 @@ import numpy as np
 import pytest
 
 from secagg.simulation import Simulation
-from secagg_protocols import (
-    Bonawitz,
-    InsecureDeterministicRandomness,
-    SecAggPlus,
-    StateError,
-    Step,
-    WorkerLost,
-    workers,
-)
+from secagg_protocols import Bonawitz, InsecureDeterministicRandomness, SecAggPlus, StateError, Step, WorkerLost
+from secagg_protocols.core import workers
 
 LENGTH, CLIENTS = 1000, 12
 VANISHING = dict.fromkeys((2, 5, 11), Step.MASKED_INPUT)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from secagg_protocols import field
-from secagg_protocols.randomness import InsecureDeterministicRandomness
+from secagg_protocols.primitives import field
+from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness
 
 P = 65537
 EXTREMES = [0, 1, 2, 255, 256, 65534, 65535, 65536]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from secagg_protocols import InsecureDeterministicRandomness
-from secagg_protocols.graphs import Circles, Requirements, derive, falls_apart, harary
+from secagg_protocols.primitives.graphs import Circles, Requirements, derive, falls_apart, harary
 
 
 def hangs_together(graph: Circles, stays: np.ndarray) -> bool:

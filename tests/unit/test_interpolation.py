@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from secagg_protocols import shamir
-from secagg_protocols.interpolation import Interpolation
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.interpolation import Interpolation
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 P = 65537
 POINTS = np.array([1, 2, 5, 9, 13, 14, 200, 65535])

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from secagg_protocols import InputError, LocalError, StateError
-from secagg_protocols.journal import Journal
+from secagg_protocols.core.journal import Journal
 
 NAME, ENTRIES = b"n" * 32, [b"first", b"", b"third"]
 

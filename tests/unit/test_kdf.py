@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from secagg_protocols.kdf import derive
+from secagg_protocols.primitives.kdf import derive
 
 
 def slow_hkdf(secret, length, info):

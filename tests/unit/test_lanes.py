@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg_protocols.lanes import Lanes
+from secagg_protocols.packing.lanes import Lanes
 
 
 def slow_words(values, bits, per_word):

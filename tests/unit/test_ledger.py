@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from secagg_protocols import InputError, MemoryLedger, ParameterError, RepeatedContext, RoundContext, SnapshotStore
-from secagg_protocols.ledger import LARGEST_JUMP
+from secagg_protocols.core.ledger import LARGEST_JUMP
 
 CONTEXT = RoundContext("job", 7, b"\x07" * 32)
 OTHER_MODEL = dataclasses.replace(CONTEXT, context_digest=b"\x08" * 32)

@@ -19,12 +19,12 @@ from secagg_protocols import (
     RoundFailed,
     Step,
 )
-from secagg_protocols.coded import encoding_matrix
+from secagg_protocols.core.scheme import Domain
 from secagg_protocols.dealing.messages import KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.lightsecagg import rounds
 from secagg_protocols.lightsecagg.messages import ShareMasks, Unmasking
 from secagg_protocols.lightsecagg.packing import CHOICES, FIELDS, FieldPacking
-from secagg_protocols.scheme import Domain
+from secagg_protocols.primitives.coded import encoding_matrix
 
 LENIENT = Policy(minimum_cohort=2)
 SESSION = bytes(range(32))

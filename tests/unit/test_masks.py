@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from secagg_protocols import masks
+from secagg_protocols.packing import masks
 
 KEYS = [bytes([i]) * 16 for i in range(5)] + [bytes([i]) * 32 for i in range(5)]
 

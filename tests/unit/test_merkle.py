@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from secagg_protocols import merkle
-from secagg_protocols.domain import Use, separated
+from secagg_protocols.primitives import merkle
+from secagg_protocols.primitives.domain import Use, separated
 
 
 def slow_root(leaves):

@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 
 def test_one_seed_is_one_stream_however_it_is_read():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from secagg_protocols import shamir
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
-from secagg_protocols.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable, Verdict
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable, Verdict
 
 THRESHOLD = 3
 

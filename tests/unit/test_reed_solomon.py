@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from secagg_protocols import shamir
-from secagg_protocols.field import PrimeField
-from secagg_protocols.randomness import SYSTEM, InsecureDeterministicRandomness
-from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.field import PrimeField
+from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
+from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 P = 65537
 

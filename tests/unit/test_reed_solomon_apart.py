@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from secagg_protocols import SYSTEM
-from secagg_protocols.field import PrimeField
-from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
+from secagg_protocols.primitives.field import PrimeField
+from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 
 @pytest.mark.parametrize("prime", [65537, (1 << 24) - 3, (1 << 31) - 1])

@@ -20,9 +20,9 @@ from secagg_protocols import (
     SecAggPlus,
 )
 from secagg_protocols.bonawitz.messages import Unmasking, UnmaskRequest
-from secagg_protocols.graphs import Requirements, Tails, derive, fewest_left, harary
+from secagg_protocols.primitives.graphs import Requirements, Tails, derive, fewest_left, harary
+from secagg_protocols.primitives.shamir import SHARE_BYTES
 from secagg_protocols.secaggplus.messages import NeighbourList
-from secagg_protocols.shamir import SHARE_BYTES
 
 
 def sparse(participants: int = 40, length: int = 30, neighbours: int = 10, threshold: int = 6) -> SecAggPlus:

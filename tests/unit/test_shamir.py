@@ -5,8 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from secagg_protocols import ProtocolViolation, shamir
-from secagg_protocols.randomness import InsecureDeterministicRandomness
+from secagg_protocols import ProtocolViolation
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness
 
 P = 65537
 SECRETS = [bytes(32), b"\xff" * 32, bytes(range(32))]

@@ -5,9 +5,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from secagg_protocols import AuthenticationError, ParameterError
-from secagg_protocols.agreement import P256_ORDER
-from secagg_protocols.randomness import SYSTEM
-from secagg_protocols.signatures import SMALL_ORDER_Y, EcdsaP256, Ed25519
+from secagg_protocols.primitives.agreement import P256_ORDER
+from secagg_protocols.primitives.randomness import SYSTEM
+from secagg_protocols.primitives.signatures import SMALL_ORDER_Y, EcdsaP256, Ed25519
 
 SCHEMES = [Ed25519(), EcdsaP256()]
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from secagg_protocols import Envelope, ParameterError, WireError
-from secagg_protocols.aborts import Abort
 from secagg_protocols.bonawitz import messages as bonawitz
+from secagg_protocols.core.aborts import Abort
+from secagg_protocols.core.wire import MAX_KIND, check_participants, decode, encode
 from secagg_protocols.plain.messages import Sum
-from secagg_protocols.wire import MAX_KIND, check_participants, decode, encode
 
 LIMIT = 1 << 21
 MESSAGES = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from secagg_protocols.field import Elements
+from secagg_protocols.primitives.field import Elements
 
 from .stage import Answer, BadDealers, Stage
 

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg import SERVER, SYSTEM, Bonawitz, Client, Envelope, LightSecAgg, Scheme, Server, Simulation
-from secagg_protocols import shamir
 from secagg_protocols.bonawitz import rounds
+from secagg_protocols.core.wire import decode
 from secagg_protocols.dealing.messages import ConsistencyCheck, UnmaskRequest
 from secagg_protocols.dealing.params import Dealing
 from secagg_protocols.dealing.rounds import survivors_digest
-from secagg_protocols.field import PRIME, Elements
-from secagg_protocols.wire import decode
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.field import PRIME, Elements
 
 Progress = Callable[[int, int, str], None]
 BadDealers = Mapping[int, frozenset[int]]

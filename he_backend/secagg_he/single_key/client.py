@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols import workers
+from secagg_protocols.core import workers
+from secagg_protocols.core.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
+from secagg_protocols.core.scheme import Output, RoundContext, Step
+from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
-from secagg_protocols.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
-from secagg_protocols.scheme import Output, RoundContext, Step
-from secagg_protocols.wire import Envelope, Message
 
 from .. import seal
 from ..envelope import Content, Sealer

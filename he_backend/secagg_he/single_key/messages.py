@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secagg_protocols.wire import Message, check_ascending, check_size
+from secagg_protocols.core.wire import Message, check_ascending, check_size
 
 DIGEST_BYTES = 32
 

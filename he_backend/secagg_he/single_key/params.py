@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from secagg_protocols.blocks import BLOCK_BYTES
+from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
+from secagg_protocols.core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from secagg_protocols.core.wire import check_participants
+from secagg_protocols.core.work import Work
 from secagg_protocols.errors import ParameterError
-from secagg_protocols.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
-from secagg_protocols.randomness import SYSTEM, Randomness
-from secagg_protocols.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from secagg_protocols.wire import check_participants
-from secagg_protocols.work import Work
+from secagg_protocols.packing.blocks import BLOCK_BYTES
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key

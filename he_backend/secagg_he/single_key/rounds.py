@@ -15,10 +15,10 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.domain import Use, digest
+from secagg_protocols.core.scheme import Output
 from secagg_protocols.errors import ProtocolViolation
-from secagg_protocols.lanes import Words
-from secagg_protocols.scheme import Output
+from secagg_protocols.packing.lanes import Words
+from secagg_protocols.primitives.domain import Use, digest
 
 from .. import bits, seal
 from ..flooding import flooding_noise

@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from secagg_protocols import workers
+from secagg_protocols.core import workers
+from secagg_protocols.core.machine import Holdings, Server
+from secagg_protocols.core.scheme import Output, RoundContext, Step
+from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
-from secagg_protocols.lanes import Words
-from secagg_protocols.machine import Holdings, Server
-from secagg_protocols.scheme import Output, RoundContext, Step
-from secagg_protocols.wire import Envelope, Message
+from secagg_protocols.packing.lanes import Words
 
 from .. import seal
 from ..envelope import Content, Sealer

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols import ProtocolViolation
-from secagg_protocols.blocks import Uploads
-from secagg_protocols.lanes import Words
+from secagg_protocols.packing.blocks import Uploads
+from secagg_protocols.packing.lanes import Words
 
 from .. import bits
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols import shamir
+from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
 from secagg_protocols.dealing.messages import SurvivorList, UnmaskRequest
 from secagg_protocols.errors import SERVER, ProtocolViolation
-from secagg_protocols.scheme import Step
-from secagg_protocols.wire import Envelope, Message
+from secagg_protocols.primitives import shamir
 
 from . import rounds
 from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck

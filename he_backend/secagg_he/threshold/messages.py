@@ -11,11 +11,11 @@
 
 from __future__ import annotations
 
+from secagg_protocols.core.wire import Message, check_ascending, check_size
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing.messages import AdvertiseKeys, OpenedSum
-from secagg_protocols.domain import Use, digest
-from secagg_protocols.merkle import HASH_BYTES
-from secagg_protocols.wire import Message, check_ascending, check_size
+from secagg_protocols.primitives.domain import Use, digest
+from secagg_protocols.primitives.merkle import HASH_BYTES
 
 __all__ = ["AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
 

@@ -8,10 +8,10 @@ from itertools import chain, combinations, islice
 
 import numpy as np
 
-from secagg_protocols.coded import lagrange_basis
-from secagg_protocols.field import GF65537, Elements
-from secagg_protocols.randomness import Randomness
-from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
+from secagg_protocols.primitives.coded import lagrange_basis
+from secagg_protocols.primitives.field import GF65537, Elements
+from secagg_protocols.primitives.randomness import Randomness
+from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 from ..ring import Integers, centred
 from . import rounds

@@ -17,12 +17,12 @@ from secagg_protocols import (
     Step,
     Traits,
     Work,
-    shamir,
 )
-from secagg_protocols.blocks import BLOCK_BYTES, block_words
-from secagg_protocols.coded import CodedSharing
 from secagg_protocols.dealing import Dealing
-from secagg_protocols.field import GF65537
+from secagg_protocols.packing.blocks import BLOCK_BYTES, block_words
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.coded import CodedSharing
+from secagg_protocols.primitives.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from secagg_protocols.blocks import checked_output
-from secagg_protocols.lanes import Lanes, Words
-from secagg_protocols.scheme import Domain, Output, Step
+from secagg_protocols.core.scheme import Domain, Output, Step
+from secagg_protocols.packing.blocks import checked_output
+from secagg_protocols.packing.lanes import Lanes, Words
 
 from ..ring import ring_prime
 from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols import shamir
 from secagg_protocols.dealing.rounds import SEED_BYTES
-from secagg_protocols.domain import Use, digest, separated
-from secagg_protocols.field import GF65537, Elements, remainders
-from secagg_protocols.kdf import derive
-from secagg_protocols.lanes import Words
-from secagg_protocols.masks import Keystream
+from secagg_protocols.packing.lanes import Words
+from secagg_protocols.packing.masks import Keystream
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.domain import Use, digest, separated
+from secagg_protocols.primitives.field import GF65537, Elements, remainders
+from secagg_protocols.primitives.kdf import derive
 
 from ..gaussian import gaussian
 from ..ring import Integers, Ring, canonical, centred, compose

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from secagg_protocols import workers
+from secagg_protocols.core import workers
+from secagg_protocols.core.machine import Transitions, server_transitions
+from secagg_protocols.core.scheme import Output, Step
+from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
-from secagg_protocols.field import Elements
-from secagg_protocols.lanes import Words
-from secagg_protocols.machine import Transitions, server_transitions
-from secagg_protocols.recovery import Correction
-from secagg_protocols.scheme import Output, Step
-from secagg_protocols.wire import Envelope, Message
+from secagg_protocols.packing.lanes import Words
+from secagg_protocols.primitives.field import Elements
+from secagg_protocols.primitives.recovery import Correction
 
 from ..ring import Integers
 from . import rounds

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.coded import lagrange_basis
-from secagg_protocols.field import GF65537, Elements
-from secagg_protocols.randomness import Randomness
-from secagg_protocols.reed_solomon import ShareCode, TooManyErrors
+from secagg_protocols.primitives.coded import lagrange_basis
+from secagg_protocols.primitives.field import GF65537, Elements
+from secagg_protocols.primitives.randomness import Randomness
+from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 from .params import CHECKS
 

@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import merkle, shamir
-from ..blocks import pack_blocks
-from ..channels import PairwiseKeys
+from ..core.channels import PairwiseKeys
+from ..core.scheme import Step
+from ..core.wire import Envelope, Message
 from ..dealing import client as dealing
-from ..domain import Use
 from ..errors import SERVER
-from ..scheme import Step
-from ..wire import Envelope, Message
+from ..packing.blocks import pack_blocks
+from ..primitives import merkle, shamir
+from ..primitives.domain import Use
 from . import rounds
 from .messages import AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz

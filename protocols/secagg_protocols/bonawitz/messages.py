@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from ..core.wire import Message, check_ascending, check_size
 from ..dealing.messages import (
     NONCE_BYTES,
     ConsistencyCheck,
@@ -23,7 +24,6 @@ from ..dealing.messages import (
     UnmaskRequest,
     check_context_digest,
 )
-from ..wire import Message, check_ascending, check_size
 
 __all__ = [
     "NONCE_BYTES",

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from .. import merkle, shamir
-from ..blocks import BLOCK_BYTES
+from ..core.guarantee import Adversary, Coalition, Keys, Traits
+from ..core.scheme import MeasuredRound, RoundView, Step
+from ..core.work import Work
 from ..dealing import Dealing
 from ..errors import ParameterError
-from ..guarantee import Adversary, Coalition, Keys, Traits
-from ..scheme import MeasuredRound, RoundView, Step
-from ..work import Work
+from ..packing.blocks import BLOCK_BYTES
+from ..primitives import merkle, shamir
 from .work import work
 
 if TYPE_CHECKING:

@@ -13,15 +13,16 @@ from typing import Any
 
 import msgspec
 
-from .. import masks, merkle, shamir
-from ..blame import Verdict
-from ..channels import advertised_context, check_context
-from ..domain import Use, digest, separated
+from ..core.channels import advertised_context, check_context
+from ..core.scheme import RoundContext
 from ..errors import ProtocolViolation
-from ..kdf import derive
-from ..lanes import Words
-from ..randomness import Randomness
-from ..scheme import RoundContext
+from ..packing import masks
+from ..packing.lanes import Words
+from ..primitives import merkle, shamir
+from ..primitives.blame import Verdict
+from ..primitives.domain import Use, digest, separated
+from ..primitives.kdf import derive
+from ..primitives.randomness import Randomness
 from .messages import NONCE_BYTES, AdvertiseKeys
 from .params import Bonawitz
 

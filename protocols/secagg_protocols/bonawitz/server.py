@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import merkle, shamir
-from ..blocks import BlockSum
+from ..core.scheme import Output
+from ..core.workers import Agreements, agree, agree_with
 from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
-from ..masks import add_masks, add_masks_with
-from ..recovery import OpenedShares, Recovery, Unrecoverable
-from ..scheme import Output
-from ..workers import Agreements, agree, agree_with
+from ..packing.blocks import BlockSum
+from ..packing.masks import add_masks, add_masks_with
+from ..primitives import merkle, shamir
+from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
 from . import rounds
 from .messages import AdvertiseKeys, ConsistencyCheck, MaskedInput, ShareKeys, Unmasking
 from .params import Bonawitz

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from .. import machine
-from ..channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
-from ..domain import VERSION, Use, digest
+from ..core import machine
+from ..core.channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
+from ..core.machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
+from ..core.scheme import Step
+from ..core.wire import Envelope, Message, decode, encode, signed_bytes
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
-from ..machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
-from ..scheme import Step
-from ..wire import Envelope, Message, decode, encode, signed_bytes
+from ..primitives.domain import VERSION, Use, digest
 from . import rounds
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing

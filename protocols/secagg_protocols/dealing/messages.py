@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from ..channels import key_list_digest
-from ..merkle import HASH_BYTES
-from ..wire import Message, check_ascending, check_size
+from ..core.channels import key_list_digest
+from ..core.wire import Message, check_ascending, check_size
+from ..primitives.merkle import HASH_BYTES
 
 NONCE_BYTES = 16
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
+from ..core.guarantee import Coalition, Guarantee, parse_adversary
+from ..core.scheme import Policy, Scheme, Step
 from ..errors import ParameterError
-from ..guarantee import Coalition, Guarantee, parse_adversary
-from ..scheme import Policy, Scheme, Step
 
 AEAD_TAG_BYTES = 16
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ..channels import advertised_context, check_context
-from ..domain import Use, digest
-from ..randomness import Randomness
-from ..scheme import RoundContext, Scheme
+from ..core.channels import advertised_context, check_context
+from ..core.scheme import RoundContext, Scheme
+from ..primitives.domain import Use, digest
+from ..primitives.randomness import Randomness
 from .messages import NONCE_BYTES, AdvertiseKeys
 
 SEED_BYTES = 32

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..blocks import Uploads
-from ..channels import session_id
+from ..core.channels import session_id
+from ..core.machine import Holdings, Server
+from ..core.scheme import Output, RoundContext, Step
+from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
-from ..machine import Holdings, Server
-from ..scheme import Output, RoundContext, Step
-from ..wire import Envelope, Message
+from ..packing.blocks import Uploads
 from . import rounds
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing

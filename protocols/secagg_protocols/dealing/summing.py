@@ -10,9 +10,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ..core.wire import Message
 from ..errors import SERVER, ProtocolViolation
-from ..field import Elements
-from ..wire import Message
+from ..primitives.field import Elements
 from . import client, rounds
 from .messages import AdvertiseKeys, OpenedSum, UnmaskRequest
 from .server import DealingServer

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import split
+from ..core.scheme import Step
+from ..core.wire import Envelope
 from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
 from ..dealing.summing import SummingClient
 from ..errors import SERVER, ProtocolViolation
-from ..scheme import Step
-from ..wire import Envelope
+from ..packing.blocks import split
 from . import rounds
 from .messages import MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..coded import lagrange_basis
+from ..core.scheme import Step
 from ..errors import RoundFailed
-from ..field import Elements
-from ..lanes import Words
-from ..scheme import Step
+from ..packing.lanes import Words
+from ..primitives.coded import lagrange_basis
+from ..primitives.field import Elements
 from .params import LightSecAgg
 
 _COORDINATES = 512

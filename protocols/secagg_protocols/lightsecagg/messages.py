@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
+from ..core.wire import Message
 from ..dealing.messages import AdvertiseKeys, OpenedSum, ShareKeys
-from ..wire import Message
 
 __all__ = ["AdvertiseKeys", "MaskedInput", "ShareMasks", "Unmasking"]
 

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import block_words
+from ..core.scheme import Domain, Step
 from ..errors import ProtocolViolation, RoundFailed
-from ..field import Elements, PrimeField, remainders
-from ..lanes import Lanes, Words
-from ..scheme import Domain, Step
+from ..packing.blocks import block_words
+from ..packing.lanes import Lanes, Words
+from ..primitives.field import Elements, PrimeField, remainders
 
 _SHORT = tuple(PrimeField((1 << 24) - below) for below in (3, 17, 33))
 """3 bytes an element. Products need half the multiplications of the others."""

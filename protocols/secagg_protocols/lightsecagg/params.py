@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from ..blocks import BLOCK_BYTES
-from ..coded import CodedSharing
+from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from ..core.work import Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
-from ..guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from ..work import Work
+from ..packing.blocks import BLOCK_BYTES
+from ..primitives.coded import CodedSharing
 from .packing import FieldPacking
 from .work import work
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..domain import Use, separated
-from ..field import Elements
-from ..kdf import derive
-from ..lanes import Words
-from ..masks import Keystream
+from ..packing.lanes import Words
+from ..packing.masks import Keystream
+from ..primitives.domain import Use, separated
+from ..primitives.field import Elements
+from ..primitives.kdf import derive
 from .params import LightSecAgg
 
 # --- ShareMasks: "each user i picks z_i uniformly, partitions it to U − T sub-masks, and encodes

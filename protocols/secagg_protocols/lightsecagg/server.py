@@ -6,15 +6,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..blocks import Uploads
+from ..core.scheme import Output
+from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
-from ..field import Elements
-from ..recovery import Correction
-from ..reed_solomon import ShareCode, TooManyErrors
-from ..scheme import Output
-from ..wire import Envelope
+from ..packing.blocks import Uploads
+from ..primitives.field import Elements
+from ..primitives.recovery import Correction
+from ..primitives.reed_solomon import ShareCode, TooManyErrors
 from . import rounds
 from .leaving import Leaving
 from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking

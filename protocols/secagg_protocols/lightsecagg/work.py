@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..scheme import MeasuredRound, Step
-from ..work import Work
+from ..core.scheme import MeasuredRound, Step
+from ..core.work import Work
 
 if TYPE_CHECKING:
     from .params import LightSecAgg

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blocks import pack_blocks
+from ..core.machine import CONTRIBUTE, START, Client, Terminal, Transitions
+from ..core.scheme import Step
+from ..core.wire import Envelope, Message
 from ..errors import SERVER
-from ..machine import CONTRIBUTE, START, Client, Terminal, Transitions
-from ..scheme import Step
-from ..wire import Envelope, Message
+from ..packing.blocks import pack_blocks
 from .messages import Sum
 from .params import Plain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire import Message
+from ..core.wire import Message
 
 
 class Sum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

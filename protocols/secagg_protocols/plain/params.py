@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from ..blocks import BLOCK_BYTES
+from ..core.guarantee import Coalition, Guarantee, Keys, Traits
+from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from ..core.work import Work
 from ..errors import ParameterError
-from ..guarantee import Coalition, Guarantee, Keys, Traits
-from ..scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from ..work import Work
+from ..packing.blocks import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from .client import PlainClient

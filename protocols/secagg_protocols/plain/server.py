@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from types import MappingProxyType
 
-from ..blocks import BlockSum
-from ..machine import Holdings, Server
-from ..scheme import RoundContext, Step
-from ..wire import Envelope, Message
+from ..core.machine import Holdings, Server
+from ..core.scheme import RoundContext, Step
+from ..core.wire import Envelope, Message
+from ..packing.blocks import BlockSum
 from .messages import Sum
 from .params import Plain
 

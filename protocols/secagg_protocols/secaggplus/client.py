@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from .. import shamir
 from ..bonawitz import client as bonawitz
 from ..bonawitz import rounds
 from ..bonawitz.client import BonawitzClient
 from ..bonawitz.messages import SealedShares, UnmaskRequest
+from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
+from ..core.wire import Envelope, Message
 from ..dealing.client import Waiting
 from ..dealing.rounds import SEED_BYTES
-from ..domain import Use, separated
-from ..kdf import derive
-from ..machine import CONTRIBUTE, START, Terminal, Transitions
-from ..masks import Keystream
-from ..wire import Envelope, Message
+from ..packing.masks import Keystream
+from ..primitives import shamir
+from ..primitives.domain import Use, separated
+from ..primitives.kdf import derive
 from .messages import NeighbourList
 from .params import SecAggPlus
 

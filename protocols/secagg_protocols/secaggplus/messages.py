@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..bonawitz.messages import KeyEntry
-from ..merkle import HASH_BYTES
-from ..wire import Message, check_ascending, check_size
+from ..core.wire import Message, check_ascending, check_size
+from ..primitives.merkle import HASH_BYTES
 
 
 class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):

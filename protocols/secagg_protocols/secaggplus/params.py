@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .. import shamir
-from ..blocks import BLOCK_BYTES
 from ..bonawitz import Bonawitz
+from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from ..core.scheme import Policy, Scheme
 from ..errors import ParameterError
-from ..graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
-from ..guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..scheme import Policy, Scheme
+from ..packing.blocks import BLOCK_BYTES
+from ..primitives import shamir
+from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
 
 if TYPE_CHECKING:
     from .client import SecAggPlusClient

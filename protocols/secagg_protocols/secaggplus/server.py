@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import shamir
 from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..bonawitz.server import BonawitzServer
-from ..channels import key_list_digest, session_id
+from ..core.channels import key_list_digest, session_id
+from ..core.scheme import Step
+from ..core.wire import Envelope
 from ..errors import RoundFailed
-from ..graphs import Circles, harary
-from ..recovery import Recovery, ScatteredShares
-from ..scheme import Step
-from ..wire import Envelope
+from ..primitives import shamir
+from ..primitives.graphs import Circles, harary
+from ..primitives.recovery import Recovery, ScatteredShares
 from .messages import NeighbourList
 from .params import SecAggPlus
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secagg_protocols import SERVER, Identity, InputError, Roster, RoundContext, Scheme
-from secagg_protocols.machine import Server, Terminal
+from secagg_protocols.core.machine import Server, Terminal
 
 from ..outcome import Refused
 from ..request import one_line

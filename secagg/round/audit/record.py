@@ -31,8 +31,8 @@ from secagg_protocols import (
     Scheme,
     Server,
 )
-from secagg_protocols.domain import Use, digest, frame
-from secagg_protocols.machine import Terminal
+from secagg_protocols.core.machine import Terminal
+from secagg_protocols.primitives.domain import Use, digest, frame
 
 from ..outcome import Outcome, who_completed
 from ..request import one_line

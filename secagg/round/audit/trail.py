@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from secagg_protocols import AuthenticationError, Identity, InputError, storage, strict_json
-from secagg_protocols.domain import Use, separated
-from secagg_protocols.suites import suite_named
+from secagg_protocols import AuthenticationError, Identity, InputError
+from secagg_protocols.core import storage, strict_json
+from secagg_protocols.primitives.domain import Use, separated
+from secagg_protocols.primitives.suites import suite_named
 
 from .record import AuditError, AuditRecord
 

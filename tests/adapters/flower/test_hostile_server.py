@@ -18,7 +18,7 @@ from secagg.adapters.flower.records import LARGE, SMALL, read, write  # noqa: E4
 from secagg.round import CodecTerms, Proposal, Request  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster  # noqa: E402
 from secagg_protocols.bonawitz.messages import UnmaskRequest  # noqa: E402
-from secagg_protocols.wire import decode, encode  # noqa: E402
+from secagg_protocols.core.wire import decode, encode  # noqa: E402
 
 CODEC = {"clip": 8.0, "weight_max": 10_000}
 

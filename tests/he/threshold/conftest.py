@@ -12,9 +12,10 @@ import pytest
 from secagg import RoundFailed, Simulation
 from secagg_he.threshold import rounds
 from secagg_he.threshold.noise import DEGREE
-from secagg_protocols import InsecureDeterministicRandomness, shamir
+from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.dealing.rounds import survivors_digest
-from secagg_protocols.field import GF65537
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.field import GF65537
 
 
 class Attack:

@@ -10,7 +10,7 @@ from secagg_he.threshold import client, rounds, server, share_check
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
 from secagg_he.threshold.params import CHECKS
 from secagg_protocols import SERVER, Envelope, InsecureDeterministicRandomness, MemoryLedger
-from secagg_protocols.field import GF65537
+from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
 

@@ -8,9 +8,9 @@ import pytest
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.noise import DEGREE
-from secagg_protocols import shamir
-from secagg_protocols.coded import encoding_matrix
-from secagg_protocols.field import GF65537
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.coded import encoding_matrix
+from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
 SESSION = bytes(range(32))

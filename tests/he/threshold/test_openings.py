@@ -7,7 +7,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import opening, rounds
 from secagg_he.threshold.opening import Opened, candidates
 from secagg_protocols import InsecureDeterministicRandomness
-from secagg_protocols.field import GF65537
+from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
 SHAPES = [(20, 14), (40, 27), (100, 67), (240, 160)]

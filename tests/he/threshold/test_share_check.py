@@ -6,7 +6,7 @@ import pytest
 from secagg_he.threshold.params import CHECKS
 from secagg_he.threshold.share_check import Checks, judge
 from secagg_protocols import InsecureDeterministicRandomness
-from secagg_protocols.field import GF65537
+from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
 SHAPES = [(7, 4), (12, 8), (20, 14), (60, 31), (100, 67)]

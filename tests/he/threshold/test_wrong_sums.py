@@ -8,8 +8,9 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import rounds
 from secagg_he.threshold.messages import Opening
 from secagg_he.threshold.noise import DEGREE, SIGMA
-from secagg_protocols import SERVER, InsecureDeterministicRandomness, shamir
-from secagg_protocols.field import GF65537
+from secagg_protocols import SERVER, InsecureDeterministicRandomness
+from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
 SESSION = bytes(range(32))

@@ -17,7 +17,7 @@ from secagg.adapters.flower.records import read, write
 from secagg.round import Request
 from secagg_protocols import Envelope
 from secagg_protocols.bonawitz.messages import UnmaskRequest
-from secagg_protocols.wire import decode, encode
+from secagg_protocols.core.wire import decode, encode
 
 
 class Tap:

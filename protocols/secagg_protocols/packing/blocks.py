@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ProtocolViolation, RoundFailed, StateError
+from ..core.scheme import Domain, Output, Step
+from ..errors import ProtocolViolation, RoundFailed, StateError
 from .lanes import Lanes, Words, new_words
-from .scheme import Domain, Output, Step
 
 BLOCK_BYTES = 1 << 20
 

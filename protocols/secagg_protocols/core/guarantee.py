@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .errors import ParameterError
+from ..errors import ParameterError
 
 PARTICIPANTS = "participants"
 

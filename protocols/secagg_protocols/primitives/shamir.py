@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ProtocolViolation
+from ..errors import ProtocolViolation
 from .field import PRIME, Elements, Floats, Logarithms, from_logarithms, logarithms, multiply, uniform
 from .randomness import Randomness
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ProtocolViolation
+from ..errors import ProtocolViolation
 from .randomness import Randomness
 
 Elements: TypeAlias = NDArray[np.int64]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SecAggError
+from ..errors import SecAggError
 from .field import GF65537, Elements, Logarithms, PrimeField, from_logarithms, logarithms
 from .randomness import Randomness
 

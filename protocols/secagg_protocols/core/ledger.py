@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from .errors import ParameterError, RepeatedContext
+from ..errors import ParameterError, RepeatedContext
 from .scheme import RoundContext
 
 LARGEST_JUMP = 1 << 32

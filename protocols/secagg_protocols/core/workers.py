@@ -13,10 +13,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..errors import SecAggError, WorkerLost
+from ..primitives.domain import Use
+from ..primitives.suites import Ciphersuite
 from .channels import PairwiseKeys
-from .domain import Use
-from .errors import SecAggError, WorkerLost
-from .suites import Ciphersuite
 
 R = TypeVar("R")
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
-from .errors import SERVER
 from .interpolation import Interpolation
 from .randomness import Randomness
 from .repair import Case, Repair

@@ -24,13 +24,13 @@ from typing import Any
 
 import msgspec
 
+from ..errors import InputError, ProtocolViolation, RoundFailed, SecAggError
+from ..primitives.domain import Use, digest, frame
+from ..primitives.randomness import SYSTEM, Randomness
 from . import storage
-from .domain import Use, digest, frame
-from .errors import InputError, ProtocolViolation, RoundFailed, SecAggError
 from .identity import Identity, Roster
 from .journal import Journal
 from .machine import Server
-from .randomness import SYSTEM, Randomness
 from .scheme import Output, RoundContext, Scheme
 from .wire import Envelope
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from .domain import Use, digest, prefix
-from .errors import ProtocolViolation
-from .kdf import derive
+from ..errors import ProtocolViolation
+from ..primitives.domain import Use, digest, prefix
+from ..primitives.kdf import derive
+from ..primitives.suites import Ciphersuite
 from .scheme import RoundContext, Scheme
-from .suites import Ciphersuite
 from .wire import encode
 
 _CHANNEL_KEY_BYTES = 32

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from ..errors import ParameterError
 from .agreement import Agreement, P256Agreement, X25519Agreement
-from .errors import ParameterError
 from .signatures import EcdsaP256, Ed25519, Signatures
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ..errors import InputError, StateError
+from ..primitives.domain import VERSION
 from . import storage
-from .domain import VERSION
-from .errors import InputError, StateError
 
 _FORMAT = b"secagg journal 1 wire %d\n" % VERSION
 _NAME_BYTES = _CHAIN_BYTES = 32

@@ -15,7 +15,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ParameterError
+from ..errors import ParameterError
 from .field import Elements, PrimeField
 
 _TABLE_ELEMENTS = 1 << 22

@@ -23,13 +23,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError, ProtocolViolation, SecAggError, StateError
+from ..primitives.domain import Use, digest, frame
+from ..primitives.randomness import SYSTEM, Randomness
 from . import storage
-from .domain import Use, digest, frame
-from .errors import InputError, ProtocolViolation, SecAggError, StateError
 from .identity import Identity, Roster
 from .ledger import Answered
 from .machine import Client, Terminal
-from .randomness import SYSTEM, Randomness
 from .scheme import Output, Policy, RoundContext, Scheme
 from .wire import Envelope
 

@@ -16,11 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..errors import SERVER, AuthenticationError, InputError, ParameterError
+from ..primitives.domain import Use, digest, separated
+from ..primitives.randomness import SYSTEM, Randomness
+from ..primitives.suites import Ciphersuite, suite_named
 from . import strict_json
-from .domain import Use, digest, separated
-from .errors import SERVER, AuthenticationError, InputError, ParameterError
-from .randomness import SYSTEM, Randomness
-from .suites import Ciphersuite, suite_named
 from .wire import MAX_PARTICIPANTS
 
 

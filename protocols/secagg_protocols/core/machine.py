@@ -28,9 +28,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .aborts import ABORT, PAYLOAD_LIMIT, Abort, abort_for
-from .domain import VERSION, Use, digest
-from .errors import (
+from ..errors import (
     SERVER,
     AuthenticationError,
     Declined,
@@ -43,10 +41,12 @@ from .errors import (
     StateError,
     WireError,
 )
+from ..primitives.domain import VERSION, Use, digest
+from ..primitives.randomness import Randomness
+from ..primitives.recovery import Correction
+from .aborts import ABORT, PAYLOAD_LIMIT, Abort, abort_for
 from .identity import Identity, Roster
 from .ledger import ContributionLedger, MemoryLedger
-from .randomness import Randomness
-from .recovery import Correction
 from .scheme import Output, Policy, RoundContext, Scheme, Step
 from .turns import Turn, one_at_a_time
 from .wire import Envelope, Message, decode, encode, signed_bytes

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from ..errors import AuthenticationError, ParameterError, ProtocolViolation
 from .agreement import P256_ORDER, P25519, P256Agreement
-from .errors import AuthenticationError, ParameterError, ProtocolViolation
 from .randomness import Randomness
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from .errors import SecAggError
+from ..errors import SecAggError
 
 
 class Unrecoverable(SecAggError):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from .errors import StateError
+from ..errors import StateError
 
 P = ParamSpec("P")
 R = TypeVar("R")

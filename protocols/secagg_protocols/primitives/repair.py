@@ -25,9 +25,9 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SERVER, SecAggError
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
-from .errors import SERVER, SecAggError
 from .field import PRIME, Elements, multiply, uniform
 from .interpolation import CHECKS, Interpolation, Mask
 from .randomness import Randomness

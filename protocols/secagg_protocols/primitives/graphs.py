@@ -20,7 +20,7 @@ from math import ceil, comb, exp, lgamma
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ParameterError
+from ..errors import ParameterError
 from .randomness import Randomness
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
-from .errors import ProtocolViolation
+from ..errors import ProtocolViolation
 from .randomness import Randomness
 
 SECRET_KEY_BYTES = 32

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from .domain import VERSION, Use, separated
-from .errors import ParameterError, WireError
+from ..errors import ParameterError, WireError
+from ..primitives.domain import VERSION, Use, separated
 
 MAX_PARTICIPANTS = 65535
 BINDING_BYTES = 32

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .domain import Use, digest, frame
-from .errors import InputError, ParameterError
+from ..errors import InputError, ParameterError
+from ..packing.lanes import Lanes, Words
+from ..primitives.domain import Use, digest, frame
+from ..primitives.randomness import SYSTEM, Randomness
+from ..primitives.suites import Ciphersuite, suite_named
 from .guarantee import Adversary as Adversary
 from .guarantee import Guarantee, Traits
 from .guarantee import parse_adversary as parse_adversary
 from .identity import Identity, Roster
-from .lanes import Lanes, Words
-from .randomness import SYSTEM, Randomness
-from .suites import Ciphersuite, suite_named
 from .wire import ENVELOPE_OVERHEAD, check_participants
 from .work import Work
 

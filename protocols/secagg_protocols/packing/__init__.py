@@ -1,0 +1,1 @@
+"""Vectors as packed words: lanes, blocks on the wire, masks."""
