@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from secagg.simulation import Simulation
-from secagg_protocols import Bonawitz, InsecureDeterministicRandomness, SecAggPlus, StateError, Step, WorkerLost
+from secagg_protocols import (
+    Bonawitz,
+    InsecureDeterministicRandomness,
+    SecAggPlus,
+    StateError,
+    Step,
+    WorkerLost,
+    Workers,
+)
 from secagg_protocols.primitives import workers
 
 LENGTH, CLIENTS = 1000, 12
@@ -107,7 +115,7 @@ def test_a_worker_killed_in_the_middle_costs_no_answer_and_no_wrong_sum(fatal, p
         assert round_.server.output is None
         with pytest.raises(WorkerLost):
             round_.server.advance()
-        round_.server.executor = None
+        round_.server.workers = Workers(None, round_.server.workers.parts)
         round_.server.advance()
         run = round_.result()
     assert run.total.tolist() == plain_sum(run.survivors)
