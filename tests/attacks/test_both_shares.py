@@ -7,8 +7,6 @@ from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Terminal
-from secagg_protocols.dealing import client
-from secagg_protocols.dealing.client import Waiting
 from secagg_protocols.primitives import shamir
 
 EVERYONE = (1, 2, 3, 4, 5)
@@ -85,8 +83,9 @@ def test_a_second_unmasking_request_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_expose_the_participant(launch, monkeypatch):
-    again = {**client.SEMI_HONEST, (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(client, "SEMI_HONEST", again)
+    table = Bonawitz(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(BonawitzClient, "transitions", again)
     monkeypatch.setattr(BonawitzClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(Bonawitz(5, 20), {0: {"UnmaskRequest": asked_twice}})

@@ -150,8 +150,8 @@ def deals_wrong(*holders, listing_the_right_ones=False):
             machine.right = rounds.share_digests(scheme, machine.me, memory.own) if scheme.active else b""
             shares = bytearray(memory.own.shares)
             for holder in holders:
-                for row in range(scheme.secrets):
-                    start = ((holder - 1) * scheme.secrets + row) * SIZE
+                for row in range(len(scheme.secrets)):
+                    start = ((holder - 1) * len(scheme.secrets) + row) * SIZE
                     shares[start : start + SIZE] = os.urandom(32) + bytes(2)
             memory.own = msgspec.structs.replace(memory.own, shares=bytes(shares))
             message = rounds.advertise(scheme, machine.me, memory.own, machine._address, machine.context, SYSTEM)
@@ -205,7 +205,7 @@ def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_frame
 def deals_outside_its_root(machine, envelopes):
     """Deal holder 4 something else than what the signed root covers, with the path of the right share."""
     if envelopes and envelopes[0].kind == "AdvertiseKeys":
-        honest, secrets = machine._deal, machine.scheme.secrets
+        honest, secrets = machine._deal, len(machine.scheme.secrets)
 
         def deal(holders):
             digests, dealt = honest(holders)

@@ -188,7 +188,7 @@ def _deliver(server: Server, envelopes: list[Envelope]) -> None:
 
 def _kept(scheme: Scheme, dealt: bytes) -> bytes:
     """Return what a holder keeps of what it was dealt: not the proof."""
-    return dealt[: scheme.secrets * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
+    return dealt[: len(scheme.secrets) * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
 
 
 def _deal_noise(client: Any, holders: frozenset[int]) -> None:
@@ -201,7 +201,7 @@ def _deal_noise(client: Any, holders: frozenset[int]) -> None:
 
         def drawn() -> Any:
             draw()
-            own, size = client._memory.own, scheme.secrets * shamir.SHARE_BYTES
+            own, size = client._memory.own, len(scheme.secrets) * shamir.SHARE_BYTES
             shares = bytearray(own.shares)
             for holder in holders:
                 shares[(holder - 1) * size : holder * size] = _noise(scheme, size)

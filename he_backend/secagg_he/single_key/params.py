@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from secagg_protocols.core.exchange import Exchange
 from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
-from secagg_protocols.core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from secagg_protocols.core.scheme import MeasuredRound, Policy, Scheme, Step
+from secagg_protocols.core.secrets import Secrets
 from secagg_protocols.core.wire import check_participants
 from secagg_protocols.core.work import Work
 from secagg_protocols.errors import ParameterError
@@ -17,6 +19,7 @@ from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
 from ..parameters import Kind, Need, Parameters, derive
+from .messages import EXCHANGE
 from .packing import Packing
 
 if TYPE_CHECKING:
@@ -59,7 +62,9 @@ class SingleKey(Scheme):
 
     kind: ClassVar[Kind]
     colluders: ClassVar[int] = 0
-    upload_step: ClassVar[Step] = Step.ENCRYPT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()  # the sum is decrypted by those who hold the key; no secret is put together
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
 
     def __post_init__(self) -> None:
         if self.active:
@@ -225,9 +230,6 @@ class SingleKey(Scheme):
             opened_by=(Coalition(1, "every vector"),),
             sum_known_to="participants" if self.to_participants else "server, releasers",
         )
-
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {}  # the sum is decrypted by those who hold the key; no secret is put together
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()  # the raw cryptography of ciphertexts is not timed

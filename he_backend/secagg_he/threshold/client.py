@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from secagg_protocols.core.scheme import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
-from secagg_protocols.dealing.messages import SurvivorList, UnmaskRequest
 from secagg_protocols.errors import SERVER, ProtocolViolation
 from secagg_protocols.primitives import shamir
 
 from . import rounds
-from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import EXCHANGE, Encrypt, KeyList, Opening, SealedShares, ShareCheck
 from .params import CHECKS, ThresholdCkks
 
 
@@ -33,7 +31,7 @@ class ThresholdCkksClient(summing.SummingClient):
 
     scheme: ThresholdCkks
     memory_type = Memory
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
+    messages = EXCHANGE.to_participant
     opening_type = Opening
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:

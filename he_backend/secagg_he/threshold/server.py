@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from secagg_protocols.core import workers
-from secagg_protocols.core.machine import Transitions, server_transitions
 from secagg_protocols.core.scheme import Output, Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
+from secagg_protocols.dealing.messages import KeyEntry
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
@@ -21,7 +19,7 @@ from secagg_protocols.primitives.recovery import Correction
 
 from ..ring import Integers
 from . import rounds
-from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import CHALLENGE_BYTES, EXCHANGE, Encrypt, KeyList, SealedShares, ShareCheck
 from .opening import Candidate, Opened, candidates
 from .params import ThresholdCkks
 from .share_check import Checks, Verdict, fits, judge
@@ -29,11 +27,6 @@ from .uploads import HeldUploads
 
 _HELD_BYTES = 1 << 28
 """Beyond so many bytes of uploads that wait, dealers are judged by the holders that have spoken, if they are enough."""
-
-
-def transitions(steps: tuple[Step, ...]) -> Transitions:
-    """Return the table of the server: ShareCheck is taken beside Encrypt, so that it costs no round trip."""
-    return MappingProxyType({**server_transitions(steps), (Step.ENCRYPT, "ShareCheck"): Step.ENCRYPT})
 
 
 class ThresholdCkksServer(SummingServer):
@@ -44,15 +37,12 @@ class ThresholdCkksServer(SummingServer):
     """
 
     scheme: ThresholdCkks
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, ShareCheck, Encrypt, ConsistencyCheck, Opening)}
-    )
+    messages = EXCHANGE.to_server
     upload_type = Encrypt
     _sum: HeldUploads
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._transitions = transitions(self.scheme.steps)
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
         self._challenge = b""
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}

@@ -18,7 +18,7 @@ from ..packing.blocks import pack_blocks
 from ..primitives import merkle, shamir
 from ..primitives.domain import Use
 from . import rounds
-from .messages import AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
+from .messages import EXCHANGE, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
 
@@ -41,6 +41,7 @@ class BonawitzClient(dealing.DealingClient):
 
     scheme: Bonawitz
     memory_type = Memory
+    messages = EXCHANGE.to_participant
     advertise_type = AdvertiseKeys
 
     # --- AdvertiseKeys
@@ -72,12 +73,12 @@ class BonawitzClient(dealing.DealingClient):
 
     def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
         """Return holder → this participant's shares for it."""
-        size = self.scheme.secrets * shamir.SHARE_BYTES
+        size = len(self.scheme.secrets) * shamir.SHARE_BYTES
         return {holder: own.shares[(holder - 1) * size : holder * size] for holder in holders}
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         if dealer == self.me:
-            return dealt[: self.scheme.secrets * shamir.SHARE_BYTES]
+            return dealt[: len(self.scheme.secrets) * shamir.SHARE_BYTES]
         return rounds.check_share(self.scheme, dealer, self.me, self._memory.peers[dealer].share_root, dealt)
 
     # --- MaskedInput

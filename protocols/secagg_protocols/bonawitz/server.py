@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..packing.masks import add_masks, add_masks_with
 from ..primitives import merkle, shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
 from . import rounds
-from .messages import AdvertiseKeys, ConsistencyCheck, MaskedInput, ShareKeys, Unmasking
+from .messages import EXCHANGE, AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
 
 
@@ -24,9 +23,7 @@ class BonawitzServer(DealingServer):
     """Made by `Bonawitz.server`. See `machine.Server` for the calls."""
 
     scheme: Bonawitz
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, MaskedInput, ConsistencyCheck, Unmasking)}
-    )
+    messages = EXCHANGE.to_server
     advertise_type, upload_type = AdvertiseKeys, MaskedInput
     _sum: BlockSum
 
@@ -45,7 +42,7 @@ class BonawitzServer(DealingServer):
         return rounds.check_advertised(self.scheme, message, self.context)
 
     def _check_told(self, sender: int, share_digests: bytes) -> None:
-        expected = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
+        expected = self.scheme.participants * len(self.scheme.secrets) * merkle.HASH_BYTES if self.scheme.active else 0
         if len(share_digests) != expected:
             raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not {expected}", {sender})
         self._digests[sender] = share_digests

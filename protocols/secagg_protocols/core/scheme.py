@@ -25,6 +25,7 @@ from .guarantee import Adversary as Adversary
 from .guarantee import Guarantee, Traits
 from .guarantee import parse_adversary as parse_adversary
 from .identity import Identity, Roster
+from .secrets import Secrets, opened
 from .wire import ENVELOPE_OVERHEAD, check_participants
 from .work import Work
 
@@ -397,14 +398,15 @@ class Scheme(ABC):
 
         Raises `ParameterError` for a secret that `traits` do not declare.
         """
-        found = self._opened(view)
+        found = opened(self.secrets, view.listed, view.survivors)
         if undeclared := sorted(found.keys() - self.traits.opens):
             raise ParameterError(f"{self.name} opens {undeclared[0]!r}, which its traits do not declare: add it there")
         return found
 
+    @property
     @abstractmethod
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        """Return what `opened` does: name of a secret → whose; the names are those in `traits.opens`."""
+    def secrets(self) -> Secrets:
+        """What participants share among each other, and when it is put together; nothing where no shares are dealt."""
 
     @abstractmethod
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:

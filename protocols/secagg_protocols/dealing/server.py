@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.channels import session_id
-from ..core.machine import Holdings, Server
+from ..core.exchange import Binding
+from ..core.machine import Holdings, Server, Transitions
 from ..core.scheme import Output, RoundContext, Step
 from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
@@ -30,7 +31,6 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
-    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
@@ -78,13 +78,20 @@ class DealingServer(Server):
     # --- the steps
 
     @property
+    def transitions(self) -> Transitions:
+        return self.scheme.exchange.against(self.scheme.adversary).server_transitions
+
+    @property
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
     def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._session
+        match self.scheme.exchange.binding[kind]:
+            case Binding.ADDRESS:
+                return self._address
+            case Binding.KEY_LIST:
+                return self._list_binding
+        return self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 import numpy as np
 
 from ..core.scheme import Output
@@ -17,7 +15,7 @@ from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors
 from . import rounds
 from .leaving import Leaving
-from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
+from .messages import EXCHANGE, MaskedInput
 from .params import LightSecAgg
 
 _SUSPECTS = 8
@@ -32,7 +30,7 @@ class LightSecAggServer(SummingServer):
     """
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (AdvertiseKeys, ShareMasks, MaskedInput, Unmasking)})
+    messages = EXCHANGE.to_server
     upload_type = MaskedInput
 
     def _new_sum(self) -> Uploads:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from ..core.exchange import Exchange
 from ..core.guarantee import Coalition, Guarantee, Keys, Traits
-from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from ..core.scheme import MeasuredRound, Policy, Scheme, Step
+from ..core.secrets import Secrets
 from ..core.work import Work
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
+from .messages import EXCHANGE
 
 if TYPE_CHECKING:
     from .client import PlainClient
@@ -28,7 +31,9 @@ class Plain(Scheme):
     traits: ClassVar[Traits] = Traits(
         protects=False, adversaries=frozenset(), keys=Keys.NONE, early_keys=False, opens=frozenset()
     )
-    upload_step: ClassVar[Step] = Step.SUM
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()
 
     def __post_init__(self) -> None:
         if self.active:
@@ -51,9 +56,9 @@ class Plain(Scheme):
                 f"colluders={policy.colluders}; plain shows the server every vector: choose bonawitz"
             )
 
-    @cached_property
+    @property
     def steps(self) -> tuple[Step, ...]:
-        return (Step.SUM,)
+        return self.exchange.steps
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
@@ -68,9 +73,6 @@ class Plain(Scheme):
             opened_by=(Coalition(0, "every vector"),),
             sum_known_to="server",
         )
-
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {}
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()

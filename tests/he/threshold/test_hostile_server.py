@@ -9,7 +9,6 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import KeyList, SealedShares
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
-from secagg_protocols.dealing import client as dealing
 from secagg_protocols.dealing import rounds
 from secagg_protocols.dealing.messages import (
     ConsistencyCheck,
@@ -89,8 +88,9 @@ def test_a_second_opening_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_give_the_difference_away(launch, monkeypatch):
-    again = {**dealing.SEMI_HONEST, (dealing.Waiting.UNMASK_REQUEST, "UnmaskRequest"): dealing.Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(dealing, "SEMI_HONEST", again)
+    table = ThresholdCkks(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(ThresholdCkksClient, "transitions", again)
     monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
