@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Terminal
 from secagg_protocols.primitives import shamir
@@ -32,7 +32,7 @@ def test_a_participant_listed_alive_and_gone_is_refused(launch, adversary):
 def naive_unmask(self, message):
     """Answer what is asked, name by name: two rows for whoever is on both lists."""
     for dealer in self._memory.dealers:
-        for row, asked in ((rounds.SELF_MASK_SEED, message.survivors), (rounds.MASK_KEY, message.vanished)):
+        for row, asked in ((steps.SELF_MASK_SEED, message.survivors), (steps.MASK_KEY, message.vanished)):
             if dealer in asked:
                 share = self._memory.shares[dealer][row * shamir.SHARE_BYTES : (row + 1) * shamir.SHARE_BYTES]
                 self.bench.shares[dealer, row][self.me] = share

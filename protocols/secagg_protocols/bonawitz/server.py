@@ -14,7 +14,7 @@ from ..packing.blocks import BlockSum
 from ..packing.masks import add_masks, add_masks_with
 from ..primitives import merkle, shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
-from . import rounds
+from . import steps
 from .messages import EXCHANGE, AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
 
@@ -39,7 +39,7 @@ class BonawitzServer(DealingServer):
     # --- AdvertiseKeys and ShareKeys
 
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
+        return steps.check_advertised(self.scheme, message, self.context)
 
     def _check_told(self, sender: int, share_digests: bytes) -> None:
         expected = self.scheme.participants * len(self.scheme.secrets) * merkle.HASH_BYTES if self.scheme.active else 0
@@ -67,7 +67,7 @@ class BonawitzServer(DealingServer):
         if not self._secrets:  # they are here already when an executor failed after they were recovered
             self._secrets, self._opened = self._recover(answered), {}
         plus = [
-            rounds.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
+            steps.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
             for survivor in self._survivors
         ]
         minus: list[bytes] = []
@@ -93,7 +93,7 @@ class BonawitzServer(DealingServer):
         return self._sum.output(self._survivors, self.step)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
-        told = rounds.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
+        told = steps.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
         recovery = Recovery(self.scheme.quorum, told, self._randomness)
         try:
             return self._reconstruct(recovery, answered)

@@ -18,7 +18,7 @@ from ..core.scheme import Step
 from ..core.wire import Envelope, Message, decode, encode, signed_bytes
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..primitives.domain import VERSION, Use, digest
-from . import rounds
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
@@ -243,7 +243,7 @@ class DealingClient(Client):
     def _settle(self, survivors: tuple[int, ...]) -> bytes:
         """Return the digest of U₃, recorded as this session's only one, however often the machine is restored."""
         session = self._memory.session
-        survivors_digest = rounds.survivors_digest(session, survivors)
+        survivors_digest = steps.survivors_digest(session, survivors)
         self._ledger.settle(digest(Use.SURVIVORS_OF, session), survivors_digest)
         return survivors_digest
 
@@ -280,7 +280,7 @@ class DealingClient(Client):
             raise ProtocolViolation(
                 f"{len(message.signers)} survivors signed the survivor list; {self.scheme.quorum} are needed", {SERVER}
             )
-        payload = encode(ConsistencyCheck(rounds.survivors_digest(self._memory.session, message.survivors)))
+        payload = encode(ConsistencyCheck(steps.survivors_digest(self._memory.session, message.survivors)))
         for position, signer in enumerate(message.signers):
             signature = message.signatures[64 * position : 64 * (position + 1)]
             try:

@@ -16,7 +16,7 @@ from ..core.scheme import Output, RoundContext, Step
 from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
-from . import rounds
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
@@ -211,7 +211,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
+        if message.survivors_digest != steps.survivors_digest(self._session, self._survivors):
             raise ProtocolViolation("the consistency check is over other survivors", {sender})
         self._signatures[sender] = envelope.signature
         return True

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bonawitz import client as bonawitz
-from ..bonawitz import rounds
+from ..bonawitz import steps
 from ..bonawitz.client import BonawitzClient
 from ..core.wire import Envelope, Message
-from ..dealing.rounds import SEED_BYTES
+from ..dealing.steps import SEED_BYTES
 from ..packing.masks import Keystream
 from ..primitives import shamir
 from ..primitives.domain import Use, separated
@@ -47,7 +47,7 @@ class SecAggPlusClient(BonawitzClient):
             return self._share_keys(message.entries, message.list_digest)
         return super()._handle(kind, message)
 
-    def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
+    def _shares_for(self, own: steps.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
         # A channel's key seals one message and no other: restored, it deals the same shares again.
         memory, suite = self._memory, self.scheme.suite
         info = separated(Use.NEIGHBOUR_SHARES, memory.session, self.me)
