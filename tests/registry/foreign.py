@@ -28,7 +28,7 @@ class Open(secagg.Scheme):
         protects=False, adversaries=frozenset(), keys=secagg.Keys.NONE, early_keys=False, opens=frozenset()
     )
     quorum: ClassVar[int] = 2
-    steps: ClassVar[tuple[secagg.Step, ...]] = (secagg.Step.SUM,)
+    exchange: ClassVar[Any] = secagg.Plain.exchange
     payload_limit: ClassVar[int] = 1 << 21
     secrets: ClassVar[tuple[()]] = ()
     leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"),)
@@ -46,8 +46,7 @@ class Open(secagg.Scheme):
     def work(self, run: secagg.MeasuredRound) -> tuple[secagg.Work, secagg.Work]:
         return secagg.Work(), secagg.Work()
 
-    def _machines(self) -> tuple[Any, Any]:
-        return PlainClient, PlainServer
+    machines: ClassVar[tuple[Any, Any]] = (PlainClient, PlainServer)
 
 
 @dataclass(frozen=True)
@@ -70,5 +69,4 @@ class Mine(Dealing):
         locals()[_name] = vars(secagg.Bonawitz)[_name]
     del _name
 
-    def _machines(self) -> tuple[Any, Any]:
-        return BonawitzClient, BonawitzServer
+    machines: ClassVar[tuple[Any, Any]] = (BonawitzClient, BonawitzServer)

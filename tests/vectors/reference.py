@@ -329,9 +329,9 @@ class Check:
             "value_bits",
             "adversary",
             "ciphersuite",
-            "early_keys",
             "colluders",
             "threshold",
+            "early_keys",
         ]
         scheme = digest(b"scheme id", "bonawitz", *(frame(name, str(p[name])) for name in order))
         assert scheme.hex() == self.vector["scheme_id"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
-from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Message, check_ascending, check_size
 
 DIGEST_BYTES = 32

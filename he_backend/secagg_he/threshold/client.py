@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
@@ -16,7 +16,7 @@ from secagg_protocols.errors import SERVER, ProtocolViolation
 from secagg_protocols.primitives import shamir
 
 from . import rounds
-from .messages import EXCHANGE, Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck
 from .params import CHECKS, ThresholdCkks
 
 
@@ -27,11 +27,10 @@ class Memory(summing.Memory, array_like=True):
 
 
 class ThresholdCkksClient(summing.SummingClient):
-    """Made by `ThresholdCkks.client`. See `machine.Client` for the calls."""
+    """Made by `ThresholdCkks.client`. See `core.client.Client` for the calls."""
 
     scheme: ThresholdCkks
     memory_type = Memory
-    messages = EXCHANGE.to_participant
     opening_type = Opening
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:

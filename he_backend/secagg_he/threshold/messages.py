@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
-from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Message, check_ascending, check_size
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing.messages import (

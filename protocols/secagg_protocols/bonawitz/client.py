@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.channels import PairwiseKeys
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..dealing import client as dealing
 from ..errors import SERVER
@@ -18,7 +18,7 @@ from ..packing.blocks import pack_blocks
 from ..primitives import merkle, shamir
 from ..primitives.domain import Use
 from . import steps
-from .messages import EXCHANGE, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
+from .messages import AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
 
@@ -37,11 +37,10 @@ class Memory(dealing.Memory, array_like=True):
 
 
 class BonawitzClient(dealing.DealingClient):
-    """Made by `Bonawitz.client`. See `machine.Client` for the calls."""
+    """Made by `Bonawitz.client`. See `core.client.Client` for the calls."""
 
     scheme: Bonawitz
     memory_type = Memory
-    messages = EXCHANGE.to_participant
     advertise_type = AdvertiseKeys
 
     # --- AdvertiseKeys

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Keys, Traits
-from ..core.scheme import MeasuredRound, Step
 from ..core.secrets import Secret, Secrets, names, survived, vanished
-from ..core.work import Work
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..dealing import Dealing
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives import merkle, shamir
 from .messages import EXCHANGE
 from .work import work
-
-if TYPE_CHECKING:
-    from .client import BonawitzClient
-    from .server import BonawitzServer
 
 SECRETS = (
     Secret("mask_keys", vanished),
@@ -75,9 +71,3 @@ class Bonawitz(Dealing):
         digests = len(self.secrets) * merkle.HASH_BYTES if self.active else 0
         per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, self.participants * per_participant) + 1024
-
-    def _machines(self) -> tuple[type[BonawitzClient], type[BonawitzServer]]:
-        from .client import BonawitzClient
-        from .server import BonawitzServer
-
-        return BonawitzClient, BonawitzServer

@@ -11,14 +11,28 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from .guarantee import Adversary
-from .machine import ADVANCE, CONTRIBUTE, START, State, Terminal, Transitions
-from .scheme import Step
+from .step import Step
 from .wire import Message
 
+START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
+"""The events that are calls; all others are kinds of message."""
+
 VECTOR = "its vector"
+
+
+class Terminal(StrEnum):
+    """States that every machine shares."""
+
+    NEW = "New"
+    DONE = "Done"
+    ABORTED = "Aborted"
+
+
+State: TypeAlias = Enum
+Transitions = Mapping[tuple[State, str], State]
 
 
 class Binding(Enum):

@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from ..core import machine
+from ..core import client
 from ..core.channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
-from ..core.exchange import Binding
-from ..core.machine import Client, Transitions
-from ..core.scheme import Step
+from ..core.client import Client
+from ..core.step import Step
 from ..core.wire import Envelope, Message, decode, encode, signed_bytes
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..primitives.domain import VERSION, Use, digest
@@ -23,7 +22,7 @@ from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKe
 from .params import Dealing
 
 
-class Memory(machine.Memory, array_like=True):
+class Memory(client.Memory, array_like=True):
     """What a participant of a dealing protocol remembers between messages. Schemes add `own`, and fields for `peers`.
 
     channels: receiving key for each peer, until the shares are opened. shares: dealer → valid share, until the opening.
@@ -75,10 +74,6 @@ class DealingClient(Client):
     # --- the steps
 
     @property
-    def transitions(self) -> Transitions:
-        return self.scheme.exchange.against(self.scheme.adversary).participant_transitions
-
-    @property
     def dealers(self) -> tuple[int, ...]:
         dealers: tuple[int, ...] = self._memory.dealers
         return dealers
@@ -96,12 +91,8 @@ class DealingClient(Client):
         session: bytes = self._memory.session
         return session
 
-    def _binding(self, kind: str) -> bytes:
-        match self.scheme.exchange.binding[kind]:
-            case Binding.ADDRESS:
-                return self._address
-            case Binding.KEY_LIST:
-                return self._list_binding
+    @property
+    def _session_binding(self) -> bytes:
         return self._pad()
 
     def _start(self) -> list[Envelope]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from concurrent.futures import Executor
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..core.channels import session_id
-from ..core.exchange import Binding
-from ..core.machine import Holdings, Server, Transitions
-from ..core.scheme import Output, RoundContext, Step
+from ..core.context import RoundContext
+from ..core.party import Aggregator
+from ..core.server import Server
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
@@ -36,11 +37,9 @@ class DealingServer(Server):
         self,
         scheme: Dealing,
         context: RoundContext,
-        holdings: Holdings,
-        executor: Executor | None,
-        parts: int,
+        party: Aggregator,
     ) -> None:
-        super().__init__(scheme, context, holdings, executor, parts)
+        super().__init__(scheme, context, party)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._key_owners: dict[bytes, int] = {}
@@ -78,19 +77,11 @@ class DealingServer(Server):
     # --- the steps
 
     @property
-    def transitions(self) -> Transitions:
-        return self.scheme.exchange.against(self.scheme.adversary).server_transitions
-
-    @property
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
-    def _binding(self, kind: str) -> bytes:
-        match self.scheme.exchange.binding[kind]:
-            case Binding.ADDRESS:
-                return self._address
-            case Binding.KEY_LIST:
-                return self._list_binding
+    @property
+    def _session_binding(self) -> bytes:
         return self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:

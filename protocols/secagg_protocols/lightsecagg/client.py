@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope
 from ..dealing.summing import SummingClient
 from ..errors import SERVER, ProtocolViolation
 from ..packing.blocks import split
 from . import rounds
-from .messages import EXCHANGE, MaskedInput, ShareMasks, Unmasking
+from .messages import MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg
 
 
 class LightSecAggClient(SummingClient):
-    """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
+    """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
-    messages = EXCHANGE.to_participant
     deal_type, opening_type = ShareMasks, Unmasking
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:

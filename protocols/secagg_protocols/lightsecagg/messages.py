@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..core.exchange import Binding, Exchange, Row, Sent
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Message
 from ..dealing.messages import AdvertiseKeys, KeyList, OpenedSum, SealedShares, ShareKeys, UnmaskRequest
 

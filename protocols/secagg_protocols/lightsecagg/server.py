@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.scheme import Output
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors
 from . import rounds
 from .leaving import Leaving
-from .messages import EXCHANGE, MaskedInput
+from .messages import MaskedInput
 from .params import LightSecAgg
 
 _SUSPECTS = 8
@@ -23,14 +23,13 @@ _SUSPECTS = 8
 
 
 class LightSecAggServer(SummingServer):
-    """Made by `LightSecAgg.server`. See `machine.Server` for the calls.
+    """Made by `LightSecAgg.server`. See `core.server.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and for one step all sealed shares: N² of them, each
     of length / (U − T) elements.
     """
 
     scheme: LightSecAgg
-    messages = EXCHANGE.to_server
     upload_type = MaskedInput
 
     def _new_sum(self) -> Uploads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.exchange import Binding, Exchange, Row, Sent
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Message
 
 

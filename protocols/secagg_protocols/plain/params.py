@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ..core.exchange import Exchange
 from ..core.guarantee import Coalition, Guarantee, Keys, Traits
-from ..core.scheme import MeasuredRound, Policy, Scheme, Step
+from ..core.policy import Policy
+from ..core.scheme import Scheme
 from ..core.secrets import Secrets
-from ..core.work import Work
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from .messages import EXCHANGE
-
-if TYPE_CHECKING:
-    from .client import PlainClient
-    from .server import PlainServer
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,6 @@ class Plain(Scheme):
             )
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        return self.exchange.steps
-
-    @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         return (("the server", "every participant's vector"), ("other participants", "nothing"))
 
@@ -80,9 +74,3 @@ class Plain(Scheme):
     @cached_property
     def payload_limit(self) -> int:
         return BLOCK_BYTES + 1024
-
-    def _machines(self) -> tuple[type[PlainClient], type[PlainServer]]:
-        from .client import PlainClient
-        from .server import PlainServer
-
-        return PlainClient, PlainServer

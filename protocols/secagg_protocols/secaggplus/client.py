@@ -13,7 +13,7 @@ from ..packing.masks import Keystream
 from ..primitives import shamir
 from ..primitives.domain import Use, separated
 from ..primitives.kdf import derive
-from .messages import EXCHANGE, NeighbourList
+from .messages import NeighbourList
 from .params import SecAggPlus
 
 
@@ -24,11 +24,10 @@ class Memory(bonawitz.Memory, array_like=True):
 
 
 class SecAggPlusClient(BonawitzClient):
-    """Made by `SecAggPlus.client`. See `machine.Client` for the calls."""
+    """Made by `SecAggPlus.client`. See `core.client.Client` for the calls."""
 
     scheme: SecAggPlus
     memory_type = Memory
-    messages = EXCHANGE.to_participant
 
     @property
     def _fewest_listed(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..bonawitz import messages as bonawitz
 from ..bonawitz.messages import KeyEntry
 from ..core.exchange import Binding, Exchange, Sent
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Message, check_ascending, check_size
 from ..primitives.merkle import HASH_BYTES
 
