@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 from secagg_protocols import ParameterError, Policy, ProtocolViolation, StateError
 
 
@@ -58,7 +58,7 @@ def seeds(running, who):
     for envelope in running.uploads[who]:
         message = running.server.open(envelope)
         body = running.server._sealer.open(1, who, message.block, message.words)
-        _, seeds_ = rounds.open_fresh(parameters, body, len(body) // parameters.fresh_bytes, who)
+        _, seeds_ = steps.open_fresh(parameters, body, len(body) // parameters.fresh_bytes, who)
         found += [bytes(seeds_[start : start + 64]) for start in range(0, len(seeds_), 64)]
     return found
 
@@ -130,19 +130,19 @@ def test_nothing_that_workers_are_sent_shows_a_secret_or_holds_what_they_do_not_
     running = make_round(make(2, 500), participant={"executor": Inline()}).run()
     sent = running.clients[1].executor.sent
     assert {repr(task) for (task,) in sent} == {
-        f"Task(function={function!r})" for function in (rounds.encrypt, rounds.release)
+        f"Task(function={function!r})" for function in (steps.encrypt, steps.release)
     }
     assert repr(running.key.for_release(2048)) == "ReleaseKey()"
     for (task,) in sent:
         data = pickle.dumps(task)
         assert running.key.wire_key not in data
-        assert (running.key.flooding_key in data) == (task.function is rounds.release)
+        assert (running.key.flooding_key in data) == (task.function is steps.release)
 
 
 def test_a_violation_that_a_worker_finds_aborts_as_without(make_round, process_pool, monkeypatch):
     scheme = Bfv(2, 50)
     running = make_round(scheme, participant={"executor": process_pool(1)}).encrypt()
-    monkeypatch.setattr(rounds, "aggregate", lambda *_: b"\xff" * (2 * scheme.parameters.polynomial_bytes))
+    monkeypatch.setattr(steps, "aggregate", lambda *_: b"\xff" * (2 * scheme.parameters.polynomial_bytes))
     with pytest.raises(ProtocolViolation, match="not below its modulus") as caught:
         running.request().release()
     assert caught.value.culprits == {0}
@@ -162,7 +162,7 @@ def test_a_restored_participant_uses_the_executor_that_it_is_given(make, make_ro
         parts=2,
     )
     running.release()
-    assert [task.function for (task,) in executor.sent] == [rounds.release]
+    assert [task.function for (task,) in executor.sent] == [steps.release]
 
 
 @pytest.mark.parametrize("parts", [0, -1])

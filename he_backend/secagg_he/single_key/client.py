@@ -19,7 +19,7 @@ from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, Worke
 from .. import seal
 from ..envelope import Content, Sealer
 from ..group_key import GroupKey, check_group_key
-from . import rounds
+from . import steps
 from .messages import Aggregate, Encrypt, Release, ReleaseRequest
 from .params import SingleKey
 
@@ -95,7 +95,7 @@ class SingleKeyClient(Client):
             return None
         blocks = dict(zip(self._memory.released, self._memory.opened, strict=True))
         values = b"".join(blocks[number] for number in sorted(blocks))
-        return rounds.sum_in(self.scheme.packing, values, self._memory.survivors)
+        return steps.sum_in(self.scheme.packing, values, self._memory.survivors)
 
     @property
     def survivors(self) -> tuple[int, ...]:
@@ -132,9 +132,9 @@ class SingleKeyClient(Client):
             tasks = []
             for piece in np.array_split(rows, min(self._parts, len(rows))):
                 arguments = parameters, secret, piece, start
-                tasks.append(workers.Task(rounds.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
+                tasks.append(workers.Task(steps.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
                 start += len(piece)
-            body = rounds.join_fresh(parameters, self._work(tasks))
+            body = steps.join_fresh(parameters, self._work(tasks))
             sealed = self._sealer.seal(Content.FRESH, self.me, block, body)
             envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
         return envelopes
@@ -164,7 +164,7 @@ class SingleKeyClient(Client):
                 {SERVER},
             )
         session = self._sealer.session
-        name = rounds.aggregate_name(session, survivors, message.blocks)
+        name = steps.aggregate_name(session, survivors, message.blocks)
         opens = self.me in self.scheme.releasers(survivors, self.context.round)
         if not self.scheme.to_participants:
             self._key.releases.claim(self._key.key_id, self._key.budget, session, name, opens)
@@ -193,7 +193,7 @@ class SingleKeyClient(Client):
         key = self._key.for_release(parameters.degree)
         number = block * self.scheme.aggregate_rows
         arguments = parameters, key, self._sealer.session, block, bytes(body), limit, number
-        task = workers.Task(rounds.release, arguments)
+        task = workers.Task(steps.release, arguments)
         (words,) = self._work([task])
         opened = self.scheme.packing.released.to_bytes(words)
         memory.released = (*memory.released, block)

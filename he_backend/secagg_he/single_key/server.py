@@ -20,7 +20,7 @@ from .. import seal
 from ..envelope import Content, Sealer
 from ..group_key import GroupKeyHandle, check_group_key
 from ..parameters import Parameters
-from . import rounds
+from . import steps
 from .messages import Aggregate, Encrypt, Release, ReleaseRequest
 from .params import SingleKey
 
@@ -45,7 +45,7 @@ class Uploads:
     def take(self, sender: int, block: int, body: memoryview) -> bool:
         """Take one block; return whether the upload is complete, and then added. Raises `ProtocolViolation`."""
         rows = min(self._scheme.fresh_rows, self._scheme.ciphertexts - block * self._scheme.fresh_rows)
-        opened = rounds.open_fresh(self._parameters, body, rows, sender)
+        opened = steps.open_fresh(self._parameters, body, rows, sender)
         upload = self._open.setdefault(sender, {})
         upload[block] = opened
         if len(upload) < self._scheme.fresh_blocks:
@@ -53,7 +53,7 @@ class Uploads:
         del self._open[sender]
         for number, (polynomials, _) in upload.items():
             start = number * self._scheme.fresh_rows
-            rounds.add_polynomials(self._parameters, self.first[start : start + len(polynomials)], polynomials)
+            steps.add_polynomials(self._parameters, self.first[start : start + len(polynomials)], polynomials)
         self.seeds[sender] = b"".join(upload[number][1] for number in sorted(upload))
         return True
 
@@ -165,13 +165,13 @@ class SingleKeyServer(Server):
         seeds = [self._uploads.seeds[survivor] for survivor in survivors]
         first, second = self._uploads.first, self._expand(seeds)
         blocks = [
-            rounds.aggregate(parameters, first[start : start + rows], second[start : start + rows])
+            steps.aggregate(parameters, first[start : start + rows], second[start : start + rows])
             for start in range(0, self.scheme.ciphertexts, rows)
         ]
         self._survivors, self._releasers = survivors, self.scheme.releasers(survivors, self.context.round)
         self._uploads = Uploads(self.scheme)
         request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
-        name = rounds.aggregate_name(self._sealer.session, survivors, request.blocks)
+        name = steps.aggregate_name(self._sealer.session, survivors, request.blocks)
         self._sealer = self._sealer.of_aggregate(name)
         outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
         for block, body in enumerate(blocks):
@@ -182,12 +182,12 @@ class SingleKeyServer(Server):
     def _expand(self, seeds: Sequence[bytes]) -> Words:
         parameters, ciphertexts = self.scheme.parameters, self.scheme.ciphertexts
         if self.executor is None:
-            return rounds.expand_seconds(parameters, seeds, 0, ciphertexts)
+            return steps.expand_seconds(parameters, seeds, 0, ciphertexts)
         bounds = [ciphertexts * part // self._parts for part in range(self._parts + 1)]
         work = [(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
         starts, counts = zip(*work, strict=True)
         same: tuple[list[Parameters], list[Sequence[bytes]]] = [parameters] * len(work), [seeds] * len(work)
-        return np.concatenate(workers.run(self.executor, rounds.expand_seconds, *same, starts, counts))
+        return np.concatenate(workers.run(self.executor, steps.expand_seconds, *same, starts, counts))
 
     def _finish(self, answered: tuple[int, ...]) -> None:
         if self.scheme.to_participants:
@@ -202,7 +202,7 @@ class SingleKeyServer(Server):
                 f"participants {sorted(self._answers.disagreeing)} released different values for one aggregate",
                 self._answers.disagreeing,
             )
-        output = rounds.sum_in(self.scheme.packing, self._answers.values(), self._survivors)
+        output = steps.sum_in(self.scheme.packing, self._answers.values(), self._survivors)
         if output is None:
             raise RoundFailed(
                 Step.RELEASE.value,

@@ -17,7 +17,7 @@ from secagg_protocols.dealing.messages import SurvivorList, UnmaskRequest
 from secagg_protocols.errors import SERVER, ProtocolViolation
 from secagg_protocols.primitives import shamir
 
-from . import rounds
+from . import steps
 from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck
 from .params import CHECKS, ThresholdCkks
 
@@ -50,7 +50,7 @@ class ThresholdCkksClient(summing.SummingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        dealt = rounds.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
+        dealt = steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
         return b"", dict(zip(holders, dealt, strict=True))
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
@@ -58,14 +58,14 @@ class ThresholdCkksClient(summing.SummingClient):
             raise ProtocolViolation(f"a key share has {len(dealt)} bytes, not {self.scheme.share_bytes}", {dealer})
         shamir.check(memoryview(dealt)[: self.scheme.sum_bytes])
         if dealt[-1]:  # rare: a 17th bit
-            rounds.decode_dealt(self.scheme, [dealt])
+            steps.decode_dealt(self.scheme, [dealt])
         return dealt
 
     # --- ShareCheck
 
     def _check_challenge(self, challenge: bytes) -> None:
         """One challenge for all holders, as the key list promised: two would take the blinding off."""
-        if rounds.commit(challenge) != self._memory.commitment:
+        if steps.commit(challenge) != self._memory.commitment:
             raise ProtocolViolation("the challenge to dealers is not the one that the key list commits to", {SERVER})
 
     def _check_shares(self, challenge: bytes) -> Envelope:
@@ -75,22 +75,22 @@ class ThresholdCkksClient(summing.SummingClient):
         dealt = [memory.shares[dealer] for dealer in held]
         values = np.zeros((len(memory.dealers), CHECKS), dtype=np.int64)
         present = np.isin(memory.dealers, held)
-        values[present] = rounds.check_shares(scheme, memory.session, challenge, dealt)
+        values[present] = steps.check_shares(scheme, memory.session, challenge, dealt)
         memory.shares = {dealer: share[: scheme.sum_bytes] for dealer, share in memory.shares.items()}
         missing = tuple(dealer for dealer in memory.dealers if dealer not in memory.shares)
-        return self.seal("ShareCheck", SERVER, ShareCheck(missing, rounds.encode_check(values)))
+        return self.seal("ShareCheck", SERVER, ShareCheck(missing, steps.encode_check(values)))
 
     # --- Encrypt and Opening
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory, scheme = self._memory, self.scheme
-        encryption = rounds.Encryption.of(scheme, memory.session, self.me, memory.own.seed)
+        encryption = steps.Encryption.of(scheme, memory.session, self.me, memory.own.seed)
         outgoing = [
             self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, scheme.ciphertexts.to_bytes(residues)))
-            for block, residues in rounds.encrypt(encryption, vector)
+            for block, residues in steps.encrypt(encryption, vector)
         ]
         memory.own = None
         return outgoing
 
     def _add_up(self, shares: Sequence[bytes]) -> memoryview:
-        return rounds.add_shares(self.scheme, shares)
+        return steps.add_shares(self.scheme, shares)

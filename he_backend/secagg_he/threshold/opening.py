@@ -14,7 +14,7 @@ from secagg_protocols.primitives.randomness import Randomness
 from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 from ..ring import Integers, centred
-from . import rounds
+from . import steps
 from .params import ThresholdCkks
 
 _GUESSES, _WORK = 256, 1 << 20
@@ -123,7 +123,7 @@ def _independently_wrong(opened: Opened, randomness: Randomness) -> frozenset[in
 def _key_sum(opened: Opened) -> Candidate:
     scheme = opened.scheme
     chosen = opened.of(range(scheme.quorum))
-    return rounds.key_sum(scheme, chosen.holders, chosen.sums), chosen.holders
+    return steps.key_sum(scheme, chosen.holders, chosen.sums), chosen.holders
 
 
 def _all_but_one(opened: Opened) -> Iterator[Candidate]:

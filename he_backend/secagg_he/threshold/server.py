@@ -20,7 +20,7 @@ from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
 from ..ring import Integers
-from . import rounds
+from . import steps
 from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
 from .opening import Candidate, Opened, candidates
 from .params import ThresholdCkks
@@ -69,13 +69,13 @@ class ThresholdCkksServer(SummingServer):
         return self.scheme.sum_bytes
 
     def _decode_sum(self, share: memoryview) -> Elements:
-        return rounds.decode_share(self.scheme, share)
+        return steps.decode_share(self.scheme, share)
 
     # --- AdvertiseKeys and ShareKeys: the challenge is promised before anything is dealt, and shown with the shares
 
     def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
         self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
-        return KeyList(entries, rounds.commit(self._challenge))
+        return KeyList(entries, steps.commit(self._challenge))
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> SealedShares:
         return SealedShares(dealers, self._challenge, sealed)
@@ -110,10 +110,10 @@ class ThresholdCkksServer(SummingServer):
             raise StateError(f"participant {sender} has already checked its shares")
         if not set(message.missing) <= set(self._dealers) - {sender}:
             raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
-        expected = rounds.check_bytes(len(self._dealers))
+        expected = steps.check_bytes(len(self._dealers))
         if len(message.values) != expected:
             raise ProtocolViolation(f"checks of shares have {len(message.values)} bytes, not {expected}", {sender})
-        self._checked[sender] = rounds.decode_check(len(self._dealers), message.values), message.missing
+        self._checked[sender] = steps.decode_check(len(self._dealers), message.values), message.missing
         if self._right is not None:
             self._compare(sender, self._right)
             self._sum.clear([sender])
@@ -186,8 +186,8 @@ class ThresholdCkksServer(SummingServer):
         """Return S and the holders it is from. The first polynomial's errors show that it is right."""
         first = self._sum.words[: self.scheme.ciphertexts.granule]
         for total, right in candidates(opened, frozenset(self._doubted), self._randomness):
-            _, errors = rounds.decrypt(self.scheme, self._session, total, 0, first)
-            if rounds.is_noise(self.scheme, len(self._survivors), [errors]):
+            _, errors = steps.decrypt(self.scheme, self._session, total, 0, first)
+            if steps.is_noise(self.scheme, len(self._survivors), [errors]):
                 return total, right
         raise RoundFailed(
             self.step.value,
@@ -203,17 +203,17 @@ class ThresholdCkksServer(SummingServer):
         blocks = [residues[start : start + step] for start in range(0, residues.size, step)]
         count = len(blocks)
         same = [scheme] * count, [self._session] * count, [total] * count
-        parts: Iterable[tuple[Words, rounds.Errors]]
+        parts: Iterable[tuple[Words, steps.Errors]]
         if self.executor is None:
-            parts = map(rounds.decrypt, *same, range(count), blocks)
+            parts = map(steps.decrypt, *same, range(count), blocks)
         else:
-            parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
+            parts = workers.run(self.executor, steps.decrypt, *same, range(count), blocks)
         errors, done = [], 0
         for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
             residues[done : done + sums.size] = sums
             done += sums.size
             errors.append(found)
-        if not rounds.is_noise(scheme, len(self._survivors), errors):
+        if not steps.is_noise(scheme, len(self._survivors), errors):
             raise RoundFailed(
                 self.step.value,
                 len(self._survivors),

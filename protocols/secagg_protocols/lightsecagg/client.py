@@ -15,7 +15,7 @@ from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
 from ..dealing.summing import SummingClient
 from ..errors import SERVER, ProtocolViolation
 from ..packing.blocks import split
-from . import rounds
+from . import steps
 from .messages import MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg
 
@@ -29,7 +29,7 @@ class LightSecAggClient(SummingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory, scheme = self._memory, self.scheme
-        coded = rounds.encode_mask(scheme, memory.session, self.me, memory.own.seed, holders)
+        coded = steps.encode_mask(scheme, memory.session, self.me, memory.own.seed, holders)
         shares, size = scheme.packing.to_bytes(coded), scheme.share_bytes
         return b"", {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
 
@@ -41,11 +41,11 @@ class LightSecAggClient(SummingClient):
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory, scheme = self._memory, self.scheme
-        pieces, _ = rounds.draw_mask(scheme, memory.session, self.me, memory.own.seed)
-        masked = rounds.mask(scheme, scheme.packing.pack(vector), pieces).astype(np.uint64)
+        pieces, _ = steps.draw_mask(scheme, memory.session, self.me, memory.own.seed)
+        masked = steps.mask(scheme, scheme.packing.pack(vector), pieces).astype(np.uint64)
         memory.own = None
         kind = Step.MASKED_INPUT.value
         return [self.seal(kind, SERVER, MaskedInput(block, data)) for block, data in split(scheme.packing, masked)]
 
     def _add_up(self, shares: Sequence[bytes]) -> memoryview:
-        return self.scheme.packing.to_bytes(rounds.aggregate_shares(self.scheme, shares))
+        return self.scheme.packing.to_bytes(steps.aggregate_shares(self.scheme, shares))

@@ -14,7 +14,6 @@ from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives.coded import CodedSharing
 from .packing import FieldPacking
-from .work import work
 
 if TYPE_CHECKING:
     from .client import LightSecAggClient
@@ -144,7 +143,11 @@ class LightSecAgg(Dealing):
         return {"sum_of_shares": view.survivors}
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
-        return work(self, run)
+        # A client's mask with its T uniform pieces, and a channel to every peer. Coding and decoding are matrix
+        # products, which are not counted; the server expands no mask.
+        expanded = self.quorum * self.piece_length * self.packing.word_bytes
+        peers = len(run.answered.get(Step.ADVERTISE_KEYS, ())) - 1
+        return Work(peers, expanded), Work()
 
     @cached_property
     def packing(self) -> FieldPacking:

@@ -15,7 +15,7 @@ from ..packing.blocks import Uploads
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors
-from . import rounds
+from . import steps
 from .leaving import Leaving
 from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
 from .params import LightSecAgg
@@ -68,8 +68,8 @@ class LightSecAggServer(SummingServer):
         self._opened = {}
         wrong = self._wrong_holders(answered, shares)
         right = [row for row, holder in enumerate(answered) if holder not in wrong][: self.scheme.quorum]
-        aggregate = rounds.decode_aggregate(self.scheme, [answered[row] for row in right], shares[right])
-        sums = rounds.unmask(self.scheme, self._sum.words, aggregate)
+        aggregate = steps.decode_aggregate(self.scheme, [answered[row] for row in right], shares[right])
+        sums = steps.unmask(self.scheme, self._sum.words, aggregate)
         return Output(self.scheme.packing.total(sums, self._survivors, self.step), self._survivors)
 
     def _wrong_holders(self, answered: tuple[int, ...], shares: Elements) -> frozenset[int]:
@@ -114,9 +114,9 @@ class LightSecAggServer(SummingServer):
         possible = []
         for suspect in suspects:
             rows = [row for row, holder in enumerate(answered) if holder != suspect]
-            aggregate = rounds.decode_aggregate(scheme, [answered[row] for row in rows], shares[rows])
+            aggregate = steps.decode_aggregate(scheme, [answered[row] for row in rows], shares[rows])
             try:
-                scheme.packing.total(rounds.unmask(scheme, self._sum.words, aggregate), self._survivors, self.step)
+                scheme.packing.total(steps.unmask(scheme, self._sum.words, aggregate), self._survivors, self.step)
             except RoundFailed:
                 continue
             possible.append(suspect)

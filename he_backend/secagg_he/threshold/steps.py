@@ -18,9 +18,9 @@ from secagg_protocols.packing.masks import Keystream
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.domain import Use, digest, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
+from secagg_protocols.primitives.gaussian import gaussian
 from secagg_protocols.primitives.kdf import derive
 
-from ..gaussian import gaussian
 from ..ring import Integers, Ring, canonical, centred, compose
 from .noise import SIGMA
 from .params import CHECKS, ThresholdCkks
