@@ -190,7 +190,7 @@ def encrypted_sum(scheme, seed):
         own = bytes([seed, participant]) * 16
         total += steps.one_time_key(scheme, SESSION, participant, own)
         encryption = steps.Encryption.of(scheme, SESSION, participant, own)
-        ((block, residues),) = steps.encrypt(encryption, vector)
+        ((block, residues),) = steps.encrypt_blocks(encryption, vector)
         assert block == 0
         assert residues.max() < scheme.plaintext.modulus
         words += residues

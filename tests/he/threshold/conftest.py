@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from secagg import RoundFailed, Simulation
-from secagg_he.threshold import steps
+from secagg_he.threshold import encoding, steps
 from secagg_he.threshold.noise import DEGREE
 from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.dealing.rounds import survivors_digest
@@ -72,11 +72,11 @@ class Attack:
     def opened(self, *holders, answer=0):
         """Return the key that follows from what these t holders opened."""
         sums = [self.server.open(self.sent["Opening", holder][answer]).share for holder in holders]
-        return steps.key_sum(self.scheme, holders, np.stack([steps.decode_share(self.scheme, one) for one in sums]))
+        return steps.key_sum(self.scheme, holders, np.stack([encoding.decode_share(self.scheme, one) for one in sums]))
 
     def key_from(self, victim, *holders):
         """Return the victim's key from shares that t holders were dealt."""
-        dealt = [steps.decode_share(self.scheme, self.shares[holder][victim]) for holder in holders]
+        dealt = [encoding.decode_share(self.scheme, self.shares[holder][victim]) for holder in holders]
         return steps.key_sum(self.scheme, holders, np.stack(dealt))
 
     def read(self, victim, key):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import steps
+from secagg_he.threshold import encoding, steps
 from secagg_he.threshold.messages import Opening
 from secagg_he.threshold.noise import DEGREE, SIGMA
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
@@ -27,7 +27,7 @@ def test_errors_under_a_key_sum_that_is_wrong_by_one_are_uniform(participants):
         own = bytes([participant]) * 32
         total += steps.one_time_key(scheme, SESSION, participant, own)
         encryption = steps.Encryption.of(scheme, SESSION, participant, own)
-        words += next(iter(steps.encrypt(encryption, np.full(4000, 7))))[1]
+        words += next(iter(steps.encrypt_blocks(encryption, np.full(4000, 7))))[1]
     assert steps.is_noise(scheme, participants, [steps.decrypt(scheme, SESSION, total, 0, words)[1]])
     for position, by in ((0, 1), (DEGREE - 1, -1), (1000, 300)):
         wrong = total.copy()
@@ -57,7 +57,7 @@ def opens_wrong(change):
 
     def script(attack, machine, envelopes):
         message = msgspec.msgpack.decode(envelopes[0].payload, type=Opening)
-        elements = change(steps.decode_share(machine.scheme, message.share).copy(), machine.me) % PRIME
+        elements = change(encoding.decode_share(machine.scheme, message.share).copy(), machine.me) % PRIME
         share = memoryview(shamir.encode(elements.reshape(-1, shamir.LIMBS)).tobytes())
         return [machine.seal("Opening", SERVER, Opening((), share))]
 
