@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core.machine import Transitions, server_transitions
-from secagg_protocols.core.scheme import Output, Step
+from secagg_protocols.core.machine import Transitions
+from secagg_protocols.core.server import server_transitions
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, StateError
+from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
@@ -168,7 +170,7 @@ class ThresholdCkksServer(SummingServer):
             first, doubted = residues[: self.scheme.ciphertexts.granule], frozenset(self._doubted)
             self._found = find_key_sum(opened, doubted, survivors, session, first, self._randomness)
         total, right = self._found
-        output = steps.decrypt_sum(self.scheme, session, total, residues, survivors, self.executor)
+        output = steps.decrypt_sum(self.scheme, session, total, residues, survivors, self.workers)
         for holder in opened.misfits(right):
             if holder not in self._doubted:
                 self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *survivors})))

@@ -7,7 +7,6 @@ shares are sealed and relayed, and ConsistencyCheck are `dealing.steps`. `run` i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.core import workers
-from secagg_protocols.core.scheme import Output
+from secagg_protocols.core.party import HERE, Workers
 from secagg_protocols.dealing.rounds import SEED_BYTES, open_sum
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
+from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.domain import Use, digest, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
@@ -327,7 +327,7 @@ def decrypt_sum(
     total: Integers,
     residues: Words,
     survivors: tuple[int, ...],
-    executor: Executor | None = None,
+    by: Workers = HERE,
 ) -> Output:
     """Return Σ mᵢ over U₃, from the sum of ciphertexts, which it overwrites, and S. The server runs it.
 
@@ -338,10 +338,10 @@ def decrypt_sum(
     count = len(blocks)
     same = [scheme] * count, [session] * count, [total] * count
     parts: Iterable[tuple[Words, Errors]]
-    if executor is None:
+    if by.executor is None:
         parts = map(decrypt, *same, range(count), blocks)
     else:
-        parts = workers.run(executor, decrypt, *same, range(count), blocks)
+        parts = workers.run(by.executor, decrypt, *same, range(count), blocks)
     errors, done = [], 0
     for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
         residues[done : done + sums.size] = sums

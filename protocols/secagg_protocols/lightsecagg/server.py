@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ..core.scheme import Output
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from . import steps, wrong_sums

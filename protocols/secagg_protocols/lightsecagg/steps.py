@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Output
 from ..dealing.rounds import open_sum
 from ..errors import ProtocolViolation
 from ..packing.blocks import split
 from ..packing.lanes import Words
 from ..packing.masks import Keystream
+from ..packing.sums import Output
 from ..primitives.domain import Use, separated
 from ..primitives.field import Elements
 from ..primitives.kdf import derive
