@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -14,16 +13,16 @@ from secagg_protocols.core.party import Aggregator
 from secagg_protocols.core.server import Server
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
+from secagg_protocols.errors import ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
 
 from .. import seal
-from ..envelope import Content, Sealer
+from ..envelope import Sealer
 from ..group_key import GroupKeyHandle, check_group_key
 from ..parameters import Parameters
 from . import steps
-from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from .messages import Encrypt, Release
 from .params import SingleKey
 
 
@@ -44,10 +43,8 @@ class Uploads:
         if block in self._open.get(sender, {}):
             raise StateError(f"participant {sender} has already sent block {block}")
 
-    def take(self, sender: int, block: int, body: memoryview) -> bool:
-        """Take one block; return whether the upload is complete, and then added. Raises `ProtocolViolation`."""
-        rows = min(self._scheme.fresh_rows, self._scheme.ciphertexts - block * self._scheme.fresh_rows)
-        opened = steps.open_fresh(self._parameters, body, rows, sender)
+    def take(self, sender: int, block: int, opened: tuple[Words, memoryview]) -> bool:
+        """Take one block, as `steps.open_upload` returns it; return whether the upload is complete, and then added."""
         upload = self._open.setdefault(sender, {})
         upload[block] = opened
         if len(upload) < self._scheme.fresh_blocks:
@@ -95,9 +92,9 @@ class Answers:
 
 
 class SingleKeyServer(Server):
-    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls.
+    """Made by `Ckks.server` and `Bfv.server`, with the group key's handle as `standing`.
 
-    With release_to="participants" its `output` says who survived, and has no words.
+    See `server.Server` for the calls. With release_to="participants" its `output` says who survived, and has no words.
     """
 
     scheme: SingleKey
@@ -133,8 +130,8 @@ class SingleKeyServer(Server):
         match message:
             case Encrypt():
                 self._uploads.check_block(sender, message.block)
-                body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
-                return self._uploads.take(sender, message.block, body)
+                opened = steps.open_upload(self.scheme, self._sealer, sender, message)
+                return self._uploads.take(sender, message.block, opened)
             case Release():
                 return self._take_release(sender, message)
         raise AssertionError(envelope.kind)
@@ -145,14 +142,8 @@ class SingleKeyServer(Server):
                 raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
             return True
         self._answers.check_block(sender, message.block)
-        body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
-        if len(body) != self._block_words(message.block) * self.scheme.packing.released.word_bytes:
-            raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
-        return self._answers.take(sender, message.block, bytes(body))
-
-    def _block_words(self, block: int) -> int:
-        rows = self.scheme.aggregate_rows
-        return min(rows, self.scheme.ciphertexts - block * rows) * self.scheme.parameters.degree
+        values = steps.read_release(self.scheme, self._sealer, sender, message)
+        return self._answers.take(sender, message.block, values)
 
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
         if step is Step.ENCRYPT:
@@ -161,22 +152,16 @@ class SingleKeyServer(Server):
         return []
 
     def _request_release(self, survivors: tuple[int, ...]) -> list[Envelope]:
-        parameters, rows = self.scheme.parameters, self.scheme.aggregate_rows
         seeds = [self._uploads.seeds[survivor] for survivor in survivors]
-        first, second = self._uploads.first, self._expand(seeds)
-        blocks = [
-            steps.aggregate(parameters, first[start : start + rows], second[start : start + rows])
-            for start in range(0, self.scheme.ciphertexts, rows)
-        ]
+        blocks = steps.aggregate_blocks(self.scheme, self._uploads.first, self._expand(seeds))
         self._survivors, self._releasers = survivors, self.scheme.releasers(survivors, self.context.round)
         self._uploads = Uploads(self.scheme)
-        request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
+        request = steps.request_release(survivors, blocks)
         name = steps.aggregate_name(self._sealer.session, survivors, request.blocks)
         self._sealer = self._sealer.of_aggregate(name)
         outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
-        for block, body in enumerate(blocks):
-            sealed = self._sealer.seal(Content.AGGREGATE, SERVER, block, body)
-            outgoing += self.seal_for_all("Aggregate", self._releasers, Aggregate(block, sealed))
+        for block in steps.seal_aggregate(self._sealer, blocks):
+            outgoing += self.seal_for_all("Aggregate", self._releasers, block)
         return outgoing
 
     def _expand(self, seeds: Sequence[bytes]) -> Words:
