@@ -14,8 +14,7 @@ from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
 from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import SERVER
-from ..packing.blocks import pack_blocks
-from .messages import Sum
+from . import steps
 from .params import Plain
 
 
@@ -47,11 +46,7 @@ class PlainClient(Client):
         return []
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
-        lanes = self.scheme.domain.lanes
-        return [
-            self.seal(Step.SUM.value, SERVER, Sum(block, lanes.to_bytes(words)))
-            for block, _, words in pack_blocks(lanes, vector)
-        ]
+        return [self.seal(Step.SUM.value, SERVER, block) for block in steps.send(self.scheme, vector)]
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         raise AssertionError(kind)
