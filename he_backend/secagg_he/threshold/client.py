@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
-from secagg_protocols.dealing.messages import SurvivorList, UnmaskRequest
+from secagg_protocols.dealing.messages import UnmaskRequest
 from secagg_protocols.errors import SERVER
 
 from . import steps
-from .messages import KeyList, Opening, SealedShares
+from .messages import EXCHANGE, KeyList, Opening, SealedShares
 from .params import ThresholdCkks
 
 
@@ -32,7 +31,7 @@ class ThresholdCkksClient(summing.SummingClient):
 
     scheme: ThresholdCkks
     memory_type = Memory
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
+    messages = EXCHANGE.to_participant
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         match message:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core.machine import Transitions
-from secagg_protocols.core.server import server_transitions
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
+from secagg_protocols.dealing.messages import KeyEntry
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, StateError
 from secagg_protocols.packing.sums import Output
@@ -19,7 +16,7 @@ from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
 from . import encoding, steps
-from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import CHALLENGE_BYTES, EXCHANGE, Encrypt, KeyList, SealedShares, ShareCheck
 from .opening import Candidate, Opened, find_key_sum
 from .params import ThresholdCkks
 from .share_check import Checks, Verdict, fits, judge
@@ -27,11 +24,6 @@ from .uploads import HeldUploads
 
 _HELD_BYTES = 1 << 28
 """Beyond so many bytes of uploads that wait, dealers are judged by the holders that have spoken, if they are enough."""
-
-
-def transitions(steps: tuple[Step, ...]) -> Transitions:
-    """Return the table of the server: ShareCheck is taken beside Encrypt, so that it costs no round trip."""
-    return MappingProxyType({**server_transitions(steps), (Step.ENCRYPT, "ShareCheck"): Step.ENCRYPT})
 
 
 class ThresholdCkksServer(SummingServer):
@@ -42,15 +34,12 @@ class ThresholdCkksServer(SummingServer):
     """
 
     scheme: ThresholdCkks
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, ShareCheck, Encrypt, ConsistencyCheck, Opening)}
-    )
+    messages = EXCHANGE.to_server
     upload_type = Encrypt
     _sum: HeldUploads
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._transitions = transitions(self.scheme.steps)
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
         self._challenge = b""
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}

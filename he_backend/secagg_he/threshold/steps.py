@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.core import workers
 from secagg_protocols.core.party import HERE, Workers
-from secagg_protocols.dealing.rounds import SEED_BYTES, open_sum
+from secagg_protocols.dealing.steps import SEED_BYTES, open_sum
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
+from ..core.exchange import Exchange
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
 from ..core.policy import Policy
 from ..core.scheme import Scheme
@@ -78,10 +79,14 @@ class Dealing(Scheme):
         assert self.threshold is not None
         return self.threshold
 
-    @cached_property
+    @property
+    @abstractmethod
+    def exchange(self) -> Exchange:
+        """What is sent: all of it, whatever the adversary."""
+
+    @property
     def steps(self) -> tuple[Step, ...]:
-        check = (Step.CONSISTENCY_CHECK,) if self.active else ()
-        return (Step.ADVERTISE_KEYS, self.deal_step, self.upload_step, *check, self.opening_step)
+        return self.exchange.against(self.adversary).steps
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..core.channels import session_id
 from ..core.context import RoundContext
+from ..core.exchange import Binding
+from ..core.machine import Transitions
 from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
@@ -17,7 +19,7 @@ from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
-from . import rounds
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
@@ -32,7 +34,6 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
-    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
@@ -78,13 +79,20 @@ class DealingServer(Server):
     # --- the steps
 
     @property
+    def transitions(self) -> Transitions:
+        return self.scheme.exchange.against(self.scheme.adversary).server_transitions
+
+    @property
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
     def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._session
+        match self.scheme.exchange.binding[kind]:
+            case Binding.ADDRESS:
+                return self._address
+            case Binding.KEY_LIST:
+                return self._list_binding
+        return self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -204,7 +212,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
+        if message.survivors_digest != steps.survivors_digest(self._session, self._survivors):
             raise ProtocolViolation("the consistency check is over other survivors", {sender})
         self._signatures[sender] = envelope.signature
         return True

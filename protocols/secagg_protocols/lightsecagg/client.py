@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..core.step import Step
 from ..core.wire import Envelope
-from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
+from ..dealing.messages import UnmaskRequest
 from ..dealing.summing import SummingClient
 from ..errors import SERVER
 from . import steps
-from .messages import ShareMasks, Unmasking
+from .messages import EXCHANGE, ShareMasks, Unmasking
 from .params import LightSecAgg
 
 
@@ -23,7 +22,7 @@ class LightSecAggClient(SummingClient):
     """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, UnmaskRequest)})
+    messages = EXCHANGE.to_participant
     deal_type = ShareMasks
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
@@ -13,7 +11,7 @@ from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from . import steps, wrong_sums
-from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
+from .messages import EXCHANGE, MaskedInput
 from .params import LightSecAgg
 
 
@@ -25,7 +23,7 @@ class LightSecAggServer(SummingServer):
     """
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (AdvertiseKeys, ShareMasks, MaskedInput, Unmasking)})
+    messages = EXCHANGE.to_server
     upload_type = MaskedInput
 
     def _new_sum(self) -> Uploads:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dealing.rounds import open_sum
+from ..dealing.steps import open_sum
 from ..errors import ProtocolViolation
 from ..packing.blocks import split
 from ..packing.lanes import Words

@@ -14,7 +14,7 @@ from ..errors import RoundFailed
 from ..primitives import shamir
 from ..primitives.graphs import Circles, harary
 from ..primitives.recovery import Recovery, ScatteredShares
-from .messages import NeighbourList
+from .messages import EXCHANGE, NeighbourList
 from .params import SecAggPlus
 
 
@@ -22,7 +22,7 @@ class SecAggPlusServer(BonawitzServer):
     """Made by `SecAggPlus.server`. See `machine.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
-    list_kind = "NeighbourList"
+    messages = EXCHANGE.to_server
     _circles: Circles
     _present: NDArray[np.bool_]
     """Which of all participants are members of U₁."""
