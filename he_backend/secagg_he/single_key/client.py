@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,8 @@ from numpy.typing import NDArray
 from secagg_protocols.core import workers
 from secagg_protocols.core.client import Client, Memory
 from secagg_protocols.core.context import RoundContext
-from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal, Transitions
+from secagg_protocols.core.exchange import Binding
+from secagg_protocols.core.machine import Terminal, Transitions
 from secagg_protocols.core.party import Participant
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
@@ -23,26 +22,8 @@ from .. import seal
 from ..envelope import Sealer
 from ..group_key import GroupKey, check_group_key
 from . import steps
-from .messages import Aggregate, ReleaseRequest
+from .messages import EXCHANGE, Aggregate, ReleaseRequest
 from .params import SingleKey
-
-
-class Waiting(StrEnum):
-    """What a participant waits for next."""
-
-    VECTOR = "waiting for its vector"
-    RELEASE_REQUEST = "waiting for ReleaseRequest"
-    AGGREGATE = "waiting for Aggregate"
-
-
-TRANSITIONS: Transitions = MappingProxyType(
-    {
-        (Terminal.NEW, START): Waiting.VECTOR,
-        (Waiting.VECTOR, CONTRIBUTE): Waiting.RELEASE_REQUEST,
-        (Waiting.RELEASE_REQUEST, "ReleaseRequest"): Waiting.AGGREGATE,
-        (Waiting.AGGREGATE, "Aggregate"): Waiting.AGGREGATE,
-    }
-)
 
 
 class ReleaseMemory(Memory, array_like=True):
@@ -67,7 +48,7 @@ class SingleKeyClient(Client):
     """
 
     scheme: SingleKey
-    messages = MappingProxyType({kind.__name__: kind for kind in (ReleaseRequest, Aggregate)})
+    messages = EXCHANGE.to_participant
     memory_type = ReleaseMemory
 
     def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, party: Participant) -> None:
@@ -82,10 +63,10 @@ class SingleKeyClient(Client):
 
     @property
     def transitions(self) -> Transitions:
-        return TRANSITIONS
+        return EXCHANGE.participant_transitions
 
     def _binding(self, kind: str) -> bytes:
-        return self._address if kind == Step.ENCRYPT.value else self._holder.sealer.session
+        return self._address if EXCHANGE.binding[kind] is Binding.ADDRESS else self._holder.sealer.session
 
     def _forget(self) -> None:
         """The group key outlives the round; of its own a round has only what was opened of a sum."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 
 from secagg_protocols.core import workers
 from secagg_protocols.core.context import RoundContext
+from secagg_protocols.core.exchange import Binding
 from secagg_protocols.core.party import Aggregator
 from secagg_protocols.core.server import Server
 from secagg_protocols.core.step import Step
@@ -22,7 +22,7 @@ from ..envelope import Sealer
 from ..group_key import GroupKeyHandle, check_group_key
 from ..parameters import Parameters
 from . import steps
-from .messages import Encrypt, Release
+from .messages import EXCHANGE, Encrypt, Release
 from .params import SingleKey
 
 
@@ -98,7 +98,7 @@ class SingleKeyServer(Server):
     """
 
     scheme: SingleKey
-    messages = MappingProxyType({kind.__name__: kind for kind in (Encrypt, Release)})
+    messages = EXCHANGE.to_server
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class SingleKeyServer(Server):
         return self._uploads.first.nbytes
 
     def _binding(self, kind: str) -> bytes:
-        return self._address if kind == Step.ENCRYPT.value else self._sealer.session
+        return self._address if EXCHANGE.binding[kind] is Binding.ADDRESS else self._sealer.session
 
     def _lose(self, participant: int) -> None:
         self._uploads.forget(participant)

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.client import Client
-from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
+from ..core.machine import Transitions
 from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import SERVER
 from . import steps
+from .messages import EXCHANGE
 from .params import Plain
-
-
-class Waiting(StrEnum):
-    """What a participant waits for next."""
-
-    VECTOR = "waiting for its vector"
-
-
-TRANSITIONS: Transitions = MappingProxyType(
-    {(Terminal.NEW, START): Waiting.VECTOR, (Waiting.VECTOR, CONTRIBUTE): Terminal.DONE}
-)
 
 
 class PlainClient(Client):
     """Made by `Plain.client`. See `machine.Client` for the calls."""
 
     scheme: Plain
-    messages = MappingProxyType({})
+    messages = EXCHANGE.to_participant
 
     @property
     def transitions(self) -> Transitions:
-        return TRANSITIONS
+        return EXCHANGE.participant_transitions
 
     def _binding(self, kind: str) -> bytes:
         return self._address

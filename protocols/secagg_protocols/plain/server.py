@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from ..core.context import RoundContext
 from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..packing.blocks import BlockSum
-from .messages import Sum
+from .messages import EXCHANGE, Sum
 from .params import Plain
 
 
@@ -18,7 +16,7 @@ class PlainServer(Server):
     """Made by `Plain.server`. See `machine.Server` for the calls."""
 
     scheme: Plain
-    messages = MappingProxyType({"Sum": Sum})
+    messages = EXCHANGE.to_server
 
     def __init__(
         self,
