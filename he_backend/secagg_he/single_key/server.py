@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from secagg_protocols.core import workers
 from secagg_protocols.core.context import RoundContext
 from secagg_protocols.core.exchange import Binding
 from secagg_protocols.core.party import Aggregator
@@ -16,6 +15,7 @@ from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 
 from .. import seal
 from ..envelope import Sealer
@@ -92,9 +92,9 @@ class Answers:
 
 
 class SingleKeyServer(Server):
-    """Made by `Ckks.server` and `Bfv.server`, with the group key's handle as `standing`.
+    """Made by `Ckks.server` and `Bfv.server`, the key's handle as `standing`. See `core.server.Server` for the calls.
 
-    See `server.Server` for the calls. With release_to="participants" its `output` says who survived, and has no words.
+    With release_to="participants" its `output` says who survived, and has no words.
     """
 
     scheme: SingleKey

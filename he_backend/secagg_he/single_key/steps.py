@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.workers import Task
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.domain import Use, digest
 from secagg_protocols.primitives.randomness import Randomness
+from secagg_protocols.primitives.workers import Task
 
 from .. import bits, seal
 from ..envelope import Content, Sealer

@@ -27,7 +27,7 @@ _HELD_BYTES = 1 << 28
 
 
 class ThresholdCkksServer(SummingServer):
-    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls.
+    """Made by `ThresholdCkks.server`. See `core.server.Server` for the calls.
 
     Holds one sum, the uploads that have begun and not ended, and those that come before dealers are judged: before the
     last holder's ShareCheck, which leaves it as soon as its shares arrive.

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core import workers
 from secagg_protocols.core.party import HERE, Workers
 from secagg_protocols.dealing.steps import SEED_BYTES, open_sum
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
 from secagg_protocols.packing.sums import Output
-from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives import shamir, workers
 from secagg_protocols.primitives.domain import Use, digest, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
 from secagg_protocols.primitives.gaussian import gaussian

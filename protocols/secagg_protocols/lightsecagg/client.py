@@ -19,7 +19,7 @@ from .params import LightSecAgg
 
 
 class LightSecAggClient(SummingClient):
-    """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
+    """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
     messages = EXCHANGE.to_participant

@@ -18,7 +18,7 @@ from .params import Plain
 
 
 class PlainClient(Client):
-    """Made by `Plain.client`. See `machine.Client` for the calls."""
+    """Made by `Plain.client`. See `core.client.Client` for the calls."""
 
     scheme: Plain
     messages = EXCHANGE.to_participant

@@ -13,7 +13,7 @@ from .params import Plain
 
 
 class PlainServer(Server):
-    """Made by `Plain.server`. See `machine.Server` for the calls."""
+    """Made by `Plain.server`. See `core.server.Server` for the calls."""
 
     scheme: Plain
     messages = EXCHANGE.to_server
