@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Message, check_ascending, check_size
 
 DIGEST_BYTES = 32
@@ -45,3 +47,11 @@ class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
 
     block: int
     words: memoryview
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ENCRYPT, (), (Sent(Encrypt, Binding.ADDRESS, many=True),), vector=True),
+        Row(Step.RELEASE, (Sent(ReleaseRequest), Sent(Aggregate, many=True)), (Sent(Release, many=True),)),
+    )
+)

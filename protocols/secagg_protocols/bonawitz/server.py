@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from ..packing.masks import add_masks, add_masks_with
 from ..packing.sums import Output
 from ..primitives import merkle, shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
-from . import rounds
-from .messages import AdvertiseKeys, ConsistencyCheck, MaskedInput, ShareKeys, Unmasking
+from . import steps
+from .messages import AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
 
 
@@ -24,9 +23,6 @@ class BonawitzServer(DealingServer):
     """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, MaskedInput, ConsistencyCheck, Unmasking)}
-    )
     advertise_type, upload_type = AdvertiseKeys, MaskedInput
     _sum: BlockSum
 
@@ -42,10 +38,10 @@ class BonawitzServer(DealingServer):
     # --- AdvertiseKeys and ShareKeys
 
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
+        return steps.check_advertised(self.scheme, message, self.context)
 
     def _check_told(self, sender: int, share_digests: bytes) -> None:
-        expected = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
+        expected = self.scheme.participants * len(self.scheme.secrets) * merkle.HASH_BYTES if self.scheme.active else 0
         if len(share_digests) != expected:
             raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not {expected}", {sender})
         self._digests[sender] = share_digests
@@ -70,7 +66,7 @@ class BonawitzServer(DealingServer):
         if not self._secrets:  # they are here already when an executor failed after they were recovered
             self._secrets, self._opened = self._recover(answered), {}
         plus = [
-            rounds.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
+            steps.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
             for survivor in self._survivors
         ]
         minus: list[bytes] = []
@@ -96,7 +92,7 @@ class BonawitzServer(DealingServer):
         return self._sum.output(self._survivors, self.step)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
-        told = rounds.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
+        told = steps.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
         recovery = Recovery(self.scheme.quorum, told, self._randomness)
         try:
             return self._reconstruct(recovery, answered)

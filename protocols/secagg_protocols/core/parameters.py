@@ -13,10 +13,12 @@ from ..packing.sums import Domain
 from ..primitives.domain import Use, digest, frame
 from ..primitives.suites import Ciphersuite, suite_named
 from .context import RoundContext
+from .exchange import Exchange
 from .guarantee import Adversary, Guarantee, RoundView, Traits, parse_adversary
 from .identity import Roster
 from .numbers import fraction, whole
 from .policy import Policy
+from .secrets import Secrets, opened
 from .step import Step
 from .wire import ENVELOPE_OVERHEAD, check_participants
 from .work import MeasuredRound, Work
@@ -137,8 +139,13 @@ class Parameters(ABC):
 
     @property
     @abstractmethod
+    def exchange(self) -> Exchange:
+        """All that is sent, whatever the adversary: the machines' tables follow from it."""
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The steps in order: what a participant sends, each closed by the server."""
+        return self.exchange.against(self.adversary).steps
 
     @property
     def share_bytes(self) -> int:
@@ -172,14 +179,15 @@ class Parameters(ABC):
 
         Raises `ParameterError` for a secret that `traits` do not declare.
         """
-        found = self._opened(view)
+        found = opened(self.secrets, view.listed, view.survivors)
         if undeclared := sorted(found.keys() - self.traits.opens):
             raise ParameterError(f"{self.name} opens {undeclared[0]!r}, which its traits do not declare: add it there")
         return found
 
+    @property
     @abstractmethod
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        """Return what `opened` does: name of a secret → whose; the names are those in `traits.opens`."""
+    def secrets(self) -> Secrets:
+        """What participants share among each other, and when it is put together; nothing where no shares are dealt."""
 
     @abstractmethod
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:

@@ -78,11 +78,6 @@ class Dealing(Scheme):
         assert self.threshold is not None
         return self.threshold
 
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        check = (Step.CONSISTENCY_CHECK,) if self.active else ()
-        return (Step.ADVERTISE_KEYS, self.deal_step, self.upload_step, *check, self.opening_step)
-
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         collusion = f"the server with up to {self.colluders} colluding participants"

@@ -17,7 +17,7 @@ from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
-from . import rounds
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
@@ -32,7 +32,6 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
-    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
@@ -81,10 +80,9 @@ class DealingServer(Server):
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
-    def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._session
+    @property
+    def _session_binding(self) -> bytes:
+        return self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -204,7 +202,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
+        if message.survivors_digest != steps.survivors_digest(self._session, self._survivors):
             raise ProtocolViolation("the consistency check is over other survivors", {sender})
         self._signatures[sender] = envelope.signature
         return True

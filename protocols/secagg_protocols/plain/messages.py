@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..core.exchange import Binding, Exchange, Row, Sent
+from ..core.step import Step
 from ..core.wire import Message
 
 
@@ -10,3 +12,6 @@ class Sum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     block: int
     words: memoryview
+
+
+EXCHANGE = Exchange((Row(Step.SUM, (), (Sent(Sum, Binding.ADDRESS, many=True),), vector=True),))

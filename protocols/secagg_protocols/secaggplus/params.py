@@ -7,20 +7,24 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from ..bonawitz import Bonawitz
+from ..bonawitz.params import SECRETS
+from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
 from ..core.scheme import Scheme
+from ..core.secrets import names
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives import shamir
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
+from .messages import EXCHANGE
 
 
 @dataclass(frozen=True)
 class SecAggPlus(Bonawitz):
     """Bonawitz on a sparse random graph: a participant's cost grows with log n (Bell et al., CCS'20, semi-honest).
 
-    participants, length, value_bits, ciphersuite, further_seeds: as in `Bonawitz`. corrupt_rate, dropout_rate:
+    participants, length, value_bits, ciphersuite: as in `Bonawitz`. corrupt_rate, dropout_rate:
     fractions of the participants that may work with the server, and that may vanish. neighbours: k; threshold: t of
     the k + 1 holders of a secret; both derived when not given, and refused when a requirement fails. sigma, eta: bits
     of statistical security and of correctness. colluders follows from corrupt_rate and cannot be given.
@@ -42,8 +46,9 @@ class SecAggPlus(Bonawitz):
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+        opens=names(SECRETS),
     )
+    exchange: ClassVar[Exchange] = EXCHANGE
 
     def __post_init__(self) -> None:
         if self.active:
@@ -180,5 +185,5 @@ class SecAggPlus(Bonawitz):
 
     @cached_property
     def payload_limit(self) -> int:
-        per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
+        per_neighbour = max(512 + 32 * (len(self.secrets) + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024

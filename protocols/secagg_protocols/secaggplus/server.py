@@ -22,7 +22,6 @@ class SecAggPlusServer(BonawitzServer):
     """Made by `SecAggPlus.server`. See `core.server.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
-    list_kind = "NeighbourList"
     _circles: Circles
     _present: NDArray[np.bool_]
     """Which of all participants are members of U₁."""
