@@ -13,6 +13,8 @@ from ..core.policy import Policy
 from ..core.scheme import Scheme
 from ..core.step import Step
 from ..errors import ParameterError
+from ..primitives.randomness import Randomness
+from .graph import CompleteGraph, Graph
 
 AEAD_TAG_BYTES = 16
 
@@ -103,6 +105,28 @@ class Dealing(Scheme):
     def beyond_threshold(self) -> str:
         """What too many colluders learn, for `leakage`."""
         return f"everything, once t = {self.quorum} share holders work together"
+
+    # --- the graph: here everyone shares keys and secrets with everyone
+
+    knows_holders: ClassVar[bool] = True
+    """Whether a participant knows to whom it deals before anyone's keys are known: then it deals and signs at once."""
+
+    def draw_graph(self, members: tuple[int, ...], randomness: Randomness) -> Graph:
+        """Return who shares keys and secrets with whom, once it is known whose keys have come (the server)."""
+        return CompleteGraph(members)
+
+    def reach(self, members: int) -> float:
+        """Return how many of so many members share masks with any one of them, itself included."""
+        return members
+
+    @property
+    def fewest_listed(self) -> int:
+        """Fewest participants that an honest server ever lists to one of them."""
+        return self.quorum
+
+    def needed(self, step: Step) -> int:
+        """Return the fewest answers with which the server may close a step."""
+        return self.quorum
 
     def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(sorted(answered.get(self.deal_step, ())))
