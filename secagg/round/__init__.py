@@ -5,6 +5,7 @@ way, so a function call, a socket, a mailbox and any framework's messages all fi
 """
 
 from .context import bound_digest, received_digest
+from .drive import Exchange, drive
 from .journal import kept_round
 from .outcome import Outcome, Refused
 from .policy import SitePolicy
@@ -18,6 +19,7 @@ from .terms import CodecTerms, Proposal
 __all__ = [
     "Answers",
     "CodecTerms",
+    "Exchange",
     "Outcome",
     "Proposal",
     "Refused",
@@ -30,6 +32,7 @@ __all__ = [
     "SiteStore",
     "Turn",
     "bound_digest",
+    "drive",
     "kept_round",
     "knobs_of",
     "received_digest",
