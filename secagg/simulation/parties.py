@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypedDict
 
 import numpy as np
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from secagg_protocols import (
     SERVER,
     SYSTEM,
+    Aggregator,
     Client,
     ContributionLedger,
     Identity,
     InputError,
     InsecureDeterministicRandomness,
     MemoryLedger,
+    Participant,
     Policy,
     Randomness,
     Roster,
@@ -26,6 +28,7 @@ from secagg_protocols import (
     Scheme,
     Server,
     Step,
+    Workers,
 )
 
 from .script import Misbehaviour
@@ -75,28 +78,19 @@ def make_parties(scheme: Scheme, options: Options) -> Parties:
     identities, roster = make_identities(scheme, randomness)
     group_key = options.get("group_key") or scheme.make_group_key(stream_of(randomness, "group key"))
     participants_key, servers_key = group_key or (None, None)
-    server = scheme.server(
-        context,
-        identity=identities.get(SERVER),
-        roster=roster,
-        randomness=stream_of(randomness, "server"),
-        executor=options.get("executor"),
-        parts=options.get("parts", 1),
-        group_key=servers_key,
-    )
-    clients = {
-        participant: scheme.client(
-            participant,
-            context,
+    workers = Workers(options.get("executor"), options.get("parts", 1))
+    aggregator = Aggregator(identities.get(SERVER), roster, stream_of(randomness, "server"), servers_key, workers)
+    server = scheme.server(context, aggregator)
+    everyone = Participant(roster=roster, policy=policy, standing=participants_key)
+    clients = {}
+    for participant in range(1, scheme.participants + 1):
+        one = replace(
+            everyone,
             identity=identities.get(participant),
-            roster=roster,
-            policy=policy,
             randomness=stream_of(randomness, f"participant {participant}"),
             ledger=ledgers.get(participant, MemoryLedger()),
-            group_key=participants_key,
         )
-        for participant in range(1, scheme.participants + 1)
-    }
+        clients[participant] = scheme.client(participant, context, one)
     return Parties(server, clients)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.channels import PairwiseKeys
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..dealing import client as dealing
 from ..errors import SERVER

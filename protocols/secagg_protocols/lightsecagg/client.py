@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope
 from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
 from ..dealing.summing import SummingClient

@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..core.scheme import Output
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors

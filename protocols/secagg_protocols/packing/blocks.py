@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Domain, Output, Step
+from ..core.step import Step
 from ..errors import ProtocolViolation, RoundFailed, StateError
 from .lanes import Lanes, Words, new_words
+from .sums import Domain, Output
 
 BLOCK_BYTES = 1 << 20
 

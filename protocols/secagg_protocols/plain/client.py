@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.machine import CONTRIBUTE, START, Client, Terminal, Transitions
-from ..core.scheme import Step
+from ..core.client import Client
+from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import SERVER
 from ..packing.blocks import pack_blocks
