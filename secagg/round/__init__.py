@@ -13,13 +13,14 @@ from .request import Answers, Request, Requests
 from .rounds import Round
 from .settings import Settings, knobs_of
 from .site import Site, Turn
-from .store import SiteStore
+from .store import MemoryStore, SiteStore
 from .terms import CodecTerms, Proposal
 
 __all__ = [
     "Answers",
     "CodecTerms",
     "Exchange",
+    "MemoryStore",
     "Outcome",
     "Proposal",
     "Refused",
