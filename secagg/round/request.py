@@ -82,6 +82,10 @@ class Requests(Mapping[Peer, bytes]):
         participant, envelopes = self._asked[peer]
         return _join(_ASK, [encode(_Ask(self._proposal, participant)), *envelopes])
 
+    def envelopes(self, peer: Peer) -> Sequence[Envelope]:
+        """Return what a peer is asked with as it is, for one that is in this process; nothing where it is to begin."""
+        return self._asked[peer][1]
+
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._asked)
 

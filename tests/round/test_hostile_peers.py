@@ -140,7 +140,7 @@ def test_a_stranger_is_refused(federation, variant, sample):
     rnd = parties.round()
     answers = first_answers(parties, rnd, sample)
     rnd.take("mallory", answers["site-2"])
-    rnd.hear("mallory", Answers.from_bytes(answers["site-2"], LIMIT).envelopes[0])
+    rnd.take("mallory", Answers.from_bytes(answers["site-2"], LIMIT))
     assert reasons(rnd, "mallory") == ["it is nobody whom this round asks"] * 2
     assert "mallory" not in rnd.participants
     parties.check(finish(parties, rnd, answers, sample), [1, 2, 3, 4, 5])
@@ -150,10 +150,10 @@ def test_envelopes_that_come_singly_are_judged_alike(federation, variant, sample
     parties = federation(variant)
     rnd = parties.round()
     answers = first_answers(parties, rnd, sample)
-    rnd.hear("site-2", b"garbage")
+    rnd.take("site-2", Answers([b"garbage"]))
     envelope = bytes(Answers.from_bytes(answers.pop("site-2"), LIMIT).envelopes[0])
-    rnd.hear("site-2", envelope)
-    rnd.hear("site-2", envelope)
+    rnd.take("site-2", Answers([envelope]))
+    rnd.take("site-2", Answers([envelope]))
     assert len(reasons(rnd, "site-2")) == 2
     parties.check(finish(parties, rnd, answers, sample), [1, 2, 3, 4, 5])
 

@@ -227,7 +227,6 @@ def test_a_participant_hears_of_its_neighbours_only_and_pays_for_them_only():
 
 def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secret_is_lost():
     scheme = sparse(threshold=8)
-    simulation = Simulation(scheme, vectors(scheme))
     circle: list[int] = []
 
     def vanish(server, envelopes):
@@ -237,7 +236,7 @@ def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secre
             return [envelope for envelope in envelopes if envelope.recipient not in circle[:4]]
         return envelopes
 
-    simulation._misbehave = {0: vanish}
+    simulation = Simulation(scheme, vectors(scheme), misbehave={0: vanish})
     with pytest.raises(RoundFailed, match="cannot be reconstructed") as failed:
         simulation.run()
     assert failed.value.step == "Unmasking"

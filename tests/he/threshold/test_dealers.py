@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from secagg import Policy, RoundContext, RoundFailed, StateError
+from secagg.simulation.parties import make_identities
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import client, encoding, server, share_check, steps
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
@@ -403,9 +404,7 @@ class Lockstep:
 
 def parties(scheme):
     """Return what each party brings: identities and a roster where the adversary is active."""
-    from secagg.simulation import _parties
-
-    identities, roster = _parties(scheme, InsecureDeterministicRandomness(2))
+    identities, roster = make_identities(scheme, InsecureDeterministicRandomness(2))
     return {party: {"identity": identities.get(party), "roster": roster} for party in range(scheme.participants + 1)}
 
 
