@@ -94,7 +94,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     """Run one round and return its cost. Raises `secagg.RoundFailed`, and `WrongSum`."""
     scheme = case.build()
     workload = Workload(0, case.clients, case.length, scheme.value_bits)
-    drop = dict.fromkeys(workload.vanishing(case.drop), scheme.upload_step)
+    drop = dict.fromkeys(workload.dropouts(case.drop), scheme.upload_step)
     before = roofline.measure(scheme)
     run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]

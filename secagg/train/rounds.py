@@ -66,7 +66,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     secret, job = door.bytes(SECRET_BYTES), f"secagg-train-{door.bytes(8).hex()}"
     answered = {silo.id: MemoryLedger() for silo in setup.silos}
     x, y = held_out(setup.data, setup.silos)
-    ledger = Ledger(setup.mechanism, setup.config.delta)
+    ledger = Ledger(setup.mechanism, setup.config.privacy.delta)
     secure = plain = setup.initial
     records: list[RoundRecord] = []
     repeats = 0
@@ -76,7 +76,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
         started = time.perf_counter()
         trains = plan.trains(steps, setup.contribute)
         if _over_budget(setup, ledger, trains):
-            stopped = f"the budget ε = {setup.config.epsilon:g} is spent"
+            stopped = f"the budget ε = {setup.config.privacy.epsilon:g} is spent"
             break
         updates = {silo.id: _train(setup, secure, silo, secret, number) for silo in setup.silos if silo.id in trains}
         ledger.charge(trains)
@@ -152,8 +152,8 @@ def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp
         model=model_digest(before),
         model_after=model_digest(after),
         epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
-        delta=setup.config.delta if setup.mechanism else None,
-        insecure_deterministic=setup.config.insecure_deterministic,
+        delta=setup.config.privacy.delta if setup.mechanism else None,
+        insecure_deterministic=setup.config.run.insecure_deterministic,
     )
 
 
@@ -177,7 +177,7 @@ def exact_mean(setup: Setup, updates: Mapping[int, Update], survivors: tuple[int
 
 
 def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
-    budget = setup.config.epsilon
+    budget = setup.config.privacy.epsilon
     if budget is None:
         return False
     after = ledger.epsilon(ledger.worst_after(trains))
