@@ -27,7 +27,7 @@ def choices() -> tuple[str, ...]:
 def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     """Return the task for the scheme called `name`: its threshold, and its losses by step.
 
-    task: `dropped` of its participants vanish before they upload. losses: step → how many more vanish before its
+    task: `dropped` of its participants drop out before they upload. losses: step → how many more drop out before its
     message; `LAST` for its last one. Raises `ParameterError` when the scheme refuses the parameters, has no such step,
     or too few are left.
     """
@@ -50,7 +50,7 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
 def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
     """Return (FLARE and the schemes that can be measured, those that cannot). Everybody stands against FLARE.
 
-    FLARE has no steps to vanish at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme is left.
+    FLARE has no steps to drop out at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme is left.
     """
     contestants, skipped = [], []
     for name in names:

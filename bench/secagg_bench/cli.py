@@ -97,7 +97,7 @@ def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> No
 
     for part in grid.tables:
         table = Table(title=part.title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        for heading in ("scheme", "n", "d", "vanish", "collude", "client", "÷ raw", "server", "÷ raw", "sends"):
+        for heading in ("scheme", "n", "d", "drop", "collude", "client", "÷ raw", "server", "÷ raw", "sends"):
             table.add_column(heading, justify="left" if heading == "scheme" else "right", no_wrap=True)
         for case in part.cases:
             cost = costs[case]

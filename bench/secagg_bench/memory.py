@@ -1,6 +1,6 @@
 """`python -m secagg_bench.memory [LENGTH [CLIENTS]]`: the most memory each party holds, in packed vectors.
 
-One participant vanishes before its masked input. A participant's figure counts its input (16-bit values); the server's
+One participant drops out before its masked input. A participant's figure counts its input (16-bit values); the server's
 counts its sum and the one upload in flight. Allocations are traced, so this takes longer than the round itself.
 """
 

@@ -32,7 +32,7 @@ CONVENTIONS = (
     "SecAggPlus: masks and agreements along the edges of its graph only, at their expected number.",
     "LightSecAgg: one mask with its random pieces and one key agreement for every peer. Coding and decoding are matrix "
     "products and are not in the limit; its server expands no mask, so it has no limit and no ratio (–).",
-    "Whoever vanishes does so before its masked input, when all keys and shares have been dealt. Each sum is compared "
+    "Dropouts leave before their masked input, when all keys and shares have been dealt. Each sum is compared "
     "with the plain sum of the survivors' vectors, and a wrong one ends the benchmark.",
 )
 
@@ -127,7 +127,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
 
 def describe(case: Case) -> str:
     """Return a case as one line for people."""
-    return f"{case.scheme} ({case.adversary}), {case.clients} × {case.length:,}, {case.drop:.0%} vanish"
+    return f"{case.scheme} ({case.adversary}), {case.clients} × {case.length:,}, {case.drop:.0%} drop out"
 
 
 def _by_name(step_ms: Mapping[secagg.Step, float]) -> dict[str, float]:

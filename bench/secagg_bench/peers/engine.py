@@ -89,7 +89,7 @@ def missing() -> str | None:
 
 
 def complete(clients: int, length: int, threshold: int) -> Task:
-    """Return the task of a run: the complete graph, nobody vanishes."""
+    """Return the task of a run: the complete graph, nobody drops out."""
     return Task(clients, length, 0, clients - 1, threshold)
 
 

@@ -1,7 +1,7 @@
 """FLARE's own homomorphic encryption: its provisioned CKKS keys, its filters at a client, its aggregator at the server.
 
 In-process, with FLARE's own bytes between the parties. One layer, its cheapest case: every further layer carries the
-encryption context again. A client that vanishes costs FLARE nothing, so only survivors are run. Decrypting the mean is
+encryption context again. A client that drops out costs FLARE nothing, so only survivors are run. Decrypting the mean is
 part of a client's time, since nobody else can.
 """
 

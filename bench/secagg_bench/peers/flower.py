@@ -30,7 +30,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from .task import CLIP, WEIGHT_MAX, Cost, CpuClock, Task
 
 RUN, SERVER_NODE = 1, 0
-WAIT_S = 5.0  # nobody waits: those who vanish simply have no reply
+WAIT_S = 5.0  # nobody waits: dropouts simply have no reply
 
 
 def measure(task: Task) -> Cost:
@@ -78,12 +78,12 @@ class DirectGrid:
 
     def _is_there(self, message: Any) -> bool:
         stage = message.content.config_records[RECORD_KEY_CONFIGS][Key.STAGE]
-        return message.metadata.dst_node_id not in self.task.vanishing or stage in (Stage.SETUP, Stage.SHARE_KEYS)
+        return message.metadata.dst_node_id not in self.task.dropouts or stage in (Stage.SETUP, Stage.SHARE_KEYS)
 
     def _reply(self, message: Any) -> Any:
         node = message.metadata.dst_node_id
         update, weight = self.task.update(node), self.task.weight(node)
-        client = "unused" if node in self.task.vanishing else "client"
+        client = "unused" if node in self.task.dropouts else "client"
 
         def train(request: Any, _: Any) -> Any:
             result = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([update]), weight, {})

@@ -35,7 +35,7 @@ def measure(task: Task) -> Cost:
         return encoded
 
     scheme = scheme_for(task)
-    run = secagg.simulate(scheme, vector, drop=vanishing(scheme, task))
+    run = secagg.simulate(scheme, vector, drop=dropouts(scheme, task))
     if np.abs((run.total - expected).astype(np.int64)).max() > scheme.precision:
         raise ArithmeticError("the sum is not the sum of the encoded updates")
     with clock.spent_on("decode"):
@@ -72,8 +72,8 @@ def scheme_for(task: Task) -> secagg.Scheme:
     return SCHEMES[task.scheme](task.clients, length, **graph)
 
 
-def vanishing(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:
-    """Return who vanishes before which step's message: participants 1, 2 …, in the order of the steps."""
+def dropouts(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:
+    """Return who drops out before which step's message: participants 1, 2 …, in the order of the steps."""
     losses, numbers = task.losses or {scheme.upload_step.value: task.dropped}, count(1)
     return {next(numbers): step for step in scheme.steps for _ in range(losses.get(step.value, 0))}
 
