@@ -199,12 +199,12 @@ _CCS17_NOTE = (
     "other code on other hardware: it says what the protocol used to cost, not who is faster."
 )
 _CCS20_NOTE = (
-    "Bell et al. (CCS'20): 5 % may drop out, and 5 % or a third may be corrupt. No figure of the paper's own is printed, "
-    "because none is at hand that we are sure of."
+    "Bell et al. (CCS'20): 5 % may drop out, and 5 % or a third may be corrupt. No figure of the paper's own is "
+    "printed, because none is at hand that we are sure of."
 )
 _LIGHTSECAGG_NOTE = (
-    "So et al. (MLSys'22): n = 200 at 10, 30 and 50 % dropouts. Our parameters: a tenth may collude, half may drop out. "
-    "No figure of the paper's own is printed, because none is at hand that we are sure of."
+    "So et al. (MLSys'22): n = 200 at 10, 30 and 50 % dropouts. Our parameters: a tenth may collude, half may drop "
+    "out. No figure of the paper's own is printed, because none is at hand that we are sure of."
 )
 _QUICK_NOTE = "A small stand-in: the papers' sizes are in the full grid (leave out --quick), and so are their figures."
 

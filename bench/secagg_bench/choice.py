@@ -50,7 +50,8 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
 def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
     """Return (FLARE and the schemes that can be measured, those that cannot). Everybody stands against FLARE.
 
-    FLARE has no steps to drop out at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme is left.
+    FLARE has no steps to drop out at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme can be
+    measured.
     """
     contestants, skipped = [], []
     for name in names:

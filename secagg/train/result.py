@@ -14,7 +14,7 @@ class RoundRecord:
     auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one)
     plain_auc, plain_accuracy  the same for plain FedAvg with the same silos, survivors and draws
     survivors          ids of the sites whose updates are in the sum
-    dropped            site id to the step that it did not send; one that drops out after its masked input is still in the sum
+    dropped            site id to the step that it did not send; one that dropped out later is still in the sum
     late               ids of those among `dropped` who missed the deadline
     bytes              sent and received by all sites, encoded envelopes; None when the round failed
     seconds            measured, training and protocol of all parties in this one process

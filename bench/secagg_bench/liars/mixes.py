@@ -9,7 +9,8 @@ import numpy as np
 
 from secagg_protocols.primitives.field import Elements
 
-from .stage import Answer, BadDealers, Stage
+from .shares import OF_THE_SUM, Answer
+from .stage import BadDealers, Stage
 
 Answers = dict[int, Answer]
 
@@ -26,7 +27,8 @@ class Script:
     """The means of liars in one round. All that they do follows from `seed`."""
 
     def __init__(self, stage: Stage, seed: int = 0) -> None:
-        self.stage, self.draw = stage, np.random.default_rng(seed)
+        self.stage = stage
+        self.draw = np.random.default_rng(seed)
         n, t = stage.scheme.participants, stage.scheme.quorum
         self.neighbours = stage.holders_of(stage.answers[1].dealers[0])
         self.sparse = len(self.neighbours) < n
@@ -70,7 +72,7 @@ class Script:
 
     def missing(self, holder: int, answer: Answer) -> Answer:
         """Say that half of the shares never came."""
-        if answer.dealers == (0,):
+        if answer.dealers == (OF_THE_SUM,):
             return replace(answer, missing=(holder % self.stage.scheme.participants + 1,))
         others = [dealer for dealer in answer.dealers if dealer != holder and self.draw.random() < 0.5]
         return replace(answer, missing=tuple(others))

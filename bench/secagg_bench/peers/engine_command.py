@@ -41,7 +41,10 @@ def run_flower(
 
 @dataclass
 class Comparison:
-    """Both sides in the engine. found: figures by side. failures: why there are none. missing: what is not installed."""
+    """Both sides in the engine.
+
+    found: figures by side. failures: why there are none. missing: what is not installed.
+    """
 
     task: Task
     found: dict[str, Rounds] = field(default_factory=dict)
