@@ -86,8 +86,8 @@ class Grid(msgspec.Struct, frozen=True):
     @property
     def cases(self) -> tuple[Case, ...]:
         """Every case once, in reading order."""
-        parts: tuple[Table | Sweep, ...] = (*self.tables, *self.sweeps)
-        return tuple(dict.fromkeys(case for part in parts for case in part.cases))
+        shown: tuple[Table | Sweep, ...] = (*self.tables, *self.sweeps)
+        return tuple(dict.fromkeys(case for each in shown for case in each.cases))
 
 
 MEASURED: tuple[Line, ...] = (

@@ -114,12 +114,12 @@ def caption(task: Task, losses: dict[str, int], outcomes: list[Outcome]) -> str:
     versions = {outcome.contestant.module: outcome.cost.version for outcome in outcomes if outcome.cost}
     named = [f"secagg {versions['ours']}"] if "ours" in versions else []
     named += [f"FLARE {versions['flare']}"] if "flare" in versions else []
-    parts = [
+    said = [
         f"{task.clients} participants",
         f"{task.length:,} values of {task.value_bits} bits",
         *(lost or ["none lost"]),
     ]
-    return f"{', '.join(parts)}; CPU times on {machine()}; {', '.join(named)}."
+    return f"{', '.join(said)}; CPU times on {machine()}; {', '.join(named)}."
 
 
 def _print(target: Console, title: str, sheets: tuple[Sheet, ...]) -> None:

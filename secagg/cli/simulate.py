@@ -19,7 +19,7 @@ from rich.table import Table
 import secagg
 from secagg.cli.choice import SchemeChoice
 from secagg.cli.options import with_options
-from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.cli.workload import Workload
 from secagg.roofline import limits
 from secagg.round.audit import SimulatedTrails, Stamp
@@ -296,8 +296,8 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
         verdict = f"off by at most {result['max_abs_error']} (the scheme promises {result['precision']:g})"
     dropped = f", {result['dropped']} dropped out at {result['drop_at']}" if result["dropped"] else ""
     target.print(f"{result['survivors']} participants in the sum{dropped}; sum: {verdict}", soft_wrap=True)
-    up, down = bytes_in_words(result["upload_bytes"]), bytes_in_words(result["download_bytes"])
-    memory = bytes_in_words(result["peak_rss_mb"] * 1e6)
+    up, down = readable_bytes(result["upload_bytes"]), readable_bytes(result["download_bytes"])
+    memory = readable_bytes(result["peak_rss_mb"] * 1e6)
     target.print(
         f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}", soft_wrap=True
     )

@@ -87,7 +87,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished run. `settings` are the knobs as given, `derived` the constants computed from them.
+    """A finished run. `settings` are as given, `derived` the constants computed from them.
 
     epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
     """

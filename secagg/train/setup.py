@@ -161,7 +161,8 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
 
 
 def _mechanism(config: TrainConfig) -> Mechanism | None:
-    privacy, training = config.privacy, config.training
+    privacy = config.privacy
+    training = config.training
     if not privacy.noised:
         return None
     noise = privacy.noise_multiplier
@@ -202,7 +203,8 @@ def _policy(config: TrainConfig) -> Policy:
 
 
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
-    asked, private = config.aggregation, config.privacy.noised
+    asked = config.aggregation
+    private = config.privacy.noised
     lot = LARGEST_LOT * config.training.sampling_rate * public_size
     most = min(8 * public_size, (1 << asked.value_bits) - 1)
     return Codec(

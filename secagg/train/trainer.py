@@ -37,7 +37,8 @@ def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Train
 
 
 def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
-    rounds, report = config.training.rounds, config.run.report
+    rounds = config.training.rounds
+    report = config.run.report
     work = rounds + 3
     progress(0, work, "reading data, calibrating noise")
     setup = make_setup(config)
@@ -54,7 +55,9 @@ def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Trai
 
 
 def _result(setup: Setup, outcome: Outcome) -> TrainResult:
-    config, data, ledger = setup.config, setup.data, outcome.ledger
+    config = setup.config
+    data = setup.data
+    ledger = outcome.ledger
     x, y = held_out(data, setup.silos)
     secure = score(setup.model, outcome.secure, x, y)
     plain = score(setup.model, outcome.plain, x, y)

@@ -17,7 +17,8 @@ def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
 
 def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
     config = setup.config
-    scheme, delta = config.aggregation.scheme, config.privacy.delta
+    scheme = config.aggregation.scheme
+    delta = config.privacy.delta
     spent = outcome.ledger.epsilon()
     found = []
     if config.run.insecure_deterministic:
@@ -52,7 +53,8 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
             + ". Fewer dropouts, a later deadline or more sites would help."
         )
     if outcome.stopped is not None:
-        done, planned = len(outcome.records), len(setup.plans)
+        done = len(outcome.records)
+        planned = len(setup.plans)
         found.append(f"Training stopped after {done} of {planned} rounds: {outcome.stopped}.")
     clipped = sum(record.clipped for record in outcome.records)
     if clipped:

@@ -72,7 +72,8 @@ def close(stage: Stage, answers: Answers) -> Closing:
     """Give a server these answers and close its last step."""
     server, advance = stage.close(answers)
     gc.collect()
-    before, failure = time.process_time(), None
+    before = time.process_time()
+    failure = None
     try:
         advance()
     except RoundFailed as error:

@@ -29,7 +29,8 @@ class Script:
     def __init__(self, stage: Stage, seed: int = 0) -> None:
         self.stage = stage
         self.draw = np.random.default_rng(seed)
-        n, t = stage.scheme.participants, stage.scheme.quorum
+        n = stage.scheme.participants
+        t = stage.scheme.quorum
         self.neighbours = stage.holders_of(stage.answers[1].dealers[0])
         self.sparse = len(self.neighbours) < n
         self.spare = len(self.neighbours) - t
@@ -111,7 +112,8 @@ def framing(script: Script) -> Lie:
     """Shares are shifted by a polynomial that is 0 at 0 and at t − 2 others: it fits them, and gives the secret."""
     liars = script.pick(script.many if script.stage.scheme.active else script.spare // 2)
     others = [holder for holder in script.neighbours if holder not in liars][: script.stage.scheme.quorum - 2]
-    modulus, factors = int(script.stage.modulus[0]), {}
+    modulus = int(script.stage.modulus[0])
+    factors = {}
     for liar in liars:
         value = liar
         for other in others:
@@ -211,7 +213,8 @@ MIXES = (
 
 def bad_dealers(participants: int, spare: int, seed: int = 0) -> BadDealers:
     """Return a third of as many dealers as there are spare shares, each of which deals noise to as many holders."""
-    draw, third = np.random.default_rng(seed), max(1, spare // 3)
+    draw = np.random.default_rng(seed)
+    third = max(1, spare // 3)
     everyone = np.arange(1, participants + 1)
     return {
         int(dealer): frozenset(draw.choice(everyone[everyone != dealer], third, replace=False).tolist())

@@ -88,7 +88,8 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     parties = Simulation(scheme, vector_of)
     server: Any = parties.server
     clients: Mapping[int, Any] = parties.clients
-    members, total = tuple(clients), len(clients)
+    members = tuple(clients)
+    total = len(clients)
     encoding = ENCODINGS[server.messages[scheme.opening_step.value]]
     noise = partial(encoding.noise, scheme)
     server.start()
@@ -111,7 +112,8 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     server.advance()
     for one, client in clients.items():
         move(one, total, "uploads")
-        client._memory.dealers, client._memory.shares = (one,), shares[one]
+        client._memory.dealers = (one,)
+        client._memory.shares = shares[one]
         _deliver(server, client._contribute(vector_of(one)))
     server.advance()
     if scheme.active:
@@ -130,7 +132,8 @@ def real(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDeal
     """Run a round of real participants up to its last step."""
     assert not bad
     parties = Simulation(scheme, vector_of)
-    server, clients = parties.server, parties.clients
+    server = parties.server
+    clients = parties.clients
     server.start()
     outgoing = [envelope for client in clients.values() for envelope in client.start()]
     while server.state is not scheme.opening_step:

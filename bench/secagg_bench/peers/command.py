@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from secagg.cli.options import with_options
-from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 
 from .engine_command import compare
 from .runner import Contestant, Outcome, Status, line_up, ratios, run_one
@@ -107,7 +107,8 @@ def _table(outcomes: list[Outcome], title: str) -> Table:
     for heading in ("", "client ms", "ratio", "server ms", "ratio", "upload", "ratio"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for outcome in outcomes:
-        cost, found = outcome.cost, ratios(outcome, outcomes)
+        cost = outcome.cost
+        found = ratios(outcome, outcomes)
         if cost is None:
             table.add_row(outcome.contestant.label, outcome.status.value)
             continue
@@ -118,7 +119,7 @@ def _table(outcomes: list[Outcome], title: str) -> Table:
             client,
             f"{cost.server_ms:,.0f}",
             server,
-            bytes_in_words(cost.upload_bytes),
+            readable_bytes(cost.upload_bytes),
             upload,
         )
     return table

@@ -29,13 +29,17 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from .task import CLIP, WEIGHT_MAX, Cost, CpuClock, Task
 
-RUN, SERVER_NODE = 1, 0
+RUN = 1
+SERVER_NODE = 0
 WAIT_S = 5.0  # nobody waits: dropouts simply have no reply
 
 
 def measure(task: Task) -> Cost:
     """Run one round. Raises ArithmeticError if Flower gives no mean or a wrong one."""
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN, SERVER_NODE, 1  # as its launcher does
+    # As its launcher does.
+    TaskIdentity.run_id = RUN
+    TaskIdentity.node_id = SERVER_NODE
+    TaskIdentity.task_id = 1
     grid = DirectGrid(task)
     context = _server_context(task, grid)
     workflow = SecAggPlusWorkflow(
@@ -66,7 +70,8 @@ class DirectGrid:
     """What the workflow needs of a grid: every message reaches its client at once, and its reply comes back."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.clock = task, CpuClock()
+        self.task = task
+        self.clock = CpuClock()
         self.uploaded: dict[int, int] = defaultdict(int)
         self._contexts = {node: _context(node) for node in range(1, task.clients + 1)}
 
@@ -82,7 +87,8 @@ class DirectGrid:
 
     def _reply(self, message: Any) -> Any:
         node = message.metadata.dst_node_id
-        update, weight = self.task.update(node), self.task.weight(node)
+        update = self.task.update(node)
+        weight = self.task.weight(node)
         client = "unused" if node in self.task.dropouts else "client"
 
         def train(request: Any, _: Any) -> Any:

@@ -71,7 +71,8 @@ def secure_sum(
         peers = {participant: Peer(participant) for participant in vectors}
         publics = {participant: peer.public() for participant, peer in peers.items()}
     survivors = {participant: peer for participant, peer in peers.items() if participant not in dropouts}
-    uploads, handed = {}, {}
+    uploads = {}
+    handed = {}
     for participant, peer in survivors.items():
         with clock.spent_on("client"):
             peer.agree(publics)
@@ -85,7 +86,8 @@ def secure_sum(
 
 def measure(task: Task) -> Cost:
     """Run one round. Raises ArithmeticError if the sum is wrong."""
-    codec, clock = task.codec(), CpuClock()
+    codec = task.codec()
+    clock = CpuClock()
     vectors = {participant: _encoded(task, codec, participant, clock) for participant in range(1, task.clients + 1)}
     total, upload = secure_sum(vectors, task.dropouts, clock)
     if not np.array_equal(total, sum(vectors[participant].astype(np.uint64) for participant in task.survivors)):
@@ -97,6 +99,7 @@ def measure(task: Task) -> Cost:
 
 
 def _encoded(task: Task, codec: Codec, participant: int, clock: CpuClock) -> NDArray[np.unsignedinteger]:
-    update, weight = {NAME: task.update(participant)}, task.weight(participant)
+    update = {NAME: task.update(participant)}
+    weight = task.weight(participant)
     with clock.spent_on("unused" if participant in task.dropouts else "client"):
         return codec.encode(update, weight=weight).vector

@@ -24,11 +24,13 @@ def measure(task: Task) -> Cost:
 
     Making the group key, where a scheme has one, is outside the times: it serves many rounds.
     """
-    codec, clock = task.codec(), CpuClock()
+    codec = task.codec()
+    clock = CpuClock()
     expected = np.zeros(codec.length, np.uint64)
 
     def vector(participant: int) -> NDArray[np.unsignedinteger]:
-        update, weight = {NAME: task.update(participant)}, task.weight(participant)
+        update = {NAME: task.update(participant)}
+        weight = task.weight(participant)
         with clock.spent_on("encode"):
             encoded = codec.encode(update, weight=weight).vector
         np.add(expected, encoded, out=expected)
@@ -74,7 +76,8 @@ def scheme_for(task: Task) -> secagg.Scheme:
 
 def dropouts(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:
     """Return who drops out before which step's message: participants 1, 2 …, in the order of the steps."""
-    losses, numbers = task.losses or {scheme.upload_step.value: task.dropped}, count(1)
+    losses = task.losses or {scheme.upload_step.value: task.dropped}
+    numbers = count(1)
     return {next(numbers): step for step in scheme.steps for _ in range(losses.get(step.value, 0))}
 
 
