@@ -11,7 +11,8 @@ import pytest
 
 import secagg
 from secagg import audit
-from secagg.round.audit import Seen, Stamp, record_of
+from secagg.round import Proposal
+from secagg.round.audit import Seen, SiteTrail, Stamp, record_of
 from secagg_he import ThresholdCkks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -79,6 +80,16 @@ def test_a_record_claims_no_server_that_was_not_withstood(scheme, withstood):
     for client in simulation.clients.values():
         seen = Seen.by_participant(client)
         assert record_of(scheme, context, seen, Stamp(now=NOW)).adversary == withstood
+
+
+def test_nor_does_the_record_of_a_proposal_that_was_refused(tmp_path):
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    identity = secagg.Identity.generate("site")
+    for scheme, withstood in ((secagg.Plain(5, 4), "none"), (secagg.Bonawitz(5, 4), "semi-honest")):
+        trail = SiteTrail(tmp_path / f"{scheme.name}.jsonl", identity)
+        trail.note_refused(Proposal.of(scheme, context), 1, "our own floor", Stamp(now=NOW))
+        (line,) = audit.verify(trail.path, identity.public_key)
+        assert line.record["adversary"] == withstood
 
 
 def test_the_commitment_opens_for_the_released_sum_only(round_one):
