@@ -61,7 +61,7 @@ class Training:
         self._held_out = held_out(setup.data, setup.silos)
         self._steps = [str(step) for step in setup.scheme.steps]
         self._repeats = 0
-        self.ledger = Ledger(setup.mechanism, setup.config.delta)
+        self.ledger = Ledger(setup.mechanism, setup.config.privacy.delta)
         self.secure = self.plain = setup.initial
         self.records: list[RoundRecord] = []
         self.stopped: str | None = None
@@ -71,7 +71,7 @@ class Training:
         setup, started = self._setup, time.perf_counter()
         trains = plan.trains(self._steps, setup.contribute)
         if _over_budget(setup, self.ledger, trains):
-            self.stopped = f"the budget ε = {setup.config.epsilon:g} is spent"
+            self.stopped = f"the budget ε = {setup.config.privacy.epsilon:g} is spent"
             return
         updates = self._train(self.secure, trains, number)
         self.ledger.charge(trains)
@@ -165,8 +165,8 @@ def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp
         model=model_digest(before),
         model_after=model_digest(after),
         epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
-        delta=setup.config.delta if setup.mechanism else None,
-        insecure_deterministic=setup.config.insecure_deterministic,
+        delta=setup.config.privacy.delta if setup.mechanism else None,
+        insecure_deterministic=setup.config.run.insecure_deterministic,
     )
 
 
@@ -190,7 +190,7 @@ def exact_mean(setup: Setup, updates: Mapping[int, Update], survivors: tuple[int
 
 
 def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
-    budget = setup.config.epsilon
+    budget = setup.config.privacy.epsilon
     if budget is None:
         return False
     after = ledger.epsilon(ledger.worst_after(trains))

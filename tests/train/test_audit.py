@@ -13,7 +13,7 @@ from secagg_protocols.errors import InputError
 
 
 def config(folder: Path, **changes: object) -> TrainConfig:
-    return TrainConfig(**({"rounds": 3, "institutions": 4, "report": None, "audit": folder} | changes))  # type: ignore[arg-type]
+    return TrainConfig.of(**({"rounds": 3, "institutions": 4, "report": None, "audit": folder} | changes))
 
 
 def logs_in(folder: Path) -> list[audit.Log]:

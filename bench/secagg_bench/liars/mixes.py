@@ -9,7 +9,8 @@ import numpy as np
 
 from secagg_protocols.primitives.field import Elements
 
-from .stage import Answer, BadDealers, Stage
+from .shares import OF_THE_SUM, Answer
+from .stage import BadDealers, Stage
 
 Answers = dict[int, Answer]
 
@@ -26,8 +27,10 @@ class Script:
     """The means of liars in one round. All that they do follows from `seed`."""
 
     def __init__(self, stage: Stage, seed: int = 0) -> None:
-        self.stage, self.draw = stage, np.random.default_rng(seed)
-        n, t = stage.scheme.participants, stage.scheme.quorum
+        self.stage = stage
+        self.draw = np.random.default_rng(seed)
+        n = stage.scheme.participants
+        t = stage.scheme.quorum
         self.neighbours = stage.holders_of(stage.answers[1].dealers[0])
         self.sparse = len(self.neighbours) < n
         self.spare = len(self.neighbours) - t
@@ -70,7 +73,7 @@ class Script:
 
     def missing(self, holder: int, answer: Answer) -> Answer:
         """Say that half of the shares never came."""
-        if answer.dealers == (0,):
+        if answer.dealers == (OF_THE_SUM,):
             return replace(answer, missing=(holder % self.stage.scheme.participants + 1,))
         others = [dealer for dealer in answer.dealers if dealer != holder and self.draw.random() < 0.5]
         return replace(answer, missing=tuple(others))
@@ -109,7 +112,8 @@ def framing(script: Script) -> Lie:
     """Shares are shifted by a polynomial that is 0 at 0 and at t − 2 others: it fits them, and gives the secret."""
     liars = script.pick(script.many if script.stage.scheme.active else script.spare // 2)
     others = [holder for holder in script.neighbours if holder not in liars][: script.stage.scheme.quorum - 2]
-    modulus, factors = int(script.stage.modulus[0]), {}
+    modulus = int(script.stage.modulus[0])
+    factors = {}
     for liar in liars:
         value = liar
         for other in others:
@@ -209,7 +213,8 @@ MIXES = (
 
 def bad_dealers(participants: int, spare: int, seed: int = 0) -> BadDealers:
     """Return a third of as many dealers as there are spare shares, each of which deals noise to as many holders."""
-    draw, third = np.random.default_rng(seed), max(1, spare // 3)
+    draw = np.random.default_rng(seed)
+    third = max(1, spare // 3)
     everyone = np.arange(1, participants + 1)
     return {
         int(dealer): frozenset(draw.choice(everyone[everyone != dealer], third, replace=False).tolist())

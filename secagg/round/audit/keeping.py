@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from secagg.schemes import SCHEMES
 from secagg_protocols import Identity, InputError, RoundContext
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.core.server import Server
@@ -82,7 +83,9 @@ class SiteTrail:
 
     def note_refused(self, proposal: Proposal, participant: int | None, reason: str, stamp: Stamp) -> None:
         """Write down a proposal that was refused before there was a scheme to speak of."""
-        adversary = proposal.parameters.get("adversary", "")
+        own = SCHEMES.own.get(proposal.scheme)
+        hides = own is None or own.traits.protects
+        adversary = proposal.parameters.get("adversary", "") if hides else "none"
         self._note(
             AuditRecord(
                 time=stamp.time,

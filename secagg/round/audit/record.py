@@ -58,13 +58,14 @@ class AuditRecord:
     does not see, is empty.
 
     party: who wrote it: 0 the server, else the participant's id in this round; None where it refused before it knew.
-    stage: see `Stage`. contributed: whether the writer's own vector has left it. listed: whose shares were dealt, as
-    this side knows. survivors: whose vectors are in the sum, as this side knows. dropped: id → "step: reason" (server).
-    opened: which secrets were reconstructed, and of whom ("sum_of_shares": only the sum of theirs); a participant's:
-    towards which it gave what it holds. refusals: "party at step: reason". epsilon: adversary view → ε at `delta`.
-    failure: why no sum came out; empty when one did. aggregate_commitment: salted hash of the released sum (server;
-    empty when there is none); whoever holds the sum and the salt can open it. model: `model_digest` of what the server
-    sent, or of what the participant received. model_after: of what came of it, to be sent in the next round (server).
+    stage: see `Stage`. contributed: whether the writer's own vector has left it. adversary: the server that the scheme
+    withstands; "none" where it hides nothing. listed: whose shares were dealt, as this side knows. survivors: whose
+    vectors are in the sum, as this side knows. dropped: id → "step: reason" (server). opened: which secrets were
+    reconstructed, and of whom ("sum_of_shares": only the sum of theirs); a participant's: towards which it gave what it
+    holds. refusals: "party at step: reason". epsilon: adversary view → ε at `delta`. failure: why no sum came out;
+    empty when one did. aggregate_commitment: salted hash of the released sum (server; empty when there is none);
+    whoever holds the sum and the salt can open it. model: `model_digest` of what the server sent, or of what the
+    participant received. model_after: of what came of it, to be sent in the next round (server).
     """
 
     time: str
@@ -192,7 +193,7 @@ def record_of(scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stam
         context_digest=context.context_digest.hex(),
         scheme=scheme.name,
         scheme_id=scheme.id.hex(),
-        adversary=str(scheme.adversary),
+        adversary=str(scheme.guarantee.adversary or "none"),
         participants=scheme.participants,
         listed=seen.listed,
         survivors=seen.survivors,
