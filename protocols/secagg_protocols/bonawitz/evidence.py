@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..core.secrets import rows_to_open
 from ..primitives import merkle
 from ..primitives.blame import Verdict
+from ..primitives.randomness import Randomness
+from ..primitives.recovery import Recovery
 from . import steps
 from .messages import AdvertiseKeys
 from .params import Bonawitz
@@ -65,3 +68,9 @@ class Told:
             root = merkle.root(steps.holder_leaves(self._scheme, self._digests[dealer]))
             self._one_list[dealer] = root == self._advertised[dealer].share_root
         return self._one_list[dealer]
+
+
+def recovery_of(scheme: Bonawitz, address: bytes, known: steps.Transcript, randomness: Randomness) -> Recovery:
+    """Return what puts the opened secrets together, with all that can be held against a wrong share."""
+    rows = rows_to_open(scheme.secrets, known.dealers, known.survivors)
+    return Recovery(scheme.quorum, Told(scheme, address, known.advertised, known.digests, rows), randomness)

@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.agreements import Agreements
+from ..core.agreements import Agreements, agree, agree_with
 from ..core.channels import PairwiseKeys, advertised_context, check_context
 from ..core.context import RoundContext
+from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
 from ..dealing.graph import Graph
 from ..dealing.steps import SEED_BYTES, Dealt
@@ -278,11 +279,15 @@ def check_unmasking(sender: int, dealers: Sequence[int], message: Unmasking) -> 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the server knows of a round when it unmasks. dealers: U₂. survivors: U₃."""
+    """What the server knows of a round when it unmasks.
+
+    advertised, digests: by dealer, what it signed at AdvertiseKeys and (active) ShareKeys. dealers: U₂. survivors: U₃.
+    """
 
     session: bytes
     graph: Graph
     advertised: Mapping[int, AdvertiseKeys]
+    digests: Mapping[int, bytes]
     dealers: tuple[int, ...]
     survivors: tuple[int, ...]
 
@@ -291,6 +296,27 @@ def recover(recovery: Recovery, known: Transcript, answers: Mapping[int, Unmaski
     """Round 4, the server: put together the one secret of each dealer that was opened. Raises `Unrecoverable`."""
     opened = known.graph.opened(known.dealers, answers)
     return recovery.secrets_apart(opened) if isinstance(opened, ScatteredShares) else recovery.secrets(opened)
+
+
+def unmask(
+    scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes], words: Words, workers: Workers = HERE
+) -> None:
+    """Round 4, the server: take off Σ y_u, in place, all masks that are in it.
+
+    Nothing is taken off unless every part of the work was done. Raises `WorkerLost`.
+    """
+    missed, executor = missed_masks(scheme, known, secrets), workers.executor
+    keys = agree(missed) if executor is None else agree_with(executor, workers.parts, missed)
+    added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
+    subtracted: list[bytes] = []
+    pairs = [(gone, survivor) for gone, _, peers in missed.rows for survivor in peers]
+    for (gone, survivor), key in zip(pairs, keys, strict=True):
+        (added if survivor > gone else subtracted).append(key)
+    # What the survivors added comes off, what they subtracted goes back on.
+    if executor is None:
+        masks.add_masks(words, 0, subtracted, added)
+    else:
+        masks.add_masks_with(executor, workers.parts, words, subtracted, added)
 
 
 def missed_masks(scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes]) -> Agreements:
@@ -303,21 +329,6 @@ def missed_masks(scheme: Bonawitz, known: Transcript, secrets: Mapping[int, byte
     ]
     public = {survivor: known.advertised[survivor].mask_key for survivor in known.survivors}
     return Agreements(scheme.suite, known.session, public, rows)
-
-
-def masks_left(
-    scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes], missed: Agreements, keys: Sequence[bytes]
-) -> tuple[list[bytes], list[bytes]]:
-    """Return the keys of all masks that are in Σ y_u: (those that were added, those that were subtracted).
-
-    keys: what `missed` agrees on, in its order.
-    """
-    added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
-    subtracted: list[bytes] = []
-    pairs = [(gone, survivor) for gone, _, peers in missed.rows for survivor in peers]
-    for (gone, survivor), key in zip(pairs, keys, strict=True):
-        (added if survivor > gone else subtracted).append(key)
-    return added, subtracted
 
 
 def verify_secret(

@@ -11,12 +11,12 @@ from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
-from ..errors import ProtocolViolation
+from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from . import steps
 from .graph import CompleteGraph, Graph
-from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList
+from .messages import ConsistencyCheck, KeyEntry, SealedShares, ShareKeys, SurvivorList
 from .params import Dealing
 
 
@@ -88,6 +88,12 @@ class DealingServer(Server):
     def _needed(self, step: Step) -> int:
         return self.scheme.needed(step)
 
+    def _too_few(self) -> RoundFailed:
+        failure, why = super()._too_few(), self.scheme.why_needed(self.step)
+        if not why:
+            return failure
+        return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
+
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
             return self._take_keys(sender, message, envelope)
@@ -155,11 +161,7 @@ class DealingServer(Server):
 
     def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
         """Yield (members, the list of keys that they are sent)."""
-        yield self._members, self._key_list(tuple(entries.values()))
-
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
-        """Return U₁ as it travels."""
-        return KeyList(entries)
+        yield from self.scheme.key_lists(self._graph, entries)
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
         """Return U₂ and what was sealed for one holder, as it travels."""
