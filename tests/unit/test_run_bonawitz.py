@@ -75,15 +75,17 @@ def as_envelopes_are(simulation):
     return Signing(simulation.server._roster, sign)
 
 
+def encoded(whose):
+    return {who: [encode(one) for one in some] for who, some in whose.items()}
+
+
 @pytest.mark.parametrize("gone", GONE, ids=len)
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
 def test_the_prose_is_what_the_machines_do(scheme, gone):
     vectors = draw(scheme)
     simulation, expected, sent = by_machines(scheme, vectors, gone)
     output, said = run_bonawitz(scheme, CONTEXT, vectors, streams(scheme), gone, as_envelopes_are(simulation))
-    assert {
-        kind: {who: [encode(one) for one in some] for who, some in whose.items()} for kind, whose in said.items()
-    } == sent
+    assert {kind: encoded(whose) for kind, whose in said.items()} == sent
     assert output.survivors == expected.survivors
     assert (output.total == expected.total).all()
     assert (output.total == sum(vectors[who] for who in output.survivors).astype(np.uint64)).all()

@@ -36,7 +36,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How messages are signed: not at all, unless the adversary is active. sign: (who, binding, message) → signature."""
+    """How messages are signed: not, unless the adversary is active. sign: who, binding, message → signature."""
 
     roster: Roster | None = None
     sign: Callable[[int, bytes, Message], bytes] = lambda who, binding, message: b""

@@ -197,7 +197,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        steps.check_consistency(self._session, sender, message, self._survivors)
+        steps.check_signed(self._session, sender, message, self._survivors)
         self._signatures[sender] = envelope.signature
         return True
 

@@ -285,7 +285,7 @@ def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     return digest(Use.SURVIVORS, session, *survivors)
 
 
-def check_consistency(session: bytes, sender: int, message: ConsistencyCheck, survivors: Sequence[int]) -> None:
+def check_signed(session: bytes, sender: int, message: ConsistencyCheck, survivors: Sequence[int]) -> None:
     """The server's check of what a survivor signed. Raises `ProtocolViolation`."""
     if message.survivors_digest != survivors_digest(session, survivors):
         raise ProtocolViolation("the consistency check is over other survivors", {sender})
@@ -325,10 +325,16 @@ def check_unmask_request(
             "survivors and vanished do not split the dealers: both shares of a participant are never opened",
             {SERVER},
         )
-    if not member.scheme.active:
-        if message.signers:
-            raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
-        return
+    if member.scheme.active:
+        check_consistency(member, dealt, message, signed, verify)
+    elif message.signers:
+        raise ProtocolViolation("the semi-honest variant has no consistency signatures", {SERVER})
+
+
+def check_consistency(
+    member: Member, dealt: Dealt, message: UnmaskRequest, signed: Sequence[int], verify: Verify
+) -> None:
+    """Check that t members of U₃ signed the very U₃ that this participant signed."""
     if message.survivors != signed:
         raise ProtocolViolation("the survivors are not those that this participant signed", {SERVER})
     quorum = member.scheme.quorum
