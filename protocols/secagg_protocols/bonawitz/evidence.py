@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..core.secrets import rows_to_open
 from ..primitives import merkle
 from ..primitives.blame import Verdict
+from ..primitives.randomness import Randomness
+from ..primitives.recovery import Recovery
 from . import steps
 from .messages import AdvertiseKeys
 from .params import Bonawitz
 
-_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 700, 8_000, 80_000
+_HASH_WORK = 700
+_COMMITMENT_WORK = 8_000
+_KEY_WORK = 80_000
 """Nanoseconds, about."""
 
 
@@ -28,8 +33,11 @@ class Told:
         digests: Mapping[int, bytes],
         rows: Mapping[int, int],
     ) -> None:
-        self._scheme, self._address, self._advertised = scheme, address, advertised
-        self._digests, self._rows = digests, rows
+        self._scheme = scheme
+        self._address = address
+        self._advertised = advertised
+        self._digests = digests
+        self._rows = rows
         self._one_list: dict[int, bool] = {}
 
     @property
@@ -49,7 +57,8 @@ class Told:
             return [Verdict.UNSIGNED] * len(holders)
         if not self._signed_one_list(dealer):
             return [Verdict.DEALER] * len(holders)
-        row, hashes = self._rows[dealer], self._digests[dealer]
+        row = self._rows[dealer]
+        hashes = self._digests[dealer]
         starts = [((holder - 1) * len(self._scheme.secrets) + row) * merkle.HASH_BYTES for holder in holders]
         signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
         found = [steps.share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]
@@ -65,3 +74,9 @@ class Told:
             root = merkle.root(steps.holder_leaves(self._scheme, self._digests[dealer]))
             self._one_list[dealer] = root == self._advertised[dealer].share_root
         return self._one_list[dealer]
+
+
+def recovery_of(scheme: Bonawitz, address: bytes, known: steps.Transcript, randomness: Randomness) -> Recovery:
+    """Return what puts the opened secrets together, with all that can be held against a wrong share."""
+    rows = rows_to_open(scheme.secrets, known.dealers, known.survivors)
+    return Recovery(scheme.quorum, Told(scheme, address, known.advertised, known.digests, rows), randomness)

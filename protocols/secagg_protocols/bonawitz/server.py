@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.agreements import agree, agree_with
-from ..core.secrets import rows_to_open
 from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import BlockSum
-from ..packing.masks import add_masks, add_masks_with
 from ..packing.sums import Output
 from ..primitives import merkle
-from ..primitives.recovery import Recovery, Unrecoverable
+from ..primitives.recovery import Unrecoverable
 from . import steps
-from .evidence import Told
+from .evidence import recovery_of
 from .messages import AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
 
@@ -23,7 +20,8 @@ class BonawitzServer(DealingServer):
     """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
-    advertise_type, upload_type = AdvertiseKeys, MaskedInput
+    advertise_type = AdvertiseKeys
+    upload_type = MaskedInput
     _sum: BlockSum
 
     def __init__(self, *arguments: Any) -> None:
@@ -53,30 +51,21 @@ class BonawitzServer(DealingServer):
         self._opened[sender] = message
         return True
 
-    @property
-    def _known(self) -> steps.Transcript:
-        return steps.Transcript(self._session, self._graph, self._advertised, self._dealers, self._survivors)
-
     def _finish(self, answered: tuple[int, ...]) -> Output:
+        known = steps.Transcript(
+            self._session, self._graph, self._advertised, self._digests, self._dealers, self._survivors
+        )
         if not self._secrets:  # they are here already when an executor failed after they were recovered
-            self._secrets, self._opened = self._recover(answered), {}
-        executor, parts = self.workers.executor, self.workers.parts
-        missed = steps.missed_masks(self.scheme, self._known, self._secrets)
-        keys = agree(missed) if executor is None else agree_with(executor, parts, missed)
-        added, subtracted = steps.masks_left(self.scheme, self._known, self._secrets, missed, keys)
-        if executor is None:
-            add_masks(self._sum.words, 0, subtracted, added)
-        else:
-            add_masks_with(executor, parts, self._sum.words, subtracted, added)
+            self._secrets = self._recover(known, answered)
+            self._opened = {}
+        steps.unmask(self.scheme, known, self._secrets, self._sum.words, self.workers)
         self._secrets = {}
         return self._sum.output(self._survivors, self.step)
 
-    def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
-        rows = rows_to_open(self.scheme.secrets, self._dealers, self._survivors)
-        told = Told(self.scheme, self._address, self._advertised, self._digests, rows)
-        recovery = Recovery(self.scheme.quorum, told, self._randomness)
+    def _recover(self, known: steps.Transcript, answered: tuple[int, ...]) -> dict[int, bytes]:
+        recovery = recovery_of(self.scheme, self._address, known, self._randomness)
         try:
-            return steps.recover(recovery, self._known, {holder: self._opened[holder] for holder in answered})
+            return steps.recover(recovery, known, {holder: self._opened[holder] for holder in answered})
         except Unrecoverable as failure:
             raise RoundFailed(
                 self.step.value, failure.have, self.scheme.quorum, str(failure), failure.culprits

@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.agreements import Agreements
+from ..core.agreements import Agreements, agree, agree_with
 from ..core.channels import PairwiseKeys, advertised_context, check_context
 from ..core.context import RoundContext
+from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
 from ..dealing.graph import Graph
 from ..dealing.steps import SEED_BYTES, Dealt
@@ -35,7 +36,8 @@ from ..primitives.recovery import Recovery, ScatteredShares
 from .messages import NONCE_BYTES, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
-MASK_KEY, SELF_MASK_SEED = 0, 1
+MASK_KEY = 0
+SELF_MASK_SEED = 1
 """Rows of a holder's share: the dealer's mask secret key, its self-mask seed."""
 
 
@@ -78,7 +80,8 @@ def advertise_keys(
 def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomness) -> OwnSecrets:
     """Draw both key pairs and all seeds, and share the secrets among `holders` (none yet, if they are not known)."""
     agreement = scheme.suite.agreement
-    channel_secret, mask_secret = agreement.generate(randomness), agreement.generate(randomness)
+    channel_secret = agreement.generate(randomness)
+    mask_secret = agreement.generate(randomness)
     seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(len(scheme.secrets) - 1))
     shares = b""
     if holders:
@@ -204,7 +207,8 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     dealer's doing, and one that does not match the root is the holder's. Raises `ProtocolViolation`.
     """
     size = len(scheme.secrets) * shamir.SHARE_BYTES
-    values, path = kept_share(scheme, share), share[size:]
+    values = kept_share(scheme, share)
+    path = share[size:]
     if len(values) != size:
         raise ProtocolViolation(f"dealer {dealer}'s share has {len(values)} bytes, not {size}", {dealer})
     shamir.check(values)
@@ -257,7 +261,8 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
 
 def unmasking(scheme: Bonawitz, dealt: Dealt, message: UnmaskRequest) -> Unmasking:
     """Round 4, a participant: open of each dealer the one share that `scheme.secrets` says, all checks done."""
-    rows, size = rows_to_open(scheme.secrets, dealt.dealers, message.survivors), shamir.SHARE_BYTES
+    rows = rows_to_open(scheme.secrets, dealt.dealers, message.survivors)
+    size = shamir.SHARE_BYTES
     missing = tuple(dealer for dealer in dealt.dealers if dealer not in dealt.shares)
     opened = [
         dealt.shares[dealer][rows[dealer] * size : (rows[dealer] + 1) * size]
@@ -278,11 +283,15 @@ def check_unmasking(sender: int, dealers: Sequence[int], message: Unmasking) -> 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the server knows of a round when it unmasks. dealers: U₂. survivors: U₃."""
+    """What the server knows of a round when it unmasks.
+
+    advertised, digests: by dealer, what it signed at AdvertiseKeys and (active) ShareKeys. dealers: U₂. survivors: U₃.
+    """
 
     session: bytes
     graph: Graph
     advertised: Mapping[int, AdvertiseKeys]
+    digests: Mapping[int, bytes]
     dealers: tuple[int, ...]
     survivors: tuple[int, ...]
 
@@ -291,6 +300,28 @@ def recover(recovery: Recovery, known: Transcript, answers: Mapping[int, Unmaski
     """Round 4, the server: put together the one secret of each dealer that was opened. Raises `Unrecoverable`."""
     opened = known.graph.opened(known.dealers, answers)
     return recovery.secrets_apart(opened) if isinstance(opened, ScatteredShares) else recovery.secrets(opened)
+
+
+def unmask(
+    scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes], words: Words, workers: Workers = HERE
+) -> None:
+    """Round 4, the server: take off Σ y_u, in place, all masks that are in it.
+
+    Nothing is taken off unless every part of the work was done. Raises `WorkerLost`.
+    """
+    missed = missed_masks(scheme, known, secrets)
+    executor = workers.executor
+    keys = agree(missed) if executor is None else agree_with(executor, workers.parts, missed)
+    added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
+    subtracted: list[bytes] = []
+    pairs = [(gone, survivor) for gone, _, peers in missed.rows for survivor in peers]
+    for (gone, survivor), key in zip(pairs, keys, strict=True):
+        (added if survivor > gone else subtracted).append(key)
+    # What the survivors added comes off, what they subtracted goes back on.
+    if executor is None:
+        masks.add_masks(words, 0, subtracted, added)
+    else:
+        masks.add_masks_with(executor, workers.parts, words, subtracted, added)
 
 
 def missed_masks(scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes]) -> Agreements:
@@ -303,21 +334,6 @@ def missed_masks(scheme: Bonawitz, known: Transcript, secrets: Mapping[int, byte
     ]
     public = {survivor: known.advertised[survivor].mask_key for survivor in known.survivors}
     return Agreements(scheme.suite, known.session, public, rows)
-
-
-def masks_left(
-    scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes], missed: Agreements, keys: Sequence[bytes]
-) -> tuple[list[bytes], list[bytes]]:
-    """Return the keys of all masks that are in Σ y_u: (those that were added, those that were subtracted).
-
-    keys: what `missed` agrees on, in its order.
-    """
-    added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
-    subtracted: list[bytes] = []
-    pairs = [(gone, survivor) for gone, _, peers in missed.rows for survivor in peers]
-    for (gone, survivor), key in zip(pairs, keys, strict=True):
-        (added if survivor > gone else subtracted).append(key)
-    return added, subtracted
 
 
 def verify_secret(

@@ -11,12 +11,12 @@ from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
-from ..errors import ProtocolViolation
+from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from . import steps
 from .graph import CompleteGraph, Graph
-from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList
+from .messages import ConsistencyCheck, KeyEntry, SealedShares, ShareKeys, SurvivorList
 from .params import Dealing
 
 
@@ -88,6 +88,13 @@ class DealingServer(Server):
     def _needed(self, step: Step) -> int:
         return self.scheme.needed(step)
 
+    def _too_few(self) -> RoundFailed:
+        failure = super()._too_few()
+        why = self.scheme.why_needed(self.step)
+        if not why:
+            return failure
+        return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
+
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
             return self._take_keys(sender, message, envelope)
@@ -144,8 +151,10 @@ class DealingServer(Server):
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._graph = self.scheme.draw_graph(answered, self._randomness)
-        self._members, entries = answered, {member: self._entries[member] for member in answered}
-        self._entries, outgoing = {}, []
+        self._members = answered
+        entries = {member: self._entries[member] for member in answered}
+        self._entries = {}
+        outgoing = []
         list_digest = b""
         for recipients, message in self._key_lists(entries):
             list_digest = message.digest  # one for all
@@ -155,11 +164,7 @@ class DealingServer(Server):
 
     def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
         """Yield (members, the list of keys that they are sent)."""
-        yield self._members, self._key_list(tuple(entries.values()))
-
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
-        """Return U₁ as it travels."""
-        return KeyList(entries)
+        yield from self.scheme.key_lists(self._graph, entries)
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
         """Return U₂ and what was sealed for one holder, as it travels."""
@@ -168,7 +173,8 @@ class DealingServer(Server):
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = self._graph.others(sender), self.scheme.sealed_bytes
+        others = self._graph.others(sender)
+        size = self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         self._check_told(sender, message.share_digests)
@@ -178,7 +184,8 @@ class DealingServer(Server):
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
         sealed = b"".join(self._sealed[dealer] for dealer in answered)
-        self._sealed, outgoing = {}, []
+        self._sealed = {}
+        outgoing = []
         for holder, dealers, column in self._graph.deliver(answered, sealed, self.scheme.sealed_bytes):
             self._delivered[holder] = dealers
             outgoing.append(self.seal("SealedShares", holder, self._sealed_shares(dealers, column)))
@@ -195,7 +202,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        steps.check_consistency(self._session, sender, message, self._survivors)
+        steps.check_signed(self._session, sender, message, self._survivors)
         self._signatures[sender] = envelope.signature
         return True
 
