@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class ThresholdCkksClient(summing.SummingClient):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory = self._memory
         blocks = steps.encrypt(self.scheme, memory.session, self.me, memory.own.seed, vector)
-        outgoing = [self.seal(Step.ENCRYPT.value, SERVER, block) for block in blocks]
+        outgoing = list(map(partial(self.seal, Step.ENCRYPT.value, SERVER), blocks))
         memory.own = None
         return outgoing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class LightSecAggClient(SummingClient):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory = self._memory
         blocks = steps.masked_input(self.scheme, memory.session, self.me, memory.own.seed, vector)
-        outgoing = [self.seal(Step.MASKED_INPUT.value, SERVER, block) for block in blocks]
+        outgoing = list(map(partial(self.seal, Step.MASKED_INPUT.value, SERVER), blocks))
         memory.own = None
         return outgoing
 
