@@ -61,10 +61,6 @@ class Bonawitz(Dealing):
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return work(self, run)
 
-    def reach(self, members: int) -> float:
-        """Return how many of so many members share masks with any one of them, itself included."""
-        return members
-
     @cached_property
     def payload_limit(self) -> int:
         entry = 512 + merkle.HASH_BYTES * (len(self.secrets) + 1)

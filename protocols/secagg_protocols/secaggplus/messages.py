@@ -22,6 +22,11 @@ class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields
         check_ascending("neighbour list", tuple(entry.participant for entry in self.entries))
         check_size("list_digest", self.list_digest, HASH_BYTES)
 
+    @property
+    def digest(self) -> bytes:
+        """What the session is bound to: 32 bytes, as the server states them."""
+        return self.list_digest
+
 
 _NEIGHBOUR_LIST = (Sent(NeighbourList, Binding.KEY_LIST),)
 EXCHANGE = Exchange(
