@@ -27,7 +27,7 @@ class LightSecAggClient(SummingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        return b"", steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
+        return steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         return steps.accept(self.scheme, dealer, dealt)

@@ -350,7 +350,7 @@ def deal_all():
     """Return a callable that deals an honest key: all elements by holder, blinding included."""
 
     def dealt(scheme, participant):
-        shares = steps.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
+        _, shares = steps.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
         return encoding.decode_dealt(scheme, list(shares.values()))
 
     return dealt
