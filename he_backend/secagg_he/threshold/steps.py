@@ -49,8 +49,8 @@ def deal(
 ) -> tuple[bytes, dict[int, bytes]]:
     """Return (nothing that the server is told, holder → what a participant deals it: its share of sᵢ).
 
-    Coefficients modulo 65537, ℓ to a polynomial, `share_bytes` each. Behind them the shares of `CHECKS` polynomials that
-    are uniform as a whole, and hide the keys in `check_shares`.
+    Coefficients modulo 65537, ℓ to a polynomial, `share_bytes` each. Behind them the shares of `CHECKS` polynomials,
+    which are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
