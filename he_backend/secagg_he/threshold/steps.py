@@ -46,11 +46,11 @@ def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: 
 
 def deal(
     scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
-) -> dict[int, bytes]:
-    """Return what a participant deals each holder, its share of sᵢ: coefficients modulo 65537, ℓ to a polynomial.
+) -> tuple[bytes, dict[int, bytes]]:
+    """Return (nothing that the server is told, holder → what a participant deals it: its share of sᵢ).
 
-    `share_bytes` each. Behind them the shares of `CHECKS` polynomials that are uniform as a whole, and hide the keys in
-    `check_shares`.
+    Coefficients modulo 65537, ℓ to a polynomial, `share_bytes` each. Behind them the shares of `CHECKS` polynomials,
+    which are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
@@ -64,7 +64,7 @@ def deal(
     hidden = np.concatenate([secrets, blinding[: sharing.pieces]], axis=1)
     hiding = np.concatenate([noise, blinding[sharing.pieces :]], axis=1)
     dealt = encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
-    return dict(zip(holders, dealt, strict=True))
+    return b"", dict(zip(holders, dealt, strict=True))
 
 
 def accept(scheme: ThresholdCkks, dealer: int, dealt: bytes) -> bytes:

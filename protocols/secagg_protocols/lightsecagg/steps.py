@@ -31,11 +31,11 @@ from .params import LightSecAgg
 
 def deal(
     scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
-) -> dict[int, bytes]:
-    """Return what a participant deals each holder: its coded share, `share_bytes` long."""
+) -> tuple[bytes, dict[int, bytes]]:
+    """Return (nothing that the server is told, holder → what a participant deals it: its coded share)."""
     coded, size = encode_mask(scheme, session, participant, seed, holders), scheme.share_bytes
     shares = scheme.packing.to_bytes(coded)
-    return {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
+    return b"", {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
 
 
 def accept(scheme: LightSecAgg, dealer: int, dealt: bytes) -> bytes:
