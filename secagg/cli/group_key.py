@@ -17,8 +17,8 @@ from secagg_he.delivery import Party, open_sealed, request, seal_for
 from secagg_he.files import read_own, write_new
 from secagg_he.releases import FileReleases
 from secagg_protocols.core.identity import Identity, Roster
-from secagg_protocols.core.wire import MAX_PARTICIPANTS
 from secagg_protocols.errors import InputError
+from secagg_protocols.primitives.domain import MAX_ID
 from secagg_protocols.primitives.suites import suite_named
 
 _KINDS = {kind.name: kind for kind in (Bfv, Ckks)}
@@ -27,9 +27,7 @@ app = typer.Typer(help="Make, show and deliver the key that participants of bfv 
 
 Me = Annotated[
     int,
-    typer.Option(
-        "--participant", min=1, max=MAX_PARTICIPANTS, help="This site's number: its roster id, where there is one."
-    ),
+    typer.Option("--participant", min=1, max=MAX_ID, help="This site's number: its roster id, where there is one."),
 ]
 IdentityFile = Annotated[Path | None, typer.Option("--identity", help="This site's identity file: signs.")]
 RosterFile = Annotated[Path | None, typer.Option("--roster", help="The roster: checks the other site's signature.")]

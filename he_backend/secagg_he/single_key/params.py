@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from secagg_protocols.core.fields import longest_of
 from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
 from secagg_protocols.core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
 from secagg_protocols.core.wire import check_participants
@@ -17,6 +18,7 @@ from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
 from ..parameters import Kind, Need, Parameters, derive
+from .messages import Aggregate, Encrypt, Release, ReleaseRequest
 from .packing import Packing
 
 if TYPE_CHECKING:
@@ -257,10 +259,14 @@ class SingleKey(Scheme):
         """Blocks of the aggregate, and of what is released."""
         return -(-self.ciphertexts // self.aggregate_rows)
 
+    @property
+    def block_bytes(self) -> int:
+        """Most bytes of a block of ciphertexts, in its envelope."""
+        return max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
+
     @cached_property
     def payload_limit(self) -> int:
-        block = max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
-        return max(block, 5 * self.participants + 34 * self.aggregate_blocks) + 1024
+        return longest_of((Encrypt, ReleaseRequest, Aggregate, Release), self)
 
     def _machines(self) -> tuple[type[SingleKeyClient], type[SingleKeyServer]]:
         from .client import SingleKeyClient

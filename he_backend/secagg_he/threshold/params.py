@@ -19,13 +19,14 @@ from secagg_protocols import (
     Work,
 )
 from secagg_protocols.dealing import Dealing
-from secagg_protocols.packing.blocks import BLOCK_BYTES, block_words
+from secagg_protocols.packing.blocks import block_words
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.coded import CodedSharing
 from secagg_protocols.primitives.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
+from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck
 from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
 from .plaintext import Plaintext
 
@@ -66,6 +67,7 @@ class ThresholdCkks(Dealing):
         early_keys=True,
         opens=frozenset({"sum_of_shares"}),
     )
+    sent = (*Dealing.sent, KeyList, SealedShares, ShareCheck, Encrypt, Opening)
     upload_step: ClassVar[Step] = Step.ENCRYPT
     opening_step: ClassVar[Step] = Step.OPENING
 
@@ -190,9 +192,10 @@ class ThresholdCkks(Dealing):
     def share_bytes(self) -> int:
         return self.sum_bytes + _CHECK_BYTES
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 512) + 16)) + 1024
+    @property
+    def checks_bytes(self) -> int:
+        """Most bytes of what a holder says of the shares of all dealers."""
+        return -(-self.participants * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES
 
     def _machines(self) -> tuple[type[ThresholdCkksClient], type[ThresholdCkksServer]]:
         from .client import ThresholdCkksClient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from ..core.guarantee import Adversary, Coalition, Keys, Traits
@@ -11,8 +10,8 @@ from ..core.scheme import MeasuredRound, RoundView, Step
 from ..core.work import Work
 from ..dealing import Dealing
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives import merkle, shamir
+from .messages import AdvertiseKeys, MaskedInput, Unmasking
 from .work import work
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ class Bonawitz(Dealing):
         early_keys=True,
         opens=frozenset({"self_mask_seeds", "mask_keys"}),
     )
+    sent = (AdvertiseKeys, *Dealing.sent[1:], MaskedInput, Unmasking)
+    advertise_type = AdvertiseKeys
+    advertised_keys = 2
     upload_step: ClassVar[Step] = Step.MASKED_INPUT
     opening_step: ClassVar[Step] = Step.UNMASKING
 
@@ -81,12 +83,26 @@ class Bonawitz(Dealing):
         """Return how many of so many members share masks with any one of them, itself included."""
         return members
 
-    @cached_property
-    def payload_limit(self) -> int:
-        entry = 512 + merkle.HASH_BYTES * (self.secrets + 1)
-        digests = self.secrets * merkle.HASH_BYTES if self.active else 0
-        per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, self.participants * per_participant) + 1024
+    # --- how long fields of messages are
+
+    @property
+    def commitments_bytes(self) -> int:
+        """Bytes of the commitments to a dealer's seeds."""
+        return (self.secrets - 1) * merkle.HASH_BYTES
+
+    @property
+    def share_root_bytes(self) -> int:
+        """Bytes of the root over a dealer's shares."""
+        return merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def share_digests_bytes(self) -> int:
+        return self.participants * self.secrets * merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def opened_bytes(self) -> int:
+        """Bytes that a holder opens of one dealer."""
+        return shamir.SHARE_BYTES
 
     def _machines(self) -> tuple[type[BonawitzClient], type[BonawitzServer]]:
         from .client import BonawitzClient

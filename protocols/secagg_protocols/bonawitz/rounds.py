@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..core.channels import advertised_context, check_context
+from ..core.fields import check_sizes
 from ..core.scheme import RoundContext
 from ..errors import ProtocolViolation
 from ..packing import masks
 from ..packing.lanes import Words
 from ..primitives import merkle, shamir
 from ..primitives.blame import Verdict
-from ..primitives.domain import Use, digest, separated
+from ..primitives.domain import Use, digest, id_field, separated
 from ..primitives.kdf import derive
 from ..primitives.randomness import Randomness
 from .messages import NONCE_BYTES, AdvertiseKeys
@@ -89,7 +91,7 @@ def advertise(
 
 def commit(address: bytes, dealer: int, row: int, seed: bytes) -> bytes:
     """Return the commitment to a uniform 32-byte seed: a hash, hiding because the seed has full entropy."""
-    return digest(Use.SEED_COMMITMENT, address, dealer, row, seed)
+    return digest(Use.SEED_COMMITMENT, address, id_field(dealer), row, seed)
 
 
 def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
@@ -107,12 +109,14 @@ def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
 
 
 _SHARE_LEAF = hashlib.sha256(separated(Use.SHARE_LEAF))
+_DEALT = struct.Struct(">III")
+"""Dealer, holder, row."""
 
 
 def share_digest(dealer: int, holder: int, row: int, share: bytes | memoryview) -> bytes:
     """Return the 32-byte hash of one share of one secret."""
     state = _SHARE_LEAF.copy()
-    state.update(b"%8d%8d%8d" % (dealer, holder, row))
+    state.update(_DEALT.pack(dealer, holder, row))
     state.update(share)
     return state.digest()
 
@@ -125,15 +129,7 @@ def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
 
 def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
     """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
-    sizes = (
-        (message.commitments, (scheme.secrets - 1) * merkle.HASH_BYTES, "commitments"),
-        (message.share_root, merkle.HASH_BYTES if scheme.active else 0, "share_root"),
-        (message.channel_key, scheme.suite.agreement.public_key_bytes, "channel_key"),
-        (message.mask_key, scheme.suite.agreement.public_key_bytes, "mask_key"),
-    )
-    for value, size, name in sizes:
-        if len(value) != size:
-            raise ProtocolViolation(f"{name} has {len(value)} bytes, not {size}")
+    check_sizes(message, scheme)
     check_context(scheme, context, message.context_digest)
     keys = message.channel_key, message.mask_key
     for key in keys:
@@ -170,7 +166,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
 
 def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: bytes) -> bytes:
     """Return the key of PRG(b_u) for this session."""
-    info = separated(Use.SELF_MASK_KEY, session, participant)
+    info = separated(Use.SELF_MASK_KEY, session, id_field(participant))
     return derive(seed, scheme.suite.mask_key_bytes, info)
 
 

@@ -13,7 +13,7 @@ from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import BlockSum
 from ..packing.masks import add_masks, add_masks_with
-from ..primitives import merkle, shamir
+from ..primitives import shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
 from . import rounds
 from .messages import AdvertiseKeys, ConsistencyCheck, MaskedInput, ShareKeys, Unmasking
@@ -44,10 +44,7 @@ class BonawitzServer(DealingServer):
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
         return rounds.check_advertised(self.scheme, message, self.context)
 
-    def _check_told(self, sender: int, share_digests: bytes) -> None:
-        expected = self.scheme.participants * self.scheme.secrets * merkle.HASH_BYTES if self.scheme.active else 0
-        if len(share_digests) != expected:
-            raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not {expected}", {sender})
+    def _keep_told(self, sender: int, share_digests: bytes) -> None:
         self._digests[sender] = share_digests
 
     # --- Unmasking

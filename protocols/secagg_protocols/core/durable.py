@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, ProtocolViolation, SecAggError, StateError
-from ..primitives.domain import Use, digest, frame
+from ..primitives.domain import Use, digest, frame, id_field
 from ..primitives.randomness import SYSTEM, Randomness
 from . import storage
 from .identity import Identity, Roster
@@ -179,7 +179,7 @@ class DurableClient:
         address = scheme.address(context, roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.
         about = b"" if scheme.early_keys else context.context_digest
-        self.session = digest(Use.STORED_SESSION, address, about, participant).hex()
+        self.session = digest(Use.STORED_SESSION, address, about, id_field(participant)).hex()
         self._make(None)  # a scheme that this participant's policy refuses is refused now
 
     @property

@@ -25,7 +25,7 @@ from .guarantee import Adversary as Adversary
 from .guarantee import Guarantee, Traits
 from .guarantee import parse_adversary as parse_adversary
 from .identity import Identity, Roster
-from .wire import ENVELOPE_OVERHEAD, check_participants
+from .wire import check_participants, envelope_overhead
 from .work import Work
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ class Scheme(ABC):
     @cached_property
     def envelope_limit(self) -> int:
         """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
-        return self.payload_limit + ENVELOPE_OVERHEAD
+        return self.payload_limit + envelope_overhead(self.suite)
 
     @property
     @abstractmethod

@@ -307,8 +307,7 @@ class DealingClient(Client):
                 f"{len(message.signers)} survivors signed the survivor list; {self.scheme.quorum} are needed", {SERVER}
             )
         payload = encode(ConsistencyCheck(rounds.survivors_digest(self._memory.session, message.survivors)))
-        for position, signer in enumerate(message.signers):
-            signature = message.signatures[64 * position : 64 * (position + 1)]
+        for signer, signature in zip(message.signers, message.signatures, strict=True):
             try:
                 self._verify_relayed(signer, Step.CONSISTENCY_CHECK.value, payload, signature)
             except AuthenticationError:

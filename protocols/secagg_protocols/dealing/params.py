@@ -8,9 +8,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
+from ..core.fields import longest, longest_of
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
 from ..core.scheme import Policy, Scheme, Step
+from ..core.wire import Message
 from ..errors import ParameterError
+from ..packing.blocks import BLOCK_BYTES
+from .messages import (
+    AdvertiseKeys,
+    ConsistencyCheck,
+    KeyList,
+    SealedShares,
+    ShareKeys,
+    SurvivorList,
+    UnmaskRequest,
+)
 
 AEAD_TAG_BYTES = 16
 
@@ -32,6 +44,20 @@ class Dealing(Scheme):
 
     deal_step: ClassVar[Step] = Step.SHARE_KEYS
     opening_step: ClassVar[Step]
+    sent: ClassVar[tuple[type[Message], ...]] = (
+        AdvertiseKeys,
+        KeyList,
+        ShareKeys,
+        SealedShares,
+        SurvivorList,
+        ConsistencyCheck,
+        UnmaskRequest,
+    )
+    """Every message that travels: the longest is the limit. Schemes add their own."""
+    advertise_type: ClassVar[type[Message]] = AdvertiseKeys
+    advertised_keys: ClassVar[int] = 1
+    """Public keys that one AdvertiseKeys holds."""
+    block_bytes: ClassVar[int] = BLOCK_BYTES
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,7 +149,33 @@ class Dealing(Scheme):
     def share_bytes(self) -> int:
         """Bytes that one dealer seals for one holder."""
 
+    # --- how long fields of messages are (`core.fields`)
+
+    @property
+    def most_listed(self) -> int:
+        """Most participants of whom one is ever told."""
+        return self.participants
+
+    @property
+    def advertised_bytes(self) -> int:
+        """Most bytes of an encoded AdvertiseKeys."""
+        return longest(self.advertise_type, self)
+
+    @property
+    def share_digests_bytes(self) -> int:
+        """Bytes of what a dealer tells the server about its shares."""
+        return 0
+
+    @property
+    def ciphertexts_bytes(self) -> int:
+        """Bytes with which a dealer answers all public keys of one holder: none where keys are agreed from them."""
+        return self.advertised_keys * self.suite.agreement.ciphertext_bytes
+
     @cached_property
     def sealed_bytes(self) -> int:
-        """Bytes of one sealed share on the wire."""
-        return self.share_bytes + AEAD_TAG_BYTES
+        """Bytes from one dealer for one holder on the wire: ciphertexts for its keys, and the sealed share."""
+        return self.ciphertexts_bytes + self.share_bytes + AEAD_TAG_BYTES
+
+    @cached_property
+    def payload_limit(self) -> int:
+        return longest_of(self.sent, self)

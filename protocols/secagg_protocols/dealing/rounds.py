@@ -9,7 +9,7 @@ import msgspec
 
 from ..core.channels import advertised_context, check_context
 from ..core.scheme import RoundContext, Scheme
-from ..primitives.domain import Use, digest
+from ..primitives.domain import Use, digest, ids_field
 from ..primitives.randomness import Randomness
 from .messages import NONCE_BYTES, AdvertiseKeys
 
@@ -56,4 +56,4 @@ def check_advertised(scheme: Scheme, message: AdvertiseKeys, context: RoundConte
 
 def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     """Return the digest of U₃ that its members sign (through their envelope's signature): 32 bytes."""
-    return digest(Use.SURVIVORS, session, *survivors)
+    return digest(Use.SURVIVORS, session, ids_field(survivors))

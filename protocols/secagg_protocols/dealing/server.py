@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.channels import session_id
+from ..core.fields import check_sizes
 from ..core.machine import Holdings, Server
 from ..core.scheme import Output, RoundContext, Step
 from ..core.wire import Envelope, Message
@@ -62,10 +63,8 @@ class DealingServer(Server):
     def _check_advertised(self, message: Any) -> tuple[bytes, ...]:
         """Check the content of someone's AdvertiseKeys; return its public keys. Raises `ProtocolViolation`."""
 
-    def _check_told(self, sender: int, share_digests: bytes) -> None:
-        """Check what a dealer told the server about its shares. Raises `ProtocolViolation`."""
-        if share_digests:
-            raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not 0", {sender})
+    def _keep_told(self, sender: int, share_digests: bytes) -> None:
+        """Keep what a dealer told the server about its shares."""
 
     @abstractmethod
     def _take_opened(self, sender: int, message: Any) -> bool:
@@ -171,7 +170,8 @@ class DealingServer(Server):
         others, size = self._others(sender), self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
-        self._check_told(sender, message.share_digests)
+        check_sizes(message, self.scheme)
+        self._keep_told(sender, message.share_digests)
         self._sealed[sender] = message.sealed
         return True
 
@@ -214,6 +214,6 @@ class DealingServer(Server):
     def _request_opening(self, answered: tuple[int, ...]) -> list[Envelope]:
         vanished = tuple(sorted(set(self._dealers) - set(self._survivors)))
         signers = tuple(sorted(self._signatures))[: self.scheme.quorum]
-        signatures = b"".join(self._signatures[signer] for signer in signers)
+        signatures = tuple(self._signatures[signer] for signer in signers)
         request = UnmaskRequest(self._survivors, vanished, signers, signatures)
         return self.seal_for_all("UnmaskRequest", answered, request)

@@ -10,6 +10,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from ..core.fields import Block, at_most
 from ..core.wire import Message
 from ..dealing.messages import AdvertiseKeys, OpenedSum, ShareKeys
 
@@ -23,8 +26,8 @@ class ShareMasks(ShareKeys, frozen=True, array_like=True, forbid_unknown_fields=
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of x_u + z_u. block: from 0. words: field elements, `element_bytes` each, little-endian."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Annotated[memoryview, at_most("block_bytes")]
 
 
 class Unmasking(OpenedSum, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -11,8 +11,8 @@ from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
 from ..core.work import Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives.coded import CodedSharing
+from .messages import MaskedInput, ShareMasks, Unmasking
 from .packing import FieldPacking
 from .work import work
 
@@ -47,6 +47,7 @@ class LightSecAgg(Dealing):
         early_keys=True,
         opens=frozenset({"sum_of_shares"}),
     )
+    sent = (*Dealing.sent, ShareMasks, MaskedInput, Unmasking)
     upload_step: ClassVar[Step] = Step.MASKED_INPUT
     deal_step: ClassVar[Step] = Step.SHARE_MASKS
     opening_step: ClassVar[Step] = Step.UNMASKING
@@ -173,9 +174,10 @@ class LightSecAgg(Dealing):
         """Bytes of one coded share."""
         return self.piece_length * self.packing.word_bytes
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a sum of coded shares."""
+        return self.share_bytes
 
     def _machines(self) -> tuple[type[LightSecAggClient], type[LightSecAggServer]]:
         from .client import LightSecAggClient

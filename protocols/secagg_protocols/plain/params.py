@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from ..core.fields import longest
 from ..core.guarantee import Coalition, Guarantee, Keys, Traits
 from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
 from ..core.work import Work
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
+from .messages import Sum
 
 if TYPE_CHECKING:
     from .client import PlainClient
@@ -29,6 +31,7 @@ class Plain(Scheme):
         protects=False, adversaries=frozenset(), keys=Keys.NONE, early_keys=False, opens=frozenset()
     )
     upload_step: ClassVar[Step] = Step.SUM
+    block_bytes: ClassVar[int] = BLOCK_BYTES
 
     def __post_init__(self) -> None:
         if self.active:
@@ -77,7 +80,7 @@ class Plain(Scheme):
 
     @cached_property
     def payload_limit(self) -> int:
-        return BLOCK_BYTES + 1024
+        return longest(Sum, self)
 
     def _machines(self) -> tuple[type[PlainClient], type[PlainServer]]:
         from .client import PlainClient

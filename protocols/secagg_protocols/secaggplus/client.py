@@ -15,7 +15,7 @@ from ..dealing.client import Waiting
 from ..dealing.rounds import SEED_BYTES
 from ..packing.masks import Keystream
 from ..primitives import shamir
-from ..primitives.domain import Use, separated
+from ..primitives.domain import Use, id_field, separated
 from ..primitives.kdf import derive
 from .messages import NeighbourList
 from .params import SecAggPlus
@@ -69,7 +69,7 @@ class SecAggPlusClient(BonawitzClient):
     def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
         # A channel's key seals one message and no other: restored, it deals the same shares again.
         memory, suite = self._memory, self.scheme.suite
-        info = separated(Use.NEIGHBOUR_SHARES, memory.session, self.me)
+        info = separated(Use.NEIGHBOUR_SHARES, memory.session, id_field(self.me))
         stream = Keystream(derive(memory.deal_seed, suite.mask_key_bytes, info))
         memory.deal_seed = b""
         dealt = shamir.deal((own.mask_secret, *own.seeds), holders, self.scheme.quorum, stream)

@@ -10,9 +10,8 @@ from ..bonawitz import Bonawitz
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.scheme import Policy, Scheme
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
-from ..primitives import shamir
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
+from .messages import NeighbourList
 
 if TYPE_CHECKING:
     from .client import SecAggPlusClient
@@ -40,6 +39,7 @@ class SecAggPlus(Bonawitz):
     eta: int = field(default=20, kw_only=True)
 
     name: ClassVar[str] = "secagg-plus"
+    sent = (*Bonawitz.sent, NeighbourList)
     traits: ClassVar[Traits] = Traits(
         protects=True,
         adversaries=frozenset({Adversary.SEMI_HONEST}),
@@ -181,10 +181,9 @@ class SecAggPlus(Bonawitz):
         # Edges go to everyone, and who is at their end is gone as often as anyone.
         return 1 + self.degree * (members - 1) / (self.participants - 1)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
+    @property
+    def most_listed(self) -> int:
+        return self.degree + 1
 
     def _machines(self) -> tuple[type[SecAggPlusClient], type[SecAggPlusServer]]:
         from .client import SecAggPlusClient

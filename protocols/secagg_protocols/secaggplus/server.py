@@ -100,7 +100,7 @@ class SecAggPlusServer(BonawitzServer):
         for holder in answered:
             dealers = self._delivered[holder]
             alive, gone = filter(survivors.__contains__, dealers), filter(vanished.__contains__, dealers)
-            outgoing.append(self.seal("UnmaskRequest", holder, UnmaskRequest(tuple(alive), tuple(gone), (), b"")))
+            outgoing.append(self.seal("UnmaskRequest", holder, UnmaskRequest(tuple(alive), tuple(gone), (), ())))
         return outgoing
 
     def _reconstruct(self, recovery: Recovery, answered: tuple[int, ...]) -> dict[int, bytes]:
