@@ -160,7 +160,14 @@ def test_the_layout_of_an_envelope_is_the_documented_one():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"signature": b"\x01" * 64}, {"signature": b"\x01" * 63}, {"sender": 0, "recipient": 2**32 - 1}, {"kind": "k" * MAX_KIND}]
+    "changes",
+    [
+        {},
+        {"signature": b"\x01" * 64},
+        {"signature": b"\x01" * 63},
+        {"sender": 0, "recipient": 2**32 - 1},
+        {"kind": "k" * MAX_KIND},
+    ],
 )
 def test_envelopes_survive_bytes(changes):
     made = envelope(**changes)

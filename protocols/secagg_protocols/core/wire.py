@@ -104,12 +104,8 @@ def envelope_overhead(suite: Ciphersuite) -> int:
     return _HEADER.size + MAX_KIND + suite.signatures.signature_bytes
 
 
-def _longest_signature(suite: int) -> int:
-    """Return the longest signature of the suite with this id. Of one that is not known here no machine takes any."""
-    for known in SUITES.values():
-        if known.id == suite:
-            return known.signatures.signature_bytes
-    return MAX_SIGNATURE
+_LONGEST_SIGNATURE = {suite.id: suite.signatures.signature_bytes for suite in SUITES.values()}
+"""Of each suite, by its id. Of one that is not known here no machine takes any."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -134,14 +130,16 @@ class Envelope(msgspec.Struct, frozen=True):
     signature: bytes
 
     def __post_init__(self) -> None:
-        _check_version(self.version)
+        if self.version != VERSION:
+            raise _other_version(self.version)
         if not (0 <= self.sender <= MAX_ID and 0 <= self.recipient <= MAX_ID):
             raise WireError(f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_ID}")
         if not 1 <= len(self.kind) <= MAX_KIND or not self.kind.isascii():
             raise WireError(f"kind of {len(self.kind)} characters; 1 to {MAX_KIND} ASCII characters are allowed")
         if len(self.binding) != BINDING_BYTES or not 0 <= self.suite <= 255:
             raise WireError("an envelope's binding or suite has the wrong size")
-        _check_signature(self.suite, len(self.signature))
+        if len(self.signature) > _LONGEST_SIGNATURE.get(self.suite, MAX_SIGNATURE):
+            raise _too_long(self.suite, len(self.signature))
 
     def to_bytes(self) -> bytes:
         """Return the encoding that travels."""
@@ -164,11 +162,13 @@ class Envelope(msgspec.Struct, frozen=True):
         if not 1 <= size <= limit:
             raise WireError(f"an envelope is {size} bytes long; {_HEADER.size + 1} to {limit} are allowed")
         data = _unchanging(data)
-        _check_version(data[0])
+        if data[0] != VERSION:
+            raise _other_version(data[0])
         if size <= _HEADER.size:
             raise WireError(f"an envelope is {size} bytes long; {_HEADER.size + 1} to {limit} are allowed")
         version, suite, sender, recipient, binding, width, signed = _HEADER.unpack_from(data)
-        _check_signature(suite, signed)
+        if signed > _LONGEST_SIGNATURE.get(suite, MAX_SIGNATURE):
+            raise _too_long(suite, signed)
         end_of_kind = _HEADER.size + width
         start = end_of_kind + signed
         if len(data) < start:
@@ -184,14 +184,13 @@ class Envelope(msgspec.Struct, frozen=True):
         return f"Envelope({self.kind}, {self.sender} → {self.recipient}, {len(self.payload)} bytes)"
 
 
-def _check_version(version: int) -> None:
-    if version != VERSION:
-        raise WireError(f"an envelope of protocol version {version}; this side speaks version {VERSION}")
+def _other_version(version: int) -> WireError:
+    return WireError(f"an envelope of protocol version {version}; this side speaks version {VERSION}")
 
 
-def _check_signature(suite: int, size: int) -> None:
-    if size > _longest_signature(suite):
-        raise WireError(f"a signature of {size} bytes; ciphersuite {suite} has at most {_longest_signature(suite)}")
+def _too_long(suite: int, size: int) -> WireError:
+    most = _LONGEST_SIGNATURE.get(suite, MAX_SIGNATURE)
+    return WireError(f"a signature of {size} bytes; those of ciphersuite {suite} have at most {most}")
 
 
 def _unchanging(data: Buffer) -> bytes | memoryview:
