@@ -49,7 +49,7 @@ class SealedKey(Message, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
     maker: PartyId
     public_key: PublicKey
-    sealed: bytes
+    sealed: Annotated[bytes, Meta(max_length=_LIMIT)]
     signature: Signature
 
 

@@ -247,3 +247,13 @@ def test_the_repr_of_an_envelope_shows_no_content():
 def test_rounds_that_cannot_be_expressed_are_refused(count):
     with pytest.raises(ParameterError, match=str(count)):
         check_participants(count)
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_an_envelope_of_another_version_names_both_however_it_goes_on(version):
+    good = envelope().to_bytes()
+    for rest in (good[1:], good[1:HEADER], b"", bytes(900)):
+        with pytest.raises(WireError, match=rf"version {version}\b.*speaks version 1\b"):
+            Envelope.from_bytes(bytes([version]) + rest, 1000)
+    with pytest.raises(WireError, match=rf"version {version}\b.*speaks version 1\b"):
+        envelope(version=version)
