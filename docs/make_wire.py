@@ -84,7 +84,7 @@ receives it.
 
 `ShareKeys.sealed` holds, for each holder, the ciphertexts that answer its public keys, one for each, and the sealed
 share behind them; `SealedShares.sealed` hands these on. Today's ciphersuites have none:
-[decision 9](decisions/0009-wire-version-1-has-room.md) says what they are for.
+[decision 10](decisions/0010-wire-version-1-has-room.md) says what they are for.
 """
 
 

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Terminal
-from secagg_protocols.dealing import client
-from secagg_protocols.dealing.client import Waiting
 from secagg_protocols.primitives import shamir
 
 EVERYONE = (1, 2, 3, 4, 5)
@@ -34,7 +32,7 @@ def test_a_participant_listed_alive_and_gone_is_refused(launch, adversary):
 def naive_unmask(self, message):
     """Answer what is asked, name by name: two rows for whoever is on both lists."""
     for dealer in self._memory.dealers:
-        for row, asked in ((rounds.SELF_MASK_SEED, message.survivors), (rounds.MASK_KEY, message.vanished)):
+        for row, asked in ((steps.SELF_MASK_SEED, message.survivors), (steps.MASK_KEY, message.vanished)):
             if dealer in asked:
                 share = self._memory.shares[dealer][row * shamir.SHARE_BYTES : (row + 1) * shamir.SHARE_BYTES]
                 self.bench.shares[dealer, row][self.me] = share
@@ -85,8 +83,9 @@ def test_a_second_unmasking_request_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_expose_the_participant(launch, monkeypatch):
-    again = {**client.SEMI_HONEST, (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(client, "SEMI_HONEST", again)
+    table = Bonawitz(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(BonawitzClient, "transitions", again)
     monkeypatch.setattr(BonawitzClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(Bonawitz(5, 20), {0: {"UnmaskRequest": asked_twice}})

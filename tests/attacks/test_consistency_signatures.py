@@ -7,7 +7,7 @@ from secagg import Bonawitz, Identity, Step, WireError
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import ConsistencyCheck
 from secagg_protocols.bonawitz.server import BonawitzServer
-from secagg_protocols.dealing import rounds
+from secagg_protocols.dealing import steps
 
 SURVIVORS, VANISHED = (1, 2, 3, 4), (5,)
 ABSENT = {5: Step.MASKED_INPUT}
@@ -25,7 +25,7 @@ def none_at_all(attack, signed):
 
 def foreign(attack, signed):
     """Make up the number with a signature of one who did not survive."""
-    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    digest = steps.survivors_digest(attack.server._session, SURVIVORS)
     made = attack.clients[5].seal("ConsistencyCheck", 0, ConsistencyCheck(digest))
     return {1: signed[1], 2: signed[2], 5: made.signature}
 
@@ -34,7 +34,7 @@ def stranger(attack, signed):
     """Make up the number with a signature by a key of the server's own, in participant 3's name."""
     machine = attack.clients[3]
     own, machine._identity = machine._identity, Identity.generate("stranger")
-    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    digest = steps.survivors_digest(attack.server._session, SURVIVORS)
     forged = machine.seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
     machine._identity = own
     return {1: signed[1], 2: signed[2], 3: forged}
@@ -47,7 +47,7 @@ def one_for_all(attack, signed):
 
 def over_others(attack, signed):
     """Make up the number with a good signature over other survivors."""
-    digest = rounds.survivors_digest(attack.server._session, (*SURVIVORS, 5))
+    digest = steps.survivors_digest(attack.server._session, (*SURVIVORS, 5))
     other = attack.clients[3].seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
     return {1: signed[1], 2: signed[2], 3: other}
 

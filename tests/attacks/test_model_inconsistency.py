@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, ProtocolViolation, RoundContext, WireError
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
 from secagg_protocols.core import channels
@@ -91,7 +91,7 @@ def without_self_masks(attack):
         words += attack.masked(who)
         own = np.zeros_like(words)
         session = attack.clients[who]._memory.session
-        rounds.mask(own, who, rounds.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
+        steps.mask(own, who, steps.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
         words -= own
     return attack.scheme.domain.lanes.unpack(words)
 
@@ -100,7 +100,7 @@ SCRIPT = {0: {"KeyList": forward_all, "SealedShares": deal_to_all}}
 
 
 def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
     monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
@@ -110,7 +110,7 @@ def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, context
 
 
 def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
     assert ODD not in attack.sent["MaskedInput"]
@@ -183,7 +183,7 @@ def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(la
         blank = dataclasses.replace(context, context_digest=bytes(32))
         return session_id(scheme, roster_digest, blank, list_digest)
 
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
     for side in (client, server):
         monkeypatch.setattr(side, "session_id", forgetful)
     victim = np.arange(1, 21)

@@ -8,7 +8,7 @@ from secagg import Bonawitz, Policy, ProtocolViolation, RoundContext, Step, Wire
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.core.wire import signed_bytes
-from secagg_protocols.dealing import client, rounds
+from secagg_protocols.dealing import client, steps
 
 EVERYONE = (1, 2, 3, 4, 5)
 NOW = RoundContext("job", 2, b"\x02" * 32)
@@ -183,10 +183,10 @@ def test_without_the_session_in_signatures_old_ones_would_open_the_round(launch,
     def loose(envelope, payload_digest):
         return signed_bytes(msgspec.structs.replace(envelope, binding=bytes(32)), payload_digest)
 
-    digest = rounds.survivors_digest
+    digest = steps.survivors_digest
     monkeypatch.setattr(client, "signed_bytes", loose)
     monkeypatch.setattr("secagg_protocols.core.machine.signed_bytes", loose)
-    monkeypatch.setattr(rounds, "survivors_digest", lambda session, survivors: digest(b"", survivors))
+    monkeypatch.setattr(steps, "survivors_digest", lambda session, survivors: digest(b"", survivors))
     scheme = Bonawitz(5, 20, adversary="active")
     known = parties(scheme)
     old = launch(scheme, parties=known, context=NOW)

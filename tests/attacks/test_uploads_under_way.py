@@ -16,7 +16,8 @@ from secagg import (
     WireError,
 )
 from secagg_he import Bfv, ThresholdCkks
-from secagg_protocols.core.machine import Server
+from secagg_protocols import Aggregator, Participant
+from secagg_protocols.core.server import Server
 from secagg_protocols.errors import SERVER
 from secagg_protocols.packing.blocks import Uploads
 
@@ -41,8 +42,11 @@ def uploads_of(scheme):
 def round_of(scheme):
     """As `uploads_of`, and the participants in between."""
     key, handle = scheme.make_group_key() or (None, None)
-    server = scheme.server(CONTEXT, group_key=handle)
-    clients = {who: scheme.client(who, CONTEXT, policy=Policy(), group_key=key) for who in range(1, PARTICIPANTS + 1)}
+    server = scheme.server(CONTEXT, Aggregator(standing=handle))
+    clients = {
+        who: scheme.client(who, CONTEXT, Participant(policy=Policy(), standing=key))
+        for who in range(1, PARTICIPANTS + 1)
+    }
     server.start()
     answers = {who: client.start() for who, client in clients.items()}
     while server.step is not scheme.upload_step:

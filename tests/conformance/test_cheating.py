@@ -29,7 +29,7 @@ from secagg_protocols.bonawitz.messages import (
     UnmaskRequest,
 )
 from secagg_protocols.core.wire import encode, signed_bytes
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives.shamir import SHARE_BYTES
 
 

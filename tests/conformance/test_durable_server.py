@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from secagg_he import ThresholdCkks
 from secagg_protocols import (
     SERVER,
+    Aggregator,
     Bonawitz,
     DurableServer,
     InputError,
@@ -86,9 +87,7 @@ class Federation:
             self.folder,
             running.scheme,
             running.server.context,
-            identity=running.identities.get(SERVER),
-            roster=running.roster,
-            group_key=handle,
+            Aggregator(identity=running.identities.get(SERVER), roster=running.roster, standing=handle),
         )
 
     def answer(self, participant, request):

@@ -15,7 +15,7 @@ from secagg_protocols.dealing import Dealing
 from secagg_protocols.plain.client import PlainClient
 from secagg_protocols.plain.server import PlainServer
 
-_BORROWED = ("_opened", "work", "reach", "opened_by", "secrets", "share_bytes")
+_BORROWED = ("exchange", "secrets", "work", "reach", "opened_by", "share_bytes")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ class Open(secagg.Scheme):
         protects=False, adversaries=frozenset(), keys=secagg.Keys.NONE, early_keys=False, opens=frozenset()
     )
     quorum: ClassVar[int] = 2
-    steps: ClassVar[tuple[secagg.Step, ...]] = (secagg.Step.SUM,)
+    exchange: ClassVar[Any] = secagg.Plain.exchange
     payload_limit: ClassVar[int] = 1 << 21
+    secrets: ClassVar[tuple[()]] = ()
     leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"),)
     guarantee: ClassVar[secagg.Guarantee] = secagg.Guarantee(
         adversary=None,
@@ -42,14 +43,10 @@ class Open(secagg.Scheme):
     def minimum_threshold(self, colluders: int) -> int:
         return 2
 
-    def _opened(self, view: secagg.RoundView) -> dict[str, tuple[int, ...]]:
-        return {}
-
     def work(self, run: secagg.MeasuredRound) -> tuple[secagg.Work, secagg.Work]:
         return secagg.Work(), secagg.Work()
 
-    def _machines(self) -> tuple[Any, Any]:
-        return PlainClient, PlainServer
+    machines: ClassVar[tuple[Any, Any]] = (PlainClient, PlainServer)
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,6 @@ class Mine(Dealing):
     name: ClassVar[str] = "mine"
     upload_step: ClassVar[secagg.Step] = secagg.Step.MASKED_INPUT
     opening_step: ClassVar[secagg.Step] = secagg.Step.UNMASKING
-    further_seeds: ClassVar[int] = 0
     traits: ClassVar[secagg.Traits] = secagg.Traits(
         protects=True,
         adversaries=frozenset(secagg.Adversary),
@@ -73,5 +69,4 @@ class Mine(Dealing):
         locals()[_name] = vars(secagg.Bonawitz)[_name]
     del _name
 
-    def _machines(self) -> tuple[Any, Any]:
-        return BonawitzClient, BonawitzServer
+    machines: ClassVar[tuple[Any, Any]] = (BonawitzClient, BonawitzServer)

@@ -79,7 +79,7 @@ def test_what_a_round_opens_undeclared_is_recorded_by_nobody() -> None:
         audit.describe(opens_more, secagg.RoundContext("job", 1, bytes(32)), run, now=datetime.now(UTC), salt=bytes(32))
 
 
-@pytest.mark.parametrize("unsaid", ["_opened", "work", "opened_by"])
+@pytest.mark.parametrize("unsaid", ["secrets", "work", "opened_by"])
 def test_what_a_scheme_does_not_say_is_not_guessed(unsaid: str) -> None:
     body = {name: value for name, value in vars(foreign.Mine).items() if name != unsaid and name[:2] != "__"}
     silent = type("Silent", (secagg.Bonawitz.__mro__[1],), {**body, "__annotations__": {}})

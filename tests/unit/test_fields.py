@@ -111,7 +111,7 @@ SCHEMES = [
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: f"{scheme.name} {scheme.adversary}")
 def test_every_scheme_s_longest_message_follows_from_its_fields(scheme):
-    sent = getattr(scheme, "sent", ())
+    sent = scheme.exchange.messages
     assert scheme.payload_limit >= scheme.block_bytes
     assert all(longest(message, scheme) <= scheme.payload_limit for message in sent)
     assert all(f"| {message.__name__} |" in as_markdown(sent) for message in sent)

@@ -12,6 +12,7 @@ from secagg_protocols import (
     Bonawitz,
     LightSecAgg,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     RoundContext,
@@ -21,7 +22,7 @@ from secagg_protocols import (
 INTEGERS = ("minimum_cohort", "colluders", "reruns", "maximum_participants")
 SCHEMES = [
     Plain(20, 5),
-    Bonawitz(20, 5, colluders=1, further_seeds=1),
+    Bonawitz(20, 5, colluders=1),
     SecAggPlus(20, 5, corrupt_rate=0.0, dropout_rate=0.25),
     SecAggPlus(20, 5, corrupt_rate=0.25, dropout_rate=0.0, neighbours=19, threshold=11),
     LightSecAgg(20, 5, colluders=1),
@@ -105,7 +106,7 @@ def test_too_many_participants_are_refused_before_anything_is_dealt():
 
     context = RoundContext("job", 1, bytes(32))
     with pytest.raises(ParameterError, match="maximum_participants=10000"):
-        Bonawitz(30_000, 5).client(1, context, randomness=Counted())
+        Bonawitz(30_000, 5).client(1, context, Participant(randomness=Counted()))
     assert not drawn
 
 

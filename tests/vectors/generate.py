@@ -26,7 +26,7 @@ CASES: dict[str, tuple[Bonawitz, dict[int, str]]] = {
     "active-x25519": (Bonawitz(5, 9, value_bits=20, adversary="active"), {4: "MaskedInput", 1: "ShareKeys"}),
     "active-p256": (Bonawitz(4, 3, value_bits=1, adversary="active", ciphersuite="p256"), {2: "Unmasking"}),
     "everyone-stays": (Bonawitz(3, 1, value_bits=62, threshold=1), {}),
-    "further-seeds": (Bonawitz(5, 4, adversary="active", colluders=1, further_seeds=2), {5: "MaskedInput"}),
+    "colluders": (Bonawitz(5, 4, adversary="active", colluders=1), {5: "MaskedInput"}),
     "early-keys": (Bonawitz(4, 6, adversary="active", early_keys=True), {1: "MaskedInput"}),
 }
 
@@ -84,7 +84,6 @@ def positive(name: str, recording: Recording) -> dict[str, Any]:
             "early_keys": scheme.early_keys,
             "colluders": scheme.colluders,
             "threshold": scheme.quorum,
-            "further_seeds": scheme.further_seeds,
         },
         "context": {"job": CONTEXT.job, "round": CONTEXT.round, "context_digest": CONTEXT.context_digest.hex()},
         "roster": [[entry.id, entry.name, entry.public_key.hex()] for entry in roster.entries] if roster else [],

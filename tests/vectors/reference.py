@@ -308,7 +308,7 @@ class Check:
     def __init__(self, vector):
         p = self.p = vector["parameters"]
         self.vector, self.suite, self.active = vector, p["ciphersuite"], p["adversary"] == "active"
-        self.n, self.t, self.rows = p["participants"], p["threshold"], 2 + p["further_seeds"]
+        self.n, self.t, self.rows = p["participants"], p["threshold"], 2
         self.secrets = {
             int(u): {
                 "channel": bytes.fromhex(s["channel_secret"]),
@@ -335,10 +335,9 @@ class Check:
             "value_bits",
             "adversary",
             "ciphersuite",
-            "early_keys",
             "colluders",
             "threshold",
-            "further_seeds",
+            "early_keys",
         ]
         scheme = digest(b"scheme id", "bonawitz", *(frame(name, str(p[name])) for name in order))
         assert scheme.hex() == self.vector["scheme_id"]

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg import SERVER, SYSTEM, Bonawitz, Client, Envelope, LightSecAgg, Scheme, Server, Simulation
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.core.wire import decode
 from secagg_protocols.dealing.messages import ConsistencyCheck, UnmaskRequest
 from secagg_protocols.dealing.params import Dealing
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.field import PRIME, Elements
 
@@ -188,7 +188,7 @@ def _deliver(server: Server, envelopes: list[Envelope]) -> None:
 
 def _kept(scheme: Scheme, dealt: bytes) -> bytes:
     """Return what a holder keeps of what it was dealt: not the proof."""
-    return dealt[: scheme.secrets * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
+    return dealt[: len(scheme.secrets) * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
 
 
 def _deal_noise(client: Any, holders: frozenset[int]) -> None:
@@ -201,12 +201,12 @@ def _deal_noise(client: Any, holders: frozenset[int]) -> None:
 
         def drawn() -> Any:
             draw()
-            own, size = client._memory.own, scheme.secrets * shamir.SHARE_BYTES
+            own, size = client._memory.own, len(scheme.secrets) * shamir.SHARE_BYTES
             shares = bytearray(own.shares)
             for holder in holders:
                 shares[(holder - 1) * size : holder * size] = _noise(scheme, size)
             client._memory.own = msgspec.structs.replace(own, shares=bytes(shares))
-            return rounds.advertise(scheme, client.me, client._memory.own, client._address, client.context, SYSTEM)
+            return steps.advertise(scheme, client.me, client._memory.own, client._address, client.context, SYSTEM)
 
         client._draw = drawn
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
+from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
 from secagg_protocols.core.fields import Block, Digest, Participant, at_most
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Message, check_ascending
 
 Words: TypeAlias = Annotated[memoryview, at_most("block_bytes")]
@@ -46,3 +48,11 @@ class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
 
     block: Block
     words: Words
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ENCRYPT, (), (Sent(Encrypt, Binding.ADDRESS, many=True),), vector=True),
+        Row(Step.RELEASE, (Sent(ReleaseRequest), Sent(Aggregate, many=True)), (Sent(Release, many=True),)),
+    )
+)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from secagg_protocols.core.fields import longest_of
+from secagg_protocols.core.exchange import Exchange
 from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
-from secagg_protocols.core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from secagg_protocols.core.policy import Policy
+from secagg_protocols.core.scheme import Scheme
+from secagg_protocols.core.secrets import Secrets
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import check_participants
-from secagg_protocols.core.work import Work
+from secagg_protocols.core.work import MeasuredRound, Work
 from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.blocks import BLOCK_BYTES
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
@@ -18,12 +21,8 @@ from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
 from ..parameters import Kind, Need, Parameters, derive
-from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from .messages import EXCHANGE
 from .packing import Packing
-
-if TYPE_CHECKING:
-    from .client import SingleKeyClient
-    from .server import SingleKeyServer
 
 MIN_FLOODING_BITS = 30
 _MAX_FLOODING_BITS = 128
@@ -61,7 +60,9 @@ class SingleKey(Scheme):
 
     kind: ClassVar[Kind]
     colluders: ClassVar[int] = 0
-    upload_step: ClassVar[Step] = Step.ENCRYPT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()  # the sum is decrypted by those who hold the key; no secret is put together
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
 
     def __post_init__(self) -> None:
         if self.active:
@@ -228,9 +229,6 @@ class SingleKey(Scheme):
             sum_known_to="participants" if self.to_participants else "server, releasers",
         )
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {}  # the sum is decrypted by those who hold the key; no secret is put together
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()  # the raw cryptography of ciphertexts is not timed
 
@@ -261,18 +259,7 @@ class SingleKey(Scheme):
 
     @property
     def block_bytes(self) -> int:
-        """Most bytes of a block of ciphertexts, in its envelope."""
         return max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
-
-    @cached_property
-    def payload_limit(self) -> int:
-        return longest_of((Encrypt, ReleaseRequest, Aggregate, Release), self)
-
-    def _machines(self) -> tuple[type[SingleKeyClient], type[SingleKeyServer]]:
-        from .client import SingleKeyClient
-        from .server import SingleKeyServer
-
-        return SingleKeyClient, SingleKeyServer
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
-from secagg_protocols.dealing.messages import SurvivorList, UnmaskRequest
 from secagg_protocols.errors import SERVER, ProtocolViolation
 from secagg_protocols.primitives import shamir
 
@@ -29,11 +27,10 @@ class Memory(summing.Memory, array_like=True):
 
 
 class ThresholdCkksClient(summing.SummingClient):
-    """Made by `ThresholdCkks.client`. See `machine.Client` for the calls."""
+    """Made by `ThresholdCkks.client`. See `core.client.Client` for the calls."""
 
     scheme: ThresholdCkks
     memory_type = Memory
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
     opening_type = Opening
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:

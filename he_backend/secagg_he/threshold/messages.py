@@ -1,25 +1,29 @@
 """What ThresholdCkks sends of its own; the rest is `secagg_protocols.dealing.messages`.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | AdvertiseKeys | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| Encrypt | ShareCheck at once; Encrypt (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| Opening | Opening | – |
+`EXCHANGE` says which follows which: ShareCheck at once, Encrypt when the vector is there.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
 from secagg_protocols.core.fields import Block, Digest, at_most
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Message, check_ascending
 from secagg_protocols.dealing import messages as dealing
-from secagg_protocols.dealing.messages import AdvertiseKeys, OpenedSum, Participants
+from secagg_protocols.dealing.messages import (
+    AdvertiseKeys,
+    ConsistencyCheck,
+    OpenedSum,
+    Participants,
+    ShareKeys,
+    SurvivorList,
+    UnmaskRequest,
+)
 from secagg_protocols.primitives.domain import Use, digest
 
-__all__ = ["AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
+__all__ = ["EXCHANGE", "AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
 
 CHALLENGE_BYTES = 32
 
@@ -68,3 +72,14 @@ class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
 
 class Opening(OpenedSum, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The sum of key shares over U₃."""
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ADVERTISE_KEYS, (), (Sent(AdvertiseKeys, Binding.ADDRESS),)),
+        Row(Step.SHARE_KEYS, (Sent(KeyList, Binding.KEY_LIST),), (Sent(ShareKeys),)),
+        Row(Step.ENCRYPT, (Sent(SealedShares),), (Sent(ShareCheck), Sent(Encrypt, many=True)), vector=True),
+        Row(Step.CONSISTENCY_CHECK, (Sent(SurvivorList),), (Sent(ConsistencyCheck),), active=True),
+        Row(Step.OPENING, (Sent(UnmaskRequest),), (Sent(Opening),)),
+    )
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from secagg_protocols import (
     Adversary,
@@ -13,11 +13,12 @@ from secagg_protocols import (
     MeasuredRound,
     ParameterError,
     Policy,
-    RoundView,
     Step,
     Traits,
     Work,
 )
+from secagg_protocols.core.exchange import Exchange
+from secagg_protocols.core.secrets import Secret, Secrets, names, survived
 from secagg_protocols.dealing import Dealing
 from secagg_protocols.packing.blocks import block_words
 from secagg_protocols.primitives import shamir
@@ -26,13 +27,9 @@ from secagg_protocols.primitives.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
-from .messages import Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import EXCHANGE
 from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
 from .plaintext import Plaintext
-
-if TYPE_CHECKING:
-    from .client import ThresholdCkksClient
-    from .server import ThresholdCkksServer
 
 _FEW = 32
 """Up to so many participants, key shares are small enough to be dealt one secret per polynomial."""
@@ -40,6 +37,9 @@ _FEW = 32
 CHECKS = 4
 """Combinations of its shares that a dealer is checked by: 65537⁻⁴ = 2⁻⁶⁴."""
 _CHECK_BYTES = 2 * CHECKS + 1
+
+SECRETS = (Secret("sum_of_shares", survived, summed=True),)
+"""The one-time key sᵢ."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ class ThresholdCkks(Dealing):
         adversaries=frozenset(Adversary),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"sum_of_shares"}),
+        opens=names(SECRETS),
     )
-    sent = (*Dealing.sent, KeyList, SealedShares, ShareCheck, Encrypt, Opening)
-    upload_step: ClassVar[Step] = Step.ENCRYPT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = SECRETS
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
     opening_step: ClassVar[Step] = Step.OPENING
 
     def __post_init__(self) -> None:
@@ -114,9 +115,6 @@ class ThresholdCkks(Dealing):
         if begins == self.quorum:
             return (everything,)
         return (Coalition(begins, "parts of every key", partly=True), everything)
-
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {"sum_of_shares": view.survivors}
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()  # the raw cryptography of ciphertexts is not timed
@@ -196,9 +194,3 @@ class ThresholdCkks(Dealing):
     def checks_bytes(self) -> int:
         """Most bytes of what a holder says of the shares of all dealers."""
         return -(-self.participants * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES
-
-    def _machines(self) -> tuple[type[ThresholdCkksClient], type[ThresholdCkksServer]]:
-        from .client import ThresholdCkksClient
-        from .server import ThresholdCkksServer
-
-        return ThresholdCkksClient, ThresholdCkksServer

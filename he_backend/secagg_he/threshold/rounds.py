@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.dealing.rounds import SEED_BYTES
+from secagg_protocols.dealing.steps import SEED_BYTES
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
 from secagg_protocols.primitives import shamir

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core import workers
-from secagg_protocols.core.machine import Transitions, server_transitions
-from secagg_protocols.core.scheme import Output, Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
+from secagg_protocols.dealing.messages import KeyEntry
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
+from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
 from ..ring import Integers
 from . import rounds
-from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
+from .messages import CHALLENGE_BYTES, Encrypt, KeyList, SealedShares, ShareCheck
 from .opening import Candidate, Opened, candidates
 from .params import ThresholdCkks
 from .share_check import Checks, Verdict, fits, judge
@@ -31,28 +30,19 @@ _HELD_BYTES = 1 << 28
 """Beyond so many bytes of uploads that wait, dealers are judged by the holders that have spoken, if they are enough."""
 
 
-def transitions(steps: tuple[Step, ...]) -> Transitions:
-    """Return the table of the server: ShareCheck is taken beside Encrypt, so that it costs no round trip."""
-    return MappingProxyType({**server_transitions(steps), (Step.ENCRYPT, "ShareCheck"): Step.ENCRYPT})
-
-
 class ThresholdCkksServer(SummingServer):
-    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls.
+    """Made by `ThresholdCkks.server`. See `core.server.Server` for the calls.
 
     Holds one sum, the uploads that have begun and not ended, and those that come before dealers are judged: before the
     last holder's ShareCheck, which leaves it as soon as its shares arrive.
     """
 
     scheme: ThresholdCkks
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, ShareCheck, Encrypt, ConsistencyCheck, Opening)}
-    )
     upload_type = Encrypt
     _sum: HeldUploads
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._transitions = transitions(self.scheme.steps)
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
         self._challenge = b""
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}
@@ -204,10 +194,10 @@ class ThresholdCkksServer(SummingServer):
         count = len(blocks)
         same = [scheme] * count, [self._session] * count, [total] * count
         parts: Iterable[tuple[Words, rounds.Errors]]
-        if self.executor is None:
+        if self.workers.executor is None:
             parts = map(rounds.decrypt, *same, range(count), blocks)
         else:
-            parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
+            parts = workers.run(self.workers.executor, rounds.decrypt, *same, range(count), blocks)
         errors, done = [], 0
         for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
             residues[done : done + sums.size] = sums

@@ -1,20 +1,15 @@
 """Messages of Bonawitz, named by the paper's steps. Each checks its own shape; the machines check the meaning.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | AdvertiseKeys | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| MaskedInput | MaskedInput (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| Unmasking | Unmasking | – |
-| any | Abort (`aborts`) | Abort |
+`EXCHANGE` says which follows which.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from ..core.exchange import Binding, Exchange, Row, Sent
 from ..core.fields import Block, Exactly, Nonce, PublicKey, at_most
+from ..core.step import Step
 from ..core.wire import Message, check_ascending
 from ..dealing.messages import (
     NONCE_BYTES,
@@ -31,6 +26,7 @@ from ..dealing.messages import (
 )
 
 __all__ = [
+    "EXCHANGE",
     "NONCE_BYTES",
     "AdvertiseKeys",
     "ConsistencyCheck",
@@ -80,3 +76,15 @@ class Unmasking(Message, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         check_ascending("missing", self.missing)
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ADVERTISE_KEYS, (), (Sent(AdvertiseKeys, Binding.ADDRESS),)),
+        Row(Step.SHARE_KEYS, (Sent(KeyList, Binding.KEY_LIST),), (Sent(ShareKeys),)),
+        Row(Step.MASKED_INPUT, (Sent(SealedShares),), (Sent(MaskedInput, many=True),), vector=True),
+        Row(Step.CONSISTENCY_CHECK, (Sent(SurvivorList),), (Sent(ConsistencyCheck),), active=True),
+        Row(Step.UNMASKING, (Sent(UnmaskRequest),), (Sent(Unmasking),)),
+    )
+)
+"""Rounds 0 to 4 of figure 4."""

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ..core.scheme import Output
-from ..core.workers import Agreements, agree, agree_with
+from ..core.agreements import Agreements, agree, agree_with
 from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import BlockSum
 from ..packing.masks import add_masks, add_masks_with
+from ..packing.sums import Output
 from ..primitives import shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
-from . import rounds
-from .messages import AdvertiseKeys, ConsistencyCheck, MaskedInput, ShareKeys, Unmasking
+from . import steps
+from .messages import AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
 
 
 class BonawitzServer(DealingServer):
-    """Made by `Bonawitz.server`. See `machine.Server` for the calls."""
+    """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, MaskedInput, ConsistencyCheck, Unmasking)}
-    )
     advertise_type, upload_type = AdvertiseKeys, MaskedInput
     _sum: BlockSum
 
@@ -42,7 +38,7 @@ class BonawitzServer(DealingServer):
     # --- AdvertiseKeys and ShareKeys
 
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
+        return steps.check_advertised(self.scheme, message, self.context)
 
     def _keep_told(self, sender: int, share_digests: bytes) -> None:
         self._digests[sender] = share_digests
@@ -67,7 +63,7 @@ class BonawitzServer(DealingServer):
         if not self._secrets:  # they are here already when an executor failed after they were recovered
             self._secrets, self._opened = self._recover(answered), {}
         plus = [
-            rounds.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
+            steps.self_mask_key(self.scheme, self._session, survivor, self._secrets[survivor])
             for survivor in self._survivors
         ]
         minus: list[bytes] = []
@@ -79,8 +75,8 @@ class BonawitzServer(DealingServer):
         ]
         public = {peer: self._advertised[peer].mask_key for peer in self._survivors}
         agreements = Agreements(self.scheme.suite, self._session, public, rows)
-        executor = self.executor
-        keys = agree(agreements) if executor is None else agree_with(executor, self._parts, agreements)
+        executor = self.workers.executor
+        keys = agree(agreements) if executor is None else agree_with(executor, self.workers.parts, agreements)
         pairs = [(vanished, survivor) for vanished, _, peers in rows for survivor in peers]
         for (vanished, survivor), key in zip(pairs, keys, strict=True):
             # What the survivor added comes off, what it subtracted goes back on.
@@ -88,12 +84,12 @@ class BonawitzServer(DealingServer):
         if executor is None:
             add_masks(self._sum.words, 0, minus, plus)
         else:
-            add_masks_with(executor, self._parts, self._sum.words, minus, plus)
+            add_masks_with(executor, self.workers.parts, self._sum.words, minus, plus)
         self._secrets = {}
         return self._sum.output(self._survivors, self.step)
 
     def _recover(self, answered: tuple[int, ...]) -> dict[int, bytes]:
-        told = rounds.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
+        told = steps.Told(self.scheme, self._address, self._advertised, self._digests, frozenset(self._survivors))
         recovery = Recovery(self.scheme.quorum, told, self._randomness)
         try:
             return self._reconstruct(recovery, answered)

@@ -51,7 +51,8 @@ Digest: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """A SHA-256, or a commitment or root that is one."""
 Nonce: TypeAlias = Annotated[bytes, Meta(min_length=16, max_length=16)]
 """Fresh bytes."""
-PublicKey: TypeAlias = Annotated[bytes, Exactly("suite.agreement.public_key_bytes")]
+_PUBLIC_KEY = Exactly("suite.agreement.public_key_bytes")
+PublicKey: TypeAlias = Annotated[bytes, _PUBLIC_KEY]
 """A key of the suite's agreement."""
 Signature: TypeAlias = Annotated[bytes, AtMost(("suite.signatures.signature_bytes",))]
 """By a pinned identity; empty where nothing is signed."""
@@ -165,6 +166,11 @@ def check_sizes(message: msgspec.Struct, scheme: object) -> None:
             found, size = len(getattr(message, field.name)), field.most(scheme)
             if found != size:
                 raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}")
+
+
+def public_keys(message: type[msgspec.Struct]) -> int:
+    """Return how many public keys a message holds."""
+    return sum(field.size == _PUBLIC_KEY for field in fields_of(message))
 
 
 def longest(message: type[msgspec.Struct], scheme: object) -> int:

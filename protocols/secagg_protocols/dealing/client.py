@@ -5,52 +5,24 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from ..core import machine
+from ..core import client
 from ..core.channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
-from ..core.machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
-from ..core.scheme import Step
+from ..core.client import Client
+from ..core.step import Step
 from ..core.wire import Envelope, Message, decode, encode, signed_bytes
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..primitives.domain import VERSION, Use, digest
-from . import rounds
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
 
-class Waiting(StrEnum):
-    """What a participant waits for next."""
-
-    KEY_LIST = "waiting for KeyList"
-    SEALED_SHARES = "waiting for SealedShares"
-    VECTOR = "waiting for its vector"
-    SURVIVOR_LIST = "waiting for SurvivorList"
-    UNMASK_REQUEST = "waiting for UnmaskRequest"
-
-
-_COMMON: dict[tuple[State, str], State] = {
-    (Terminal.NEW, START): Waiting.KEY_LIST,
-    (Waiting.KEY_LIST, "KeyList"): Waiting.SEALED_SHARES,
-    (Waiting.SEALED_SHARES, "SealedShares"): Waiting.VECTOR,
-    (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Terminal.DONE,
-}
-SEMI_HONEST: Transitions = MappingProxyType({**_COMMON, (Waiting.VECTOR, CONTRIBUTE): Waiting.UNMASK_REQUEST})
-ACTIVE: Transitions = MappingProxyType(
-    {
-        **_COMMON,
-        (Waiting.VECTOR, CONTRIBUTE): Waiting.SURVIVOR_LIST,
-        (Waiting.SURVIVOR_LIST, "SurvivorList"): Waiting.UNMASK_REQUEST,
-    }
-)
-
-
-class Memory(machine.Memory, array_like=True):
+class Memory(client.Memory, array_like=True):
     """What a participant of a dealing protocol remembers between messages. Schemes add `own`, and fields for `peers`.
 
     channels: receiving key for each peer, until the shares are opened. shares: dealer → valid share, until the opening.
@@ -69,10 +41,8 @@ class DealingClient(Client):
     """Base of participants: everything but the secrets, the upload and the opening."""
 
     scheme: Dealing
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, SurvivorList, UnmaskRequest)})
     advertise_type: ClassVar[type[Message]]
     """The scheme's AdvertiseKeys. It has a `channel_key`, for sealing shares."""
-    list_kind: ClassVar[str] = "KeyList"
     deal_type: ClassVar[type[ShareKeys]] = ShareKeys
 
     # --- what a scheme adds
@@ -104,10 +74,6 @@ class DealingClient(Client):
     # --- the steps
 
     @property
-    def transitions(self) -> Transitions:
-        return ACTIVE if self.scheme.active else SEMI_HONEST
-
-    @property
     def dealers(self) -> tuple[int, ...]:
         dealers: tuple[int, ...] = self._memory.dealers
         return dealers
@@ -125,10 +91,9 @@ class DealingClient(Client):
         session: bytes = self._memory.session
         return session
 
-    def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._pad()
+    @property
+    def _session_binding(self) -> bytes:
+        return self._pad()
 
     def _start(self) -> list[Envelope]:
         message = self._draw()
@@ -269,7 +234,7 @@ class DealingClient(Client):
     def _settle(self, survivors: tuple[int, ...]) -> bytes:
         """Return the digest of U₃, recorded as this session's only one, however often the machine is restored."""
         session = self._memory.session
-        survivors_digest = rounds.survivors_digest(session, survivors)
+        survivors_digest = steps.survivors_digest(session, survivors)
         self._ledger.settle(digest(Use.SURVIVORS_OF, session), survivors_digest)
         return survivors_digest
 
@@ -306,7 +271,7 @@ class DealingClient(Client):
             raise ProtocolViolation(
                 f"{len(message.signers)} survivors signed the survivor list; {self.scheme.quorum} are needed", {SERVER}
             )
-        payload = encode(ConsistencyCheck(rounds.survivors_digest(self._memory.session, message.survivors)))
+        payload = encode(ConsistencyCheck(steps.survivors_digest(self._memory.session, message.survivors)))
         for signer, signature in zip(message.signers, message.signatures, strict=True):
             try:
                 self._verify_relayed(signer, Step.CONSISTENCY_CHECK.value, payload, signature)

@@ -1,13 +1,6 @@
 """Messages of every protocol that deals shares. Each checks its own shape; the machines check the meaning.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | the scheme's own | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| the upload | the scheme's own (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| the opening | the scheme's own | – |
-| any | Abort (`aborts`) | Abort |
+Which follows which, with those of their own, schemes say (`exchange`).
 """
 
 from __future__ import annotations

@@ -8,21 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-from ..core.fields import longest, longest_of
+from ..core.fields import longest, public_keys
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
-from ..core.scheme import Policy, Scheme, Step
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.step import Step
 from ..core.wire import Message
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
-from .messages import (
-    AdvertiseKeys,
-    ConsistencyCheck,
-    KeyList,
-    SealedShares,
-    ShareKeys,
-    SurvivorList,
-    UnmaskRequest,
-)
 
 AEAD_TAG_BYTES = 16
 
@@ -32,7 +24,9 @@ class Dealing(Scheme):
     """Base of schemes in which participants deal shares of their secrets, so that those who vanish are not missed.
 
     colluders: c, participants that may work with the server. threshold: t, how many must finish; derived when not
-    given, refused when too small.
+    given, refused when too small. early_keys: participants may advertise keys before the round's context is known, so
+    that the keys of one round can ride with the messages of the round before. The context then enters with the session
+    (docs/decisions/0007).
 
     Threshold rules: semi-honest t ≥ c + 1; active 2t > n + c, so that any two sets of t answers have an honest
     participant in common that speaks for one survivor set only. The derived threshold is at least a majority in
@@ -41,28 +35,19 @@ class Dealing(Scheme):
 
     colluders: int = field(default=0, kw_only=True)
     threshold: int | None = field(default=None, kw_only=True)
+    early_keys: bool = field(default=False, kw_only=True)
 
     deal_step: ClassVar[Step] = Step.SHARE_KEYS
     opening_step: ClassVar[Step]
-    sent: ClassVar[tuple[type[Message], ...]] = (
-        AdvertiseKeys,
-        KeyList,
-        ShareKeys,
-        SealedShares,
-        SurvivorList,
-        ConsistencyCheck,
-        UnmaskRequest,
-    )
-    """Every message that travels: the longest is the limit. Schemes add their own."""
-    advertise_type: ClassVar[type[Message]] = AdvertiseKeys
-    advertised_keys: ClassVar[int] = 1
-    """Public keys that one AdvertiseKeys holds."""
-    block_bytes: ClassVar[int] = BLOCK_BYTES
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("colluders", *(("threshold",) if self.threshold is not None else ())):
             self.check_integer(name)
+        if not isinstance(self.early_keys, bool):
+            raise ParameterError(f"early_keys={self.early_keys!r} is neither True nor False")
+        if self.early_keys and not self.traits.early_keys:
+            raise ParameterError(f"early_keys=True: {self.name} takes no keys that come early")
         self._check_company()
         minimum = self.minimum_threshold(self.colluders)
         if self.threshold is None:
@@ -94,11 +79,6 @@ class Dealing(Scheme):
     def quorum(self) -> int:
         assert self.threshold is not None
         return self.threshold
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        check = (Step.CONSISTENCY_CHECK,) if self.active else ()
-        return (Step.ADVERTISE_KEYS, self.deal_step, self.upload_step, *check, self.opening_step)
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
@@ -159,7 +139,7 @@ class Dealing(Scheme):
     @property
     def advertised_bytes(self) -> int:
         """Most bytes of an encoded AdvertiseKeys."""
-        return longest(self.advertise_type, self)
+        return longest(self._advertised, self)
 
     @property
     def share_digests_bytes(self) -> int:
@@ -169,13 +149,13 @@ class Dealing(Scheme):
     @property
     def ciphertexts_bytes(self) -> int:
         """Bytes with which a dealer answers all public keys of one holder: none where keys are agreed from them."""
-        return self.advertised_keys * self.suite.agreement.ciphertext_bytes
+        return public_keys(self._advertised) * self.suite.agreement.ciphertext_bytes
+
+    @property
+    def _advertised(self) -> type[Message]:
+        return self.exchange.rows[0].answers[0].message
 
     @cached_property
     def sealed_bytes(self) -> int:
         """Bytes from one dealer for one holder on the wire: ciphertexts for its keys, and the sealed share."""
         return self.ciphertexts_bytes + self.share_bytes + AEAD_TAG_BYTES
-
-    @cached_property
-    def payload_limit(self) -> int:
-        return longest_of(self.sent, self)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from concurrent.futures import Executor
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..core.channels import session_id
+from ..core.context import RoundContext
 from ..core.fields import check_sizes
-from ..core.machine import Holdings, Server
-from ..core.scheme import Output, RoundContext, Step
+from ..core.party import Aggregator
+from ..core.server import Server
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
-from . import rounds
+from ..packing.sums import Output
+from . import steps
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
 
@@ -31,17 +33,14 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
-    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
         scheme: Dealing,
         context: RoundContext,
-        holdings: Holdings,
-        executor: Executor | None,
-        parts: int,
+        party: Aggregator,
     ) -> None:
-        super().__init__(scheme, context, holdings, executor, parts)
+        super().__init__(scheme, context, party)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._key_owners: dict[bytes, int] = {}
@@ -80,10 +79,9 @@ class DealingServer(Server):
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
-    def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._session
+    @property
+    def _session_binding(self) -> bytes:
+        return self._session
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -204,7 +202,7 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
+        if message.survivors_digest != steps.survivors_digest(self._session, self._survivors):
             raise ProtocolViolation("the consistency check is over other survivors", {sender})
         self._signatures[sender] = envelope.signature
         return True

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ..core.wire import Message
 from ..errors import SERVER, ProtocolViolation
 from ..primitives.field import Elements
-from . import client, rounds
+from . import client, steps
 from .messages import AdvertiseKeys, OpenedSum, UnmaskRequest
 from .server import DealingServer
 
@@ -21,7 +21,7 @@ from .server import DealingServer
 class Memory(client.Memory, array_like=True):
     """What a participant remembers between messages. own: until the vector has left."""
 
-    own: rounds.OwnSecrets | None = None
+    own: steps.OwnSecrets | None = None
 
 
 class SummingClient(client.DealingClient):
@@ -36,11 +36,11 @@ class SummingClient(client.DealingClient):
         """Return the sum of the survivors' shares, as it travels."""
 
     def _draw(self) -> Message:
-        self._memory.own = rounds.make_secrets(self.scheme, self._randomness)
-        return rounds.advertise(self.scheme, self._memory.own, self.context, self._randomness)
+        self._memory.own = steps.make_secrets(self.scheme, self._randomness)
+        return steps.advertise(self.scheme, self._memory.own, self.context, self._randomness)
 
     def _check_advertised(self, advertised: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, advertised, self.context)
+        return steps.check_advertised(self.scheme, advertised, self.context)
 
     def _remember_peers(self, peers: Mapping[int, Any]) -> None:
         pass  # nothing of what they advertised is needed again
@@ -72,7 +72,7 @@ class SummingServer(DealingServer):
         return self.scheme.share_bytes
 
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
+        return steps.check_advertised(self.scheme, message, self.context)
 
     def _take_opened(self, sender: int, message: OpenedSum) -> bool:
         if not set(message.missing) <= set(self._survivors) - {sender}:

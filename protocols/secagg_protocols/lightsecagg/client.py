@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope
-from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
 from ..dealing.summing import SummingClient
 from ..errors import SERVER, ProtocolViolation
 from ..packing.blocks import split
@@ -21,10 +19,9 @@ from .params import LightSecAgg
 
 
 class LightSecAggClient(SummingClient):
-    """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
+    """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, UnmaskRequest)})
     deal_type, opening_type = ShareMasks, Unmasking
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from ..core.work import Work
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.secrets import Secret, Secrets, names, survived
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
 from ..primitives.coded import CodedSharing
-from .messages import MaskedInput, ShareMasks, Unmasking
+from .messages import EXCHANGE
 from .packing import FieldPacking
 from .work import work
 
-if TYPE_CHECKING:
-    from .client import LightSecAggClient
-    from .server import LightSecAggServer
-
 MAX_DEALT_BYTES = 1 << 30
+
+SECRETS = (Secret("sum_of_shares", survived, summed=True),)
+"""The mask z_u, in coded shares."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class LightSecAgg(Dealing):
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"sum_of_shares"}),
+        opens=names(SECRETS),
     )
-    sent = (*Dealing.sent, ShareMasks, MaskedInput, Unmasking)
-    upload_step: ClassVar[Step] = Step.MASKED_INPUT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = SECRETS
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
     deal_step: ClassVar[Step] = Step.SHARE_MASKS
     opening_step: ClassVar[Step] = Step.UNMASKING
 
@@ -141,9 +145,6 @@ class LightSecAgg(Dealing):
             return (everything,)
         return (Coalition(self.privacy + 1, "parts of every mask", partly=True), everything)
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {"sum_of_shares": view.survivors}
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return work(self, run)
 
@@ -178,9 +179,3 @@ class LightSecAgg(Dealing):
     def sum_bytes(self) -> int:
         """Bytes of a sum of coded shares."""
         return self.share_bytes
-
-    def _machines(self) -> tuple[type[LightSecAggClient], type[LightSecAggServer]]:
-        from .client import LightSecAggClient
-        from .server import LightSecAggServer
-
-        return LightSecAggClient, LightSecAggServer

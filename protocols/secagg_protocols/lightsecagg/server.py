@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 import numpy as np
 
-from ..core.scheme import Output
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors
 from . import rounds
 from .leaving import Leaving
-from .messages import AdvertiseKeys, MaskedInput, ShareMasks, Unmasking
+from .messages import MaskedInput
 from .params import LightSecAgg
 
 _SUSPECTS = 8
@@ -25,14 +23,13 @@ _SUSPECTS = 8
 
 
 class LightSecAggServer(SummingServer):
-    """Made by `LightSecAgg.server`. See `machine.Server` for the calls.
+    """Made by `LightSecAgg.server`. See `core.server.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and for one step all sealed shares: N² of them, each
     of length / (U − T) elements.
     """
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (AdvertiseKeys, ShareMasks, MaskedInput, Unmasking)})
     upload_type = MaskedInput
 
     def _new_sum(self) -> Uploads:

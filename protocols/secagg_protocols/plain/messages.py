@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..core.exchange import Binding, Exchange, Row, Sent
 from ..core.fields import Block, at_most
+from ..core.step import Step
 from ..core.wire import Message
 
 
@@ -13,3 +15,6 @@ class Sum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     block: Block
     words: Annotated[memoryview, at_most("block_bytes")]
+
+
+EXCHANGE = Exchange((Row(Step.SUM, (), (Sent(Sum, Binding.ADDRESS, many=True),), vector=True),))

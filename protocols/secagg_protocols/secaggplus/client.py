@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 from ..bonawitz import client as bonawitz
-from ..bonawitz import rounds
+from ..bonawitz import steps
 from ..bonawitz.client import BonawitzClient
-from ..bonawitz.messages import SealedShares, UnmaskRequest
-from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
 from ..core.wire import Envelope, Message
-from ..dealing.client import Waiting
-from ..dealing.rounds import SEED_BYTES
+from ..dealing.steps import SEED_BYTES
 from ..packing.masks import Keystream
 from ..primitives import shamir
 from ..primitives.domain import Use, id_field, separated
 from ..primitives.kdf import derive
 from .messages import NeighbourList
 from .params import SecAggPlus
-
-TRANSITIONS: Transitions = MappingProxyType(
-    {
-        (Terminal.NEW, START): Waiting.KEY_LIST,
-        (Waiting.KEY_LIST, "NeighbourList"): Waiting.SEALED_SHARES,
-        (Waiting.SEALED_SHARES, "SealedShares"): Waiting.VECTOR,
-        (Waiting.VECTOR, CONTRIBUTE): Waiting.UNMASK_REQUEST,
-        (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Terminal.DONE,
-    }
-)
 
 
 class Memory(bonawitz.Memory, array_like=True):
@@ -38,16 +24,10 @@ class Memory(bonawitz.Memory, array_like=True):
 
 
 class SecAggPlusClient(BonawitzClient):
-    """Made by `SecAggPlus.client`. See `machine.Client` for the calls."""
+    """Made by `SecAggPlus.client`. See `core.client.Client` for the calls."""
 
     scheme: SecAggPlus
     memory_type = Memory
-    messages = MappingProxyType({kind.__name__: kind for kind in (NeighbourList, SealedShares, UnmaskRequest)})
-    list_kind = "NeighbourList"
-
-    @property
-    def transitions(self) -> Transitions:
-        return TRANSITIONS
 
     @property
     def _fewest_listed(self) -> int:
@@ -66,7 +46,7 @@ class SecAggPlusClient(BonawitzClient):
             return self._share_keys(message.entries, message.list_digest)
         return super()._handle(kind, message)
 
-    def _shares_for(self, own: rounds.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
+    def _shares_for(self, own: steps.OwnSecrets, holders: Sequence[int]) -> dict[int, bytes]:
         # A channel's key seals one message and no other: restored, it deals the same shares again.
         memory, suite = self._memory, self.scheme.suite
         info = separated(Use.NEIGHBOUR_SHARES, memory.session, id_field(self.me))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
+from ..bonawitz import messages as bonawitz
 from ..bonawitz.messages import KeyEntry
+from ..core.exchange import Binding, Exchange, Sent
 from ..core.fields import Digest, at_most
+from ..core.step import Step
 from ..core.wire import Message, check_ascending
 
 
@@ -17,3 +21,13 @@ class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         check_ascending("neighbour list", tuple(entry.participant for entry in self.entries))
+
+
+_NEIGHBOUR_LIST = (Sent(NeighbourList, Binding.KEY_LIST),)
+EXCHANGE = Exchange(
+    tuple(
+        replace(row, asks=_NEIGHBOUR_LIST) if row.step is Step.SHARE_KEYS else row
+        for row in bonawitz.EXCHANGE.rows
+        if not row.active
+    )
+)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from ..bonawitz import Bonawitz
+from ..bonawitz.params import SECRETS
+from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..core.scheme import Policy, Scheme
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.secrets import names
 from ..errors import ParameterError
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
-from .messages import NeighbourList
-
-if TYPE_CHECKING:
-    from .client import SecAggPlusClient
-    from .server import SecAggPlusServer
+from .messages import EXCHANGE
 
 
 @dataclass(frozen=True)
 class SecAggPlus(Bonawitz):
     """Bonawitz on a sparse random graph: a participant's cost grows with log n (Bell et al., CCS'20, semi-honest).
 
-    participants, length, value_bits, ciphersuite, further_seeds: as in `Bonawitz`. corrupt_rate, dropout_rate:
+    participants, length, value_bits, ciphersuite: as in `Bonawitz`. corrupt_rate, dropout_rate:
     fractions of the participants that may work with the server, and that may vanish. neighbours: k; threshold: t of
     the k + 1 holders of a secret; both derived when not given, and refused when a requirement fails. sigma, eta: bits
     of statistical security and of correctness. colluders follows from corrupt_rate and cannot be given.
@@ -39,14 +39,14 @@ class SecAggPlus(Bonawitz):
     eta: int = field(default=20, kw_only=True)
 
     name: ClassVar[str] = "secagg-plus"
-    sent = (*Bonawitz.sent, NeighbourList)
     traits: ClassVar[Traits] = Traits(
         protects=True,
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+        opens=names(SECRETS),
     )
+    exchange: ClassVar[Exchange] = EXCHANGE
 
     def __post_init__(self) -> None:
         if self.active:
@@ -184,9 +184,3 @@ class SecAggPlus(Bonawitz):
     @property
     def most_listed(self) -> int:
         return self.degree + 1
-
-    def _machines(self) -> tuple[type[SecAggPlusClient], type[SecAggPlusServer]]:
-        from .client import SecAggPlusClient
-        from .server import SecAggPlusServer
-
-        return SecAggPlusClient, SecAggPlusServer

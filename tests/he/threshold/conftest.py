@@ -13,7 +13,7 @@ from secagg import RoundFailed, Simulation
 from secagg_he.threshold import rounds
 from secagg_he.threshold.noise import DEGREE
 from secagg_protocols import InsecureDeterministicRandomness
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.field import GF65537
 

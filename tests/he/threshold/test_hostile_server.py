@@ -9,8 +9,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import KeyList, SealedShares
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
-from secagg_protocols.dealing import client as dealing
-from secagg_protocols.dealing import rounds
+from secagg_protocols.dealing import steps
 from secagg_protocols.dealing.messages import (
     ConsistencyCheck,
     KeyEntry,
@@ -89,8 +88,9 @@ def test_a_second_opening_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_give_the_difference_away(launch, monkeypatch):
-    again = {**dealing.SEMI_HONEST, (dealing.Waiting.UNMASK_REQUEST, "UnmaskRequest"): dealing.Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(dealing, "SEMI_HONEST", again)
+    table = ThresholdCkks(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(ThresholdCkksClient, "transitions", again)
     monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
@@ -180,7 +180,7 @@ def test_without_signed_keys_playing_everyone_else_gives_the_victims_vector(make
 def substituted(attack, server, envelopes):
     """Show everyone a key of the server's own for participant 3."""
     scheme, randomness = attack.scheme, InsecureDeterministicRandomness(8)
-    forged = rounds.advertise(scheme, rounds.make_secrets(scheme, randomness), server.context, randomness)
+    forged = steps.advertise(scheme, steps.make_secrets(scheme, randomness), server.context, randomness)
     changed = []
     for envelope in envelopes:
         listed = attack.clients[envelope.recipient].open(envelope)
@@ -242,7 +242,7 @@ def none_at_all(attack, signed):
 
 def foreign(attack, signed):
     """Make up the number with a signature of one who did not survive."""
-    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4))
+    digest = steps.survivors_digest(attack.server._session, (1, 2, 3, 4))
     made = attack.clients[5].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest))
     return {1: signed[1], 2: signed[2], 5: made.signature}
 
@@ -254,7 +254,7 @@ def one_for_all(attack, signed):
 
 def over_others(attack, signed):
     """Make up the number with a good signature over other survivors."""
-    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
+    digest = steps.survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
     other = attack.clients[3].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest)).signature
     return {1: signed[1], 2: signed[2], 3: other}
 

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from ..core.channels import advertised_context, check_context
+from ..core.context import RoundContext
 from ..core.fields import check_sizes
-from ..core.scheme import RoundContext
 from ..errors import ProtocolViolation
 from ..packing import masks
 from ..packing.lanes import Words
@@ -29,7 +29,7 @@ from .messages import NONCE_BYTES, AdvertiseKeys
 from .params import Bonawitz
 
 MASK_KEY, SELF_MASK_SEED = 0, 1
-"""Rows of a holder's share: the dealer's mask secret key, its self-mask seed, then further seeds."""
+"""Rows of a holder's share: the dealer's mask secret key, its self-mask seed."""
 
 
 # --- AdvertiseKeys: "generate key pairs (c_u^PK, c_u^SK), (s_u^PK, s_u^SK) and send the public keys" ---------------
@@ -38,7 +38,7 @@ MASK_KEY, SELF_MASK_SEED = 0, 1
 class OwnSecrets(msgspec.Struct, frozen=True):
     """What a participant makes at the start and never sends in the clear.
 
-    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u and the further seeds, 32 bytes each.
+    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes.
     shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes.
     """
 
@@ -58,7 +58,7 @@ def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomnes
     """Draw both key pairs and all seeds, and share the secrets among `holders` (none yet, if they are not known)."""
     agreement = scheme.suite.agreement
     channel_secret, mask_secret = agreement.generate(randomness), agreement.generate(randomness)
-    seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(scheme.secrets - 1))
+    seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(len(scheme.secrets) - 1))
     shares = b""
     if holders:
         shares = shamir.deal((mask_secret, *seeds), holders, scheme.quorum, randomness).tobytes()
@@ -102,8 +102,8 @@ def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
     shares = memoryview(own.shares)
     hashes = []
     for holder in range(1, scheme.participants + 1):
-        for row in range(scheme.secrets):
-            start = ((holder - 1) * scheme.secrets + row) * shamir.SHARE_BYTES
+        for row in range(len(scheme.secrets)):
+            start = ((holder - 1) * len(scheme.secrets) + row) * shamir.SHARE_BYTES
             hashes.append(share_digest(dealer, holder, row, shares[start : start + shamir.SHARE_BYTES]))
     return b"".join(hashes)
 
@@ -123,7 +123,7 @@ def share_digest(dealer: int, holder: int, row: int, share: bytes | memoryview) 
 
 def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
     """Return one Merkle leaf per holder, over the hashes of all its shares."""
-    size = scheme.secrets * merkle.HASH_BYTES
+    size = len(scheme.secrets) * merkle.HASH_BYTES
     return [merkle.leaf(digests[start : start + size]) for start in range(0, len(digests), size)]
 
 
@@ -146,7 +146,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     The proof is a Merkle path to the root that the dealer signed: from then on, a share that turns out wrong is the
     dealer's doing, and one that does not match the root is the holder's. Raises `ProtocolViolation`.
     """
-    size = scheme.secrets * shamir.SHARE_BYTES
+    size = len(scheme.secrets) * shamir.SHARE_BYTES
     values, path = share[:size], share[size:]
     if len(values) != size:
         raise ProtocolViolation(f"dealer {dealer}'s share has {len(values)} bytes, not {size}", {dealer})
@@ -240,7 +240,7 @@ class Told:
         if not self._signed_one_list(dealer):
             return [Verdict.DEALER] * len(holders)
         row, hashes = row_to_open(dealer, self._survivors), self._digests[dealer]
-        starts = [((holder - 1) * self._scheme.secrets + row) * merkle.HASH_BYTES for holder in holders]
+        starts = [((holder - 1) * len(self._scheme.secrets) + row) * merkle.HASH_BYTES for holder in holders]
         signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
         found = [share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]
         return [Verdict.DEALER if own == other else Verdict.HOLDER for own, other in zip(found, signed, strict=True)]
