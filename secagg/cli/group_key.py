@@ -14,9 +14,9 @@ from secagg.cli.output import AsJson, console, print_json
 from secagg.schemes import parameters_of
 from secagg_he import Bfv, Ckks, GroupKey, GroupKeyHandle
 from secagg_he.delivery import Party, open_sealed, request, seal_for
-from secagg_he.files import read_own, write_new
 from secagg_he.releases import FileReleases
 from secagg_protocols.core.identity import Identity, Roster
+from secagg_protocols.core.storage import read_own, write_new
 from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.domain import MAX_ID
 from secagg_protocols.primitives.suites import suite_named

@@ -53,7 +53,7 @@ def test_no_secret_is_in_a_repr_and_the_handle_holds_no_decryption_key(make, mak
     running = make_round(make(3, 5)).run()
     key, handle = running.key, running.key.handle
     client = running.clients[1]
-    shown = "".join(map(repr, (key, handle, client._sealer, client._memory, vars(client), vars(running.server))))
+    shown = "".join(map(repr, (key, handle, client._holder, client._memory, vars(client), vars(running.server))))
     for name in SECRETS:
         value = getattr(key, name)
         assert value.hex() not in shown

@@ -179,9 +179,9 @@ class SingleKey(Scheme):
         turn = (survivors[first:] + survivors[:first])[: self.participants - self.quorum + 1]
         return tuple(sorted(turn))
 
-    @cached_property
+    @property
     def steps(self) -> tuple[Step, ...]:
-        return (Step.ENCRYPT, Step.RELEASE)
+        return self.exchange.steps
 
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,9 +12,11 @@ from ..core.context import RoundContext
 from ..core.scheme import Scheme
 from ..primitives.domain import Use, digest, ids_field
 from ..primitives.randomness import Randomness
-from .messages import NONCE_BYTES, AdvertiseKeys
+from .messages import NONCE_BYTES, AdvertiseKeys, OpenedSum
 
 SEED_BYTES = 32
+
+Opened = TypeVar("Opened", bound=OpenedSum)
 
 
 # --- AdvertiseKeys, where a channel key and one seed are all that a participant draws
@@ -58,3 +60,22 @@ def check_advertised(scheme: Scheme, message: AdvertiseKeys, context: RoundConte
 def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     """Return the digest of U₃ that its members sign (through their envelope's signature): 32 bytes."""
     return digest(Use.SURVIVORS, session, ids_field(survivors))
+
+
+# --- the opening, where it is one sum
+
+
+def open_sum(
+    kind: type[Opened],
+    shares: Mapping[int, bytes],
+    survivors: Sequence[int],
+    add_up: Callable[[Sequence[bytes]], memoryview],
+) -> Opened:
+    """Return the sum of a holder's shares of U₃; no sum, and whose share it has not, where one is missing.
+
+    A sum over part of U₃ would give the difference away.
+    """
+    missing = tuple(survivor for survivor in survivors if survivor not in shares)
+    if missing:
+        return kind(missing, memoryview(b""))
+    return kind((), add_up([shares[survivor] for survivor in survivors]))

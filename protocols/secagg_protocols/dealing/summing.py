@@ -7,14 +7,14 @@ that misses a survivor's share gives none: a sum over part of the survivors woul
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from ..core.wire import Message
 from ..errors import SERVER, ProtocolViolation
 from ..primitives.field import Elements
 from . import client, steps
-from .messages import AdvertiseKeys, OpenedSum, UnmaskRequest
+from .messages import AdvertiseKeys, OpenedSum
 from .server import DealingServer
 
 
@@ -25,15 +25,10 @@ class Memory(client.Memory, array_like=True):
 
 
 class SummingClient(client.DealingClient):
-    """Base of participants: what it makes of its seed, and the form of a sum, are the scheme's."""
+    """Base of participants: what it makes of its seed, and the sum that it opens, are the scheme's."""
 
     memory_type = Memory
     advertise_type = AdvertiseKeys
-    opening_type: ClassVar[type[OpenedSum]]
-
-    @abstractmethod
-    def _add_up(self, shares: Sequence[bytes]) -> memoryview:
-        """Return the sum of the survivors' shares, as it travels."""
 
     def _draw(self) -> Message:
         self._memory.own = steps.make_secrets(self.scheme, self._randomness)
@@ -44,13 +39,6 @@ class SummingClient(client.DealingClient):
 
     def _remember_peers(self, peers: Mapping[int, Any]) -> None:
         pass  # nothing of what they advertised is needed again
-
-    def _open(self, message: UnmaskRequest) -> Message:
-        shares = self._memory.shares
-        missing = tuple(survivor for survivor in message.survivors if survivor not in shares)
-        if missing:
-            return self.opening_type(missing, memoryview(b""))
-        return self.opening_type((), self._add_up([shares[survivor] for survivor in message.survivors]))
 
 
 class SummingServer(DealingServer):

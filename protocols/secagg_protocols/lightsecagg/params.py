@@ -18,7 +18,6 @@ from ..errors import ParameterError
 from ..primitives.coded import CodedSharing
 from .messages import EXCHANGE
 from .packing import FieldPacking
-from .work import work
 
 MAX_DEALT_BYTES = 1 << 30
 
@@ -146,7 +145,11 @@ class LightSecAgg(Dealing):
         return (Coalition(self.privacy + 1, "parts of every mask", partly=True), everything)
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
-        return work(self, run)
+        # A client's mask with its T uniform pieces, and a channel to every peer. Coding and decoding are matrix
+        # products, which are not counted; the server expands no mask.
+        expanded = self.quorum * self.piece_length * self.packing.word_bytes
+        peers = len(run.answered.get(Step.ADVERTISE_KEYS, ())) - 1
+        return Work(peers, expanded), Work()
 
     @cached_property
     def packing(self) -> FieldPacking:
