@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from secagg_he import delivery
-from secagg_he.single_key import messages as single_key
-from secagg_he.threshold import messages as threshold
-from secagg_protocols.bonawitz import messages as bonawitz
+import msgspec
+
+from secagg_he import Bfv, ThresholdCkks, delivery
+from secagg_protocols import Bonawitz, LightSecAgg, Plain, Scheme, SecAggPlus
 from secagg_protocols.core.aborts import Abort
-from secagg_protocols.core.fields import as_markdown
-from secagg_protocols.core.wire import Message
-from secagg_protocols.dealing import messages as dealing
-from secagg_protocols.lightsecagg import messages as lightsecagg
-from secagg_protocols.plain import messages as plain
+from secagg_protocols.core.fields import as_markdown, fields_of
 from secagg_protocols.primitives.domain import Use
 from secagg_protocols.primitives.suites import SUITES
-from secagg_protocols.secaggplus import messages as secaggplus
 
 PAGE = Path(__file__).parent / "wire.md"
 
-MESSAGES: Mapping[str, tuple[type[Message], ...]] = {
-    "Every scheme": (Abort,),
-    "Every scheme that deals shares": (
-        dealing.AdvertiseKeys,
-        dealing.KeyList,
-        dealing.KeyEntry,
-        dealing.ShareKeys,
-        dealing.SealedShares,
-        dealing.SurvivorList,
-        dealing.ConsistencyCheck,
-        dealing.UnmaskRequest,
-    ),
-    "Bonawitz, otherwise": (bonawitz.AdvertiseKeys, bonawitz.MaskedInput, bonawitz.Unmasking),
-    "SecAggPlus, otherwise than Bonawitz": (secaggplus.NeighbourList,),
-    "LightSecAgg, otherwise": (lightsecagg.ShareMasks, lightsecagg.MaskedInput, lightsecagg.Unmasking),
-    "ThresholdCkks, otherwise": (
-        threshold.KeyList,
-        threshold.SealedShares,
-        threshold.ShareCheck,
-        threshold.Encrypt,
-        threshold.Opening,
-    ),
-    "Bfv and Ckks": (single_key.Encrypt, single_key.ReleaseRequest, single_key.Aggregate, single_key.Release),
-    "Delivery of a group key (no envelope)": (delivery.KeyRequest, delivery.SealedKey),
-    "Plain": (plain.Sum,),
+SCHEMES: dict[str, type[Scheme]] = {
+    "Bonawitz": Bonawitz,
+    "SecAggPlus": SecAggPlus,
+    "LightSecAgg": LightSecAgg,
+    "ThresholdCkks": ThresholdCkks,
+    "Bfv and Ckks": Bfv,
+    "Plain": Plain,
 }
+Message = type[msgspec.Struct]
 
 INTRODUCTION = """# Wire, version 1
 
@@ -80,7 +58,7 @@ that does not end, or ends in garbage, nothing is in the sum ([test](../tests/at
 
 Names in `code` are properties of the scheme, from which `payload_limit` follows: no message is read that is longer.
 What has a size in bytes alone is checked when a message is made and when it is decoded, the rest by the machine that
-receives it.
+receives it. Messages that an earlier scheme has as well are not listed again.
 
 `ShareKeys.sealed` holds, for each holder, the ciphertexts that answer its public keys, one for each, and the sealed
 share behind them; `SealedShares.sealed` hands these on. Today's ciphersuites have none:
@@ -112,10 +90,30 @@ def labels() -> str:
     return ", ".join(f"`{use.value.decode()}`" for use in Use)
 
 
+def with_parts(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield messages, each before the structs that its lists hold."""
+    for message in messages:
+        yield message
+        for field in fields_of(message):
+            if field.inner is not None and issubclass(field.inner.kind, msgspec.Struct):
+                yield field.inner.kind
+
+
 def page() -> str:
     """Return the page."""
     parts = [INTRODUCTION, sizes() + "\n"]
-    parts += [f"### {whose}\n\n{as_markdown(messages)}\n" for whose, messages in MESSAGES.items()]
+    seen: set[Message] = set()
+
+    def add(title: str, before: str, messages: Iterable[Message]) -> None:
+        new = [message for message in dict.fromkeys(with_parts(messages)) if message not in seen]
+        seen.update(new)
+        parts.append(f"### {title}\n\n{before}{as_markdown(new)}\n")
+
+    add("Every scheme, in both directions", "", [Abort])
+    for title, scheme in SCHEMES.items():
+        exchange = scheme.exchange
+        add(title, f"{exchange.as_markdown()}\n\n", exchange.messages)
+    add("Delivery of a group key, in no envelope", "", [delivery.KeyRequest, delivery.SealedKey])
     parts.append(f"{LABELS}\n{labels()}.\n")
     return "\n".join(parts)
 
