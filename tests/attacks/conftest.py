@@ -40,6 +40,7 @@ from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
 from secagg_protocols.core import channels
+from secagg_protocols.core.secrets import rows_to_open
 from secagg_protocols.core.wire import decode
 from secagg_protocols.dealing import steps as dealing
 from secagg_protocols.primitives import shamir
@@ -198,9 +199,10 @@ class Attack:
     def _note_opened(self, holder: int, envelope: Envelope) -> None:
         request = decode(UnmaskRequest, self.told["UnmaskRequest"][holder].payload, self.scheme.payload_limit)
         message, size, position = self.server.open(envelope), shamir.SHARE_BYTES, 0
+        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), request.survivors)
         for dealer in self.dealers(holder):
             if dealer not in message.missing:
-                row = steps.row_to_open(dealer, set(request.survivors))
+                row = rows[dealer]
                 self.shares[dealer, row][holder] = bytes(message.shares[position : position + size])
                 position += size
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols.bonawitz import steps
+from secagg_protocols.bonawitz import evidence, steps
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives import shamir
@@ -195,7 +195,7 @@ def test_a_dealer_cannot_frame_a_holder_with_a_second_list():
 
 
 def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_framed(monkeypatch):
-    monkeypatch.setattr(steps.Told, "_signed_one_list", lambda self, dealer: True)
+    monkeypatch.setattr(evidence.Told, "_signed_one_list", lambda self, dealer: True)
     scheme = Bonawitz(5, 20, adversary="active")
     run = simulate(scheme, vectors(scheme), misbehave={2: deals_wrong(4, listing_the_right_ones=True)})
     (one,) = [one for one in run.corrections if (one.dealer, one.holder) == (2, 4)]

@@ -120,7 +120,7 @@ def test_ghosts_do_not_count_with_the_shares_they_sealed_in_an_earlier_session(m
 
 
 def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
     _, attack = with_ghosts(make_attack, scheme, parties(scheme), Policy(minimum_cohort=4))
     attack.run()
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3))

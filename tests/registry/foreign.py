@@ -15,7 +15,7 @@ from secagg_protocols.dealing import Dealing
 from secagg_protocols.plain.client import PlainClient
 from secagg_protocols.plain.server import PlainServer
 
-_BORROWED = ("exchange", "secrets", "work", "reach", "opened_by", "share_bytes")
+_BORROWED = ("exchange", "secrets", "work", "opened_by", "share_bytes")
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,7 @@ def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secre
 
     def vanish(server, envelopes):
         if not circle and envelopes and envelopes[0].kind == "SealedShares":
-            circle.extend(other for other in server._circles.of(1) if other != 1)
+            circle.extend(other for other in server._graph.circle(1) if other != 1)
         if envelopes and envelopes[0].kind == "UnmaskRequest":
             return [envelope for envelope in envelopes if envelope.recipient not in circle[:4]]
         return envelopes
@@ -296,7 +296,7 @@ def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
     def forge(server, envelopes):
         if not envelopes or envelopes[0].kind != "UnmaskRequest":
             return envelopes
-        circle = server._circles.of(1)
+        circle = server._graph.circle(1)
         both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), ()))
         return [both, *(envelope for envelope in envelopes if envelope.recipient != 1)]
 

@@ -115,7 +115,7 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     for one, client in clients.items():
         move(one, total, "shares")
         client._memory.session = server._session
-        circle = server._circle(one)
+        circle = server._graph.circle(one)
         told, dealt = client._deal(circle)
         for holder in circle:
             shares[holder][one] = _kept(scheme, dealt[holder])
@@ -177,7 +177,7 @@ def _stage(
 def _answer(scheme: Dealing, server: Any, holder: int, message: Any) -> Answer:
     if isinstance(scheme, Bonawitz):
         rows = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-        return Answer(server._dealers_to(holder), shamir.decode(rows))
+        return Answer(server._delivered[holder], shamir.decode(rows))
     return Answer((0,), server._decode_sum(message.share)[None, :])
 
 
@@ -188,7 +188,7 @@ def _deliver(server: Server, envelopes: list[Envelope]) -> None:
 
 def _kept(scheme: Scheme, dealt: bytes) -> bytes:
     """Return what a holder keeps of what it was dealt: not the proof."""
-    return dealt[: len(scheme.secrets) * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
+    return steps.kept_share(scheme, dealt) if isinstance(scheme, Bonawitz) else dealt
 
 
 def _deal_noise(client: Any, holders: frozenset[int]) -> None:

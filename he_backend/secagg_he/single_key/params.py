@@ -180,10 +180,6 @@ class SingleKey(Scheme):
         return tuple(sorted(turn))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        return self.exchange.steps
-
-    @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         if self.to_participants:
             return self._leakage_to_participants

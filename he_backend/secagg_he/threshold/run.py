@@ -13,7 +13,7 @@ from secagg_protocols.core.context import RoundContext
 from secagg_protocols.core.wire import encode
 from secagg_protocols.dealing import steps as dealing
 from secagg_protocols.dealing.messages import KeyEntry, ShareKeys, UnmaskRequest
-from secagg_protocols.dealing.run import Sent, relay
+from secagg_protocols.dealing.run import Sent, add_up, relay
 from secagg_protocols.errors import SERVER
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.randomness import Randomness
@@ -49,9 +49,7 @@ def run_threshold_ckks(
 
     # ShareKeys: everyone deals shares of its one-time key, sealed.
     dealt = {who: steps.deal(scheme, session, who, own[who].seed, everyone) for who in everyone}
-    secrets = {who: own[who].channel_secret for who in everyone}
-    public = {who: advertised[who].channel_key for who in everyone}
-    relayed = relay(scheme, session, secrets, public, dealt)
+    relayed = relay(scheme, session, own, advertised, dealt)
     held = {who: {of: steps.accept(scheme, of, share) for of, share in relayed.held[who].items()} for who in everyone}
 
     # ShareCheck: everyone who is left says what it holds of whom. The dealers whose shares fit no polynomials would go.
@@ -66,9 +64,7 @@ def run_threshold_ckks(
     # Encrypt: c = a·s + e + Δ·m. The server adds.
     ciphertexts = {who: list(steps.encrypt(scheme, session, who, own[who].seed, vectors[who])) for who in survivors}
     total = CiphertextSum(scheme.ciphertexts)
-    for who, blocks in ciphertexts.items():
-        for block in blocks:
-            total.take(who, block.block, block.words)
+    add_up(total, ciphertexts)
     total.settle()
 
     # Opening: everyone who is left opens the sum of its shares. Any t of them give S = Σ s, under which C decrypts.

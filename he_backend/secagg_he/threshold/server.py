@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,9 @@ class ThresholdCkksServer(SummingServer):
 
     # --- AdvertiseKeys and ShareKeys: the challenge is promised before anything is dealt, and shown with the shares
 
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+    def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], KeyList]]:
         self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
-        return KeyList(entries, steps.commit(self._challenge))
+        yield tuple(entries), KeyList(tuple(entries.values()), steps.commit(self._challenge))
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> SealedShares:
         return SealedShares(dealers, self._challenge, sealed)

@@ -59,10 +59,6 @@ class Bonawitz(Dealing):
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return work(self, run)
 
-    def reach(self, members: int) -> float:
-        """Return how many of so many members share masks with any one of them, itself included."""
-        return members
-
     # --- how long fields of messages are (`core.fields`)
 
     @property

@@ -9,23 +9,33 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from ..core.channels import advertised_context, check_context
+from ..core.agreements import Agreements, agree, agree_with
+from ..core.channels import PairwiseKeys, advertised_context, check_context
 from ..core.context import RoundContext
 from ..core.fields import check_sizes
+from ..core.party import HERE, Workers
+from ..core.secrets import rows_to_open
+from ..dealing.graph import Graph
+from ..dealing.steps import SEED_BYTES, Dealt
 from ..errors import ProtocolViolation
 from ..packing import masks
+from ..packing.blocks import pack_blocks
 from ..packing.lanes import Words
+from ..packing.masks import Keystream
 from ..primitives import merkle, shamir
-from ..primitives.blame import Verdict
 from ..primitives.domain import Use, digest, id_field, separated
 from ..primitives.kdf import derive
 from ..primitives.randomness import Randomness
-from .messages import NONCE_BYTES, AdvertiseKeys
+from ..primitives.recovery import Recovery, ScatteredShares
+from .messages import NONCE_BYTES, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
 MASK_KEY, SELF_MASK_SEED = 0, 1
@@ -39,19 +49,33 @@ class OwnSecrets(msgspec.Struct, frozen=True):
     """What a participant makes at the start and never sends in the clear.
 
     channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes.
-    shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes.
+    shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes; empty where it is not known
+    yet to whom. deal_seed: what the shares then follow from, until they are dealt.
     """
 
     channel_secret: bytes
     mask_secret: bytes
     seeds: tuple[bytes, ...]
     shares: bytes
+    deal_seed: bytes = b""
 
     def __repr__(self) -> str:
         return "OwnSecrets(<redacted>)"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [("secrets", "<redacted>")]
+
+
+def advertise_keys(
+    scheme: Bonawitz, participant: int, address: bytes, context: RoundContext, randomness: Randomness
+) -> tuple[OwnSecrets, AdvertiseKeys]:
+    """Round 0, a participant: draw all secrets, and share them where it is known among whom; return what is sent."""
+    holders = range(1, scheme.participants + 1) if scheme.knows_holders else ()
+    own = make_secrets(scheme, holders, randomness)
+    message = advertise(scheme, participant, own, address, context, randomness)
+    if not scheme.knows_holders:
+        own = msgspec.structs.replace(own, deal_seed=randomness.bytes(SEED_BYTES))
+    return own, message
 
 
 def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomness) -> OwnSecrets:
@@ -140,6 +164,36 @@ def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundCon
 # --- ShareKeys: "share s_u^SK and b_u, seal the shares for each v under KA.agree(c_u^SK, c_v^PK)" ------------------
 
 
+def deal(
+    scheme: Bonawitz, session: bytes, dealer: int, own: OwnSecrets, holders: Sequence[int]
+) -> tuple[bytes, dict[int, bytes]]:
+    """Round 1, a participant: return (the hashes of all shares, if active; holder → its shares and their proof)."""
+    shares = _shares_for(scheme, session, dealer, own, holders)
+    if not scheme.active:
+        return b"", shares
+    digests = share_digests(scheme, dealer, own)
+    paths = merkle.paths(holder_leaves(scheme, digests))
+    return digests, {holder: share + paths[holder - 1] for holder, share in shares.items()}
+
+
+def _shares_for(
+    scheme: Bonawitz, session: bytes, dealer: int, own: OwnSecrets, holders: Sequence[int]
+) -> dict[int, bytes]:
+    if own.shares:
+        size = len(scheme.secrets) * shamir.SHARE_BYTES
+        return {holder: own.shares[(holder - 1) * size : holder * size] for holder in holders}
+    # A channel's key seals one message and no other: restored, a dealer deals the same shares again.
+    info = separated(Use.NEIGHBOUR_SHARES, session, id_field(dealer))
+    stream = Keystream(derive(own.deal_seed, scheme.suite.mask_key_bytes, info))
+    dealt = shamir.deal((own.mask_secret, *own.seeds), holders, scheme.quorum, stream)
+    return {holder: share.tobytes() for holder, share in zip(holders, dealt, strict=True)}
+
+
+def kept_share(scheme: Bonawitz, dealt: bytes) -> bytes:
+    """Return the share proper of what was dealt: without its proof."""
+    return dealt[: len(scheme.secrets) * shamir.SHARE_BYTES]
+
+
 def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, share: bytes) -> bytes:
     """Return the share proper, (secrets × SHARE_BYTES) bytes, once it is canonical and (active) proven.
 
@@ -147,7 +201,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     dealer's doing, and one that does not match the root is the holder's. Raises `ProtocolViolation`.
     """
     size = len(scheme.secrets) * shamir.SHARE_BYTES
-    values, path = share[:size], share[size:]
+    values, path = kept_share(scheme, share), share[size:]
     if len(values) != size:
         raise ProtocolViolation(f"dealer {dealer}'s share has {len(values)} bytes, not {size}", {dealer})
     shamir.check(values)
@@ -162,6 +216,24 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
 
 
 # --- MaskedInput: "y_u = x_u + PRG(b_u) + Σ_{v∈U₂} p_{u,v}" --------------------------------------------------------
+
+
+def masked_input(
+    scheme: Bonawitz,
+    session: bytes,
+    participant: int,
+    own: OwnSecrets,
+    mask_keys: Mapping[int, bytes],
+    vector: NDArray[np.integer[Any]],
+) -> Iterator[MaskedInput]:
+    """Round 2, a participant: yield its masked vector, block by block. mask_keys: s_v^PK of the others of U₂."""
+    keys = PairwiseKeys(scheme.suite, Use.MASK_KEY, session, participant, own.mask_secret)
+    pairwise = {peer: keys.with_peer(peer, public) for peer, public in mask_keys.items()}
+    self_key = self_mask_key(scheme, session, participant, own.seeds[0])
+    lanes = scheme.domain.lanes
+    for block, start, words in pack_blocks(lanes, vector):
+        mask(words, participant, self_key, pairwise, start)
+        yield MaskedInput(block, lanes.to_bytes(words))
 
 
 def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: bytes) -> bytes:
@@ -180,9 +252,79 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
 # --- Unmasking: "Σ x_u = Σ y_u − Σ_{U₃} PRG(b_u) + Σ_{u∈U₃, v∈U₂\\U₃} p_{v,u}" ------------------------------------
 
 
-def row_to_open(peer: int, survivors: frozenset[int] | set[int]) -> int:
-    """Return which share of a peer is opened: the seed of a survivor, the mask key of one who vanished."""
-    return SELF_MASK_SEED if peer in survivors else MASK_KEY
+def unmasking(scheme: Bonawitz, dealt: Dealt, message: UnmaskRequest) -> Unmasking:
+    """Round 4, a participant: open of each dealer the one share that `scheme.secrets` says, all checks done."""
+    rows, size = rows_to_open(scheme.secrets, dealt.dealers, message.survivors), shamir.SHARE_BYTES
+    missing = tuple(dealer for dealer in dealt.dealers if dealer not in dealt.shares)
+    opened = [
+        dealt.shares[dealer][rows[dealer] * size : (rows[dealer] + 1) * size]
+        for dealer in dealt.dealers
+        if dealer in dealt.shares
+    ]
+    return Unmasking(missing, memoryview(b"".join(opened)))
+
+
+def check_unmasking(sender: int, dealers: Sequence[int], message: Unmasking) -> None:
+    """The server's check of what a holder opened, to whom these have dealt. Raises `ProtocolViolation`."""
+    if message.missing and not set(message.missing) <= set(dealers) - {sender}:
+        raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
+    if len(message.shares) != (len(dealers) - len(message.missing)) * shamir.SHARE_BYTES:
+        raise ProtocolViolation(f"{len(message.shares)} bytes of opened shares", {sender})
+    shamir.check(message.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the server knows of a round when it unmasks.
+
+    advertised, digests: by dealer, what it signed at AdvertiseKeys and (active) ShareKeys. dealers: U₂. survivors: U₃.
+    """
+
+    session: bytes
+    graph: Graph
+    advertised: Mapping[int, AdvertiseKeys]
+    digests: Mapping[int, bytes]
+    dealers: tuple[int, ...]
+    survivors: tuple[int, ...]
+
+
+def recover(recovery: Recovery, known: Transcript, answers: Mapping[int, Unmasking]) -> dict[int, bytes]:
+    """Round 4, the server: put together the one secret of each dealer that was opened. Raises `Unrecoverable`."""
+    opened = known.graph.opened(known.dealers, answers)
+    return recovery.secrets_apart(opened) if isinstance(opened, ScatteredShares) else recovery.secrets(opened)
+
+
+def unmask(
+    scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes], words: Words, workers: Workers = HERE
+) -> None:
+    """Round 4, the server: take off Σ y_u, in place, all masks that are in it.
+
+    Nothing is taken off unless every part of the work was done. Raises `WorkerLost`.
+    """
+    missed, executor = missed_masks(scheme, known, secrets), workers.executor
+    keys = agree(missed) if executor is None else agree_with(executor, workers.parts, missed)
+    added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
+    subtracted: list[bytes] = []
+    pairs = [(gone, survivor) for gone, _, peers in missed.rows for survivor in peers]
+    for (gone, survivor), key in zip(pairs, keys, strict=True):
+        (added if survivor > gone else subtracted).append(key)
+    # What the survivors added comes off, what they subtracted goes back on.
+    if executor is None:
+        masks.add_masks(words, 0, subtracted, added)
+    else:
+        masks.add_masks_with(executor, workers.parts, words, subtracted, added)
+
+
+def missed_masks(scheme: Bonawitz, known: Transcript, secrets: Mapping[int, bytes]) -> Agreements:
+    """Return the agreements on p_{v,u} for u ∈ U₃ and v ∈ U₂\\U₃, along the graph's edges."""
+    survivors = frozenset(known.survivors)
+    rows = [
+        (gone, secrets[gone], tuple(peer for peer in known.graph.circle(gone) if peer in survivors))
+        for gone in known.dealers
+        if gone not in survivors
+    ]
+    public = {survivor: known.advertised[survivor].mask_key for survivor in known.survivors}
+    return Agreements(scheme.suite, known.session, public, rows)
 
 
 def verify_secret(
@@ -198,60 +340,3 @@ def verify_secret(
     start = (row - SELF_MASK_SEED) * merkle.HASH_BYTES
     expected = advertised.commitments[start : start + merkle.HASH_BYTES]
     return hmac.compare_digest(commit(address, dealer, row, secret), expected)
-
-
-_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 700, 8_000, 80_000
-"""Nanoseconds, about."""
-
-
-class Told:
-    """What a server was told of the secrets beside their shares: commitments, and (active) hashes of all shares.
-
-    advertised, digests: by dealer, what it signed at AdvertiseKeys and at ShareKeys. survivors: whose seed is opened.
-    """
-
-    def __init__(
-        self,
-        scheme: Bonawitz,
-        address: bytes,
-        advertised: Mapping[int, AdvertiseKeys],
-        digests: Mapping[int, bytes],
-        survivors: frozenset[int],
-    ) -> None:
-        self._scheme, self._address, self._advertised = scheme, address, advertised
-        self._digests, self._survivors = digests, survivors
-        self._one_list: dict[int, bool] = {}
-
-    @property
-    def signed(self) -> bool:
-        return self._scheme.active
-
-    def verify(self, dealer: int, secret: bytes) -> bool:
-        row = row_to_open(dealer, self._survivors)
-        return verify_secret(self._scheme, self._address, dealer, self._advertised[dealer], row, secret)
-
-    def verify_work(self, dealer: int) -> int:
-        return _COMMITMENT_WORK if dealer in self._survivors else _KEY_WORK
-
-    def verdicts(self, dealer: int, holders: Sequence[int], shares: Sequence[bytes]) -> list[Verdict]:
-        """Tell whose fault wrong shares are: the holder's unless it returned just what the dealer signed."""
-        if not self.signed:
-            return [Verdict.UNSIGNED] * len(holders)
-        if not self._signed_one_list(dealer):
-            return [Verdict.DEALER] * len(holders)
-        row, hashes = row_to_open(dealer, self._survivors), self._digests[dealer]
-        starts = [((holder - 1) * len(self._scheme.secrets) + row) * merkle.HASH_BYTES for holder in holders]
-        signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
-        found = [share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]
-        return [Verdict.DEALER if own == other else Verdict.HOLDER for own, other in zip(found, signed, strict=True)]
-
-    def verdicts_work(self, dealer: int, count: int) -> int:
-        hashes = 2 * self._scheme.participants if self.signed and dealer not in self._one_list else 0
-        return _HASH_WORK * (hashes + 2 * count)
-
-    def _signed_one_list(self, dealer: int) -> bool:
-        """Tell whether the hashes that a dealer sent are those under the root that it signed before. Checked once."""
-        if dealer not in self._one_list:
-            root = merkle.root(holder_leaves(self._scheme, self._digests[dealer]))
-            self._one_list[dealer] = root == self._advertised[dealer].share_root
-        return self._one_list[dealer]

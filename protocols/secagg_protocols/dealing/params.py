@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..core.fields import longest, public_keys
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
@@ -15,6 +15,9 @@ from ..core.scheme import Scheme
 from ..core.step import Step
 from ..core.wire import Message
 from ..errors import ParameterError
+from ..primitives.randomness import Randomness
+from .graph import CompleteGraph, Graph
+from .messages import KeyEntry, KeyList
 
 AEAD_TAG_BYTES = 16
 
@@ -105,6 +108,36 @@ class Dealing(Scheme):
     def beyond_threshold(self) -> str:
         """What too many colluders learn, for `leakage`."""
         return f"everything, once t = {self.quorum} share holders work together"
+
+    # --- the graph: here everyone shares keys and secrets with everyone
+
+    knows_holders: ClassVar[bool] = True
+    """Whether a participant knows to whom it deals before anyone's keys are known: then it deals and signs at once."""
+
+    def draw_graph(self, members: tuple[int, ...], randomness: Randomness) -> Graph:
+        """Return who shares keys and secrets with whom, once it is known whose keys have come (the server)."""
+        return CompleteGraph(members)
+
+    def reach(self, members: int) -> float:
+        """Return how many of so many members share masks with any one of them, itself included."""
+        return members
+
+    def key_lists(self, graph: Graph, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Yield (members of U₁, the list of keys that they are sent), from what each member advertised (the server)."""
+        yield tuple(entries), KeyList(tuple(entries.values()))
+
+    @property
+    def fewest_listed(self) -> int:
+        """Fewest participants that an honest server ever lists to one of them."""
+        return self.quorum
+
+    def needed(self, step: Step) -> int:
+        """Return the fewest answers with which the server may close a step."""
+        return self.quorum
+
+    def why_needed(self, step: Step) -> str:
+        """Say why more answers than the quorum are needed, for who has too few; empty where they are not."""
+        return ""
 
     def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(sorted(answered.get(self.deal_step, ())))

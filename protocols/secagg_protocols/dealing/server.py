@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..core.channels import session_id
 from ..core.context import RoundContext
 from ..core.fields import check_sizes
 from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
-from ..errors import ProtocolViolation
+from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from . import steps
-from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
+from .graph import CompleteGraph, Graph
+from .messages import ConsistencyCheck, KeyEntry, SealedShares, ShareKeys, SurvivorList
 from .params import Dealing
 
 
@@ -45,9 +43,12 @@ class DealingServer(Server):
         self._entries: dict[int, KeyEntry] = {}
         self._key_owners: dict[bytes, int] = {}
         self._members: tuple[int, ...] = ()
+        self._graph: Graph = CompleteGraph(())
         self._advertised: dict[int, Any] = {}
         self._sealed: dict[int, memoryview] = {}
         self._dealers: tuple[int, ...] = ()
+        self._delivered: dict[int, tuple[int, ...]] = {}
+        """Whose shares each holder was sent, itself included, ascending."""
         self._sum = self._new_sum()
         self._survivors: tuple[int, ...] = ()
         self._signatures: dict[int, bytes] = {}
@@ -82,6 +83,15 @@ class DealingServer(Server):
     @property
     def _session_binding(self) -> bytes:
         return self._session
+
+    def _needed(self, step: Step) -> int:
+        return self.scheme.needed(step)
+
+    def _too_few(self) -> RoundFailed:
+        failure, why = super()._too_few(), self.scheme.why_needed(self.step)
+        if not why:
+            return failure
+        return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -138,34 +148,28 @@ class DealingServer(Server):
         raise ProtocolViolation(reason, who)
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
-        entries = tuple(self._entries[participant] for participant in answered)
-        self._members, self._entries = answered, {}
-        message = self._key_list(entries)
-        outgoing = self.seal_for_all("KeyList", answered, message)
-        roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = session_id(self.scheme, roster_digest, self.context, message.digest)
+        self._graph = self.scheme.draw_graph(answered, self._randomness)
+        self._members, entries = answered, {member: self._entries[member] for member in answered}
+        self._entries, outgoing = {}, []
+        list_digest = b""
+        for recipients, message in self._key_lists(entries):
+            list_digest = message.digest  # one for all
+            outgoing += self.seal_for_all(type(message).__name__, recipients, message)
+        self._session = steps.session_of(self.scheme, self._roster, self.context, list_digest)
         return outgoing
 
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
-        """Return U₁ as it travels."""
-        return KeyList(entries)
+    def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Yield (members, the list of keys that they are sent)."""
+        yield from self.scheme.key_lists(self._graph, entries)
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
         """Return U₂ and what was sealed for one holder, as it travels."""
         return SealedShares(dealers, sealed)
 
-    def _circle(self, member: int) -> tuple[int, ...]:
-        """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
-        return self._members
-
-    def _others(self, member: int) -> int:
-        """Return to how many others a member of U₁ deals."""
-        return len(self._members) - 1
-
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = self._others(sender), self.scheme.sealed_bytes
+        others, size = self._graph.others(sender), self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         check_sizes(message, self.scheme)
@@ -175,20 +179,11 @@ class DealingServer(Server):
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
-        members, size = self._members, self.scheme.sealed_bytes
-        sealed = np.frombuffer(b"".join(self._sealed[dealer] for dealer in answered), dtype=np.uint8)
-        sealed = sealed.reshape(len(answered), len(members) - 1, size)
-        self._sealed = {}
-        outgoing = []
-        for position, holder in enumerate(members):
-            if holder in self._answered:
-                # A dealer's row leaves the dealer out, so a holder that comes after it stands one place further up.
-                before, after = bisect_left(answered, holder), bisect_right(answered, holder)
-                column = np.concatenate(
-                    [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
-                )
-                message = self._sealed_shares(answered, column.reshape(-1).data)
-                outgoing.append(self.seal("SealedShares", holder, message))
+        sealed = b"".join(self._sealed[dealer] for dealer in answered)
+        self._sealed, outgoing = {}, []
+        for holder, dealers, column in self._graph.deliver(answered, sealed, self.scheme.sealed_bytes):
+            self._delivered[holder] = dealers
+            outgoing.append(self.seal("SealedShares", holder, self._sealed_shares(dealers, column)))
         return outgoing
 
     # --- the upload
@@ -202,16 +197,17 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != steps.survivors_digest(self._session, self._survivors):
-            raise ProtocolViolation("the consistency check is over other survivors", {sender})
+        steps.check_signed(self._session, sender, message, self._survivors)
         self._signatures[sender] = envelope.signature
         return True
 
     # --- the opening
 
     def _request_opening(self, answered: tuple[int, ...]) -> list[Envelope]:
-        vanished = tuple(sorted(set(self._dealers) - set(self._survivors)))
-        signers = tuple(sorted(self._signatures))[: self.scheme.quorum]
-        signatures = tuple(self._signatures[signer] for signer in signers)
-        request = UnmaskRequest(self._survivors, vanished, signers, signatures)
-        return self.seal_for_all("UnmaskRequest", answered, request)
+        shown = {signer: self._signatures[signer] for signer in sorted(self._signatures)[: self.scheme.quorum]}
+        requests = steps.unmask_requests(self._graph, self._dealers, self._survivors, answered, shown)
+        return [
+            envelope
+            for holders, request in requests
+            for envelope in self.seal_for_all("UnmaskRequest", holders, request)
+        ]

@@ -13,7 +13,7 @@ from ..core.context import RoundContext
 from ..core.wire import encode
 from ..dealing import steps as dealing
 from ..dealing.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
-from ..dealing.run import Sent, relay
+from ..dealing.run import Sent, add_up, relay
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from ..primitives.randomness import Randomness
@@ -42,17 +42,13 @@ def run_lightsecagg(
 
     # ShareMasks: everyone deals coded shares of its mask, sealed.
     dealt = {who: steps.deal(scheme, session, who, own[who].seed, everyone) for who in everyone}
-    secrets = {who: own[who].channel_secret for who in everyone}
-    public = {who: advertised[who].channel_key for who in everyone}
-    relayed = relay(scheme, session, secrets, public, dealt)
+    relayed = relay(scheme, session, own, advertised, dealt)
     held = {who: {of: steps.accept(scheme, of, share) for of, share in relayed.held[who].items()} for who in everyone}
 
     # MaskedInput: x + z. The server adds.
     inputs = {who: list(steps.masked_input(scheme, session, who, own[who].seed, vectors[who])) for who in survivors}
     masked = Uploads(scheme.packing)
-    for who, blocks in inputs.items():
-        for block in blocks:
-            masked.take(who, block.block, block.words)
+    add_up(masked, inputs)
 
     # Unmasking: everyone who is left opens the sum of its shares; from any U of them the server has Σ z.
     opened = {who: steps.unmasking(scheme, held[who], survivors) for who in survivors}

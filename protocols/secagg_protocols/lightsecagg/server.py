@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.wire import Envelope
-from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER
 from ..packing.blocks import Uploads
@@ -29,20 +28,11 @@ class LightSecAggServer(SummingServer):
         return Uploads(self.scheme.packing)
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
-        # As `DealingServer` does, but shares are large here: joined once for each holder, and never all at once.
-        self._dealers, size = answered, self.scheme.sealed_bytes
-        position = {member: index for index, member in enumerate(self._members)}
-        outgoing = []
-        for holder in answered:
-            column = []
-            for dealer in answered:
-                if dealer != holder:
-                    # A dealer seals nothing for itself, so those behind it stand one place earlier.
-                    start = (position[holder] - (position[holder] > position[dealer])) * size
-                    column.append(self._sealed[dealer][start : start + size])
-            outgoing.append(self.seal("SealedShares", holder, SealedShares(answered, memoryview(b"")), column))
-        self._sealed = {}
-        return outgoing
+        sealed, self._sealed, self._dealers = self._sealed, {}, answered
+        return [
+            self.seal("SealedShares", holder, message, pieces)
+            for holder, message, pieces in steps.deliver(self.scheme, self._members, answered, sealed)
+        ]
 
     def _take_upload(self, sender: int, message: MaskedInput) -> bool:
         self.scheme.packing.check_block(message.block, message.words)

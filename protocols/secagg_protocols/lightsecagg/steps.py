@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dealing.messages import SealedShares
 from ..dealing.steps import open_sum
 from ..errors import ProtocolViolation
 from ..packing.blocks import split
@@ -74,6 +75,26 @@ def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: byt
         for sharing, (_, part) in zip(scheme.sharings, scheme.packing.sections(scheme.piece_length), strict=True)
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def deliver(
+    scheme: LightSecAgg, members: Sequence[int], dealers: tuple[int, ...], sealed: Mapping[int, memoryview]
+) -> Iterator[tuple[int, SealedShares, list[memoryview]]]:
+    """Yield (holder, its message, the pieces of what is sealed for it) for every dealer. The server runs it.
+
+    members: whom everyone dealt to, ascending. sealed: dealer → its shares for all others, ascending. Shares are large:
+    they are joined once for each holder, and never all at once.
+    """
+    size = scheme.sealed_bytes
+    position = {member: index for index, member in enumerate(members)}
+    for holder in dealers:
+        pieces = []
+        for dealer in dealers:
+            if dealer != holder:
+                # A dealer seals nothing for itself, so those behind it stand one place earlier.
+                start = (position[holder] - (position[holder] > position[dealer])) * size
+                pieces.append(sealed[dealer][start : start + size])
+        yield holder, SealedShares(dealers, memoryview(b"")), pieces
 
 
 # --- MaskedInput: "user i uploads x~_i = x_i + z_i" ----------------------------------------------------------------

@@ -22,6 +22,11 @@ class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         check_ascending("neighbour list", tuple(entry.participant for entry in self.entries))
 
+    @property
+    def digest(self) -> bytes:
+        """What the session is bound to: 32 bytes, as the server states them."""
+        return self.list_digest
+
 
 _NEIGHBOUR_LIST = (Sent(NeighbourList, Binding.KEY_LIST),)
 EXCHANGE = Exchange(

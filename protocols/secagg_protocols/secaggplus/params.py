@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -13,9 +14,15 @@ from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
 from ..core.scheme import Scheme
 from ..core.secrets import names
+from ..core.step import Step
+from ..dealing.graph import Graph
+from ..dealing.messages import KeyEntry
 from ..errors import ParameterError
-from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
-from .messages import EXCHANGE
+from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left, harary
+from ..primitives.randomness import Randomness
+from .graph import HararyGraph
+from .messages import EXCHANGE, NeighbourList
+from .steps import neighbour_lists
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,38 @@ class SecAggPlus(Bonawitz):
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
         return (cls(1000, 1),)  # among ten there is no sparse graph to speak of
+
+    # --- the graph
+
+    knows_holders: ClassVar[bool] = False
+
+    def draw_graph(self, members: tuple[int, ...], randomness: Randomness) -> HararyGraph:
+        # Over all participants: the risks are computed for this graph, whoever turns up.
+        everyone = range(1, self.participants + 1)
+        return HararyGraph.among(harary(everyone, self.degree, randomness), members)
+
+    def key_lists(
+        self, graph: Graph, entries: Mapping[int, KeyEntry]
+    ) -> Iterator[tuple[tuple[int, ...], NeighbourList]]:
+        return neighbour_lists(graph, entries)
+
+    @property
+    def fewest_listed(self) -> int:
+        return 0  # of its neighbours any number may have vanished
+
+    def needed(self, step: Step) -> int:
+        # Until inputs are in, so many that the graph still hides what it was drawn to hide.
+        return self.quorum if step is self.opening_step else self.fewest_left
+
+    def why_needed(self, step: Step) -> str:
+        needed = self.needed(step)
+        if needed == self.quorum:  # it is not the graph that needs more
+            return ""
+        return (
+            f"with {self.degree} neighbours each, {needed} of {self.participants} must stay: with larger "
+            "gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more "
+            "neighbours"
+        )
 
     def reach(self, members: int) -> float:
         # Edges go to everyone, and who is at their end is gone as often as anyone.
