@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from secagg_he import Bfv, ThresholdCkks
-from secagg_protocols import Bonawitz, LightSecAgg, Plain, ProtocolViolation, SecAggPlus, WireError
+from secagg_protocols import Bonawitz, LightSecAgg, ParameterError, Plain, ProtocolViolation, SecAggPlus, WireError
 from secagg_protocols.bonawitz.messages import AdvertiseKeys
 from secagg_protocols.core.fields import (
     Block,
@@ -94,8 +94,10 @@ def test_a_field_of_which_nothing_says_how_long_it_is_has_no_limit_to_be_read_wi
     class Endless(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
         data: bytes
 
-    with pytest.raises(TypeError, match="data"):
+    with pytest.raises(ParameterError, match="data"):
         longest(Endless, SCHEME)
+    with pytest.raises(ParameterError, match=r"commitments.*commitments_bytes"):
+        check_sizes(AdvertiseKeys(bytes(32), bytes(32), bytes(32), b"", bytes(16), b""), LightSecAgg(3, 5))
 
 
 SCHEMES = [

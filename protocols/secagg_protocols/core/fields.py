@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from ..errors import ProtocolViolation
+from ..errors import ParameterError, ProtocolViolation
 from ..primitives.domain import MAX_ID
 
 MAX_BLOCK = 2**32 - 1
@@ -83,13 +83,16 @@ class Field:
 
     def most(self, scheme: object) -> int:
         """Return the most bytes, or entries, that it has under a scheme."""
-        match self.size:
-            case Exactly(of):
-                return int(attrgetter(of)(scheme))
-            case AtMost(of):
-                return prod(int(attrgetter(name)(scheme)) for name in of)
+        try:
+            match self.size:
+                case Exactly(of):
+                    return int(attrgetter(of)(scheme))
+                case AtMost(of):
+                    return prod(int(attrgetter(name)(scheme)) for name in of)
+        except AttributeError as error:
+            raise ParameterError(f"nothing says how long {self.name} can be: {error}") from None
         if self.high is None:
-            raise TypeError(f"nothing says how long {self.name} can be: annotate it")
+            raise ParameterError(f"nothing says how long {self.name} can be: annotate it, or state payload_limit")
         return self.high
 
     def longest(self, scheme: object) -> int:
@@ -150,7 +153,10 @@ def _checked(message: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 class CheckedWhenMade(msgspec.StructMeta):
-    """Messages check their fields' `Meta` when they are made as well: msgspec does so only when it decodes."""
+    """Messages check their fields' `Meta` when they are made as well: msgspec does so only when it decodes.
+
+    What `msgspec.structs.replace` puts into one is checked by whoever reads it.
+    """
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
         made = super().__call__(*arguments, **named)
