@@ -19,8 +19,8 @@ from secagg_he.delivery import Party, open_sealed, request, seal_for
 from secagg_he.releases import FileReleases
 from secagg_protocols.core.identity import Identity, Roster
 from secagg_protocols.core.storage import read_own, write_new
-from secagg_protocols.core.wire import MAX_PARTICIPANTS
 from secagg_protocols.errors import InputError
+from secagg_protocols.primitives.domain import MAX_ID
 from secagg_protocols.primitives.suites import suite_named
 
 _KINDS = {kind.name: kind for kind in (Bfv, Ckks)}
@@ -39,7 +39,7 @@ class Site:
         typer.Option(
             "--participant",
             min=1,
-            max=MAX_PARTICIPANTS,
+            max=MAX_ID,
             help="This site's number: its roster id, where there is one.",
         ),
     ]

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import msgspec
 
 from secagg_protocols import Envelope, ParameterError, WireError
-from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
+from secagg_protocols.core.wire import Message, decode, encode
+from secagg_protocols.primitives.domain import MAX_ID
 
 from .terms import PROPOSAL_LIMIT, Peer, Proposal
 
@@ -41,8 +42,8 @@ class _Ask(Message, frozen=True):
     participant: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.participant <= MAX_PARTICIPANTS:
-            raise ParameterError(f"participant {self.participant} is not between 0 and {MAX_PARTICIPANTS}")
+        if not 0 <= self.participant <= MAX_ID:
+            raise ParameterError(f"participant {self.participant} is not between 0 and {MAX_ID}")
 
 
 class _Told(Message, frozen=True):

@@ -279,7 +279,7 @@ class Attack:
         """Make the request for this view, with all the signatures that there are for it."""
         signed = self.signatures(survivors) if self.scheme.active else {}
         vanished = tuple(sorted(set(dealers) - set(survivors)))
-        return UnmaskRequest(survivors, vanished, tuple(signed), b"".join(signed.values()))
+        return UnmaskRequest(survivors, vanished, tuple(signed), tuple(signed.values()))
 
     def total_of(self, *who: int) -> NDArray[np.int64]:
         """Return the true sum of these participants' vectors."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Envelope, Simulation
-from secagg_protocols.core.wire import ENVELOPE_OVERHEAD
+from secagg_protocols.core.wire import envelope_overhead
+from secagg_protocols.primitives.suites import P256
 
 SIZE = 1 << 16
 
@@ -97,5 +98,5 @@ def test_too_long_a_buffer_is_refused_before_it_is_copied():
             return bytes(0)
 
     with pytest.raises(Exception, match="bytes long"):
-        Envelope.from_bytes(Counted(1 << 20), 1000 + ENVELOPE_OVERHEAD)
+        Envelope.from_bytes(Counted(1 << 20), 1000 + envelope_overhead(P256))
     assert not Counted.copies

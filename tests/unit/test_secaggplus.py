@@ -296,7 +296,7 @@ def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
         if not envelopes or envelopes[0].kind != "UnmaskRequest":
             return envelopes
         circle = server._graph.circle(1)
-        both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), b""))
+        both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), ()))
         return [both, *(envelope for envelope in envelopes if envelope.recipient != 1)]
 
     run = simulate(scheme, vectors(scheme), misbehave={0: forge})

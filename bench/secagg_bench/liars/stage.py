@@ -124,7 +124,7 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     for one, client in clients.items():
         move(one, total, "answers")
         client._memory.dealers = tuple(sorted(shares[one]))
-        answers[one] = client._open(UnmaskRequest(tuple(sorted(shares[one])), (), (), b""))
+        answers[one] = client._open(UnmaskRequest(tuple(sorted(shares[one])), (), (), ()))
     return _stage(scheme, server, clients, answers, vector_of, bad)
 
 

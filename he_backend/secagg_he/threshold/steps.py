@@ -20,7 +20,7 @@ from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives import shamir, workers
-from secagg_protocols.primitives.domain import Use, digest, separated
+from secagg_protocols.primitives.domain import Use, digest, id_field, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
 from secagg_protocols.primitives.gaussian import gaussian
 from secagg_protocols.primitives.kdf import derive
@@ -39,7 +39,7 @@ _IN_CACHE = 1 << 13
 
 def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Integers:
     """Return sᵢ, shape (N,): discrete Gaussian coefficients."""
-    info = separated(Use.RING_SECRET, session, participant)
+    info = separated(Use.RING_SECRET, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     return gaussian(SIGMA).sample(scheme.degree, stream).astype(np.int64)
 
@@ -54,7 +54,7 @@ def deal(
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
-    info = separated(Use.RING_SHARES, session, participant)
+    info = separated(Use.RING_SHARES, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     sharing, columns = scheme.sharing, scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
@@ -179,7 +179,7 @@ class Encryption:
     @classmethod
     def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
         key = one_time_key(scheme, session, participant, seed)
-        info = separated(Use.RING_ERROR, session, participant)
+        info = separated(Use.RING_ERROR_SEED, session, id_field(participant))
         return cls(scheme, session, _transforms(scheme, key), derive(seed, SEED_BYTES, info))
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from ..packing.blocks import split
 from ..packing.lanes import Words
 from ..packing.masks import Keystream
 from ..packing.sums import Output
-from ..primitives.domain import Use, separated
+from ..primitives.domain import Use, id_field, separated
 from ..primitives.field import Elements
 from ..primitives.kdf import derive
 from .messages import MaskedInput, Unmasking
@@ -63,7 +63,7 @@ def uniform(scheme: LightSecAgg, rows: int, stream: Keystream) -> Elements:
 
 def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> bytes:
     """Return the key that the mask is expanded from: another one in every session."""
-    return derive(seed, scheme.suite.mask_key_bytes, separated(Use.SELF_MASK_KEY, session, participant))
+    return derive(seed, scheme.suite.mask_key_bytes, separated(Use.CODED_MASK_KEY, session, id_field(participant)))
 
 
 def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> Elements:
