@@ -84,21 +84,23 @@ class Interpolation:
         off = np.zeros_like(others)
         if rows.size:
             # P(x) = ∏ (x − xₖ) · Σᵢ wᵢ yᵢ / (x − xᵢ) over the points kept, with the weights w of their own.
-            weights = (from_logarithms(self._weights_of(kept)) * kept).astype(np.int64)
-            terms = weights.T[:, :, None] * words % PRIME
-            quotients = from_logarithms(-self._differences[rows])
-            sums = multiply(quotients, terms.reshape(len(words), -1)).reshape(rows.size, *words.shape[1:])
+            used = np.flatnonzero(kept.any(axis=0))
+            weights = self.weights_of(kept).T[used]
+            terms = weights[:, :, None] * words[used] % PRIME
+            quotients = from_logarithms(-self._differences[np.ix_(rows, used)])
+            sums = multiply(quotients, terms.reshape(used.size, -1)).reshape(rows.size, *words.shape[1:])
             totals = _sums_of_logarithms(kept, self._differences[rows].T).T
             expected = from_logarithms(totals).astype(np.int64)[:, :, None] * sums % PRIME
             off[:, rows] = (expected != words[rows]).any(axis=2).T
         return off & others
 
-    def weights(self, kept: Mask) -> Elements:
-        """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them."""
-        return from_logarithms(self._weights_of(kept[None, :])[0, kept]).astype(np.int64)
+    def weights_of(self, kept: Masks) -> Elements:
+        """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them, and 0 at the others: (dealers, m)."""
+        weights: Elements = (from_logarithms(self._weights_of(kept)) * kept).astype(np.int64)
+        return weights
 
     def _weights_of(self, kept: Masks) -> Logarithms:
-        """Return the weights of the points kept, (dealers, m); anything at the others."""
+        """Return the logarithms of the weights of the points kept, (dealers, m); anything at the others."""
         left_out = ~kept
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
         distances = _sums_of_logarithms(left_out, self._differences)
@@ -145,7 +147,15 @@ Guesses = tuple[NDArray[np.intp], list[bytes | None]]
 
 
 def _sums_of_logarithms(chosen: Masks, summed: Logarithms) -> Logarithms:
-    """Return for each mask the sum of the rows chosen; of many by a product of matrices, exact before it wraps."""
+    """Return for each mask the sum of the rows chosen, made once for masks that are the same."""
+    _, first, same = np.unique(np.packbits(chosen, axis=1), axis=0, return_index=True, return_inverse=True)
+    if first.size == len(chosen):
+        return _sums_for_each(chosen, summed)
+    return _sums_for_each(chosen[first], summed)[same.reshape(-1)]
+
+
+def _sums_for_each(chosen: Masks, summed: Logarithms) -> Logarithms:
+    """Return the sums; of many masks by a product of matrices, exact before it wraps."""
     if len(chosen) <= _FEW:
         return np.stack([summed[rows].sum(axis=0, dtype=np.uint16) for rows in chosen])
     sums = np.empty((len(chosen), summed.shape[1]), dtype=np.uint16)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
+from .cases import Case
 from .interpolation import Interpolation
 from .randomness import Randomness
-from .repair import Case, Repair
+from .repair import Repair
 
 __all__ = ["Correction", "Evidence", "OpenedShares", "Recovery", "ScatteredShares", "Unrecoverable", "Verdict"]
 
@@ -82,7 +83,7 @@ class Recovery:
                 if secret is not None and self._evidence.verify(dealer, secret):
                     found[dealer] = secret
                 else:
-                    off.append(Case(dealer, holders, shares[:, place], kept[place], points))
+                    off.append(Case(dealer, holders, opened.shares, start + place, kept[place], points))
         return found | self._repaired(off)
 
     def secrets_apart(self, opened: ScatteredShares) -> dict[int, bytes]:
@@ -97,7 +98,7 @@ class Recovery:
             holders, kept = np.asarray(alone.holders, dtype=np.int64), alone.present[:, 0]
             self._check_enough(dealer, holders, kept)
             points = Interpolation(holders, self._threshold, self._randomness)
-            off.append(Case(dealer, holders, alone.shares[:, 0], kept, points))
+            off.append(Case(dealer, holders, alone.shares, 0, kept, points))
         return found | self._repaired(off)
 
     def _check_enough(self, dealer: int, holders: NDArray[np.int64], kept: NDArray[np.bool_]) -> None:
