@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import SERVER
 from . import shamir
 from .blame import Correction
-from .field import Elements, multiply, uniform
+from .field import Elements, Floats, multiply, uniform
 from .interpolation import Interpolation, Mask, Masks
 from .randomness import Randomness
 
@@ -56,7 +56,7 @@ class Case:
         return self.table[:, self.column]
 
     @property
-    def elements(self) -> Elements:
+    def elements(self) -> Floats:
         """The shares in elements, (m, LIMBS); 0 for those that are not there."""
         return elements_of([self])[:, 0]
 
@@ -71,7 +71,7 @@ def there_of(cases: Sequence[Case]) -> Masks:
     return np.stack([case.there for case in cases])
 
 
-def elements_of(cases: Sequence[Case]) -> Elements:
+def elements_of(cases: Sequence[Case]) -> Floats:
     """Return the shares of dealers with the same holders in elements, (m, dealers, LIMBS); 0 where one is not there."""
     table = cases[0].table
     if all(case.table is table for case in cases):
@@ -81,7 +81,7 @@ def elements_of(cases: Sequence[Case]) -> Elements:
     there = there_of(cases)
     if not there.all():
         shares[~there.T] = 0
-    return shamir.decode(shares)
+    return shamir.decode_as(np.dtype(np.float64), shares)
 
 
 def folded(cases: Sequence[Case], combinations: Elements, randomness: Randomness) -> Elements:
@@ -98,17 +98,22 @@ def folded(cases: Sequence[Case], combinations: Elements, randomness: Randomness
     return np.concatenate(parts, axis=1)
 
 
-def corrected(case: Case, signed: bool) -> list[Correction]:
+def corrected(case: Case, proven: Mask | None) -> list[Correction]:
     """Return the corrections of shares that are not the signed ones, or lie off the polynomials.
 
-    A dealer that signed one of the latter is only to blame if all the others are its own words too. Else its holder was
-    left out because it returned something else than what another dealer signed.
+    proven: by id, who was found to return something else than what a dealer signed; None where nothing is signed.
+    A dealer that signed a share off the polynomials is only to blame if all the others are its own words too; else the
+    holder is, if it is proven to have lied about another dealer.
     """
     dealer, holders = case.dealer, case.holders[case.wrong].tolist()
-    if not signed:
+    if proven is None:
         return [Correction(dealer, holder, (dealer, holder, SERVER)) for holder in holders]
-    if not case.compared:
-        return [Correction(dealer, holder, (holder,)) for holder in holders]
-    lied = [Correction(dealer, holder, (holder,)) for holder in case.holders[case.lied].tolist()]
-    wrong = [Correction(dealer, holder, (dealer,)) for holder in holders]
-    return sorted(lied + wrong, key=attrgetter("holder"))
+    if case.compared:
+        lied = [Correction(dealer, holder, (holder,)) for holder in case.holders[case.lied].tolist()]
+        wrong = [Correction(dealer, holder, (dealer,)) for holder in holders]
+        return sorted(lied + wrong, key=attrgetter("holder"))
+    sure = proven[case.holders[case.wrong]].tolist()
+    return [
+        Correction(dealer, holder, (holder,) if alone else (dealer, holder, SERVER))
+        for holder, alone in zip(holders, sure, strict=True)
+    ]

@@ -31,7 +31,7 @@ def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
     levels = [leaves]
     while len(levels[-1]) > 1:
         row = levels[-1]
-        above = [_node(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
+        above = [_node(left, right) for left, right in zip(row[::2], row[1::2], strict=False)]
         if len(row) % 2:
             above.append(row[-1])
         levels.append(above)

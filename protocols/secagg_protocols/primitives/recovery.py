@@ -77,7 +77,8 @@ class Recovery:
             dealers, shares, kept = opened.dealers[part], opened.shares[:, part], opened.present[:, part].T
             for dealer, mask in zip(dealers, kept, strict=True):
                 self._check_enough(dealer, holders, mask)
-            elements = shamir.decode(shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING))
+            there = shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING)
+            elements = shamir.decode_as(np.dtype(np.float64), there)
             secrets = shamir.secrets_of(*points.read(kept, elements))
             for place, (dealer, secret) in enumerate(zip(dealers, secrets, strict=True)):
                 if secret is not None and self._evidence.verify(dealer, secret):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SecAggError
-from .field import GF65537, Elements, Logarithms, PrimeField, from_logarithms, logarithms
+from .field import GF65537, Elements, Floats, Logarithms, PrimeField, from_logarithms, logarithms
 from .randomness import Randomness
 
 _COMBINATIONS = 4
@@ -83,7 +83,7 @@ class ShareCode:
             wrong[:, off] = zeros & found[off]
         return wrong, found
 
-    def wrong_shares(self, elements: Elements, randomness: Randomness) -> frozenset[int]:
+    def wrong_shares(self, elements: Elements | Floats, randomness: Randomness) -> frozenset[int]:
         """Return the points whose shares do not lie on the polynomials: all others do, and are more than threshold.
 
         `elements`: shape (m, columns), one polynomial per column. With m = threshold every vector is a codeword and
@@ -130,7 +130,7 @@ class ShareCode:
         return bool(field.multiply(windows.reshape(-1, left_out.size + 1), locator).any())
 
 
-def _fold(field: PrimeField, elements: Elements, count: int, randomness: Randomness) -> Elements:
+def _fold(field: PrimeField, elements: Elements | Floats, count: int, randomness: Randomness) -> Elements:
     """Return `count` random combinations of the columns, shape (m, count)."""
     folded = np.zeros((elements.shape[0], count), dtype=np.int64)
     for start in range(0, elements.shape[1], _COLUMNS):
@@ -240,10 +240,10 @@ def _solutions(field: PrimeField, equations: Elements, randomness: Randomness) -
 
 
 def _shortest_recurrences(field: PrimeField, sequences: Elements, sizes: Elements) -> tuple[Elements, Elements]:
-    """Return for each row s the shortest C with C₀ = 1 and Σ Cᵢ s_{n−i} = 0, and its length (Massey 1969).
+    """Return for each row s the shortest C with C₀ ≠ 0 and Σ Cᵢ s_{n−i} = 0, and its length (Massey 1969).
 
     All rows at once, of each the first `sizes` entries. C has a column for each coefficient up to half of the longest
-    row's length; longer ones are cut off.
+    row's length; longer ones are cut off. Nothing is divided: C is known up to a factor.
     """
     count, size = len(sequences), int(sizes.max())
     width, p = size // 2 + 1, field.prime
@@ -252,7 +252,8 @@ def _shortest_recurrences(field: PrimeField, sequences: Elements, sizes: Element
     # What C was before it last grew, times a power of z: multiplied by z as the window on it moves left.
     before = np.zeros((count, size + width), dtype=np.int64)
     before[:, size] = 1
-    scale, lengths = np.ones(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    scale = np.ones(count, dtype=np.int64)
+    lengths = np.zeros(count, dtype=np.int64)
     for n in range(size):
         terms = min(n + 1, width, int(lengths.max()) + 1)
         start = size - 1 - n
@@ -264,12 +265,12 @@ def _shortest_recurrences(field: PrimeField, sequences: Elements, sizes: Element
         grows = off[2 * lengths[off] <= n]
         old = current[grows]
         upto = min(width, int(np.maximum(lengths[off], n + 1 - lengths[off]).max()) + 1)
-        factors = (p - discrepancies) * scale % p
-        changed = factors[:, None] * before[:, start : start + upto]
-        changed += current[:, :upto]
+        # b · C − d · zᵏ B, with b the discrepancy when C last grew; two products below p² fit 63 bits.
+        changed = current[:, :upto] * np.where(discrepancies, scale, 1)[:, None]
+        changed += before[:, start : start + upto] * ((p - discrepancies) % p)[:, None]
         changed -= changed // p * p  # as a remainder, but only quotients use vector instructions
         current[:, :upto] = changed
         before[grows, start : start + width] = old
-        scale[grows] = field.inverse(discrepancies[grows])
+        scale[grows] = discrepancies[grows]
         lengths[grows] = n + 1 - lengths[grows]
     return current, lengths

@@ -7,6 +7,8 @@ A few dealers at first, then more at once, and what is learnt at some is used at
 2. Signed shares are compared with what the dealer signed, every one of them. What differs is out, and its holder is at
    fault; what is left are the dealer's own words. So it can only be blamed for those: no polynomial that liars agree on
    decides.
+   Where that is too much work, as at most n − t holders can make it, shares are located as in 3 and nobody is proven
+   to have lied about that dealer.
 3. Else Reed–Solomon decoding locates the wrong shares. Where all dealers have the same holders, those that lie about
    many of them at once, and about those that are left, as long as each look opens half of them; then what is wrong of
    each dealer's, many of them at once.
@@ -37,8 +39,9 @@ from .reed_solomon import FEW_ERRORS, ShareCode, TooManyErrors
 BUDGET = 500_000_000
 """Work that decoding and guessing may cost in one round, in units of about a nanosecond."""
 
-_TOGETHER = 600_000_000
-"""Work that locating liars for many dealers at once may cost beside it; beyond, few kinds of lies count."""
+_BESIDE = 600_000_000
+"""Work that locating liars for many dealers at once may cost beside it (beyond, few kinds of lies count), or comparing
+shares with what is signed (beyond, it is taken from the budget)."""
 
 _LOOK = 200_000
 """What one more look at a dealer's shares costs at least."""
@@ -62,8 +65,9 @@ class Repair:
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
         self._work = Work(BUDGET)
-        self._together = _TOGETHER
+        self._beside = Work(_BESIDE)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
+        self._lied_about = 0  # of how many dealers shares were found to be wrong
         self._learnt = 0  # how often something new was found
         self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
         self._code: ShareCode | None = None
@@ -72,11 +76,9 @@ class Repair:
     @property
     def corrections(self) -> list[Correction]:
         """What was found so far, by dealer and holder."""
-        return [
-            one
-            for case in sorted(self._cases, key=attrgetter("dealer"))
-            for one in corrected(case, self._evidence.signed)
-        ]
+        cases = sorted(self._cases, key=attrgetter("dealer"))
+        proven = self._lies > 0 if self._evidence.signed else None
+        return [one for case in cases for one in corrected(case, proven)]
 
     def secrets(self, cases: Sequence[Case]) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
@@ -93,25 +95,35 @@ class Repair:
         return {case.dealer: case.secret for case in cases}
 
     def _opened_by_and_by(self, cases: Sequence[Case]) -> list[Case]:
-        """Open what opens, one dealer at first and then twice as many at once; return the dealers that are left.
+        """Open what opens; return the dealers that are left.
 
-        What one look learns of liars helps the next: so it may look at no more than all looks before it.
+        Only those are looked at that do not open without the liars that were found before: one at first, then twice as
+        many at once each time, as what one look learns helps the next.
         """
         left: list[Case] = []
-        start, size = 0, 1
-        while start < len(cases):
-            left += self._look(cases[start : start + size])
-            start += size
-            size = min(2 * size, AT_ONCE)
+        waiting: list[Case] = []
+        size = 1
+        for start in range(0, len(cases), AT_ONCE):
+            part = cases[start : start + AT_ONCE]
+            self._leave_liars_out(part)
+            waiting += _closed(part)
+            last = start + AT_ONCE >= len(cases)
+            while len(waiting) >= size or (waiting and last):
+                left += self._look(waiting[:size])
+                waiting = waiting[size:]
+                self._leave_liars_out(waiting)
+                waiting = _closed(waiting)
+                size = min(2 * size, AT_ONCE)
         return left
 
     def _look(self, cases: Sequence[Case]) -> list[Case]:
-        """Open what opens of some dealers; return those that are left."""
-        if all(case.points is cases[0].points for case in cases):
-            self._leave_liars_out(cases)
-            cases = _closed(cases)
+        """Find wrong shares of some dealers; return those dealers that are left."""
+        if _together(cases):
             if self._evidence.signed:
-                self._compare(cases)
+                work = sum(self._evidence.verdicts_work(case.dealer, case.have) for case in cases)
+                if work > self._beside.left:  # then what opens proves nothing
+                    self._decode_apart(cases)
+                self._compare(_closed(cases))
             self._decode_apart(_closed(cases))
         return [case for case in cases if not (case.secret or self._opens(case))]
 
@@ -142,9 +154,9 @@ class Repair:
     # --- holders that were found to lie
 
     def _leave_liars_out(self, cases: Sequence[Case]) -> None:
-        """Try to open all these secrets, of dealers with the same holders, without those that were found to lie."""
+        """Try to open all these secrets without those that were found to lie, where all have the same holders."""
         stale = [case for case in cases if case.tried < self._learnt]
-        if stale:
+        if stale and _together(cases):
             kept = self._trusted(stale, worst=False)
             some = np.flatnonzero((kept != there_of(stale)).any(axis=1)).tolist()
             self._try([stale[place] for place in some], kept[some])
@@ -193,7 +205,8 @@ class Repair:
             if secret is not None and self._evidence.verify(case.dealer, secret)
         ]
         if opened:
-            words = multiply(elements[:, opened].reshape(-1, shamir.LIMBS), self._combinations[:, :_NAMED])
+            limbs = elements if len(opened) == len(cases) else elements[:, opened]
+            words = multiply(limbs.reshape(-1, shamir.LIMBS), self._combinations[:, :_NAMED])
             others = there_of([cases[place] for place in opened]) & ~kept[opened]
             off = cases[0].points.misfits(kept[opened], others, words.reshape(len(elements), len(opened), _NAMED))
             for place, wrong in zip(opened, off, strict=True):
@@ -202,8 +215,9 @@ class Repair:
     def _settle(self, case: Case, secret: bytes | None, wrong: NDArray[np.intp]) -> None:
         assert secret is not None
         case.secret, case.wrong = secret, wrong
-        if not self._evidence.signed:  # else only what is proven counts
+        if not self._evidence.signed and wrong.size:  # else only what is proven counts
             self._learn(case.holders[wrong].tolist(), 1)
+            self._lied_about += 1
 
     def _learn(self, liars: Sequence[int], times: int) -> None:
         if liars:
@@ -223,16 +237,20 @@ class Repair:
 
     def _leave_unsigned_out(self, case: Case) -> None:
         rows = np.flatnonzero(case.there)
-        self._work.spent(self._evidence.verdicts_work(case.dealer, rows.size))  # never refused: what is signed decides
+        work = self._evidence.verdicts_work(case.dealer, rows.size)
+        # Never refused: what is signed decides.
+        (self._beside if work <= self._beside.left else self._work).spent(work)
         case.lied = rows[self._signed_others(case, rows)]
         self._learn(case.holders[case.lied].tolist(), 1)
+        self._lied_about += 1
         case.there = case.there.copy()
         case.there[case.lied] = False
         case.compared = True
 
     def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
         """Tell for each of these shares whether it is certain that the dealer signed another one."""
-        shares = [share.tobytes() for share in case.shares[rows]]
+        returned, size = case.shares[rows].tobytes(), shamir.SHARE_BYTES
+        shares = [returned[start : start + size] for start in range(0, len(returned), size)]
         verdicts = self._evidence.verdicts(case.dealer, case.holders[rows].tolist(), shares)
         return [verdict is Verdict.HOLDER for verdict in verdicts]
 
@@ -283,8 +301,8 @@ class Repair:
     def _locate_together(self, cases: Sequence[Case]) -> bool:
         """Locate the holders that lie about many dealers, where all dealers have the same holders; tell whether any
         were found."""
-        points, spare = cases[0].points, cases[0].holders.size - self._threshold
-        if spare < 2 or any(case.points is not points for case in cases):
+        spare = cases[0].holders.size - self._threshold
+        if spare < 2 or not _together(cases):
             return False
         # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
@@ -300,10 +318,10 @@ class Repair:
         words = folded(asked, self._combinations[:, :columns], self._randomness)[~often]
         words = words.reshape(len(words), -1)
         cost = 5 * spare**3 // 2
-        if cost > self._together:
+        if cost > self._beside.left:
             words = multiply(words, uniform((words.shape[1], CHECKS), self._randomness))
         else:
-            self._together -= cost
+            self._beside.spend(cost)
         try:
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except TooManyErrors:
@@ -312,17 +330,16 @@ class Repair:
         return bool(often.any() or wrong)
 
     def _decode_apart(self, cases: Sequence[Case]) -> None:
-        """Locate the wrong shares of each of these dealers: among all, then among those of holders found to lie less.
+        """Locate the wrong shares of each of these dealers, which have the same holders.
 
-        The dealers have the same holders. One alone is left to a decoder that sees a few more wrong shares.
+        First among those of holders that were not found to lie about most dealers, if there are such liars, then among
+        all. One dealer alone is left to a decoder that sees a few more wrong shares.
         """
-        for worst in (False, True):
+        notorious = 2 * self._lies.max() > self._lied_about
+        for worst in (True, False) if notorious else (False,):
             cases = [case for case in _closed(cases) if case.have >= self._threshold + 2]
             if len(cases) > 1:
-                there = there_of(cases)
-                kept = self._trusted(cases, worst=True) if worst else there
-                if not worst or (kept != there).any():
-                    self._locate_apart(cases, kept)
+                self._locate_apart(cases, self._trusted(cases, worst=True) if worst else there_of(cases))
 
     def _locate_apart(self, cases: Sequence[Case], among: Masks) -> None:
         spare = cases[0].holders.size - self._threshold
@@ -388,6 +405,11 @@ class Repair:
                     self._settles(case, kept)
                     return
         raise self._unrecoverable(case)
+
+
+def _together(cases: Sequence[Case]) -> bool:
+    """Tell whether dealers have the same holders."""
+    return all(case.points is cases[0].points for case in cases)
 
 
 def _closed(cases: Sequence[Case]) -> list[Case]:
