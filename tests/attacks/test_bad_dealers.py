@@ -1,4 +1,4 @@
-"""Wrong shares that say nothing about those of other dealers: of dealers that deal them, of liars that share nothing."""
+"""Wrong shares that say nothing of other dealers': of dealers that deal them, of liars that share nothing."""
 
 import numpy as np
 import pytest
