@@ -132,6 +132,19 @@ def garbage_about_few(script: Script) -> Lie:
     return script.lie(script.pick(script.spare - 1), script.about_few)
 
 
+def garbage_apart(script: Script) -> Lie:
+    """As many answer with noise, each about two dealers that no other lies about: nothing is learnt from the others."""
+    liars = script.pick(script.spare - 1)
+    dealers = script.draw.permutation(np.arange(1, script.stage.scheme.participants + 1))
+    own = {liar: dealers[2 * place : 2 * place + 2] for place, liar in enumerate(liars)}
+
+    def change(holder: int, answer: Answer) -> Answer:
+        lied = np.isin(answer.dealers, own[holder])
+        return replace(answer, elements=np.where(lied[:, None], script.noise(holder, answer).elements, answer.elements))
+
+    return script.lie(liars, change)
+
+
 def all_garbage(script: Script) -> Lie:
     """As many as may be answer with noise."""
     return script.lie(script.pick(script.many), script.noise)
@@ -187,7 +200,7 @@ class Mix:
     def has_to_come_out(self, stage: Stage, lie: Lie) -> bool:
         """Tell whether the server has to give the sum: what is signed decides, else as much as can be located."""
         if self.bad_dealers:
-            return False  # a dealer can end a round of Bonawitz anyhow: it commits to what it does not deal
+            return self.must
         if stage.scheme.active or self.play in (missing, nobody):
             return True
         columns = sum(len(answer.dealers) for answer in stage.answers.values()) // len(stage.answers)
@@ -201,12 +214,13 @@ MIXES = (
     Mix("framing polynomial", framing),
     Mix("garbage of m − t − 1", garbage),
     Mix("garbage about few dealers", garbage_about_few, must=False),
+    Mix("each about its own few dealers", garbage_apart),
     Mix("n − t of garbage", all_garbage, must=False),
     Mix("n − t in concert", all_in_concert, must=False),
     Mix("crafted missing", missing),
     Mix("crafted missing, garbage", missing_and_garbage, must=False),
     Mix("mixed", mixed, must=False),
-    Mix("bad dealers", nobody, must=False, bad_dealers=True),
+    Mix("bad dealers", nobody, bad_dealers=True),
     Mix("bad dealers, garbage", half_garbage, must=False, bad_dealers=True),
 )
 

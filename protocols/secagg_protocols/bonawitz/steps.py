@@ -11,6 +11,7 @@ import hmac
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -125,26 +126,32 @@ def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
 
     Unsalted: a share it hides is uniform over ≥ 250 bits given any t − 1 others. Never hash less than a whole share.
     """
-    shares = memoryview(own.shares)
-    hashes = []
-    for holder in range(1, scheme.participants + 1):
-        for row in range(len(scheme.secrets)):
-            start = ((holder - 1) * len(scheme.secrets) + row) * shamir.SHARE_BYTES
-            hashes.append(share_digest(dealer, holder, row, shares[start : start + shamir.SHARE_BYTES]))
-    return b"".join(hashes)
+    size, rows = shamir.SHARE_BYTES, range(len(scheme.secrets))
+    shares = [own.shares[start : start + size] for start in range(0, len(own.shares), size)]
+    holders = range(1, scheme.participants + 1)
+    by_row = [share_digests_at(dealer, holders, row, shares[row :: len(rows)]) for row in rows]
+    digests = [np.frombuffer(part, dtype=np.uint8).reshape(-1, merkle.HASH_BYTES) for part in by_row]
+    return np.stack(digests, axis=1).tobytes()
 
 
-_SHARE_LEAF = hashlib.sha256(separated(Use.SHARE_LEAF))
-_DEALT = struct.Struct(">III")
-"""Dealer, holder, row."""
+_SHARE_LEAF = separated(Use.SHARE_LEAF)
 
 
-def share_digest(dealer: int, holder: int, row: int, share: bytes | memoryview) -> bytes:
-    """Return the 32-byte hash of one share of one secret."""
-    state = _SHARE_LEAF.copy()
-    state.update(_DEALT.pack(dealer, holder, row))
-    state.update(share)
-    return state.digest()
+def share_digests_at(dealer: int, holders: Sequence[int], row: int, shares: Sequence[bytes]) -> bytes:
+    """Return the hashes of a dealer's shares of one secret, 32 bytes each."""
+    sha256 = hashlib.sha256
+    start = _SHARE_LEAF + id_field(dealer)
+    places = [_place(holder, row) for holder in holders]
+    return b"".join([sha256(start + place + share).digest() for place, share in zip(places, shares, strict=True)])
+
+
+_PLACE = struct.Struct(">II")
+
+
+@lru_cache(maxsize=1 << 17)
+def _place(holder: int, row: int) -> bytes:
+    """Return which share it is, in 8 bytes; remembered, as it is the same for every dealer."""
+    return _PLACE.pack(holder, row)
 
 
 def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
@@ -210,7 +217,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     shamir.check(values)
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
-        hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))
+        hashes = b"".join(share_digests_at(dealer, [holder], row, [value]) for row, value in enumerate(rows))
         try:
             merkle.check_included(share_root, scheme.participants, holder - 1, merkle.leaf(hashes), path)
         except ValueError:
