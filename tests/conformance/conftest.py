@@ -299,7 +299,7 @@ class Round:
             "policy": self.policy,
             "randomness": self.streams[participant],
             "ledger": self.ledgers[participant],
-            "group_key": self.group_key,
+            "standing": self.group_key,
         }
         return self._tell(self.scheme.restore(snapshot, Participant(**{**arguments, **changes})))
 

@@ -22,6 +22,7 @@ from secagg_protocols import (
     StateError,
     Step,
     WorkerLost,
+    Workers,
 )
 from secagg_protocols.core.journal import Journal
 
@@ -82,7 +83,7 @@ class Federation:
 
     def server(self):
         """Make the server from what is on disk, as a new process does. It draws from the operating system."""
-        running, handle = self.running, self.running.server._group_key
+        running, handle = self.running, self.running.server._standing
         return DurableServer(
             self.folder,
             running.scheme,
@@ -317,10 +318,10 @@ def test_a_journal_of_a_server_that_lost_a_worker_makes_that_server(make_round, 
     for number, scheme in enumerate((Bonawitz(4, 50, threshold=2), ThresholdCkks(4, 50, threshold=2))):
         federation = Federation(make_round(scheme), tmp_path / str(number))
         server = federation.server()
-        server.machine.executor = pool
+        server.machine.workers = Workers(pool, server.machine.workers.parts)
         with pytest.raises(WorkerLost):
             federation.finish(server)
-        server.machine.executor = None
+        server.machine.workers = Workers(None, server.machine.workers.parts)
         server.advance()
         server.close()
         check(federation, federation.server())

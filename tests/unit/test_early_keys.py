@@ -135,8 +135,9 @@ def test_early_keys_serve_one_round_of_one_job(scheme, other):
 
 @pytest.mark.parametrize("kind", [Plain, Bfv])
 def test_schemes_without_keys_have_no_early_ones(kind):
-    with pytest.raises(ParameterError, match="advertise no keys"):
+    with pytest.raises(TypeError, match="early_keys"):
         kind(3, 4, early_keys=True)
+    assert not kind(3, 4).early_keys
     with pytest.raises(ParameterError, match="neither True nor False"):
         Bonawitz(3, 4, early_keys=1)
 

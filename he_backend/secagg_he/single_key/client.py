@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core import workers
 from secagg_protocols.core.client import Client, Memory
 from secagg_protocols.core.context import RoundContext
 from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal, Transitions
@@ -19,6 +18,7 @@ from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
 from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 
 from .. import seal
 from ..envelope import Content, Sealer
@@ -64,7 +64,7 @@ class ReleaseMemory(Memory, array_like=True):
 
 
 class SingleKeyClient(Client):
-    """Made by `Ckks.client` and `Bfv.client`, with `group_key=`. See `machine.Client` for the calls.
+    """Made by `Ckks.client` and `Bfv.client`, the group key as `standing`. See `core.client.Client` for the calls.
 
     worker_lost: why the executor's work was last done in this process, if it was.
     """

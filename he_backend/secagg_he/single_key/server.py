@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from secagg_protocols.core import workers
 from secagg_protocols.core.context import RoundContext
 from secagg_protocols.core.party import Aggregator
 from secagg_protocols.core.server import Server
@@ -17,6 +16,7 @@ from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 
 from .. import seal
 from ..envelope import Content, Sealer
@@ -95,7 +95,7 @@ class Answers:
 
 
 class SingleKeyServer(Server):
-    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls.
+    """Made by `Ckks.server` and `Bfv.server`, the key's handle as `standing`. See `core.server.Server` for the calls.
 
     With release_to="participants" its `output` says who survived, and has no words.
     """

@@ -29,7 +29,7 @@ class Memory(summing.Memory, array_like=True):
 
 
 class ThresholdCkksClient(summing.SummingClient):
-    """Made by `ThresholdCkks.client`. See `machine.Client` for the calls."""
+    """Made by `ThresholdCkks.client`. See `core.client.Client` for the calls."""
 
     scheme: ThresholdCkks
     memory_type = Memory

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core import workers
 from secagg_protocols.core.machine import Transitions
 from secagg_protocols.core.server import server_transitions
 from secagg_protocols.core.step import Step
@@ -18,6 +17,7 @@ from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
@@ -39,7 +39,7 @@ def transitions(steps: tuple[Step, ...]) -> Transitions:
 
 
 class ThresholdCkksServer(SummingServer):
-    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls.
+    """Made by `ThresholdCkks.server`. See `core.server.Server` for the calls.
 
     Holds one sum, the uploads that have begun and not ended, and those that come before dealers are judged: before the
     last holder's ShareCheck, which leaves it as soon as its shares arrive.

@@ -37,7 +37,7 @@ class Memory(dealing.Memory, array_like=True):
 
 
 class BonawitzClient(dealing.DealingClient):
-    """Made by `Bonawitz.client`. See `machine.Client` for the calls."""
+    """Made by `Bonawitz.client`. See `core.client.Client` for the calls."""
 
     scheme: Bonawitz
     memory_type = Memory

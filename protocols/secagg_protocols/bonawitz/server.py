@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.workers import Agreements, agree, agree_with
+from ..core.agreements import Agreements, agree, agree_with
 from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import BlockSum
@@ -21,7 +21,7 @@ from .params import Bonawitz
 
 
 class BonawitzServer(DealingServer):
-    """Made by `Bonawitz.server`. See `machine.Server` for the calls."""
+    """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
     messages = MappingProxyType(

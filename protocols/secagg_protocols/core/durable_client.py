@@ -101,7 +101,7 @@ class DurableClient:
         return self._step(_CONTRIBUTE, lambda client: client.contribute(vector))
 
     def abort(self, why: SecAggError | None = None) -> list[bytes]:
-        """Leave the round; return what tells the server so (see `machine.Client.abort`)."""
+        """Leave the round; return what tells the server so (see `Client.abort`)."""
         with self._store.locked():
             record = self._store.load(self.session)
             client = self._make(record)

@@ -139,7 +139,7 @@ class DurableServer:
         return outgoing
 
     def receive(self, data: bytes | memoryview) -> None:
-        """Take one envelope's bytes. Raises what `machine.Server.receive` raises."""
+        """Take one envelope's bytes. Raises what `Server.receive` raises."""
         envelope = Envelope.from_bytes(data, self.machine.scheme.envelope_limit)
         try:
             self.machine.receive(envelope)
@@ -149,7 +149,7 @@ class DurableServer:
         self._record(Event.RECEIVED, (), data)
 
     def advance(self) -> list[Envelope]:
-        """Close the open step; return what goes out next. Raises what `machine.Server.advance` raises."""
+        """Close the open step; return what goes out next. Raises what `Server.advance` raises."""
         try:
             outgoing = self.machine.advance()
         except RoundFailed:

@@ -102,7 +102,7 @@ class Answered(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MemoryLedger:
-    """A ledger that lives as long as it is kept: for simulations. Deployments use `durable.SnapshotStore`."""
+    """A ledger that lives as long as it is kept: for simulations. Deployments use `SnapshotStore`."""
 
     def __init__(self) -> None:
         self._answered = Answered()

@@ -21,7 +21,7 @@ from .params import LightSecAgg
 
 
 class LightSecAggClient(SummingClient):
-    """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
+    """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
     messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, UnmaskRequest)})

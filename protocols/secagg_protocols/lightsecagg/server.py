@@ -25,7 +25,7 @@ _SUSPECTS = 8
 
 
 class LightSecAggServer(SummingServer):
-    """Made by `LightSecAgg.server`. See `machine.Server` for the calls.
+    """Made by `LightSecAgg.server`. See `core.server.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and for one step all sealed shares: N² of them, each
     of length / (U − T) elements.

@@ -31,7 +31,7 @@ TRANSITIONS: Transitions = MappingProxyType(
 
 
 class PlainClient(Client):
-    """Made by `Plain.client`. See `machine.Client` for the calls."""
+    """Made by `Plain.client`. See `core.client.Client` for the calls."""
 
     scheme: Plain
     messages = MappingProxyType({})

@@ -15,7 +15,7 @@ from .params import Plain
 
 
 class PlainServer(Server):
-    """Made by `Plain.server`. See `machine.Server` for the calls."""
+    """Made by `Plain.server`. See `core.server.Server` for the calls."""
 
     scheme: Plain
     messages = MappingProxyType({"Sum": Sum})

@@ -19,7 +19,7 @@ from .params import SecAggPlus
 
 
 class SecAggPlusServer(BonawitzServer):
-    """Made by `SecAggPlus.server`. See `machine.Server` for the calls. Memory: O(n·k + length)."""
+    """Made by `SecAggPlus.server`. See `core.server.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
     list_kind = "NeighbourList"
