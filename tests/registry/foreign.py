@@ -30,7 +30,7 @@ class Open(secagg.Scheme):
     quorum: ClassVar[int] = 2
     steps: ClassVar[tuple[secagg.Step, ...]] = (secagg.Step.SUM,)
     payload_limit: ClassVar[int] = 1 << 21
-    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"),)
+    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"), ("other participants", "nothing"))
     guarantee: ClassVar[secagg.Guarantee] = secagg.Guarantee(
         adversary=None,
         colluders=0,

@@ -1,0 +1,103 @@
+"""A round whose server is kept on disk, and a disk that dies with it."""
+
+import contextlib
+import os
+
+from secagg_protocols import SERVER, DurableServer, LateMessage, StateError
+
+PARTICIPANTS = 4
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of ours may catch it."""
+
+
+class Disk:
+    """Counts what is written and synced; `at` kills the process at that one, with half of it on disk.
+
+    A process that dies loses nothing that it wrote, so nothing is really synced.
+    """
+
+    def __init__(self, monkeypatch):
+        self.count, self.at, self._write = 0, None, os.write
+        monkeypatch.setattr(os, "write", self.write)
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def _dies(self):
+        self.count += 1
+        return self.count == self.at
+
+    def write(self, descriptor, data):
+        if self._dies():
+            self._write(descriptor, bytes(data)[: len(data) // 2])
+            raise Killed
+        return self._write(descriptor, data)
+
+    def fsync(self, descriptor):
+        if self._dies():
+            raise Killed
+
+
+class Federation:
+    """Participants that answer the same request with the same bytes, and a server that may be made again and again.
+
+    Participant 4 vanishes before it sends its vector, so that something has to be recovered, where it can be.
+    """
+
+    def __init__(self, running, folder, gone=4):
+        self.running, self.folder = running, folder
+        self.gone = gone if running.scheme.quorum < running.scheme.participants else None
+        self.answers, self.sent = {}, {}
+        self.made = contextlib.nullcontext()
+
+    def live(self):
+        """Make the server and take the round to its end, as one process."""
+        self.made = contextlib.closing(self.server())
+        self.finish(self.made.thing)
+
+    def server(self):
+        """Make the server from what is on disk, as a new process does. It draws from the operating system."""
+        running, handle = self.running, self.running.server._group_key
+        return DurableServer(
+            self.folder,
+            running.scheme,
+            running.server.context,
+            identity=running.identities.get(SERVER),
+            roster=running.roster,
+            group_key=handle,
+        )
+
+    def answer(self, participant, request):
+        """Return a participant's answers to a request (None: to the start), the same however often it is asked."""
+        key = participant, None if request is None else request.to_bytes()
+        if key not in self.answers:
+            client = self.running.clients[participant]
+            envelopes = self.running._start(client) if request is None else client.receive(request)
+            if client.awaits_vector and participant != self.gone:
+                envelopes += client.contribute(self.running.vectors[participant])
+            self.answers[key] = [envelope.to_bytes() for envelope in envelopes]
+        return self.answers[key]
+
+    def note(self, outgoing):
+        """Check that what is sent is what was sent before, byte for byte."""
+        for position, envelope in enumerate(outgoing):
+            data = envelope.to_bytes()
+            assert self.sent.setdefault((envelope.kind, position), data) == data
+
+    def finish(self, server):
+        """Take the round to its end, from wherever the server is; return the server."""
+        outgoing = server.start()
+        while server.output is None:
+            self.note(outgoing)
+            first = server.machine.step is self.running.scheme.steps[0]
+            requests = [(who, None) for who in self.running.clients] if first else []
+            for who, request in requests + [(envelope.recipient, envelope) for envelope in outgoing]:
+                for data in self.answer(who, request):
+                    self.offer(server, data)
+            outgoing = server.advance()
+        return server
+
+    @staticmethod
+    def offer(server, data):
+        with contextlib.suppress(StateError, LateMessage):  # it had come before the crash
+            server.receive(data)
