@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from secagg_protocols import (
     SERVER,
+    Aggregator,
     Client,
     ContributionLedger,
     Envelope,
     MemoryLedger,
+    Participant,
     Policy,
     ProtocolViolation,
     RemoteError,
@@ -78,9 +80,7 @@ class Attack:
         self.keys = keys or scheme.make_group_key() or (None, None)
         self.server = scheme.server(
             self.settings.context,
-            identity=self.identities.get(SERVER),
-            roster=self.roster,
-            group_key=self.keys[1],
+            Aggregator(identity=self.identities.get(SERVER), roster=self.roster, standing=self.keys[1]),
         )
         self.clients: dict[int, Client] = {who: self._client(who) for who in range(1, scheme.participants + 1)}
         self.refusals: list[tuple[int, str, SecAggError]] = []
@@ -96,22 +96,15 @@ class Attack:
         return self.scheme.client(
             who,
             context if not self.scheme.early_keys else replace(context, context_digest=b""),
-            identity=self.identities.get(who),
-            roster=self.roster,
-            policy=self.settings.policy,
-            ledger=self.settings.ledgers.get(who, MemoryLedger()),
-            group_key=self.keys[0],
+            replace(self._party(who, self.settings.ledgers.get(who, MemoryLedger())), policy=self.settings.policy),
         )
 
     def restored(self, who: int, snapshot: bytes, ledger: ContributionLedger) -> Client:
         """Make a participant's machine again from a snapshot."""
-        return self.scheme.restore(
-            snapshot,
-            ledger=ledger,
-            identity=self.identities.get(who),
-            roster=self.roster,
-            group_key=self.keys[0],
-        )
+        return self.scheme.restore(snapshot, self._party(who, ledger))
+
+    def _party(self, who: int, ledger: ContributionLedger) -> Participant:
+        return Participant(identity=self.identities.get(who), roster=self.roster, ledger=ledger, standing=self.keys[0])
 
     # --- the round
 

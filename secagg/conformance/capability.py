@@ -26,11 +26,11 @@ class Capability:
 
 def heard(scheme: Scheme) -> Mapping[str, type[Message]]:
     """Return every message that a participant may receive, by kind."""
-    return scheme._machines()[0].messages
+    return scheme.machines[0].messages
 
 
 def _uploads_blocks(scheme: Scheme) -> bool:
-    upload = scheme._machines()[1].messages[scheme.upload_step.value]
+    upload = scheme.machines[1].messages[scheme.upload_step.value]
     return {"block", "words"} <= set(upload.__struct_fields__)
 
 
@@ -61,7 +61,6 @@ SPOILS = Capability(
     lambda case, scheme: bool(spoils(case, heard(scheme))),
 )
 REPEATABLE = Capability("its bytes do not follow a seed", lambda case, _: case.repeatable)
-SUMS_EXACTLY = Capability("its sums are not exact", lambda _, scheme: scheme.precision == 0)
 OPENS_SECRETS = Capability("a round opens no secret", lambda _, scheme: bool(scheme.traits.opens))
 BONAWITZ_MESSAGES = Capability(
     "its participants hear other messages than those of Bonawitz", hears(KeyList, SealedShares, UnmaskRequest)

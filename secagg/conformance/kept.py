@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from secagg_protocols import SERVER, DurableServer, LateMessage, StateError
+from secagg_protocols import SERVER, Aggregator, DurableServer, LateMessage, StateError
 
 PARTICIPANTS = 4
 
@@ -57,14 +57,12 @@ class Federation:
 
     def server(self):
         """Make the server from what is on disk, as a new process does. It draws from the operating system."""
-        running, handle = self.running, self.running.server._group_key
+        running, handle = self.running, self.running.server._standing
         return DurableServer(
             self.folder,
             running.scheme,
             running.server.context,
-            identity=running.identities.get(SERVER),
-            roster=running.roster,
-            group_key=handle,
+            Aggregator(identity=running.identities.get(SERVER), roster=running.roster, standing=handle),
         )
 
     def answer(self, participant, request):

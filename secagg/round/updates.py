@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg.codec import Codec, Decoded, Layout
-from secagg_protocols import InputError, Output, ProtocolViolation, Scheme
+from secagg_protocols import InputError, Output, ProtocolViolation
+from secagg_protocols.core.parameters import Parameters
 
 from .terms import CodecTerms
 
@@ -94,7 +95,7 @@ def metrics_of(reported: Mapping[str, object], terms: CodecTerms) -> dict[str, f
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
 
 
-def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Scheme) -> Integers:
+def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Parameters) -> Integers:
     """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`."""
     codec = terms.codec(layout_of(changes))
     check_fit(codec, scheme)
@@ -104,7 +105,7 @@ def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms
     return with_guard(encoded.vector, scheme)
 
 
-def mean_of(output: Output, codec: Codec, scheme: Scheme) -> Decoded:
+def mean_of(output: Output, codec: Codec, scheme: Parameters) -> Decoded:
     """Aggregator: the survivors' weighted mean. Raises `InputError` for a sum that no updates have."""
     return codec.decode(without_guard(output.total, scheme), len(output.survivors))
 
@@ -116,7 +117,7 @@ def applied(received: Arrays, mean: Decoded) -> dict[str, NDArray[Any]]:
     return {name: changed.get(name, values) for name, values in received.items()}
 
 
-def check_fit(codec: Codec, scheme: Scheme) -> None:
+def check_fit(codec: Codec, scheme: Parameters) -> None:
     """Raise `ProtocolViolation` unless the scheme sums what the codec makes of the model."""
     if (codec.length, codec.value_bits + guard_bits(scheme)) != (scheme.length, scheme.value_bits):
         raise ProtocolViolation(
@@ -125,18 +126,18 @@ def check_fit(codec: Codec, scheme: Scheme) -> None:
         )
 
 
-def guard_bits(scheme: Scheme) -> int:
+def guard_bits(scheme: Parameters) -> int:
     """Return the low bits of a coordinate in which a scheme's error disappears when a sum is rounded."""
     return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
 
 
-def with_guard(vector: Integers, scheme: Scheme) -> Integers:
+def with_guard(vector: Integers, scheme: Parameters) -> Integers:
     """Participant: leave the low bits to the scheme's error, if it has one."""
     guard = guard_bits(scheme)
     return vector.astype(np.uint64) << np.uint64(guard) if guard else vector
 
 
-def without_guard(total: Integers, scheme: Scheme) -> Integers:
+def without_guard(total: Integers, scheme: Parameters) -> Integers:
     """Aggregator: round the scheme's error away."""
     guard = guard_bits(scheme)
     return (total + np.uint64(1 << (guard - 1))) >> np.uint64(guard) if guard else total

@@ -10,7 +10,7 @@ import pytest
 
 from secagg_he import Bfv
 from secagg_he.single_key import rounds
-from secagg_protocols import ParameterError, Policy, ProtocolViolation, StateError
+from secagg_protocols import ParameterError, Participant, Policy, ProtocolViolation, StateError, Workers
 
 
 class Inline(Executor):
@@ -155,11 +155,9 @@ def test_a_restored_participant_uses_the_executor_that_it_is_given(make, make_ro
     client, executor = running.clients[1], Inline()
     running.clients[1] = running.scheme.restore(
         client.snapshot(),
-        ledger=client._ledger,
-        policy=Policy(minimum_cohort=2),
-        group_key=running.key,
-        executor=executor,
-        parts=2,
+        Participant(
+            ledger=client._ledger, policy=Policy(minimum_cohort=2), standing=running.key, workers=Workers(executor, 2)
+        ),
     )
     running.release()
     assert [task.function for (task,) in executor.sent] == [rounds.release]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv, Ckks, seal
-from secagg_protocols import Policy, RoundFailed, WorkerLost
+from secagg_protocols import Aggregator, Participant, Policy, RoundFailed, WorkerLost
 from secagg_protocols.errors import MissingExtra
 
 
@@ -127,6 +127,6 @@ def test_a_missing_extra_is_named_when_a_machine_is_made(make, monkeypatch, cont
     scheme = make(3, 5)
     key, handle = scheme.make_group_key()
     with pytest.raises(MissingExtra, match=r"secagg\[he\]"):
-        scheme.client(1, context, group_key=key)
+        scheme.client(1, context, Participant(standing=key))
     with pytest.raises(MissingExtra, match=r"secagg\[he\]"):
-        scheme.server(context, group_key=handle)
+        scheme.server(context, Aggregator(standing=handle))

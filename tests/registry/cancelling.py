@@ -1,7 +1,8 @@
 """A scheme of another package, of a shape that none of ours has, with messages and machines of its own.
 
 Participants hold one key and send one message: x_u + F(k, u) − F(k, u + 1), where F is a keystream under a key of its
-own for the round. The masks cancel where everybody stays, so nobody may vanish. The server holds a name of the key only.
+own for the round. The masks cancel where everybody stays, so nobody may vanish. The server knows the key by a
+name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any, ClassVar
 
 import secagg
 from secagg_protocols import Coalition, Guarantee, InputError, Keys, ParameterError, Traits, Work
-from secagg_protocols.core.machine import CONTRIBUTE, START, Client, Server, Terminal
+from secagg_protocols.core.client import Client
+from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal
+from secagg_protocols.core.server import Server
 from secagg_protocols.core.wire import Message
 from secagg_protocols.packing.blocks import BLOCK_BYTES, BlockSum, pack_blocks
 from secagg_protocols.packing.masks import add_masks
@@ -80,9 +83,6 @@ class Cancelling(secagg.Scheme):
     def work(self, run: secagg.MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()
 
-    def _machines(self) -> tuple[type[Client], type[Server]]:
-        return CancellingClient, CancellingServer
-
 
 @dataclass(frozen=True)
 class Key:
@@ -127,9 +127,9 @@ class CancellingClient(Client):
 
     @property
     def _key(self) -> Key:
-        if not isinstance(self._group_key, Key):
-            raise InputError("cancelling needs the key that participants share: give group_key=")
-        return self._group_key
+        if not isinstance(self._standing, Key):
+            raise InputError("cancelling needs the key that participants share: give standing=")
+        return self._standing
 
     def _binding(self, kind: str) -> bytes:
         return session_of(self._address, self.context, self._key.name)
@@ -173,9 +173,9 @@ class CancellingServer(Server):
         return self._sum.upload_bytes
 
     def _binding(self, kind: str) -> bytes:
-        if not isinstance(self._group_key, bytes):
-            raise InputError("cancelling needs the name of the participants' key: give group_key=")
-        return session_of(self._address, self.context, self._group_key)
+        if not isinstance(self._standing, bytes):
+            raise InputError("cancelling needs the name of the participants' key: give standing=")
+        return session_of(self._address, self.context, self._standing)
 
     def _handle(self, sender: int, message: Any, envelope: secagg.Envelope) -> bool:
         return self._sum.take(sender, message.block, message.words)
@@ -186,3 +186,6 @@ class CancellingServer(Server):
     def _close(self, step: secagg.Step, answered: tuple[int, ...]) -> list[secagg.Envelope]:
         self.output = self._sum.output(answered, step)
         return []
+
+
+Cancelling.machines = CancellingClient, CancellingServer

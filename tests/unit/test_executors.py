@@ -12,7 +12,7 @@ import pytest
 
 from secagg.simulation import Simulation
 from secagg_protocols import Bonawitz, InsecureDeterministicRandomness, SecAggPlus, StateError, Step, WorkerLost
-from secagg_protocols.core import workers
+from secagg_protocols.primitives import workers
 
 LENGTH, CLIENTS = 1000, 12
 VANISHING = dict.fromkeys((2, 5, 11), Step.MASKED_INPUT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secagg_protocols import DurableClient, RepeatedContext, SnapshotStore
+from secagg_protocols import DurableClient, Participant, RepeatedContext, SnapshotStore
 from secagg_protocols.core.machine import CONTRIBUTE
 
 from ..capability import RECOVERS_DROPOUTS, needs
@@ -35,8 +35,8 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
 
     def durable():
         held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
-        held["group_key"] = running.group_key
-        return DurableClient(store, scheme, 1, context, **held)
+        held["standing"] = running.group_key
+        return DurableClient(store, scheme, 1, context, Participant(**held))
 
     def take_turn(name, call):
         store.dying = True
@@ -80,7 +80,7 @@ def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_ro
     held["group_key"] = running.group_key
 
     def durable():
-        return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], **held)
+        return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], Participant(**held))
 
     def reply(call):
         answers = call(durable())

@@ -14,6 +14,7 @@ from secagg_protocols import (
     InputError,
     LateMessage,
     MemoryLedger,
+    Participant,
     ProtocolViolation,
     RepeatedContext,
     RoundContext,
@@ -47,9 +48,9 @@ def leaving_at(step, calls):
     return leave
 
 
-@needs(RECOVERS_DROPOUTS)
+@needs(ANSWERS, RECOVERS_DROPOUTS)
 def test_who_leaves_with_a_reason_is_a_dropout_like_any_other(make_attack, scheme):
-    for step in scheme.steps[:-1] or scheme.steps:
+    for step in scheme.steps[:-1]:
         calls = []
         run = simulate(scheme, inputs(scheme), misbehave={2: leaving_at(step, calls)})
         assert (run.dropped[2].step, run.dropped[2].reason) == (step, "left, and says: it left the round")
@@ -202,7 +203,7 @@ def test_what_a_participant_refuses_for_good_makes_it_leave(make_attack, scheme,
 
 def test_after_the_end_there_is_nothing_to_leave(make_attack, scheme):
     attack = make_attack(scheme).run()
-    who = next(who for who, client in attack.clients.items() if client.ended)
+    who = next(who for who, client in attack.clients.items() if client.state is Terminal.DONE)
     client = attack.clients[who]
     before = client.snapshot()
     assert client.abort() == []
@@ -220,10 +221,10 @@ def test_the_longest_reason_fits(case):
 def test_a_durable_participant_leaves_once_and_for_all(tmp_path, make_attack, scheme, quick_disk):
     attack = make_attack(scheme)
     attack.server.start()
-    held = {"identity": attack.identities.get(1), "roster": attack.roster, "group_key": attack.keys[0]}
+    held = Participant(identity=attack.identities.get(1), roster=attack.roster, standing=attack.keys[0])
 
     def participant():
-        return DurableClient(SnapshotStore(tmp_path), scheme, 1, attack.server.context, **held)
+        return DurableClient(SnapshotStore(tmp_path), scheme, 1, attack.server.context, held)
 
     participant().start()
     assert participant().abort(WireError("somebody else's")) == []

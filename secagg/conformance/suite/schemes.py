@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from secagg_protocols import ParameterError, Policy, RoundContext, SecAggError
+from secagg_protocols import ParameterError, Participant, Policy, RoundContext, SecAggError
 
 from ..capability import DEALS_SHARES, PROTECTS
 
@@ -72,7 +72,9 @@ def test_a_participant_outside_the_scheme_has_no_machine(small, make_round, part
     running = make_round(small)
     with pytest.raises(ParameterError):
         small.client(
-            participant, CONTEXT, identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]
+            participant,
+            CONTEXT,
+            Participant(identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]),
         )
 
 
@@ -173,5 +175,5 @@ def test_against_an_active_server_a_participant_without_a_ledger_is_refused(acti
     held = {"identity": running.identities[1], "roster": running.roster, "policy": running.policy}
     context = running.server.context
     with pytest.raises(ParameterError, match=re.escape("ledger=SnapshotStore(folder)")):
-        scheme.client(1, context, **held)
-    scheme.client(1, context, ledger=running.ledgers[1], **held)
+        scheme.client(1, context, Participant(**held))
+    scheme.client(1, context, Participant(ledger=running.ledgers[1], **held))

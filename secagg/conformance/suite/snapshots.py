@@ -6,7 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError, Step
+from secagg_protocols import (
+    InputError,
+    ParameterError,
+    Participant,
+    Policy,
+    ProtocolViolation,
+    RepeatedContext,
+    SecAggError,
+    Step,
+)
 from secagg_protocols.core.machine import CONTRIBUTE
 
 from ..capability import ADVERTISES_KEYS, GROUP_KEY, RECOVERS_DROPOUTS, ROUND_SECRETS, SIGNS, SPOILS, needs
@@ -53,10 +62,12 @@ def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(case, make_
             with pytest.raises(InputError):
                 stranger.restore(
                     snapshot,
-                    ledger=running.ledgers[1],
-                    identity=running.identities.get(1),
-                    roster=running.roster,
-                    policy=running.policy,
+                    Participant(
+                        ledger=running.ledgers[1],
+                        identity=running.identities.get(1),
+                        roster=running.roster,
+                        policy=running.policy,
+                    ),
                 )
 
 
@@ -167,7 +178,9 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
 def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_round, began, later):
     running = make_round(case.make(5, 5), policy=replace(Policy(minimum_cohort=2), **began))
     with pytest.raises(ParameterError, match=f"{next(iter(later))}=.* weakens"):
-        running.restore(1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later))
+        running.restore(
+            1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later)
+        )
 
 
 def keys_and_seeds(finished):
