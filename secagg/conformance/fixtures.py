@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -63,9 +64,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _parameters(case: Case, names: tuple[str, ...], *more: Any) -> Any:
-    missing = lacking(case, names)
+    missing = _not_installed(case) or lacking(case, names)
     marks = [pytest.mark.skip(reason=missing)] if missing else []
     return pytest.param(case, *more, id="-".join([case.name, *map(str, more)]), marks=marks)
+
+
+def _not_installed(case: Case) -> str:
+    there = case.package is None or find_spec(case.package) is not None
+    return "" if there else f"{case.package} is not installed"
 
 
 @pytest.fixture
@@ -109,18 +115,14 @@ def active(case: Case) -> Scheme:
 
 
 @pytest.fixture
-def make_round(case: Case) -> type[Round]:
+def make_round() -> type[Round]:
     """The driver that stops between any two calls."""
-    if case.package:
-        pytest.importorskip(case.package)
     return Round
 
 
 @pytest.fixture
-def make_attack(case: Case) -> type[Attack]:
+def make_attack() -> type[Attack]:
     """Return `Attack`: made, not yet run."""
-    if case.package:
-        pytest.importorskip(case.package)
     return Attack
 
 

@@ -140,15 +140,18 @@ class CancellingClient(Client):
     def _start(self) -> list[secagg.Envelope]:
         return []
 
+    def _masks(self) -> tuple[list[bytes], list[bytes]]:
+        """Return the keys of the masks that are added, and of those that are subtracted."""
+        session = self._pad()
+        following = self.me % self.scheme.participants + 1
+        return [mask_key(self._key.value, session, self.me)], [mask_key(self._key.value, session, following)]
+
     def _contribute(self, vector: Any) -> list[secagg.Envelope]:
         lanes = self.scheme.domain.lanes
-        key = self._key.value
-        session = self._pad()
-        plus = mask_key(key, session, self.me)
-        minus = mask_key(key, session, self.me % self.scheme.participants + 1)
+        plus, minus = self._masks()
         envelopes = []
         for block, start, words in pack_blocks(lanes, vector):
-            add_masks(words, start, [plus], [minus])
+            add_masks(words, start, plus, minus)
             envelopes.append(self.seal("MaskedInput", secagg.SERVER, MaskedInput(block, lanes.to_bytes(words))))
         return envelopes
 

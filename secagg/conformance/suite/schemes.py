@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from secagg import registry
 from secagg_protocols import ParameterError, Participant, Policy, RoundContext, SecAggError
 
 from ..capability import DEALS_SHARES, PROTECTS
@@ -83,6 +84,11 @@ def test_leakage_names_the_server_and_the_others(case):
     assert all(len(row) == 2 and all(row) for row in rows)
     assert any("server" in who for who, _ in rows)
     assert any("other participants" in who for who, _ in rows)
+
+
+def test_what_it_says_of_itself_is_whole_and_without_contradiction(case):
+    """As it is checked where it is registered: what a round opens is declared, what is promised can be held."""
+    registry.check(type(case.sample))
 
 
 def test_steps_and_quorum_are_stated(case):

@@ -178,9 +178,7 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
 def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_round, began, later):
     running = make_round(case.make(5, 5), policy=replace(Policy(minimum_cohort=2), **began))
     with pytest.raises(ParameterError, match=f"{next(iter(later))}=.* weakens"):
-        running.restore(
-            1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later)
-        )
+        running.restore(1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later))
 
 
 def keys_and_seeds(finished):
