@@ -35,7 +35,7 @@ class Round:
         self.scheme, self.vectors = scheme, vectors or random_vectors(scheme)
         self.key = key if key is not None else scheme.make_group_key()[0]
         self.server = scheme.server(context, Aggregator(standing=self.key.handle, **server))
-        held = {"policy": policy or Policy(minimum_cohort=2), "group_key": self.key, **(participant or {})}
+        held = {"policy": policy or Policy(minimum_cohort=2), "standing": self.key, **(participant or {})}
         self.clients = {
             who: scheme.client(who, context, Participant(**held)) for who in range(1, scheme.participants + 1)
         }

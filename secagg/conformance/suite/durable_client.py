@@ -77,7 +77,7 @@ def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_ro
     scheme = case.make(4, 5)
     running = make_round(scheme)
     held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
-    held["group_key"] = running.group_key
+    held["standing"] = running.group_key
 
     def durable():
         return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], Participant(**held))
