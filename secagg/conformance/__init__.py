@@ -17,7 +17,7 @@ from ..extras import needed
 with needed("conformance"):
     import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("attack", "bonawitz", "driver", "suite")))
+pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("attack", "bonawitz", "driver", "kept", "suite")))
 
 from .capability import Capability, needs  # noqa: E402  (what they assert is told in full only when rewritten)
 from .case import Case  # noqa: E402

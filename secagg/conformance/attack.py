@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,28 +108,29 @@ class Attack:
 
     # --- the round
 
-    def run(self, until: str | Step | None = None) -> Attack:
-        """Run the round; stop before the server sends messages of the kind `until`, or closes the step of that name."""
+    def run(self, until: str | None = None) -> Self:
+        """Run the round; stop before the server closes the step `until`, or sends messages of that kind (`kinds`)."""
         self.server.start()
         for who in self.clients:
             if self._present(who, self.scheme.steps[0]):
                 self.begin(who)
         for closed, step in zip(self.scheme.steps, (*self.scheme.steps[1:], None), strict=True):
-            if until == closed.value:
+            if until in (closed.value, self.kinds.get(step)) and until is not None:
                 return self
             outgoing = self._advance()
             if step is None:
                 return self
             kind = outgoing[0].kind if outgoing else self.kinds.get(step, EVERY)
-            if kind == until:
-                return self
             for envelope in self._hostile(SERVER, kind, outgoing):
                 if self._present(envelope.recipient, step):
                     self.deliver(envelope)
         return self
 
-    kinds: Mapping[Step, str] = {}
+    kinds: Mapping[Step | None, str] = {}
     """Step → the server's message that asks for it, for scripts that go on where an honest server has failed."""
+
+    def note(self, who: int, envelope: Envelope) -> None:
+        """Look at what a participant sends, as a server that keeps everything does."""
 
     def begin(self, who: int) -> None:
         """Have a participant begin."""
@@ -138,7 +139,7 @@ class Attack:
             answers = client.start()
             if not client.context.known:
                 client.bind_context(self._context(who).context_digest)
-            answers += self._vector_of(who)
+            answers += self.vector_of(who)
         except (RemoteError, StateError, RepeatedContext) as error:
             self.refusals.append((who, "start", error))
             return
@@ -150,13 +151,14 @@ class Attack:
         client = self.clients[who]
         try:
             answers = client.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
-            answers += self._vector_of(who)
+            answers += self.vector_of(who)
         except (RemoteError, StateError, RepeatedContext) as error:
             self.refusals.append((who, envelope.kind, error))
             return
         self._take(who, envelope, answers)
 
-    def _vector_of(self, who: int) -> list[Envelope]:
+    def vector_of(self, who: int) -> list[Envelope]:
+        """Give a participant its vector, where it waits for one; return what it sends."""
         client = self.clients[who]
         return client.contribute(self.vectors[who]) if client.awaits_vector else []
 
@@ -192,6 +194,7 @@ class Attack:
         for kind, honest in groupby(answers, lambda envelope: envelope.kind):
             for envelope in self._hostile(who, kind, list(honest)):
                 self.sent[envelope.kind][who] = envelope
+                self.note(who, envelope)
                 self.to_server(envelope)
 
     # --- what the server sees

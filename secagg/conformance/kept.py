@@ -1,9 +1,16 @@
 """A round whose server is kept on disk, and a disk that dies with it."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from pathlib import Path
 
-from secagg_protocols import SERVER, Aggregator, DurableServer, LateMessage, StateError
+import pytest
+
+from secagg_protocols import SERVER, Aggregator, DurableServer, Envelope, LateMessage, StateError
+
+from .driver import Round
 
 PARTICIPANTS = 4
 
@@ -18,22 +25,24 @@ class Disk:
     A process that dies loses nothing that it wrote, so nothing is really synced.
     """
 
-    def __init__(self, monkeypatch):
-        self.count, self.at, self._write = 0, None, os.write
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.at: int | None = None
+        self._write = os.write
         monkeypatch.setattr(os, "write", self.write)
         monkeypatch.setattr(os, "fsync", self.fsync)
 
-    def _dies(self):
+    def _dies(self) -> bool:
         self.count += 1
         return self.count == self.at
 
-    def write(self, descriptor, data):
+    def write(self, descriptor: int, data: bytes) -> int:
         if self._dies():
             self._write(descriptor, bytes(data)[: len(data) // 2])
             raise Killed
         return self._write(descriptor, data)
 
-    def fsync(self, descriptor):
+    def fsync(self, descriptor: int) -> None:
         if self._dies():
             raise Killed
 
@@ -44,20 +53,24 @@ class Federation:
     Participant 4 vanishes before it sends its vector, so that something has to be recovered, where it can be.
     """
 
-    def __init__(self, running, folder, gone=4):
-        self.running, self.folder = running, folder
+    def __init__(self, running: Round, folder: Path, gone: int | None = 4) -> None:
+        self.running = running
+        self.folder = folder
         self.gone = gone if running.scheme.quorum < running.scheme.participants else None
-        self.answers, self.sent = {}, {}
-        self.made = contextlib.nullcontext()
+        self.answers: dict[tuple[int, bytes | None], list[bytes]] = {}
+        self.sent: dict[tuple[str, int], bytes] = {}
+        self.made: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
-    def live(self):
+    def live(self) -> None:
         """Make the server and take the round to its end, as one process."""
-        self.made = contextlib.closing(self.server())
-        self.finish(self.made.thing)
+        server = self.server()
+        self.made = contextlib.closing(server)
+        self.finish(server)
 
-    def server(self):
+    def server(self) -> DurableServer:
         """Make the server from what is on disk, as a new process does. It draws from the operating system."""
-        running, handle = self.running, self.running.server._standing
+        running = self.running
+        handle = running.server._standing
         return DurableServer(
             self.folder,
             running.scheme,
@@ -65,7 +78,7 @@ class Federation:
             Aggregator(identity=running.identities.get(SERVER), roster=running.roster, standing=handle),
         )
 
-    def answer(self, participant, request):
+    def answer(self, participant: int, request: Envelope | None) -> list[bytes]:
         """Return a participant's answers to a request (None: to the start), the same however often it is asked."""
         key = participant, None if request is None else request.to_bytes()
         if key not in self.answers:
@@ -76,19 +89,19 @@ class Federation:
             self.answers[key] = [envelope.to_bytes() for envelope in envelopes]
         return self.answers[key]
 
-    def note(self, outgoing):
+    def note(self, outgoing: list[Envelope]) -> None:
         """Check that what is sent is what was sent before, byte for byte."""
         for position, envelope in enumerate(outgoing):
             data = envelope.to_bytes()
             assert self.sent.setdefault((envelope.kind, position), data) == data
 
-    def finish(self, server):
+    def finish(self, server: DurableServer) -> DurableServer:
         """Take the round to its end, from wherever the server is; return the server."""
         outgoing = server.start()
         while server.output is None:
             self.note(outgoing)
             first = server.machine.step is self.running.scheme.steps[0]
-            requests = [(who, None) for who in self.running.clients] if first else []
+            requests: list[tuple[int, Envelope | None]] = [(who, None) for who in self.running.clients] if first else []
             for who, request in requests + [(envelope.recipient, envelope) for envelope in outgoing]:
                 for data in self.answer(who, request):
                     self.offer(server, data)
@@ -96,13 +109,14 @@ class Federation:
         return server
 
     @staticmethod
-    def offer(server, data):
+    def offer(server: DurableServer, data: bytes) -> None:
         with contextlib.suppress(StateError, LateMessage):  # it had come before the crash
             server.receive(data)
 
 
-def check(federation, server):
+def check(federation: Federation, server: DurableServer) -> None:
     """The sum is the one over everyone but participant 4, where it may vanish."""
     federation.running.server = server.machine
     federation.running.check()
+    assert server.output is not None
     assert server.output.survivors == tuple(who for who in range(1, PARTICIPANTS + 1) if who != federation.gone)
