@@ -139,6 +139,20 @@ print(json.dumps(opened))
     assert opened["open"] == {}
 
 
+def test_every_party_of_it_records_what_was_opened(installed: Path, tmp_path: Path) -> None:
+    told = ("--clients", "5", "--length", "10", "--drop", "0.2", "--audit", str(tmp_path / "records"))
+    answer(installed, "simulate", "--scheme", "mine", *told)
+    opened = {}
+    for log in (tmp_path / "records").glob("*.jsonl"):
+        record = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])["record"]
+        if record["stage"] == "ended":
+            opened[log.stem] = record["opened"]
+    assert len(opened) == 1 + 4  # the server, and those who did not vanish
+    for said in opened.values():
+        assert (len(said["mask_keys"]), len(said["self_mask_seeds"])) == (1, 4)
+        assert said == opened["server"]
+
+
 def test_a_site_takes_part_in_it_only_where_its_own_policy_names_it(installed: Path) -> None:
     """A package that happens to be installed must not widen what a participant agrees to."""
     program = """
