@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, MemoryLedger, Policy, RepeatedContext, RoundContext, RoundFailed, Step, simulate
+from secagg import Bonawitz, MemoryLedger, RepeatedContext, RoundContext, RoundFailed, Step, simulate
 from secagg_protocols.core.snapshots import SnapshotStore
 
 EVERYONE, VICTIM = (1, 2, 3, 4, 5), 2
@@ -19,23 +19,6 @@ WITHOUT = {VICTIM: Step.MASKED_INPUT}
 def scheme(adversary):
     """Return five participants, t = 3, in both variants."""
     return Bonawitz(5, 20, adversary=adversary, threshold=3)
-
-
-@pytest.fixture(params=["in memory", "on disk"])
-def ledgers(request, tmp_path):
-    """Return a callable that opens every participant's ledger, again and again the same ones."""
-    memory = {who: MemoryLedger() for who in EVERYONE}
-    if request.param == "in memory":
-        return lambda: memory
-    return lambda: {who: SnapshotStore(tmp_path / str(who)) for who in EVERYONE}
-
-
-def test_a_rerun_does_not_wipe_the_memory(launch, scheme, ledgers):
-    launch(scheme, context=FIRST, ledgers=ledgers())
-    earlier = RoundContext("job", 3, b"\x03" * 32)
-    launch(scheme, context=earlier, ledgers=ledgers(), policy=Policy(reruns=1))
-    again = launch(scheme, context=dataclasses.replace(FIRST, context_digest=b"\x08" * 32), ledgers=ledgers())
-    assert not again.sent["MaskedInput"]
 
 
 def test_simulate_keeps_the_ledgers_it_is_given(scheme):

@@ -184,7 +184,8 @@ def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_r
 def keys_and_seeds(finished):
     """Return every 32-byte secret that participant 1 had drawn once the round had begun."""
     found = set(re.findall(rb"\xc4\x20(.{32})", finished.snapshots[1][1][1], re.DOTALL))
-    known = b"".join((*finished.sent.values(), *finished.heard.values(), finished.snapshots[1][0][1]))
+    said = (*finished.sent.values(), *finished.heard.values(), finished.contexts[1].context_digest)
+    known = b"".join((*said, finished.snapshots[1][0][1]))
     return {value for value in found if value not in known}
 
 
