@@ -74,34 +74,6 @@ def test_everyones_uploads_may_be_interleaved_by_default(name):
     assert server.waiting_for == frozenset()
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-def test_stalled_uploads_hold_no_more_than_they_may_and_stop_nobody_else(name):
-    if name == "bfv":
-        pytest.importorskip("tenseal")
-    server, uploads = uploads_of(SCHEMES[name])
-    server.held_bytes = 1
-    stalled = PARTICIPANTS - max(server._needed(SCHEMES[name].upload_step), PARTICIPANTS // 2 + 1)
-    assert server.uploads_at_once == stalled + 1
-    for who in range(1, stalled + 1):  # as many as may be lost begin, and never end
-        server.receive(uploads[who][0])
-    server.receive(uploads[PARTICIPANTS][0])
-    refused = 0
-    for who in range(stalled + 1, PARTICIPANTS):
-        before = server.waiting_for, server.dropped, set(server._under_way)
-        with pytest.raises(StateError, match=r"uploads are under way.*again"):
-            server.receive(uploads[who][0])
-        assert before == (server.waiting_for, server.dropped, set(server._under_way))
-        refused += 1
-    assert refused
-    for envelope in uploads[PARTICIPANTS][1:]:  # what has begun goes on
-        server.receive(envelope)
-    for who in range(stalled + 1, PARTICIPANTS):  # and then there is room
-        for envelope in uploads[who]:
-            server.receive(envelope)
-    assert server.waiting_for == set(range(1, stalled + 1))
-    assert server.ready
-
-
 def held(server):
     """Return the bytes that uploads under way hold."""
     return sum(len(data) for upload in server._sum._uploads.values() for data in upload.values())

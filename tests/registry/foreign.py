@@ -32,7 +32,7 @@ class Open(secagg.Scheme):
     quorum: ClassVar[int] = 2
     exchange: ClassVar[Any] = secagg.Plain.exchange
     secrets: ClassVar[tuple[()]] = ()
-    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"),)
+    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"), ("other participants", "nothing"))
     guarantee: ClassVar[secagg.Guarantee] = secagg.Guarantee(
         adversary=None,
         colluders=0,
