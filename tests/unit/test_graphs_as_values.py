@@ -51,13 +51,16 @@ def test_what_is_sealed_for_a_holder_reaches_it(sparse, complete, dealers):
 @pytest.mark.parametrize("dealers", COHORTS)
 def test_what_is_opened_of_a_dealer_is_found(sparse, complete, dealers):
     """Holder 2 says that it has no share of whoever dealt last."""
-    draw, answers, given = np.random.default_rng(3), {}, {}
+    draw = np.random.default_rng(3)
+    answers = {}
+    given = {}
     for holder in (1, 2, 5, 7):
         missing = dealers[-1:] if holder == 2 and dealers[-1] != 2 else ()
         rows = {dealer: draw.bytes(32) + bytes(2) for dealer in dealers if dealer not in missing}
         answers[holder] = Unmasking(missing, memoryview(b"".join(rows.values())))
         given |= {(holder, dealer): row for dealer, row in rows.items()}
-    apart, together = sparse.opened(dealers, answers), complete.opened(dealers, answers)
+    apart = sparse.opened(dealers, answers)
+    together = complete.opened(dealers, answers)
     for place, dealer in enumerate(dealers):
         alone = apart.of(place)
         found = {
