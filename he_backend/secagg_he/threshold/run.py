@@ -20,7 +20,7 @@ from secagg_protocols.dealing import messages
 from secagg_protocols.dealing import steps as dealing
 from secagg_protocols.dealing.graph import CompleteGraph
 from secagg_protocols.dealing.messages import AdvertiseKeys, KeyEntry, ShareKeys
-from secagg_protocols.dealing.run import Sent, Wire
+from secagg_protocols.dealing.run import Sent, Wire, nobody_verifies
 from secagg_protocols.errors import SERVER
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.randomness import Randomness
@@ -44,57 +44,54 @@ def run_threshold_ckks(
     not answer.
     """
     wire = Wire(scheme.steps, gone)
-    own, made, dealt, opened = {}, {}, {}, {}
-    advertised: dict[int, AdvertiseKeys] = {}
 
-    # AdvertiseKeys: a channel key, and the seed of a one-time key. The list of keys names the session, and promises
-    # the challenge to dealers.
-    for i in vectors:
-        if wire.answers(i, Step.ADVERTISE_KEYS):
-            own[i] = dealing.make_secrets(scheme, randomness[i])
-            advertised[i] = wire(i, dealing.advertise(scheme, own[i], context, randomness[i]))
+    # AdvertiseKeys: U₁ draw a channel key and the seed of a one-time key. The list of keys names the session, and
+    # promises the challenge to dealers.
+    u1 = wire.left(vectors, Step.ADVERTISE_KEYS)
+    own = {i: dealing.make_secrets(scheme, randomness[i]) for i in u1}
+    advertised = {i: wire(i, dealing.advertise(scheme, own[i], context, randomness[i])) for i in u1}
     challenge = randomness[SERVER].bytes(CHALLENGE_BYTES)
-    entries = tuple(KeyEntry(i, encode(it), b"") for i, it in advertised.items())
-    key_list = KeyList(entries, steps.commit(challenge))
-    session = dealing.session_of(scheme, None, context, key_list.digest)
-    member = {i: dealing.Member(scheme, i, context, None, scheme.quorum) for i in advertised}
+    listed = KeyList(tuple(KeyEntry(i, encode(advertised[i]), b"") for i in u1), steps.commit(challenge))
+    key_list = {i: wire(i, listed) for i in u1}
+    session = dealing.session_of(scheme, None, context, listed.digest)
+    member = {i: dealing.Member(scheme, i, context, None, scheme.quorum) for i in u1}
 
-    # ShareKeys: everyone deals shares of its one-time key, sealed for each of the others.
+    # ShareKeys: U₂ deal shares of their one-time keys, sealed for each of the others.
+    u2 = wire.left(u1, Step.SHARE_KEYS)
     check = partial(dealing.check_advertised, scheme, context=context)
-    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=lambda *signed: None)
-    for i in advertised:
-        wire(i, key_list)
-        if wire.answers(i, Step.SHARE_KEYS):
-            peers = dealing.check_key_list(member[i], encode(advertised[i]), entries, read)
-            deal = partial(steps.deal, scheme, session, i, own[i].seed)
-            made[i] = dealing.share_keys(member[i], session, own[i].channel_secret, peers, deal)
-            wire(i, ShareKeys(made[i].told, made[i].sealed))
-    graph, sealed = CompleteGraph(tuple(advertised)), b"".join(it.sealed for it in made.values())
+    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=nobody_verifies)
+    peers = {i: dealing.check_key_list(member[i], encode(advertised[i]), key_list[i].entries, read) for i in u2}
+    deal = {i: partial(steps.deal, scheme, session, i, own[i].seed) for i in u2}
+    made = {i: dealing.share_keys(member[i], session, own[i].channel_secret, peers[i], deal[i]) for i in u2}
+    told = {i: wire(i, ShareKeys(made[i].told, made[i].sealed)) for i in u2}
 
-    # ShareCheck: everyone says what it holds of whom (`share_check.judge` leaves out whose shares fit no polynomials).
-    # Encrypt: c = a·s + e + Δ·m. The server adds.
-    accept, ciphertexts = partial(steps.accept, scheme), CiphertextSum(scheme.ciphertexts)
-    for i, dealers, column in graph.deliver(tuple(made), sealed, scheme.sealed_bytes):
-        relayed = wire(i, SealedShares(dealers, challenge, column))
-        if wire.answers(i, Step.ENCRYPT):
-            steps.check_challenge(relayed.challenge, key_list.commitment)
-            kept, shares = accept(i, made[i].kept), messages.SealedShares(relayed.dealers, relayed.sealed)
-            held = dealing.open_shares(member[i], session, made[i].channels, kept, shares, accept)
-            wire(i, steps.share_check(scheme, session, challenge, dealers, held.shares))
-            dealt[i] = replace(held, shares=steps.without_blinding(scheme, held.shares))
-            for block in steps.encrypt(scheme, session, i, own[i].seed, vectors[i]):
-                ciphertexts.take(i, wire(i, block).block, block.words)
+    # ShareCheck: U₃ say what they hold of whom. (The server leaves out whose shares fit no polynomials: `judge`.)
+    u3 = wire.left(u2, Step.ENCRYPT)
+    accept = partial(steps.accept, scheme)
+    graph = CompleteGraph(u1)
+    delivered = graph.deliver(u2, b"".join(told[i].sealed for i in u2), scheme.sealed_bytes)
+    relayed = {j: wire(j, SealedShares(dealers, challenge, column)) for j, dealers, column in delivered}
+    dealt = {}
+    for j in u3:
+        steps.check_challenge(relayed[j].challenge, listed.commitment)
+        shares = messages.SealedShares(relayed[j].dealers, relayed[j].sealed)
+        held = dealing.open_shares(member[j], session, made[j].channels, accept(j, made[j].kept), shares, accept)
+        wire(j, steps.share_check(scheme, session, challenge, held.dealers, held.shares))
+        dealt[j] = replace(held, shares=steps.without_blinding(scheme, held.shares))
+
+    # Encrypt: U₃ send c = a·s + e + Δ·m. The server adds.
+    ciphertexts = CiphertextSum(scheme.ciphertexts)
+    for i in u3:
+        for block in steps.encrypt(scheme, session, i, own[i].seed, vectors[i]):
+            ciphertexts.take(i, wire(i, block).block, block.words)
     ciphertexts.settle()
-    survivors = tuple(dealt)
 
-    # Opening: who is left opens the sum of its shares of the survivors' keys. Any t of them give S = Σ s, under which
-    # the sum of ciphertexts decrypts.
-    for holders, request in dealing.unmask_requests(graph, tuple(made), survivors, survivors, {}):
-        for j in holders:
-            wire(j, request)
-            if wire.answers(j, Step.OPENING):
-                dealing.check_unmask_request(member[j], dealt[j], request, (), lambda *signed: None)
-                opened[j] = wire(j, steps.opening(scheme, dealt[j].shares, request.survivors))
-    holders = tuple(opened)[: scheme.quorum]
+    # Opening: whoever is left opens the sum of its shares of U₃'s keys. Any t of them give S = Σ s, which decrypts.
+    requests = {j: wire(j, it) for those, it in dealing.unmask_requests(graph, u2, u3, u3, {}) for j in those}
+    left = wire.left(u3, Step.OPENING)
+    for j in left:
+        dealing.check_unmask_request(member[j], dealt[j], requests[j], (), nobody_verifies)
+    opened = {j: wire(j, steps.opening(scheme, dealt[j].shares, requests[j].survivors)) for j in left}
+    holders = left[: scheme.quorum]
     total = steps.key_sum(scheme, holders, np.stack([encoding.decode_share(scheme, opened[j].share) for j in holders]))
-    return steps.decrypt_sum(scheme, session, total, ciphertexts.words, survivors), wire.sent
+    return steps.decrypt_sum(scheme, session, total, ciphertexts.words, u3), wire.sent

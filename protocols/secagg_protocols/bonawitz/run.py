@@ -6,11 +6,10 @@ outside (`Signing`), and nobody verifies them here.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from ..core.step import Step
 from ..core.wire import Message, encode
 from ..dealing import steps as dealing
 from ..dealing.messages import KeyEntry, SealedShares, ShareKeys, SurvivorList
-from ..dealing.run import Sent
+from ..dealing.run import Sent, Wire, nobody_verifies
 from ..errors import SERVER
 from ..packing.blocks import BlockSum
 from ..packing.sums import Output
@@ -31,8 +30,6 @@ from .evidence import recovery_of
 from .messages import AdvertiseKeys
 from .params import Bonawitz
 
-M = TypeVar("M", bound=Message)
-
 
 @dataclass(frozen=True, slots=True)
 class Signing:
@@ -40,24 +37,6 @@ class Signing:
 
     roster: Roster | None = None
     sign: Callable[[int, bytes, Message], bytes] = lambda who, binding, message: b""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wire:
-    """What was sent, and who is still there to answer. gone: participant → the first step that it does not answer."""
-
-    steps: tuple[Step, ...]
-    gone: Mapping[int, Step]
-    sent: dict[str, dict[int, list[Message]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
-
-    def __call__(self, who: int, message: M) -> M:
-        self.sent[type(message).__name__][who].append(message)
-        return message
-
-    def left(self, those: Iterable[int], step: Step) -> tuple[int, ...]:
-        """Return who of them answers this step."""
-        place = self.steps.index(step)
-        return tuple(u for u in those if u not in self.gone or place < self.steps.index(self.gone[u]))
 
 
 def run_bonawitz(
@@ -73,7 +52,7 @@ def run_bonawitz(
     vectors: everyone's. randomness: everyone's, and the server's (0). gone: participant → the first step that it does
     not answer.
     """
-    wire = _Wire(scheme.steps, gone)
+    wire = Wire(scheme.steps, gone)
     address = scheme.address(context, signing.roster)
 
     # AdvertiseKeys: U₁ draw keys and secrets, and commit to shares. The list of keys names the session.
@@ -90,7 +69,7 @@ def run_bonawitz(
     # ShareKeys: U₂ deal shares of the mask key and of the self-mask's seed, sealed for each peer.
     u2 = wire.left(u1, Step.SHARE_KEYS)
     check = partial(steps.check_advertised, scheme, context=context)
-    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=_nobody_verifies)
+    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=nobody_verifies)
     peers = {u: dealing.check_key_list(member[u], encode(advertised[u]), lists[u].entries, read) for u in u2}
     deal = {u: partial(steps.deal, scheme, session, u, own[u]) for u in u2}
     made = {u: dealing.share_keys(member[u], session, own[u].channel_secret, peers[u], deal[u]) for u in u2}
@@ -125,16 +104,12 @@ def run_bonawitz(
     requests = {u: wire(u, it) for us, it in dealing.unmask_requests(graph, u2, u3, u4, shown) for u in us}
     u5 = wire.left(u4, Step.UNMASKING)
     for u in u5:
-        dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, _nobody_verifies)
+        dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, nobody_verifies)
     opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
     known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
     secrets = steps.recover(recovery_of(scheme, address, known, randomness[SERVER]), known, opened)
     steps.unmask(scheme, known, secrets, masked.words)
     return masked.output(u3, Step.UNMASKING), wire.sent
-
-
-def _nobody_verifies(signer: int, kind: str, payload: bytes, signature: bytes) -> None:
-    pass
 
 
 def _accept(scheme: Bonawitz, holder: int, peers: Mapping[int, AdvertiseKeys], dealer: int, dealt: bytes) -> bytes:

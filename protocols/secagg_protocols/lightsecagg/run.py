@@ -15,7 +15,7 @@ from ..core.wire import encode
 from ..dealing import steps as dealing
 from ..dealing.graph import CompleteGraph
 from ..dealing.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
-from ..dealing.run import Sent, Wire
+from ..dealing.run import Sent, Wire, nobody_verifies
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from ..primitives.randomness import Randomness
@@ -36,48 +36,44 @@ def run_lightsecagg(
     vectors, randomness: everyone's. gone: participant → the first step that it does not answer.
     """
     wire = Wire(scheme.steps, gone)
-    own, made, dealt, opened = {}, {}, {}, {}
-    advertised: dict[int, AdvertiseKeys] = {}
 
-    # AdvertiseKeys: a channel key, and the seed of a mask. The list of keys names the session.
-    for i in vectors:
-        if wire.answers(i, Step.ADVERTISE_KEYS):
-            own[i] = dealing.make_secrets(scheme, randomness[i])
-            advertised[i] = wire(i, dealing.advertise(scheme, own[i], context, randomness[i]))
-    members = tuple(advertised)
-    key_list = KeyList(tuple(KeyEntry(i, encode(advertised[i]), b"") for i in members))
-    session = dealing.session_of(scheme, None, context, key_list.digest)
+    # AdvertiseKeys: everyone draws a channel key and the seed of its mask. The list of keys names the session.
+    members = wire.left(vectors, Step.ADVERTISE_KEYS)
+    own = {i: dealing.make_secrets(scheme, randomness[i]) for i in members}
+    advertised = {i: wire(i, dealing.advertise(scheme, own[i], context, randomness[i])) for i in members}
+    listed = KeyList(tuple(KeyEntry(i, encode(advertised[i]), b"") for i in members))
+    key_list = {i: wire(i, listed) for i in members}
+    session = dealing.session_of(scheme, None, context, listed.digest)
     member = {i: dealing.Member(scheme, i, context, None, scheme.quorum) for i in members}
 
     # ShareMasks: everyone deals the coded shares of its mask, sealed for each of the others.
+    dealers = wire.left(members, Step.SHARE_MASKS)
     check = partial(dealing.check_advertised, scheme, context=context)
-    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=lambda *signed: None)
-    for i in members:
-        entries = wire(i, key_list).entries
-        if wire.answers(i, Step.SHARE_MASKS):
-            peers = dealing.check_key_list(member[i], encode(advertised[i]), entries, read)
-            deal = partial(steps.deal, scheme, session, i, own[i].seed)
-            made[i] = dealing.share_keys(member[i], session, own[i].channel_secret, peers, deal)
-            wire(i, ShareMasks(made[i].told, made[i].sealed))
+    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=nobody_verifies)
+    peers = {i: dealing.check_key_list(member[i], encode(advertised[i]), key_list[i].entries, read) for i in dealers}
+    deal = {i: partial(steps.deal, scheme, session, i, own[i].seed) for i in dealers}
+    made = {i: dealing.share_keys(member[i], session, own[i].channel_secret, peers[i], deal[i]) for i in dealers}
+    told = {i: wire(i, ShareMasks(made[i].told, made[i].sealed)) for i in dealers}
 
-    # MaskedInput: x~ = x + z. The server adds.
-    accept, masked = partial(steps.accept, scheme), Uploads(scheme.packing)
-    for i, _, pieces in steps.deliver(scheme, members, tuple(made), {j: it.sealed for j, it in made.items()}):
-        relayed = wire(i, SealedShares(tuple(made), memoryview(b"".join(pieces))))
-        if wire.answers(i, Step.MASKED_INPUT):
-            kept = accept(i, made[i].kept)
-            dealt[i] = dealing.open_shares(member[i], session, made[i].channels, kept, relayed, accept)
-            for block in steps.masked_input(scheme, session, i, own[i].seed, vectors[i]):
-                masked.take(i, wire(i, block).block, block.words)
-    survivors = tuple(dealt)
+    # MaskedInput: U₁ send x~ = x + z. The server adds.
+    u1 = wire.left(dealers, Step.MASKED_INPUT)
+    accept = partial(steps.accept, scheme)
+    delivered = steps.deliver(scheme, members, dealers, {i: told[i].sealed for i in dealers})
+    relayed = {j: wire(j, SealedShares(dealers, memoryview(b"".join(pieces)))) for j, _, pieces in delivered}
+    masked = Uploads(scheme.packing)
+    dealt = {}
+    for i in u1:
+        kept = accept(i, made[i].kept)
+        dealt[i] = dealing.open_shares(member[i], session, made[i].channels, kept, relayed[i], accept)
+        for block in steps.masked_input(scheme, session, i, own[i].seed, vectors[i]):
+            masked.take(i, wire(i, block).block, block.words)
 
-    # Unmasking: who is left opens the sum of its shares of the survivors' masks. Any U of them give the masks' sum.
-    graph = CompleteGraph(members)
-    for holders, request in dealing.unmask_requests(graph, tuple(made), survivors, survivors, {}):
-        for j in holders:
-            wire(j, request)
-            if wire.answers(j, Step.UNMASKING):
-                dealing.check_unmask_request(member[j], dealt[j], request, (), lambda *signed: None)
-                opened[j] = wire(j, steps.unmasking(scheme, dealt[j].shares, request.survivors))
-    sums = {j: scheme.packing.from_bytes(it.share) for j, it in opened.items()}
-    return steps.recover(scheme, masked.words, survivors, sums), wire.sent
+    # Unmasking: whoever is left opens the sum of its shares of U₁'s masks. Any U of them give Σ z, which comes off.
+    asked = dealing.unmask_requests(CompleteGraph(members), dealers, u1, u1, {})
+    requests = {j: wire(j, request) for holders, request in asked for j in holders}
+    left = wire.left(u1, Step.UNMASKING)
+    for j in left:
+        dealing.check_unmask_request(member[j], dealt[j], requests[j], (), nobody_verifies)
+    opened = {j: wire(j, steps.unmasking(scheme, dealt[j].shares, requests[j].survivors)) for j in left}
+    sums = {j: scheme.packing.from_bytes(opened[j].share) for j in left}
+    return steps.recover(scheme, masked.words, u1, sums), wire.sent

@@ -252,7 +252,7 @@ def server_side_code():
 
 def test_with_two_challenges_answered_the_blinding_would_cancel_and_equations_of_the_key_be_left(launch, monkeypatch):
     """What is left is a sum over holders of combinations of shares, which any guess of the key can be held against."""
-    monkeypatch.setattr(steps, "check_challenge", lambda *_: None)
+    monkeypatch.setattr(steps, "check_challenge", lambda *arguments: None)
     attack = launch(make("active"), {SERVER: {"SealedShares": two_challenges}})
     assert told_of(attack, 1).any()
     one, other = (
