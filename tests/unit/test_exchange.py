@@ -31,7 +31,8 @@ def test_a_steps_last_answer_has_its_name(table):
 @pytest.mark.parametrize("table", TABLES)
 def test_a_participant_comes_through_all_it_is_asked_in_the_order_of_the_table(table):
     """From New, by the one event that each state knows, until nothing new comes."""
-    state, heard = Terminal.NEW, []
+    state = Terminal.NEW
+    heard = []
     while state is not Terminal.DONE:
         ((event, following),) = [
             (event, to) for (at, event), to in table.participant_transitions.items() if at == state

@@ -32,7 +32,8 @@ SCHEMES = [
 
 
 def draw(scheme):
-    drawn, top = np.random.default_rng(scheme.length), 1 << scheme.value_bits
+    drawn = np.random.default_rng(scheme.length)
+    top = 1 << scheme.value_bits
     return {who: drawn.integers(0, top, scheme.length) for who in range(1, scheme.participants + 1)}
 
 
@@ -66,7 +67,8 @@ def as_envelopes_are(simulation):
     """Sign as the machines' envelopes are signed."""
 
     def sign(who, binding, message):
-        machine, kind = simulation.clients[who], type(message).__name__
+        machine = simulation.clients[who]
+        kind = type(message).__name__
         if not machine.scheme.active:
             return b""
         envelope = Envelope(VERSION, machine.scheme.suite.id, binding, kind, who, SERVER, encode(message), b"")
@@ -93,7 +95,8 @@ def test_the_prose_is_what_the_machines_do(scheme, gone):
 
 def test_a_step_that_is_done_otherwise_is_seen(monkeypatch):
     """The machines are compared with what they call: one that went its own way would not be."""
-    scheme, vectors = Bonawitz(5, 20), draw(Bonawitz(5, 20))
+    scheme = Bonawitz(5, 20)
+    vectors = draw(Bonawitz(5, 20))
     simulation, _, sent = by_machines(scheme, vectors, {})
     monkeypatch.setattr(steps, "self_mask_key", lambda scheme, session, who, seed: seed[:16])
     _, said = run_bonawitz(scheme, CONTEXT, vectors, streams(scheme), {}, as_envelopes_are(simulation))

@@ -13,7 +13,9 @@ from . import steps
 from .messages import AdvertiseKeys
 from .params import Bonawitz
 
-_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 700, 8_000, 80_000
+_HASH_WORK = 700
+_COMMITMENT_WORK = 8_000
+_KEY_WORK = 80_000
 """Nanoseconds, about."""
 
 
@@ -31,8 +33,11 @@ class Told:
         digests: Mapping[int, bytes],
         rows: Mapping[int, int],
     ) -> None:
-        self._scheme, self._address, self._advertised = scheme, address, advertised
-        self._digests, self._rows = digests, rows
+        self._scheme = scheme
+        self._address = address
+        self._advertised = advertised
+        self._digests = digests
+        self._rows = rows
         self._one_list: dict[int, bool] = {}
 
     @property
@@ -52,7 +57,8 @@ class Told:
             return [Verdict.UNSIGNED] * len(holders)
         if not self._signed_one_list(dealer):
             return [Verdict.DEALER] * len(holders)
-        row, hashes = self._rows[dealer], self._digests[dealer]
+        row = self._rows[dealer]
+        hashes = self._digests[dealer]
         starts = [((holder - 1) * len(self._scheme.secrets) + row) * merkle.HASH_BYTES for holder in holders]
         signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
         found = [steps.share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]

@@ -7,7 +7,7 @@ outside (`Signing`), and nobody verifies them here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -54,8 +54,10 @@ class _Wire:
         self.sent[type(message).__name__][who].append(message)
         return message
 
-    def answers(self, who: int, step: Step) -> bool:
-        return who not in self.gone or self.steps.index(step) < self.steps.index(self.gone[who])
+    def left(self, those: Iterable[int], step: Step) -> tuple[int, ...]:
+        """Return who of them answers this step."""
+        place = self.steps.index(step)
+        return tuple(u for u in those if u not in self.gone or place < self.steps.index(self.gone[u]))
 
 
 def run_bonawitz(
@@ -71,65 +73,68 @@ def run_bonawitz(
     vectors: everyone's. randomness: everyone's, and the server's (0). gone: participant → the first step that it does
     not answer.
     """
-    wire, address = _Wire(scheme.steps, gone), scheme.address(context, signing.roster)
-    own, peers, made, dealt, signatures, opened = {}, {}, {}, {}, {}, {}
-    advertised: dict[int, AdvertiseKeys] = {}
+    wire = _Wire(scheme.steps, gone)
+    address = scheme.address(context, signing.roster)
 
-    # AdvertiseKeys: keys and secrets are drawn, shares are committed to. The list of keys names the session.
-    for u in vectors:
-        if wire.answers(u, Step.ADVERTISE_KEYS):
-            own[u], advertised[u] = steps.advertise_keys(scheme, u, address, context, randomness[u])
-            wire(u, advertised[u])
-    entries = {u: KeyEntry(u, encode(it), signing.sign(u, address, it)) for u, it in advertised.items()}
-    graph = scheme.draw_graph(tuple(entries), randomness[SERVER])
+    # AdvertiseKeys: U₁ draw keys and secrets, and commit to shares. The list of keys names the session.
+    u1 = wire.left(vectors, Step.ADVERTISE_KEYS)
+    drawn = {u: steps.advertise_keys(scheme, u, address, context, randomness[u]) for u in u1}
+    own = {u: secrets for u, (secrets, _) in drawn.items()}
+    advertised = {u: wire(u, message) for u, (_, message) in drawn.items()}
+    entries = {u: KeyEntry(u, encode(advertised[u]), signing.sign(u, address, advertised[u])) for u in u1}
+    graph = scheme.draw_graph(u1, randomness[SERVER])
     lists = {u: wire(u, listed) for members, listed in scheme.key_lists(graph, entries) for u in members}
-    session = dealing.session_of(scheme, signing.roster, context, next(iter(lists.values())).digest)
-    member = {u: dealing.Member(scheme, u, context, signing.roster, scheme.quorum) for u in lists}
+    session = dealing.session_of(scheme, signing.roster, context, lists[u1[0]].digest)
+    member = {u: dealing.Member(scheme, u, context, signing.roster, scheme.quorum) for u in u1}
 
-    # ShareKeys: each deals shares of its mask key and of its self-mask's seed, sealed for each of its peers.
+    # ShareKeys: U₂ deal shares of the mask key and of the self-mask's seed, sealed for each peer.
+    u2 = wire.left(u1, Step.SHARE_KEYS)
     check = partial(steps.check_advertised, scheme, context=context)
-    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=lambda *signed: None)
-    for u, listed in lists.items():
-        if wire.answers(u, Step.SHARE_KEYS):
-            peers[u] = dealing.check_key_list(member[u], encode(advertised[u]), listed.entries, read)
-            deal = partial(steps.deal, scheme, session, u, own[u])
-            made[u] = dealing.share_keys(member[u], session, own[u].channel_secret, peers[u], deal)
-            wire(u, ShareKeys(made[u].told, made[u].sealed))
-    dealers, sealed = tuple(made), b"".join(it.sealed for it in made.values())
+    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=_nobody_verifies)
+    peers = {u: dealing.check_key_list(member[u], encode(advertised[u]), lists[u].entries, read) for u in u2}
+    deal = {u: partial(steps.deal, scheme, session, u, own[u]) for u in u2}
+    made = {u: dealing.share_keys(member[u], session, own[u].channel_secret, peers[u], deal[u]) for u in u2}
+    told = {u: wire(u, ShareKeys(made[u].told, made[u].sealed)) for u in u2}
 
-    # MaskedInput: y_u = x_u + PRG(b_u) ± Σ PRG(s_{u,v}). The server adds.
+    # MaskedInput: U₃ send y_u = x_u + PRG(b_u) ± Σ PRG(s_{u,v}). The server adds.
+    u3 = wire.left(u2, Step.MASKED_INPUT)
+    sealed = b"".join(told[u].sealed for u in u2)
+    delivered = graph.deliver(u2, sealed, scheme.sealed_bytes)
+    relayed = {u: wire(u, SealedShares(seen, column)) for u, seen, column in delivered}
     masked = BlockSum(scheme.domain)
-    for u, seen, column in graph.deliver(dealers, sealed, scheme.sealed_bytes):
-        relayed = wire(u, SealedShares(seen, column))
-        if wire.answers(u, Step.MASKED_INPUT):
-            kept, accept = steps.kept_share(scheme, made[u].kept), partial(_accept, scheme, u, peers[u])
-            dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed, accept)
-            mask_keys = {v: peers[u][v].mask_key for v in seen if v != u}
-            for block in steps.masked_input(scheme, session, u, own[u], mask_keys, vectors[u]):
-                masked.take(u, wire(u, block).block, block.words)
-    survivors = asked = tuple(dealt)
+    dealt = {}
+    for u in u3:
+        kept = steps.kept_share(scheme, made[u].kept)
+        accept = partial(_accept, scheme, u, peers[u])
+        dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed[u], accept)
+        mask_keys = {v: peers[u][v].mask_key for v in dealt[u].dealers if v != u}
+        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, vectors[u]):
+            masked.take(u, wire(u, block).block, block.words)
 
-    # ConsistencyCheck, against an active server: each signs that it was told these survivors.
+    # ConsistencyCheck, against an active server: U₄ sign that they were told these survivors.
+    signed: dict[int, bytes] = {}
     if scheme.active:
-        for u in survivors:
-            told = wire(u, SurvivorList(survivors))
-            if wire.answers(u, Step.CONSISTENCY_CHECK):
-                signed = wire(u, dealing.consistency_check(member[u], dealt[u], told))
-                signatures[u] = signing.sign(u, session, signed)
-        asked = tuple(signatures)
-    shown = {u: signatures[u] for u in asked[: scheme.quorum] if scheme.active}
+        named = {u: wire(u, SurvivorList(u3)) for u in u3}
+        for u in wire.left(u3, Step.CONSISTENCY_CHECK):
+            checked = wire(u, dealing.consistency_check(member[u], dealt[u], named[u]))
+            signed[u] = signing.sign(u, session, checked)
+    u4 = tuple(signed) if scheme.active else u3
 
-    # Unmasking: of each dealer one secret is opened, never two. The masks that they make come off the sum.
-    for holders, request in dealing.unmask_requests(graph, dealers, survivors, asked, shown):
-        for u in holders:
-            wire(u, request)
-            if wire.answers(u, Step.UNMASKING):
-                dealing.check_unmask_request(member[u], dealt[u], request, request.survivors, lambda *signed: None)
-                opened[u] = wire(u, steps.unmasking(scheme, dealt[u], request))
-    known = steps.Transcript(session, graph, advertised, {u: it.told for u, it in made.items()}, dealers, survivors)
+    # Unmasking: U₅ open one secret of each dealer, never two. The masks that they make come off the sum.
+    shown = {u: signed[u] for u in tuple(signed)[: scheme.quorum]}
+    requests = {u: wire(u, it) for us, it in dealing.unmask_requests(graph, u2, u3, u4, shown) for u in us}
+    u5 = wire.left(u4, Step.UNMASKING)
+    for u in u5:
+        dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, _nobody_verifies)
+    opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
+    known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
     secrets = steps.recover(recovery_of(scheme, address, known, randomness[SERVER]), known, opened)
     steps.unmask(scheme, known, secrets, masked.words)
-    return masked.output(survivors, Step.UNMASKING), wire.sent
+    return masked.output(u3, Step.UNMASKING), wire.sent
+
+
+def _nobody_verifies(signer: int, kind: str, payload: bytes, signature: bytes) -> None:
+    pass
 
 
 def _accept(scheme: Bonawitz, holder: int, peers: Mapping[int, AdvertiseKeys], dealer: int, dealt: bytes) -> bytes:

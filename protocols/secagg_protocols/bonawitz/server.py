@@ -19,7 +19,8 @@ class BonawitzServer(DealingServer):
     """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
-    advertise_type, upload_type = AdvertiseKeys, MaskedInput
+    advertise_type = AdvertiseKeys
+    upload_type = MaskedInput
     _sum: BlockSum
 
     def __init__(self, *arguments: Any) -> None:
@@ -51,7 +52,8 @@ class BonawitzServer(DealingServer):
             self._session, self._graph, self._advertised, self._digests, self._dealers, self._survivors
         )
         if not self._secrets:  # they are here already when an executor failed after they were recovered
-            self._secrets, self._opened = self._recover(known, answered), {}
+            self._secrets = self._recover(known, answered)
+            self._opened = {}
         steps.unmask(self.scheme, known, self._secrets, self._sum.words, self.workers)
         self._secrets = {}
         return self._sum.output(self._survivors, self.step)

@@ -38,7 +38,8 @@ from ..primitives.recovery import Recovery, ScatteredShares
 from .messages import NONCE_BYTES, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
-MASK_KEY, SELF_MASK_SEED = 0, 1
+MASK_KEY = 0
+SELF_MASK_SEED = 1
 """Rows of a holder's share: the dealer's mask secret key, its self-mask seed."""
 
 
@@ -81,7 +82,8 @@ def advertise_keys(
 def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomness) -> OwnSecrets:
     """Draw both key pairs and all seeds, and share the secrets among `holders` (none yet, if they are not known)."""
     agreement = scheme.suite.agreement
-    channel_secret, mask_secret = agreement.generate(randomness), agreement.generate(randomness)
+    channel_secret = agreement.generate(randomness)
+    mask_secret = agreement.generate(randomness)
     seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(len(scheme.secrets) - 1))
     shares = b""
     if holders:
@@ -201,7 +203,8 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     dealer's doing, and one that does not match the root is the holder's. Raises `ProtocolViolation`.
     """
     size = len(scheme.secrets) * shamir.SHARE_BYTES
-    values, path = kept_share(scheme, share), share[size:]
+    values = kept_share(scheme, share)
+    path = share[size:]
     if len(values) != size:
         raise ProtocolViolation(f"dealer {dealer}'s share has {len(values)} bytes, not {size}", {dealer})
     shamir.check(values)
@@ -254,7 +257,8 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
 
 def unmasking(scheme: Bonawitz, dealt: Dealt, message: UnmaskRequest) -> Unmasking:
     """Round 4, a participant: open of each dealer the one share that `scheme.secrets` says, all checks done."""
-    rows, size = rows_to_open(scheme.secrets, dealt.dealers, message.survivors), shamir.SHARE_BYTES
+    rows = rows_to_open(scheme.secrets, dealt.dealers, message.survivors)
+    size = shamir.SHARE_BYTES
     missing = tuple(dealer for dealer in dealt.dealers if dealer not in dealt.shares)
     opened = [
         dealt.shares[dealer][rows[dealer] * size : (rows[dealer] + 1) * size]
@@ -301,7 +305,8 @@ def unmask(
 
     Nothing is taken off unless every part of the work was done. Raises `WorkerLost`.
     """
-    missed, executor = missed_masks(scheme, known, secrets), workers.executor
+    missed = missed_masks(scheme, known, secrets)
+    executor = workers.executor
     keys = agree(missed) if executor is None else agree_with(executor, workers.parts, missed)
     added = [self_mask_key(scheme, known.session, survivor, secrets[survivor]) for survivor in known.survivors]
     subtracted: list[bytes] = []

@@ -115,7 +115,8 @@ class DealingClient(Client):
     # --- ShareKeys
 
     def _share_keys(self, entries: tuple[KeyEntry, ...], list_digest: bytes) -> list[Envelope]:
-        memory, member = self._memory, self._member
+        memory = self._memory
+        member = self._member
         peers = steps.check_key_list(member, memory.advertised, entries, self._check_entry)
         session = member.session(list_digest)
         # The secrets behind these keys are dealt in one session: in another, what is opened of them adds up.
@@ -145,7 +146,9 @@ class DealingClient(Client):
         memory = self._memory
         kept = memory.shares[self.me]
         dealt = steps.open_shares(self._member, memory.session, memory.channels, kept, message, self._accept)
-        memory.dealers, memory.shares, memory.channels = dealt.dealers, dealt.shares, {}
+        memory.dealers = dealt.dealers
+        memory.shares = dealt.shares
+        memory.channels = {}
         return []
 
     # --- ConsistencyCheck
@@ -173,4 +176,5 @@ class DealingClient(Client):
 
     def _forget(self) -> None:
         self._memory.own = None
-        self._memory.channels, self._memory.shares = {}, {}
+        self._memory.channels = {}
+        self._memory.shares = {}

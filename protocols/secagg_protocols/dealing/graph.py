@@ -68,12 +68,14 @@ class CompleteGraph:
         self, dealers: Sequence[int], sealed: bytes, size: int
     ) -> Iterator[tuple[int, tuple[int, ...], memoryview]]:
         rows = np.frombuffer(sealed, dtype=np.uint8).reshape(len(dealers), len(self.members) - 1, size)
-        present, everyone = frozenset(dealers), tuple(dealers)
+        present = frozenset(dealers)
+        everyone = tuple(dealers)
         for position, holder in enumerate(self.members):
             if holder not in present:
                 continue
             # A dealer's row leaves the dealer out, so a holder that comes after it stands one place further up.
-            before, after = bisect_left(dealers, holder), bisect_right(dealers, holder)
+            before = bisect_left(dealers, holder)
+            after = bisect_right(dealers, holder)
             column = np.concatenate(
                 [rows[:before, position - 1], *rows[after:, position : position + 1].swapaxes(0, 1)]
             )

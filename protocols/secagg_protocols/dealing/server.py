@@ -88,7 +88,8 @@ class DealingServer(Server):
         return self.scheme.needed(step)
 
     def _too_few(self) -> RoundFailed:
-        failure, why = super()._too_few(), self.scheme.why_needed(self.step)
+        failure = super()._too_few()
+        why = self.scheme.why_needed(self.step)
         if not why:
             return failure
         return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
@@ -149,8 +150,10 @@ class DealingServer(Server):
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._graph = self.scheme.draw_graph(answered, self._randomness)
-        self._members, entries = answered, {member: self._entries[member] for member in answered}
-        self._entries, outgoing = {}, []
+        self._members = answered
+        entries = {member: self._entries[member] for member in answered}
+        self._entries = {}
+        outgoing = []
         list_digest = b""
         for recipients, message in self._key_lists(entries):
             list_digest = message.digest  # one for all
@@ -169,7 +172,8 @@ class DealingServer(Server):
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = self._graph.others(sender), self.scheme.sealed_bytes
+        others = self._graph.others(sender)
+        size = self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
         check_sizes(message, self.scheme)
@@ -180,7 +184,8 @@ class DealingServer(Server):
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
         sealed = b"".join(self._sealed[dealer] for dealer in answered)
-        self._sealed, outgoing = {}, []
+        self._sealed = {}
+        outgoing = []
         for holder, dealers, column in self._graph.deliver(answered, sealed, self.scheme.sealed_bytes):
             self._delivered[holder] = dealers
             outgoing.append(self.seal("SealedShares", holder, self._sealed_shares(dealers, column)))

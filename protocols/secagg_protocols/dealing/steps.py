@@ -127,7 +127,8 @@ def check_key_list(
 
     own: this participant's AdvertiseKeys as it was sent. read: `read_entry`, for this scheme.
     """
-    scheme, listed = member.scheme, {entry.participant: entry for entry in entries}
+    scheme = member.scheme
+    listed = {entry.participant: entry for entry in entries}
     mine = listed.get(member.participant)
     if mine is None or mine.payload != own:
         raise ProtocolViolation("the key list does not hold this participant's own keys", {SERVER})
@@ -215,10 +216,12 @@ def share_keys(
 
     peers: what the others advertised. deal: holders → (what the server is told, holder → what it is dealt).
     """
-    suite, me = member.scheme.suite, member.participant
+    suite = member.scheme.suite
+    me = member.participant
     keys = PairwiseKeys(suite, Use.CHANNEL_KEY, session, me, channel_secret)
     told, dealt = deal((me, *peers))
-    sealed, channels = [], {}
+    sealed = []
+    channels = {}
     for peer, public in peers.items():
         channel = ChannelKeys.of(keys, me, peer, public.channel_key)
         channels[peer] = channel.receive
@@ -241,7 +244,9 @@ def open_shares(
 
     kept: its own share. accept: (dealer, what it dealt) → the part to keep; raises `ProtocolViolation` for no share.
     """
-    me, size, dealers = member.participant, member.scheme.sealed_bytes, set(message.dealers)
+    me = member.participant
+    size = member.scheme.sealed_bytes
+    dealers = set(message.dealers)
     if me not in dealers or not dealers <= channels.keys() | {me}:
         raise ProtocolViolation(
             "the dealers of the shares are not members of the key list with me among them", {SERVER}
@@ -305,7 +310,8 @@ def unmask_requests(
 
     signatures: signer → its consistency signature, of as many as are shown.
     """
-    alive, signed = frozenset(survivors), tuple(signatures.values())
+    alive = frozenset(survivors)
+    signed = tuple(signatures.values())
     for holders, seen in graph.views(asked, dealers):
         here = tuple(dealer for dealer in seen if dealer in alive)
         gone = tuple(dealer for dealer in seen if dealer not in alive)

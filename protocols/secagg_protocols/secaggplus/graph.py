@@ -35,7 +35,8 @@ class HararyGraph:
 
     def views(self, whose: Sequence[int], of: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
         circles = self.circles
-        seen, ids = circles.among(of)[circles.circle], circles.ids
+        seen = circles.among(of)[circles.circle]
+        ids = circles.ids
         for one in whose:
             row = circles.position(one)
             yield (one,), tuple(ids[row, seen[row]].tolist())
@@ -43,7 +44,8 @@ class HararyGraph:
     def deliver(
         self, dealers: Sequence[int], sealed: bytes, size: int
     ) -> Iterator[tuple[int, tuple[int, ...], memoryview]]:
-        circles, dealt = self.circles, self.circles.among(dealers)
+        circles = self.circles
+        dealt = self.circles.among(dealers)
         itself = circles.circle == np.arange(dealt.size)[:, None]
         items = np.frombuffer(sealed, dtype=np.uint8).reshape(-1, size)
         numbers = circles.sent_to_me(dealt[:, None] & self.present[circles.circle] & ~itself)
@@ -53,7 +55,8 @@ class HararyGraph:
 
     def opened(self, dealers: Sequence[int], answers: Mapping[int, Answer]) -> ScatteredShares:
         """Lay out what was opened: no two dealers have the same holders."""
-        circles, dealt = self.circles, self.circles.among(dealers)
+        circles = self.circles
+        dealt = self.circles.among(dealers)
         holding = circles.among(tuple(answers))
         returned = holding[:, None] & dealt[circles.circle]
         for holder, answer in answers.items():

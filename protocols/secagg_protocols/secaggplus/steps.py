@@ -12,6 +12,7 @@ from .messages import NeighbourList
 
 def neighbour_lists(graph: Graph, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], NeighbourList]]:
     """ShareKeys, the server: yield (member, its own keys and its neighbours', with the digest of everybody's)."""
-    members, list_digest = tuple(entries), key_list_digest(tuple(entries.values()))
+    members = tuple(entries)
+    list_digest = key_list_digest(tuple(entries.values()))
     for recipients, listed in graph.views(members, members):
         yield recipients, NeighbourList(tuple(entries[member] for member in listed), list_digest)
