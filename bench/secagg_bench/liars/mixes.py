@@ -139,7 +139,9 @@ def garbage_apart(script: Script) -> Lie:
     own = {liar: dealers[2 * place : 2 * place + 2] for place, liar in enumerate(liars)}
 
     def change(holder: int, answer: Answer) -> Answer:
-        lied = np.isin(answer.dealers, own[holder])
+        # On a sparse graph a holder has few dealers: any two of those.
+        about = script.draw.choice(answer.dealers, 2, replace=False) if script.sparse else own[holder]
+        lied = np.isin(answer.dealers, about)
         return replace(answer, elements=np.where(lied[:, None], script.noise(holder, answer).elements, answer.elements))
 
     return script.lie(liars, change)

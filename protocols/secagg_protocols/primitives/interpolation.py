@@ -164,8 +164,10 @@ def _sums_for_each(chosen: Masks, summed: Logarithms) -> Logarithms:
     sometimes = chosen.any(axis=0) & ~always
     common = summed[always].sum(axis=0, dtype=np.uint16)
     sums = np.empty((len(chosen), summed.shape[1]), dtype=np.uint16)
-    weights = chosen[:, sometimes].astype(np.float64)
-    varied = summed[sometimes]
+    varied = summed
+    if not sometimes.all():
+        varied, chosen = summed[sometimes], chosen[:, sometimes]
+    weights = chosen.astype(np.float64)
     for start in range(0, summed.shape[1], _COLUMNS):
         part = slice(start, start + _COLUMNS)
         sums[:, part] = (weights @ varied[:, part].astype(np.float64)).astype(np.int64)
