@@ -16,7 +16,7 @@ class RoundRecord:
     survivors          ids of the sites whose updates are in the sum
     dropped            site id to the step that it did not send; one that dropped out later is still in the sum
     late               ids of those among `dropped` who missed the deadline
-    bytes              sent and received by all sites, encoded envelopes; None when the round failed
+    bytes              of all requests to sites and their answers; None when the round failed
     seconds            measured, training and protocol of all parties in this one process
     simulated_seconds  what the round would have lasted, by the simulated speeds
     epsilon            ε spent so far by the site that was charged most; None without differential privacy
