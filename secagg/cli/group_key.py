@@ -45,7 +45,9 @@ def new(
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
     releases: Annotated[int | None, typer.Option(help="Sums that each site may release; 1000 if not said.")] = None,
     flooding_bits: Annotated[int | None, typer.Option(help="Statistical security of them; 30 if not said.")] = None,
-    precision: Annotated[int | None, typer.Option(help="ckks: largest error of a sum; 4 if not said.")] = None,
+    raw_precision: Annotated[
+        int, typer.Option(min=0, help="ckks: leave errors of up to so much in sums; no codec takes such.")
+    ] = 0,
     release_to: Annotated[Literal["server", "participants"], typer.Option(help="Who gets the sums.")] = "server",
     handle: Annotated[Path | None, typer.Option(help="The server's file; by default OUTPUT.handle.")] = None,
     as_json: AsJson = False,
@@ -57,11 +59,11 @@ def new(
     for file in (output, servers):
         if file.exists():
             raise InputError(f"{file} exists; a group key is never overwritten, choose another file")
-    asked = {"releases": releases, "flooding_bits": flooding_bits, "precision": precision}
+    asked = {"releases": releases, "flooding_bits": flooding_bits, "raw_precision": raw_precision or None}
     said: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     kind = _KINDS[scheme]
-    if precision is not None and "precision" not in parameters_of(scheme):
-        raise typer.BadParameter(f"sums of {scheme} are exact", param_hint="--precision")
+    if raw_precision and "raw_precision" not in parameters_of(scheme):
+        raise typer.BadParameter(f"sums of {scheme} are exact", param_hint="--raw-precision")
     key, public = kind(participants, length, value_bits=bits, release_to=release_to, **said).make_group_key()
     public.save(servers)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Codec, Layout, MeanCodec, fit
 from secagg.round.audit import SimulatedTrails
 from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
@@ -57,9 +57,9 @@ class Setup:
     trails: SimulatedTrails | None = field(default=None, repr=False)
 
     @property
-    def guard_bits(self) -> int:
-        """Low bits of every coordinate that take up the scheme's error, so that the codec's sums stay exact."""
-        return _guard_bits(self.scheme)
+    def update_clip(self) -> float | None:
+        """The range of one value of an update, where the codec has one for all."""
+        return self.codec.clip if isinstance(self.codec, MeanCodec) else None
 
 
 def make_setup(config: TrainConfig) -> Setup:
@@ -187,7 +187,7 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
 
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
     lot = LARGEST_LOT * config.sampling_rate * public_size
-    return Codec(
+    return MeanCodec(
         Layout.of(params),
         clip=config.update_clip or largest_coordinate(how, lot),
         value_bits=config.value_bits,
@@ -202,12 +202,5 @@ def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
         shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
         shape["dropout_rate"] = config.dropouts / participants
     scheme = make_scheme(config.scheme, participants, codec.length, **shape)
-    if not (guard := _guard_bits(scheme)):
-        return scheme
-    # The total weight and the metrics are to be as exact as in the other schemes.
-    return make_scheme(config.scheme, participants, codec.length, **shape | {"value_bits": codec.value_bits + guard})
-
-
-def _guard_bits(scheme: Scheme) -> int:
-    """Return the bits below which an error of up to `precision` disappears when a sum is rounded."""
-    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
+    fit(scheme, codec)
+    return scheme

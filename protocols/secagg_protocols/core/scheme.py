@@ -426,11 +426,6 @@ class Scheme(ABC):
         """Bytes that one dealer seals for one holder: 0 where no shares are dealt."""
         return 0
 
-    @property
-    def precision(self) -> float:
-        """Largest error of any coordinate of a sum, in units of the integers summed: 0 where sums are exact."""
-        return 0
-
     def make_group_key(self, randomness: Randomness = SYSTEM) -> tuple[object, object] | None:
         """Make (what every participant holds, what the server holds); None where participants share no key."""
         return None
