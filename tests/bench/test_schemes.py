@@ -122,10 +122,10 @@ def test_promises_follow_the_scheme() -> None:
 def test_a_mean_may_be_off_by_rounding_and_no_more() -> None:
     weights = sum(TASK.weight(participant) for participant in TASK.survivors)
     exact = sum(TASK.weight(each) * TASK.update(each).astype(np.float64) for each in TASK.survivors) / weights
-    off = exact + 2 * TASK.codec().error_bound(len(TASK.survivors), weights) + TASK.codec().step * 1000 / weights
+    bound = TASK.codec().error_bound(len(TASK.survivors), weights)
     with pytest.raises(ArithmeticError, match="wrong by"):
-        TASK.error_of(off)
-    assert TASK.error_of(off - TASK.codec().step * 1000 / weights) > 0
+        TASK.error_of(exact + 2.1 * bound)
+    assert TASK.error_of(exact + 1.9 * bound) > 0
 
 
 @pytest.mark.usefixtures("bare")
