@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg.round import Proposal, Round, Settings, Site, SitePolicy, bound_digest, kept_round, received_digest
+from secagg.round import (
+    CodecTerms,
+    Proposal,
+    Round,
+    Settings,
+    Site,
+    SitePolicy,
+    bound_digest,
+    kept_round,
+    received_digest,
+)
 from secagg.round.audit import model_digest
 from secagg.round.updates import applied, change, layout_of, mean_of, vector_of
 from secagg_protocols import DurableServer, Identity, Roster, RoundContext, RoundFailed
@@ -99,7 +109,7 @@ class Federation:
     def site(self, name: str) -> Site:
         """A site, from its files alone."""
         config = {"secagg-store": str(self.folder / f"{name}.store"), **self.config[name]}
-        return Site(SitePolicy.read(config), job=self.job, now=lambda: NOW)
+        return Site(SitePolicy.read(config), job=self.job, terms=CodecTerms.from_bytes, now=lambda: NOW)
 
     def proposal(
         self, number: int = 1, arrays: Mapping[str, np.ndarray] | None = None, ahead: bool = False
