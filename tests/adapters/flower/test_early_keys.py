@@ -10,8 +10,9 @@ from flwr.serverapp.strategy import FedAvg  # noqa: E402
 from secagg.adapters.flower import SecAgg  # noqa: E402
 from secagg.codec import Layout, MeanCodec  # noqa: E402
 from secagg.round import Request, SiteStore  # noqa: E402
-from secagg_protocols import Envelope, Identity, Roster, StateError, ledger  # noqa: E402
+from secagg_protocols import Envelope, Identity, Roster, StateError  # noqa: E402
 from secagg_protocols.bonawitz.messages import AdvertiseKeys  # noqa: E402
+from secagg_protocols.core import ledger  # noqa: E402
 from secagg_protocols.core.wire import decode, encode  # noqa: E402
 
 CODEC = {"clip": 8.0, "weight_max": 10_000}
