@@ -9,7 +9,8 @@ from secagg_he import Bfv, ThresholdCkks
 from secagg_he.single_key import client as single_key
 from secagg_he.threshold import server as threshold
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
-from secagg_protocols.core.machine import Transitions, server_transitions
+from secagg_protocols.core.machine import Transitions
+from secagg_protocols.core.server import server_transitions
 from secagg_protocols.dealing import client as dealing
 from secagg_protocols.plain import client as plain
 from secagg_protocols.secaggplus import client as secaggplus

@@ -11,6 +11,7 @@ from secagg_protocols import (
     SERVER,
     SYSTEM,
     Adversary,
+    Aggregator,
     AuthenticationError,
     Bonawitz,
     Client,
@@ -33,6 +34,7 @@ from secagg_protocols import (
     MemoryLedger,
     Output,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     ProtocolViolation,
@@ -54,6 +56,7 @@ from secagg_protocols import (
     WireError,
     Work,
     WorkerLost,
+    Workers,
 )
 
 from .simulation import Refusal, Run, Simulation, simulate
@@ -62,6 +65,7 @@ __all__ = [
     "SERVER",
     "SYSTEM",
     "Adversary",
+    "Aggregator",
     "AuthenticationError",
     "Bfv",
     "Bonawitz",
@@ -86,6 +90,7 @@ __all__ = [
     "MemoryLedger",
     "Output",
     "ParameterError",
+    "Participant",
     "Plain",
     "Policy",
     "ProtocolViolation",
@@ -111,5 +116,6 @@ __all__ = [
     "WireError",
     "Work",
     "WorkerLost",
+    "Workers",
     "simulate",
 ]

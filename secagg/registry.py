@@ -115,6 +115,8 @@ def check(kind: type[Scheme]) -> None:
         raise ParameterError(f"{_path(kind)} does not say its own {missing[0]}: what is inherited is another scheme's")
     if unsaid := sorted(kind.__abstractmethods__):
         raise ParameterError(f"{_path(kind)} does not say {', '.join(unsaid)}")
+    if not hasattr(kind, "machines"):
+        raise ParameterError(f"{_path(kind)} has no machines: bind machines = (client class, server class) to it")
     if not (isinstance(kind.name, str) and _NAME.fullmatch(kind.name) and len(kind.name) <= 64):
         raise ParameterError(f"the name {kind.name!r} of {_path(kind)} is not lower-case words joined by hyphens")
     if not isinstance(kind.traits, Traits):

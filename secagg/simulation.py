@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from secagg_he import BudgetSpent
 from secagg_protocols import (
     SERVER,
     SYSTEM,
+    Aggregator,
     Client,
     ContributionLedger,
     Correction,
@@ -33,6 +34,7 @@ from secagg_protocols import (
     MemoryLedger,
     Output,
     ParameterError,
+    Participant,
     Policy,
     Randomness,
     RemoteError,
@@ -45,6 +47,7 @@ from secagg_protocols import (
     Server,
     StateError,
     Step,
+    Workers,
 )
 from secagg_protocols.core.machine import Terminal
 
@@ -177,25 +180,20 @@ class Simulation:
         identities, roster = _parties(scheme, randomness)
         group_key = group_key or scheme.make_group_key(_stream(randomness, "group key"))
         participants_key, servers_key = group_key or (None, None)
-        self.server = scheme.server(
-            context,
-            identity=identities.get(SERVER),
-            roster=roster,
-            randomness=_stream(randomness, "server"),
-            executor=executor,
-            parts=parts,
-            group_key=servers_key,
-        )
+        workers = Workers(executor, parts)
+        aggregator = Aggregator(identities.get(SERVER), roster, _stream(randomness, "server"), servers_key, workers)
+        self.server = scheme.server(context, aggregator)
+        everyone = Participant(roster=roster, policy=policy, standing=participants_key)
         self.clients = {
             participant: scheme.client(
                 participant,
                 context,
-                identity=identities.get(participant),
-                roster=roster,
-                policy=policy,
-                randomness=_stream(randomness, f"participant {participant}"),
-                ledger=(ledgers or {}).get(participant, MemoryLedger()),
-                group_key=participants_key,
+                replace(
+                    everyone,
+                    identity=identities.get(participant),
+                    randomness=_stream(randomness, f"participant {participant}"),
+                    ledger=(ledgers or {}).get(participant, MemoryLedger()),
+                ),
             )
             for participant in range(1, scheme.participants + 1)
         }

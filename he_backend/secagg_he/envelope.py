@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from secagg_protocols.core.scheme import RoundContext
+from secagg_protocols.core.context import RoundContext
 from secagg_protocols.errors import AuthenticationError, ProtocolViolation, WireError
 from secagg_protocols.primitives.domain import VERSION, Use, digest, separated
 from secagg_protocols.primitives.kdf import derive

@@ -172,7 +172,7 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
         found = "no group key" if held is None else f"a {type(held).__name__}"
         raise ParameterError(
             f"{found} was given: one participant makes key, handle = scheme.make_group_key() (`secagg group-key new`) "
-            f"and delivers the key to the others; this machine needs group_key={give}"
+            f"and delivers the key to the others; this machine needs standing={give}"
         )
     if held.need != need:
         raise ParameterError(

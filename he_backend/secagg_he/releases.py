@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from secagg_protocols.core.durable import Record, SnapshotStore
+from secagg_protocols.core.snapshots import Record, SnapshotStore
 from secagg_protocols.errors import SERVER, Declined, InputError, ProtocolViolation
 
 

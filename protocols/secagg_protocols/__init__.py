@@ -4,15 +4,21 @@ A scheme is a frozen value (`Bonawitz(participants=10, length=1000)`); it makes 
 """
 
 from .bonawitz import Bonawitz
-from .core.durable import DurableClient, SnapshotStore
+from .core.client import Client
+from .core.context import RoundContext
+from .core.durable_client import DurableClient
 from .core.durable_server import DurableServer
-from .core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
+from .core.guarantee import Adversary, Coalition, Guarantee, Keys, RoundView, Traits
 from .core.identity import Identity, PublicIdentity, Roster
 from .core.ledger import ContributionLedger, MemoryLedger
-from .core.machine import Client, Dropout, Server
-from .core.scheme import Domain, MeasuredRound, Output, Policy, RoundContext, RoundView, Scheme, Step
+from .core.party import Aggregator, Participant, Workers
+from .core.policy import Policy
+from .core.scheme import Scheme
+from .core.server import Dropout, Server
+from .core.snapshots import SnapshotStore
+from .core.step import Step
 from .core.wire import Envelope
-from .core.work import Work
+from .core.work import MeasuredRound, Work
 from .errors import (
     SERVER,
     AuthenticationError,
@@ -30,6 +36,7 @@ from .errors import (
     WorkerLost,
 )
 from .lightsecagg import LightSecAgg
+from .packing.sums import Domain, Output
 from .plain import Plain
 from .primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 from .primitives.recovery import Correction
@@ -43,6 +50,7 @@ __all__ = [
     "SERVER",
     "SYSTEM",
     "Adversary",
+    "Aggregator",
     "AuthenticationError",
     "Bonawitz",
     "Client",
@@ -66,6 +74,7 @@ __all__ = [
     "MemoryLedger",
     "Output",
     "ParameterError",
+    "Participant",
     "Plain",
     "Policy",
     "ProtocolViolation",
@@ -88,4 +97,5 @@ __all__ = [
     "WireError",
     "Work",
     "WorkerLost",
+    "Workers",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from secagg_protocols import ParameterError, Scheme
+from secagg_protocols import ParameterError
+from secagg_protocols.core.parameters import Parameters
 
 from .interface import Codec
 
@@ -10,7 +11,7 @@ SUM_BITS = 64
 """Sums are handed out as uint64."""
 
 
-def fit(scheme: Scheme, codec: Codec) -> None:
+def fit(scheme: Parameters, codec: Codec) -> None:
     """Raise `ParameterError` unless every sum of vectors of `codec` comes out of `scheme` whole and exact.
 
     Of n participants each gives `codec.length` integers of 0 … top, top = 2^value_bits − 1. A scheme takes vectors of

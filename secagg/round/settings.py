@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from secagg.codec import Codec, Layout, MeanTerms, Terms, fit, terms_called
 from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
-from secagg_protocols import DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
+from secagg_protocols import Aggregator, DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
 from .audit import ServerTrail
 from .terms import CodecTerms
@@ -116,14 +115,13 @@ class Settings:
 
         Raises `ParameterError` for a roster that is not valid now, and what `DurableServer` raises.
         """
-        make = scheme.server if folder is None else partial(DurableServer, folder, scheme)
-        return make(
-            context,
+        party = Aggregator(
             identity=self.identity if scheme.active else None,
             roster=self.roster if scheme.active else None,
-            group_key=self.group_key,
+            standing=self.group_key,
             now=now,
         )
+        return scheme.server(context, party) if folder is None else DurableServer(folder, scheme, context, party)
 
 
 def knobs_of(given: Mapping[str, bool | float | int | str], prefix: str = "secagg-") -> dict[str, Any]:

@@ -25,6 +25,7 @@ from secagg_protocols import (
     SYSTEM,
     DurableClient,
     InputError,
+    Participant,
     ProtocolViolation,
     Randomness,
     RoundContext,
@@ -137,18 +138,15 @@ class Seat:
 
     def _client(self, context: RoundContext) -> DurableClient:
         policy, active = self.site.policy, self.scheme.active
-        return DurableClient(
-            self.store,
-            self.scheme,
-            self.participant,
-            context,
+        party = Participant(
             identity=policy.identity if active else None,
             roster=policy.roster if active else None,
             policy=policy.floor,
             randomness=self.site.randomness,
-            group_key=policy.group_key,
+            standing=policy.group_key,
             now=self.site.now(),
         )
+        return DurableClient(self.store, self.scheme, self.participant, context, party)
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""

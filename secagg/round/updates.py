@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg.codec import Codec, Decoded, Layout, fit
-from secagg_protocols import InputError, Output, Scheme
+from secagg_protocols import InputError, Output
+from secagg_protocols.core.parameters import Parameters
 
 from .terms import CodecTerms
 
@@ -94,7 +95,7 @@ def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) ->
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
 
 
-def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Scheme) -> Integers:
+def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Parameters) -> Integers:
     """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`, and
     `ParameterError` where the scheme does not sum what the codec makes of the model."""
     codec, key = terms.codec(layout_of(changes)), terms.weight_key

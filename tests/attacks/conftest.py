@@ -35,6 +35,7 @@ from secagg import (
     StateError,
     Step,
 )
+from secagg_protocols import Aggregator, Participant
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
@@ -85,15 +86,17 @@ class Attack:
         self.scheme, self.hostile, self.absent = scheme, hostile or {}, absent or {}
         self.vectors = vectors or vectors_of(scheme)
         self.identities, self.roster = parties or parties_of(scheme)
-        self.server = scheme.server(context, identity=self.identities.get(SERVER), roster=self.roster)
+        self.server = scheme.server(context, Aggregator(identity=self.identities.get(SERVER), roster=self.roster))
         self.clients: dict[int, Client] = {
             who: scheme.client(
                 who,
                 (contexts or {}).get(who, context),
-                identity=self.identities.get(who),
-                roster=self.roster,
-                policy=policy,
-                ledger=(ledgers or {}).get(who, MemoryLedger()),
+                Participant(
+                    identity=self.identities.get(who),
+                    roster=self.roster,
+                    policy=policy,
+                    ledger=(ledgers or {}).get(who, MemoryLedger()),
+                ),
             )
             for who in range(1, scheme.participants + 1)
         }

@@ -28,6 +28,7 @@ from secagg import (
     SnapshotStore,
     StateError,
 )
+from secagg_protocols import Aggregator, Participant
 
 PARTICIPANTS = range(1, 6)
 
@@ -75,11 +76,17 @@ def main() -> None:
     os.fsync = DyingDisk(int(os.environ.get("KILL_AT", "0")))
     clients = {
         who: DurableClient(
-            SnapshotStore(folder / f"store {who}"), scheme, who, context, identity=identities.get(who), roster=roster
+            SnapshotStore(folder / f"store {who}"),
+            scheme,
+            who,
+            context,
+            Participant(identity=identities.get(who), roster=roster),
         )
         for who in PARTICIPANTS
     }
-    server = DurableServer(folder / "round 1", scheme, context, identity=identities.get(SERVER), roster=roster)
+    server = DurableServer(
+        folder / "round 1", scheme, context, Aggregator(identity=identities.get(SERVER), roster=roster)
+    )
     outgoing = server.start()
     while server.output is None:
         asked = [(envelope.recipient, envelope.to_bytes()) for envelope in outgoing]

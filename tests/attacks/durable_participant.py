@@ -15,7 +15,9 @@ import msgspec
 import numpy as np
 
 from secagg import Bonawitz, Identity, Roster, RoundContext, SecAggError
-from secagg_protocols.core.durable import DurableClient, Record, SnapshotStore
+from secagg_protocols import Participant
+from secagg_protocols.core.durable_client import DurableClient
+from secagg_protocols.core.snapshots import Record, SnapshotStore
 
 BEFORE_SNAPSHOT, WRITING_SNAPSHOT, BEFORE_SEND = "before the snapshot", "while it is written", "before the send"
 WRITING_LEDGER = "while the ledger is written"
@@ -72,7 +74,7 @@ def client_of(call: Call, store: SnapshotStore) -> DurableClient:
     if call.adversary == "active":
         identity, roster = Identity.load(Path(call.keys) / "identity"), Roster.load(Path(call.keys) / "roster")
     scheme, context = scheme_of(call.adversary), context_of(call.job)
-    return DurableClient(store, scheme, call.participant, context, identity=identity, roster=roster)
+    return DurableClient(store, scheme, call.participant, context, Participant(identity=identity, roster=roster))
 
 
 def answer(call: Call, store: SnapshotStore) -> list[bytes]:

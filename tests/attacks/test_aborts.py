@@ -23,10 +23,11 @@ from secagg import (
     simulate,
 )
 from secagg_he import Bfv, BudgetSpent, ThresholdCkks
-from secagg_protocols import InputError, LightSecAgg, Plain, SecAggPlus, SnapshotStore
+from secagg_protocols import InputError, LightSecAgg, Participant, Plain, SecAggPlus, SnapshotStore
 from secagg_protocols.bonawitz.messages import SealedShares
 from secagg_protocols.core.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
-from secagg_protocols.core.machine import Server, Terminal
+from secagg_protocols.core.machine import Terminal
+from secagg_protocols.core.server import Server
 from secagg_protocols.core.wire import decode, encode
 
 SCHEMES = {
@@ -312,7 +313,9 @@ def test_a_durable_participant_leaves_once_and_for_all(tmp_path, make_attack):
     attack.server.start()
 
     def participant():
-        return DurableClient(SnapshotStore(tmp_path), attack.scheme, 1, attack.server.context, policy=Policy())
+        return DurableClient(
+            SnapshotStore(tmp_path), attack.scheme, 1, attack.server.context, Participant(policy=Policy())
+        )
 
     participant().start()
     assert participant().abort(WireError("somebody else's")) == []

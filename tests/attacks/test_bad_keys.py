@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, ProtocolViolation, RoundContext, RoundFailed, Simulation, simulate
+from secagg_protocols import Aggregator, Participant
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
 from secagg_protocols.bonawitz.server import BonawitzServer
 from secagg_protocols.core.machine import Terminal
@@ -112,10 +113,10 @@ def the_copyist_comes_first(scheme, field, parties, leaves=False):
     """Return the server once participant 3 has advertised participant 1's key, and then 1 its own."""
     identities, roster = parties(scheme)
     context = RoundContext("job", 1, bytes(32))
-    server = scheme.server(context, identity=identities.get(0), roster=roster)
+    server = scheme.server(context, Aggregator(identity=identities.get(0), roster=roster))
     server.start()
     owner, cheat = (
-        scheme.client(who, context, identity=identities.get(who), roster=roster, ledger=MemoryLedger())
+        scheme.client(who, context, Participant(identity=identities.get(who), roster=roster, ledger=MemoryLedger()))
         for who in (1, 3)
     )
     own = owner.start()

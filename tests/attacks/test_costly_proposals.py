@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import secagg
-from secagg_protocols import ParameterError, Policy, RoundContext
+from secagg_protocols import ParameterError, Participant, Policy, RoundContext
 from secagg_protocols.primitives import coded, shamir
 from secagg_protocols.primitives.coded import CodedSharing
 from secagg_protocols.primitives.field import GF65537, PrimeField
@@ -101,7 +101,7 @@ def peak_of(work: Callable[[], object]) -> int:
 @pytest.mark.parametrize("threshold", [None, 2])
 def test_a_participant_of_tens_of_thousands_deals_in_megabytes(participants, threshold):
     scheme = secagg.Bonawitz(participants, 4, threshold=threshold)
-    client = scheme.client(1, CONTEXT, policy=Policy(maximum_participants=participants))
+    client = scheme.client(1, CONTEXT, Participant(policy=Policy(maximum_participants=participants)))
     assert peak_of(client.start) < 128 * MIB
 
 

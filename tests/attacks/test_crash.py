@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Envelope, MemoryLedger, RepeatedContext, StateError
+from secagg_protocols import Participant
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyList
-from secagg_protocols.core.durable import SnapshotStore
+from secagg_protocols.core.snapshots import SnapshotStore
 
 SCRIPT = Path(__file__).with_name("durable_participant.py")
 FEDERATION = Path(__file__).with_name("durable_federation.py")
@@ -247,7 +248,7 @@ def ask_again(attack, honest):
         attack.deliver(envelope)
     for who in OTHERS:
         if isinstance(attack.clients[who], BonawitzClient):
-            attack.clients[who] = attack.scheme.restore(attack.restarts[who], ledger=MemoryLedger())
+            attack.clients[who] = attack.scheme.restore(attack.restarts[who], Participant(ledger=MemoryLedger()))
     return attack.tell("UnmaskRequest", dict.fromkeys(OTHERS, attack.request(OTHERS, EVERYONE)))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, Policy, RepeatedContext
+from secagg_protocols import Participant
 from secagg_protocols.bonawitz import rounds
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.dealing.messages import SurvivorList
@@ -29,7 +30,7 @@ def scheme(adversary):
 def restored(attack, who, snapshot, ledger):
     """Make the participant again from its snapshot."""
     identity = attack.identities.get(who)
-    return attack.scheme.restore(snapshot, ledger=ledger, identity=identity, roster=attack.roster)
+    return attack.scheme.restore(snapshot, Participant(ledger=ledger, identity=identity, roster=attack.roster))
 
 
 def two_sessions(make_attack, parties, scheme, kind):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, Policy, RepeatedContext, RoundContext, RoundFailed, Step, simulate
-from secagg_protocols.core.durable import SnapshotStore
+from secagg_protocols.core.snapshots import SnapshotStore
 
 EVERYONE, VICTIM = (1, 2, 3, 4, 5), 2
 FIRST = RoundContext("job", 7, b"\x07" * 32)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Envelope, MemoryLedger, Plain, Policy, RoundContext, StateError
+from secagg_protocols import Participant
 from secagg_protocols.packing.lanes import Lanes
 
 CONTEXT = RoundContext("job", 1, bytes(32))
@@ -21,7 +22,7 @@ def uploads(scheme):
     server.start()
     envelopes = []
     for who in range(1, scheme.participants + 1):
-        client = scheme.client(who, CONTEXT, policy=Policy(minimum_cohort=2))
+        client = scheme.client(who, CONTEXT, Participant(policy=Policy(minimum_cohort=2)))
         client.start()
         envelopes.append(client.contribute(np.ones(scheme.length, dtype=np.uint8)))
     return server, envelopes
@@ -113,7 +114,7 @@ def calls_on(machine):
 @pytest.mark.parametrize("party", [0, 1])
 def test_every_call_is_refused_while_another_is_under_way_and_changes_nothing(party):
     scheme = Bonawitz(3, 5)
-    machine = scheme.client(1, CONTEXT, ledger=MemoryLedger()) if party else scheme.server(CONTEXT)
+    machine = scheme.client(1, CONTEXT, Participant(ledger=MemoryLedger())) if party else scheme.server(CONTEXT)
     state, refused = machine.state, {}
 
     def try_all():

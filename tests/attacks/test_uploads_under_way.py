@@ -5,7 +5,8 @@ import pytest
 
 from secagg import Bonawitz, LightSecAgg, Plain, Policy, RoundContext, SecAggPlus, StateError
 from secagg_he import Bfv, ThresholdCkks
-from secagg_protocols.core.machine import Server
+from secagg_protocols import Aggregator, Participant
+from secagg_protocols.core.server import Server
 from secagg_protocols.packing.blocks import Uploads
 
 PARTICIPANTS, LENGTH = 7, 600_000  # some two blocks each
@@ -23,8 +24,11 @@ SCHEMES = {
 def uploads_of(scheme):
     """Return the server, its upload step open, and participant → its upload's envelopes."""
     key, handle = scheme.make_group_key() or (None, None)
-    server = scheme.server(CONTEXT, group_key=handle)
-    clients = {who: scheme.client(who, CONTEXT, policy=Policy(), group_key=key) for who in range(1, PARTICIPANTS + 1)}
+    server = scheme.server(CONTEXT, Aggregator(standing=handle))
+    clients = {
+        who: scheme.client(who, CONTEXT, Participant(policy=Policy(), standing=key))
+        for who in range(1, PARTICIPANTS + 1)
+    }
     server.start()
     answers = {who: client.start() for who, client in clients.items()}
     while server.step is not scheme.upload_step:

@@ -17,6 +17,7 @@ import pytest
 from secagg_he import Bfv, Ckks, GroupKey, ThresholdCkks
 from secagg_protocols import (
     SERVER,
+    Aggregator,
     AuthenticationError,
     Bonawitz,
     Client,
@@ -27,6 +28,7 @@ from secagg_protocols import (
     LightSecAgg,
     MemoryLedger,
     Output,
+    Participant,
     Plain,
     Policy,
     Roster,
@@ -160,22 +162,26 @@ class Round:
         self.group_key, servers_key = scheme.make_group_key(source) or (None, None)
         self.server = scheme.server(
             context,
-            identity=self.identities.get(SERVER),
-            roster=self.roster,
-            randomness=self.streams[SERVER],
-            group_key=servers_key,
+            Aggregator(
+                identity=self.identities.get(SERVER),
+                roster=self.roster,
+                randomness=self.streams[SERVER],
+                standing=servers_key,
+            ),
         )
         self.contexts = dict.fromkeys(range(1, scheme.participants + 1), context) | dict(contexts or {})
         self.clients = {
             participant: scheme.client(
                 participant,
                 self.contexts[participant] if not scheme.early_keys else replace(context, context_digest=b""),
-                identity=self.identities.get(participant),
-                roster=self.roster,
-                policy=policy,
-                randomness=self.streams[participant],
-                ledger=self.ledgers[participant],
-                group_key=self.group_key,
+                Participant(
+                    identity=self.identities.get(participant),
+                    roster=self.roster,
+                    policy=policy,
+                    randomness=self.streams[participant],
+                    ledger=self.ledgers[participant],
+                    standing=self.group_key,
+                ),
             )
             for participant in range(1, scheme.participants + 1)
         }
@@ -293,9 +299,9 @@ class Round:
             "policy": self.policy,
             "randomness": self.streams[participant],
             "ledger": self.ledgers[participant],
-            "group_key": self.group_key,
+            "standing": self.group_key,
         }
-        return self._tell(self.scheme.restore(snapshot, **{**arguments, **changes}))
+        return self._tell(self.scheme.restore(snapshot, Participant(**{**arguments, **changes})))
 
     def moments(self) -> Iterator[Round]:
         """Run to the end, stopping before every single call on the server and after every step."""

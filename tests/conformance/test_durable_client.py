@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from secagg_protocols import DurableClient, RepeatedContext, SnapshotStore
+from secagg_protocols import DurableClient, Participant, RepeatedContext, SnapshotStore
 from secagg_protocols.core.machine import CONTRIBUTE
 
 
@@ -40,7 +40,7 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
 
     def durable():
         held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
-        return DurableClient(store, scheme, 1, context, **held)
+        return DurableClient(store, scheme, 1, context, Participant(**held))
 
     def take_turn(name, call):
         store.dying = True
@@ -81,10 +81,10 @@ def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_ro
     scheme = case.make(4, 5)
     running = make_round(scheme)
     held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
-    held["group_key"] = running.group_key
+    held["standing"] = running.group_key
 
     def durable():
-        return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], **held)
+        return DurableClient(SnapshotStore(tmp_path), scheme, 1, running.contexts[1], Participant(**held))
 
     def reply(call):
         answers = call(durable())

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from secagg_he import ThresholdCkks
 from secagg_protocols import (
     SERVER,
+    Aggregator,
     Bonawitz,
     DurableServer,
     InputError,
@@ -21,6 +22,7 @@ from secagg_protocols import (
     StateError,
     Step,
     WorkerLost,
+    Workers,
 )
 from secagg_protocols.core.journal import Journal
 
@@ -81,14 +83,12 @@ class Federation:
 
     def server(self):
         """Make the server from what is on disk, as a new process does. It draws from the operating system."""
-        running, handle = self.running, self.running.server._group_key
+        running, handle = self.running, self.running.server._standing
         return DurableServer(
             self.folder,
             running.scheme,
             running.server.context,
-            identity=running.identities.get(SERVER),
-            roster=running.roster,
-            group_key=handle,
+            Aggregator(identity=running.identities.get(SERVER), roster=running.roster, standing=handle),
         )
 
     def answer(self, participant, request):
@@ -318,10 +318,10 @@ def test_a_journal_of_a_server_that_lost_a_worker_makes_that_server(make_round, 
     for number, scheme in enumerate((Bonawitz(4, 50, threshold=2), ThresholdCkks(4, 50, threshold=2))):
         federation = Federation(make_round(scheme), tmp_path / str(number))
         server = federation.server()
-        server.machine.executor = pool
+        server.machine.workers = Workers(pool, server.machine.workers.parts)
         with pytest.raises(WorkerLost):
             federation.finish(server)
-        server.machine.executor = None
+        server.machine.workers = Workers(None, server.machine.workers.parts)
         server.advance()
         server.close()
         check(federation, federation.server())

@@ -9,9 +9,11 @@ import pytest
 
 from secagg_protocols import (
     SERVER,
+    Aggregator,
     Envelope,
     InsecureDeterministicRandomness,
     LateMessage,
+    Participant,
     ProtocolViolation,
     RemoteError,
     Roster,
@@ -379,10 +381,14 @@ def foreign_roster(make_round, scheme):
     roster = Roster.of(scheme.ciphersuite, entries)
     context = foreign.server.context
     foreign.roster = roster
-    foreign.server = scheme.server(context, identity=foreign.identities[0], roster=roster)
+    foreign.server = scheme.server(context, Aggregator(identity=foreign.identities[0], roster=roster))
     foreign.clients = {
         p: scheme.client(
-            p, context, identity=foreign.identities[p], roster=roster, policy=foreign.policy, ledger=foreign.ledgers[p]
+            p,
+            context,
+            Participant(
+                identity=foreign.identities[p], roster=roster, policy=foreign.policy, ledger=foreign.ledgers[p]
+            ),
         )
         for p in foreign.clients
     }

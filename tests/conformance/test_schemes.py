@@ -10,6 +10,7 @@ from secagg_protocols import (
     Bonawitz,
     LightSecAgg,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     RoundContext,
@@ -99,7 +100,9 @@ def test_a_participant_outside_the_scheme_has_no_machine(small, make_round, part
     running = make_round(small)
     with pytest.raises(ParameterError):
         small.client(
-            participant, CONTEXT, identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]
+            participant,
+            CONTEXT,
+            Participant(identity=running.identities.get(1), roster=running.roster, ledger=running.ledgers[1]),
         )
 
 
@@ -219,8 +222,8 @@ def test_against_an_active_server_a_participant_without_a_ledger_is_refused(acti
     held = {"identity": running.identities[1], "roster": running.roster, "policy": running.policy}
     context = running.server.context
     with pytest.raises(ParameterError, match=re.escape("ledger=SnapshotStore(folder)")):
-        scheme.client(1, context, **held)
-    scheme.client(1, context, ledger=running.ledgers[1], **held)
+        scheme.client(1, context, Participant(**held))
+    scheme.client(1, context, Participant(ledger=running.ledgers[1], **held))
 
 
 def test_round_failed_says_step_have_and_need():

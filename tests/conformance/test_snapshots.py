@@ -7,7 +7,16 @@ import pytest
 from msgspec import structs
 from msgspec.structs import astuple
 
-from secagg_protocols import InputError, ParameterError, Policy, ProtocolViolation, RepeatedContext, SecAggError, Step
+from secagg_protocols import (
+    InputError,
+    ParameterError,
+    Participant,
+    Policy,
+    ProtocolViolation,
+    RepeatedContext,
+    SecAggError,
+    Step,
+)
 from secagg_protocols.core.machine import CONTRIBUTE
 
 
@@ -50,10 +59,12 @@ def test_a_snapshot_of_another_scheme_or_other_parameters_is_refused(case, make_
             with pytest.raises(InputError):
                 stranger.restore(
                     snapshot,
-                    ledger=running.ledgers[1],
-                    identity=running.identities.get(1),
-                    roster=running.roster,
-                    policy=running.policy,
+                    Participant(
+                        ledger=running.ledgers[1],
+                        identity=running.identities.get(1),
+                        roster=running.roster,
+                        policy=running.policy,
+                    ),
                 )
 
 
@@ -91,9 +102,9 @@ def test_a_snapshot_is_not_restored_by_somebody_else(small, make_round):
     finished = make_round(small).finish()
     for _, snapshot in finished.snapshots[1]:
         with pytest.raises(ParameterError):
-            finished.restore(1, snapshot, identity=finished.identities[2])
+            finished.restore(1, snapshot, Participant(identity=finished.identities[2]))
         with pytest.raises(ParameterError):
-            finished.restore(1, snapshot, identity=None)
+            finished.restore(1, snapshot, Participant(identity=None))
 
 
 def test_a_stale_snapshot_cannot_be_used_to_answer_twice(small, make_round):
@@ -146,12 +157,12 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
     running = make_round(small, policy=strict)
     running.open()
     snapshot = running.clients[1].snapshot()
-    restored = running.restore(1, snapshot, policy=None)
+    restored = running.restore(1, snapshot, Participant(policy=None))
     assert restored.policy == strict
     assert restored.snapshot() == snapshot
     stricter = replace(strict, maximum_participants=3)
-    again = running.restore(1, snapshot, policy=stricter)
-    assert running.restore(1, again.snapshot(), policy=None).policy == stricter
+    again = running.restore(1, snapshot, Participant(policy=stricter))
+    assert running.restore(1, again.snapshot(), Participant(policy=None)).policy == stricter
 
 
 @pytest.mark.parametrize(
@@ -165,7 +176,9 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
 def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_round, began, later):
     running = make_round(case.make(5, 5), policy=replace(Policy(minimum_cohort=2), **began))
     with pytest.raises(ParameterError, match=f"{next(iter(later))}=.* weakens"):
-        running.restore(1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later))
+        running.restore(
+            1, running.clients[1].snapshot(), Participant(policy=replace(Policy(minimum_cohort=2), **later))
+        )
 
 
 def keys_and_seeds(own):
@@ -248,7 +261,7 @@ def test_a_rerun_never_puts_two_vectors_under_the_same_masks(case, make_round):
     asking = [
         snapshot for state, snapshot in running.snapshots[1] if (state, CONTRIBUTE) in running.clients[1].transitions
     ]
-    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, reruns=1))
+    once_more = running.restore(1, asking[0], Participant(policy=Policy(minimum_cohort=2, reruns=1)))
     if not once_more._pad():
         pytest.skip("nothing is used once here")
     with pytest.raises(RepeatedContext, match="session"):

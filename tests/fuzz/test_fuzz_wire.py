@@ -15,6 +15,7 @@ from secagg_protocols import (
     InputError,
     InsecureDeterministicRandomness,
     MemoryLedger,
+    Participant,
     Plain,
     Policy,
     RoundFailed,
@@ -175,7 +176,7 @@ def test_one_damaged_message_makes_no_wrong_sum_and_no_foreign_error(
 @given(data=st.one_of(st.binary(max_size=300), VALUES.map(msgspec.msgpack.encode)))
 def test_bytes_that_are_no_snapshot_are_refused(name: str, data: bytes) -> None:
     try:
-        SCHEMES[name].restore(data, ledger=MemoryLedger())
+        SCHEMES[name].restore(data, Participant(ledger=MemoryLedger()))
     except (InputError, SecAggError):
         return
     raise AssertionError("restored from nothing")

@@ -9,7 +9,7 @@ import pytest
 
 from secagg_he import Bfv, Ckks, GroupKey, seal
 from secagg_he.single_key.params import SingleKey
-from secagg_protocols import Envelope, Policy, RoundContext
+from secagg_protocols import Aggregator, Envelope, Participant, Policy, RoundContext
 from secagg_protocols.errors import MissingExtra
 
 CONTEXT = RoundContext("he", 1, bytes(range(32)))
@@ -34,9 +34,11 @@ class Round:
     ) -> None:
         self.scheme, self.vectors = scheme, vectors or random_vectors(scheme)
         self.key = key if key is not None else scheme.make_group_key()[0]
-        self.server = scheme.server(context, group_key=self.key.handle, **server)
-        held = {"policy": policy or Policy(minimum_cohort=2), "group_key": self.key, **(participant or {})}
-        self.clients = {who: scheme.client(who, context, **held) for who in range(1, scheme.participants + 1)}
+        self.server = scheme.server(context, Aggregator(standing=self.key.handle, **server))
+        held = {"policy": policy or Policy(minimum_cohort=2), "standing": self.key, **(participant or {})}
+        self.clients = {
+            who: scheme.client(who, context, Participant(**held)) for who in range(1, scheme.participants + 1)
+        }
         self.uploads: dict[int, list[Envelope]] = {}
         self.heard: dict[int, list[Envelope]] = {}
         self.server.start()

@@ -4,7 +4,7 @@ import pytest
 
 from secagg_he import BudgetSpent, GroupKey
 from secagg_he.single_key.params import SingleKey
-from secagg_protocols import ParameterError, RoundContext
+from secagg_protocols import Aggregator, ParameterError, Participant, RoundContext
 
 
 def test_a_cohort_that_changes_keeps_its_key(make, make_round):
@@ -21,7 +21,10 @@ def test_a_cohort_that_changes_keeps_its_key(make, make_round):
 def test_without_maxima_one_site_offline_would_need_another_key(make, context, backend):
     key, handle = make(5, 4000).make_group_key()
     fewer = make(4, 4000)
-    for machine in (lambda: fewer.client(1, context, group_key=key), lambda: fewer.server(context, group_key=handle)):
+    for machine in (
+        lambda: fewer.client(1, context, Participant(standing=key)),
+        lambda: fewer.server(context, Aggregator(standing=handle)),
+    ):
         with pytest.raises(ParameterError, match=r"up to 5 participants.*up to 4 participants.*max_participants"):
             machine()
 

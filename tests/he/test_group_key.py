@@ -15,6 +15,7 @@ from secagg_protocols import (
     InputError,
     InsecureDeterministicRandomness,
     ParameterError,
+    Participant,
     ProtocolViolation,
     Roster,
     SecAggError,
@@ -123,9 +124,9 @@ def test_a_key_that_states_another_budget_than_its_parameters_is_refused(make, c
     need = {**content["need"], "releases": content["need"]["releases"] + 1}
     more = GroupKey.from_json(json.dumps({**content, "need": need}))
     with pytest.raises(ParameterError, match=r"1001 releases.*needs one for .* 1000 releases"):
-        scheme.client(1, context, group_key=more)
+        scheme.client(1, context, Participant(standing=more))
     with pytest.raises(ParameterError, match="other parameters than this version derives"):
-        make(3, 5, releases=1001).client(1, context, group_key=more)
+        make(3, 5, releases=1001).client(1, context, Participant(standing=more))
 
 
 def parties(ciphersuite, signed):

@@ -9,7 +9,7 @@ import pytest
 from secagg_he import Bfv, Ckks, seal
 from secagg_he import parameters as module
 from secagg_he.parameters import MAX_MODULUS_BITS, SEAL_MODULUS_BITS, Need, derive
-from secagg_protocols import ParameterError, Policy
+from secagg_protocols import Aggregator, ParameterError, Participant, Policy
 from secagg_protocols.core.identity import Identity
 
 NEED = Need("bfv", 5, 1_000_000, 16, 1000, 30, 0)
@@ -151,17 +151,20 @@ def test_a_machine_without_its_group_key_says_how_to_make_one(make, backend, con
     scheme = make(3, 5)
     key, handle = scheme.make_group_key()
     other, other_handle = make(4, 5).make_group_key()
-    for machine in (lambda **held: scheme.client(1, context, **held), lambda **held: scheme.server(context, **held)):
+    for machine in (
+        lambda **held: scheme.client(1, context, Participant(**held)),
+        lambda **held: scheme.server(context, Aggregator(**held)),
+    ):
         with pytest.raises(ParameterError, match="make_group_key"):
             machine()
         with pytest.raises(ParameterError, match="make_group_key"):
             machine(group_key=Identity.generate("x"))
     for wrong in (handle, other):
         with pytest.raises(ParameterError, match="group"):
-            scheme.client(1, context, group_key=wrong)
+            scheme.client(1, context, Participant(standing=wrong))
     for wrong in (key, other_handle):
         with pytest.raises(ParameterError, match="group"):
-            scheme.server(context, group_key=wrong)
+            scheme.server(context, Aggregator(standing=wrong))
 
 
 @pytest.mark.parametrize("kind", ["bfv", "ckks"])

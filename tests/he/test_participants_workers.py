@@ -10,7 +10,7 @@ import pytest
 
 from secagg_he import Bfv
 from secagg_he.single_key import rounds
-from secagg_protocols import ParameterError, Policy, ProtocolViolation, StateError
+from secagg_protocols import ParameterError, Participant, Policy, ProtocolViolation, StateError, Workers
 
 
 class Inline(Executor):
@@ -67,8 +67,8 @@ def test_sums_are_the_same_with_workers_and_releases_have_the_same_bytes(make, m
     """Participant 2 has no workers: the server refuses a round whose releasers differ in one bit."""
     scheme = make(3, 60_000, threshold=2)
     assert scheme.releasers((1, 2, 3), 1) == (1, 2)
-    running = make_round(scheme, participant={"parts": 2})
-    running.clients[1].executor = process_pool(2)
+    running = make_round(scheme, participant={"workers": Workers(parts=2)})
+    running.clients[1].workers = Workers(process_pool(2), running.clients[1].workers.parts)
     assert not running.run().errors.any()
     assert running.clients[1].worker_lost is None
 
@@ -76,7 +76,7 @@ def test_sums_are_the_same_with_workers_and_releases_have_the_same_bytes(make, m
 @pytest.mark.parametrize("parts", [1, 2, 5, 100])
 def test_uploads_have_the_same_number_size_and_order_however_they_are_cut(make_round, parts):
     scheme = Bfv(2, 300_000)
-    alone, cut = (make_round(scheme, participant=own).encrypt() for own in ({}, {"executor": Inline(), "parts": parts}))
+    alone, cut = (make_round(scheme, participant=own).encrypt() for own in ({}, {"workers": Workers(Inline(), parts)}))
     for who in (1, 2):
         shapes = [
             [(running.server.open(envelope).block, len(envelope.payload)) for envelope in running.uploads[who]]
@@ -84,14 +84,14 @@ def test_uploads_have_the_same_number_size_and_order_however_they_are_cut(make_r
         ]
         assert shapes[0] == shapes[1]
         assert len(shapes[0]) == scheme.fresh_blocks > 1
-    assert len(cut.clients[1].executor.sent) >= 2 * scheme.fresh_blocks * min(parts, 2)
+    assert len(cut.clients[1].workers.executor.sent) >= 2 * scheme.fresh_blocks * min(parts, 2)
     assert not cut.request().release().errors.any()
 
 
 def test_no_two_ciphertexts_of_equal_plaintexts_are_equal_in_worker_processes(make, make_round, process_pool):
     scheme = make(2, 60_000)
     zeros = dict.fromkeys((1, 2), np.zeros(scheme.length, dtype=np.int64))
-    running = make_round(scheme, zeros, participant={"executor": process_pool(2), "parts": 2}).encrypt()
+    running = make_round(scheme, zeros, participant={"workers": Workers(process_pool(2), 2)}).encrypt()
     drawn = seeds(running, 1) + seeds(running, 2)
     assert len(set(drawn)) == len(drawn) == 2 * scheme.parameters.ciphertexts
 
@@ -101,7 +101,7 @@ def test_a_cluster_that_runs_equal_tasks_once_is_sent_no_equal_tasks(make, make_
     scheme = make(2, 60_000)
     zeros = dict.fromkeys((1, 2), np.zeros(scheme.length, dtype=np.int64))
     executor = Inline(once=True)
-    running = make_round(scheme, zeros, participant={"executor": executor, "parts": 100}).encrypt()
+    running = make_round(scheme, zeros, participant={"workers": Workers(executor, 100)}).encrypt()
     drawn = seeds(running, 1) + seeds(running, 2)
     assert len(executor.sent) == len(set(drawn)) == len(drawn) == 2 * scheme.parameters.ciphertexts
 
@@ -109,16 +109,17 @@ def test_a_cluster_that_runs_equal_tasks_once_is_sent_no_equal_tasks(make, make_
 @pytest.mark.parametrize("lose", [shut_down, killed, dying])
 def test_lost_workers_cost_neither_the_round_nor_the_ledger_s_entry(lose, make, make_round, process_pool):
     scheme = make(3, 60_000)
-    running = make_round(scheme, participant={"parts": 2})
+    running = make_round(scheme, participant={"workers": Workers(parts=2)})
     client = running.clients[1]
-    client.executor = lose(process_pool)
+    client.workers = Workers(lose(process_pool), client.workers.parts)
     running.encrypt()
     assert "a worker was lost" in client.worker_lost
     assert len(running.uploads[1]) == scheme.fresh_blocks
     assert client._ledger._answered.rounds["he"].number == 1
     with pytest.raises(StateError):
         client.contribute(running.vectors[1])
-    client.worker_lost, client.executor = None, lose(process_pool)
+    client.worker_lost = None
+    client.workers = Workers(lose(process_pool), client.workers.parts)
     running.request().release()
     assert "a worker was lost" in client.worker_lost
     assert not running.errors.any()
@@ -127,8 +128,8 @@ def test_lost_workers_cost_neither_the_round_nor_the_ledger_s_entry(lose, make, 
 
 
 def test_nothing_that_workers_are_sent_shows_a_secret_or_holds_what_they_do_not_need(make, make_round):
-    running = make_round(make(2, 500), participant={"executor": Inline()}).run()
-    sent = running.clients[1].executor.sent
+    running = make_round(make(2, 500), participant={"workers": Workers(Inline())}).run()
+    sent = running.clients[1].workers.executor.sent
     assert {repr(task) for (task,) in sent} == {
         f"Task(function={function!r})" for function in (rounds.encrypt, rounds.release)
     }
@@ -141,7 +142,7 @@ def test_nothing_that_workers_are_sent_shows_a_secret_or_holds_what_they_do_not_
 
 def test_a_violation_that_a_worker_finds_aborts_as_without(make_round, process_pool, monkeypatch):
     scheme = Bfv(2, 50)
-    running = make_round(scheme, participant={"executor": process_pool(1)}).encrypt()
+    running = make_round(scheme, participant={"workers": Workers(process_pool(1))}).encrypt()
     monkeypatch.setattr(rounds, "aggregate", lambda *_: b"\xff" * (2 * scheme.parameters.polynomial_bytes))
     with pytest.raises(ProtocolViolation, match="not below its modulus") as caught:
         running.request().release()
@@ -155,11 +156,9 @@ def test_a_restored_participant_uses_the_executor_that_it_is_given(make, make_ro
     client, executor = running.clients[1], Inline()
     running.clients[1] = running.scheme.restore(
         client.snapshot(),
-        ledger=client._ledger,
-        policy=Policy(minimum_cohort=2),
-        group_key=running.key,
-        executor=executor,
-        parts=2,
+        Participant(
+            ledger=client._ledger, policy=Policy(minimum_cohort=2), standing=running.key, workers=Workers(executor, 2)
+        ),
     )
     running.release()
     assert [task.function for (task,) in executor.sent] == [rounds.release]
@@ -168,4 +167,4 @@ def test_a_restored_participant_uses_the_executor_that_it_is_given(make, make_ro
 @pytest.mark.parametrize("parts", [0, -1])
 def test_no_parts_are_refused(make, make_round, parts):
     with pytest.raises(ParameterError, match="1 part or more"):
-        make_round(make(2, 5), participant={"parts": parts})
+        make_round(make(2, 5), participant={"workers": Workers(parts=parts)})

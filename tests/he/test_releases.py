@@ -13,8 +13,8 @@ from secagg_he.releases import FileReleases, MemoryReleases
 from secagg_he.single_key import client as client_module
 from secagg_he.single_key.messages import ReleaseRequest
 from secagg_he.single_key.packing import Packing
-from secagg_protocols import InputError, ProtocolViolation, RoundContext, RoundFailed
-from secagg_protocols.core.durable import Record, SnapshotStore
+from secagg_protocols import InputError, Participant, ProtocolViolation, RoundContext, RoundFailed
+from secagg_protocols.core.snapshots import Record, SnapshotStore
 from secagg_protocols.core.wire import encode
 
 KEY, OTHER_KEY, SESSION, AGGREGATE = b"k" * 16, b"r" * 16, b"s" * 32, b"a" * 32
@@ -34,7 +34,9 @@ def count(request, tmp_path):
 def restored(running, snapshot):
     """Return participant 1's machine from a snapshot."""
     before = running.clients[1]
-    return running.scheme.restore(snapshot, ledger=before._ledger, group_key=running.key, policy=before.policy)
+    return running.scheme.restore(
+        snapshot, Participant(ledger=before._ledger, standing=running.key, policy=before.policy)
+    )
 
 
 def test_the_same_aggregate_is_counted_once(count):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv, Ckks, seal
-from secagg_protocols import Policy, RoundFailed, WorkerLost
+from secagg_protocols import Aggregator, Participant, Policy, RoundFailed, WorkerLost, Workers
 from secagg_protocols.errors import MissingExtra
 
 
@@ -75,17 +75,17 @@ def test_a_release_survives_dropouts_down_to_the_threshold(make, make_round):
 def test_worker_processes_give_the_same_aggregate(make, make_round, process_pool):
     scheme = make(4, 60_000)
     assert scheme.parameters.ciphertexts > 2
-    running = make_round(scheme, executor=process_pool(2), parts=2).run()
+    running = make_round(scheme, workers=Workers(process_pool(2), 2)).run()
     assert not running.errors.any()
 
 
 def test_a_lost_worker_costs_no_round(make_round):
     pool = ProcessPoolExecutor(1)
     pool.shutdown()
-    running = make_round(Bfv(3, 50), executor=pool, parts=1).encrypt()
+    running = make_round(Bfv(3, 50), workers=Workers(pool, 1)).encrypt()
     with pytest.raises(WorkerLost):
         running.request()
-    running.server.executor = None
+    running.server.workers = Workers(None, running.server.workers.parts)
     assert not running.request().release().errors.any()
 
 
@@ -127,6 +127,6 @@ def test_a_missing_extra_is_named_when_a_machine_is_made(make, monkeypatch, cont
     scheme = make(3, 5)
     key, handle = scheme.make_group_key()
     with pytest.raises(MissingExtra, match=r"secagg\[he\]"):
-        scheme.client(1, context, group_key=key)
+        scheme.client(1, context, Participant(standing=key))
     with pytest.raises(MissingExtra, match=r"secagg\[he\]"):
-        scheme.server(context, group_key=handle)
+        scheme.server(context, Aggregator(standing=handle))

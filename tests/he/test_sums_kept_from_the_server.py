@@ -14,10 +14,12 @@ from secagg_he.single_key import rounds
 from secagg_he.single_key.messages import Aggregate, Release, ReleaseRequest
 from secagg_he.single_key.packing import Packing
 from secagg_protocols import (
+    Aggregator,
     AuthenticationError,
     DurableClient,
     Envelope,
     ParameterError,
+    Participant,
     Policy,
     ProtocolViolation,
     RoundContext,
@@ -139,9 +141,9 @@ def test_a_key_for_sums_that_are_kept_releases_none_to_a_server(make, keeping, c
     for one, other in ((make, keeping), (keeping, make)):
         key, handle = one(3, 5).make_group_key()
         with pytest.raises(ParameterError, match="was made for"):
-            other(3, 5).client(1, context, group_key=key)
+            other(3, 5).client(1, context, Participant(standing=key))
         with pytest.raises(ParameterError, match="was made for"):
-            other(3, 5).server(context, group_key=handle)
+            other(3, 5).server(context, Aggregator(standing=handle))
 
 
 # --- a server that relays something else
@@ -298,12 +300,12 @@ def test_the_sum_survives_a_restart_between_any_two_messages(keeping, backend, t
     assert scheme.aggregate_blocks > 1
     key, handle = scheme.make_group_key()
     context = RoundContext("he", 1, bytes(32))
-    server = scheme.server(context, group_key=handle)
+    server = scheme.server(context, Aggregator(standing=handle))
     vector = np.arange(400_000) * 10_000
 
     def client(who):
         store = SnapshotStore(tmp_path / str(who))
-        return DurableClient(store, scheme, who, context, policy=LENIENT, group_key=key)
+        return DurableClient(store, scheme, who, context, Participant(policy=LENIENT, standing=key))
 
     def give(answers):
         for data in answers:

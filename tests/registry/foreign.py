@@ -48,8 +48,7 @@ class Open(secagg.Scheme):
     def work(self, run: secagg.MeasuredRound) -> tuple[secagg.Work, secagg.Work]:
         return secagg.Work(), secagg.Work()
 
-    def _machines(self) -> tuple[Any, Any]:
-        return PlainClient, PlainServer
+    machines: ClassVar[tuple[Any, Any]] = (PlainClient, PlainServer)
 
 
 @dataclass(frozen=True)
@@ -73,5 +72,4 @@ class Mine(Dealing):
         locals()[_name] = vars(secagg.Bonawitz)[_name]
     del _name
 
-    def _machines(self) -> tuple[Any, Any]:
-        return BonawitzClient, BonawitzServer
+    machines: ClassVar[tuple[Any, Any]] = (BonawitzClient, BonawitzServer)

@@ -16,7 +16,7 @@ from secagg.round.updates import (
     weight_of,
 )
 from secagg_protocols import Identity, InputError, ParameterError, Roster, RoundContext
-from secagg_protocols.core.durable import Record
+from secagg_protocols.core.snapshots import Record
 
 ARRAYS = {"weight": np.ones((2, 3), np.float32), "count": np.array([7])}
 KNOBS = {"clip": 8.0, "weight_max": 100}

@@ -11,6 +11,7 @@ from secagg_protocols import (
     DurableClient,
     LightSecAgg,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     ProtocolViolation,
@@ -48,7 +49,7 @@ def key_lists(scheme, advertised, context=KNOWN):
 
 
 def started(scheme, context=UNKNOWN):
-    clients = {own: scheme.client(own, context, policy=LENIENT) for own in (1, 2, 3)}
+    clients = {own: scheme.client(own, context, Participant(policy=LENIENT)) for own in (1, 2, 3)}
     return clients, [envelope for client in clients.values() for envelope in client.start()]
 
 
@@ -88,7 +89,7 @@ def test_a_participant_takes_no_message_before_it_knows_what_the_round_is_about(
 
 
 def test_what_a_round_is_about_is_said_once(scheme):
-    client = scheme.client(1, UNKNOWN, policy=LENIENT)
+    client = scheme.client(1, UNKNOWN, Participant(policy=LENIENT))
     client.start()
     for wrong in (b"", b"\x11" * 31):
         with pytest.raises(ParameterError):
@@ -104,7 +105,7 @@ def test_a_server_and_a_scheme_without_early_keys_know_it_from_the_start(scheme)
     with pytest.raises(ParameterError, match="context_digest is empty"):
         scheme.server(UNKNOWN)
     with pytest.raises(ParameterError, match="early_keys=True"):
-        replace(scheme, early_keys=False).client(1, UNKNOWN, policy=LENIENT)
+        replace(scheme, early_keys=False).client(1, UNKNOWN, Participant(policy=LENIENT))
 
 
 def test_keys_that_say_a_context_are_refused_where_keys_are_early_and_the_other_way_round(scheme):
@@ -134,8 +135,9 @@ def test_early_keys_serve_one_round_of_one_job(scheme, other):
 
 @pytest.mark.parametrize("kind", [Plain, Bfv])
 def test_schemes_without_keys_have_no_early_ones(kind):
-    with pytest.raises(ParameterError, match="advertise no keys"):
+    with pytest.raises(TypeError, match="early_keys"):
         kind(3, 4, early_keys=True)
+    assert not kind(3, 4).early_keys
     with pytest.raises(ParameterError, match="neither True nor False"):
         Bonawitz(3, 4, early_keys=1)
 
@@ -145,7 +147,7 @@ def test_schemes_without_keys_have_no_early_ones(kind):
 
 def durable(folder, scheme, context, participant=1):
     """Make the participant as a fresh process would."""
-    return DurableClient(SnapshotStore(folder), scheme, participant, context, policy=LENIENT)
+    return DurableClient(SnapshotStore(folder), scheme, participant, context, Participant(policy=LENIENT))
 
 
 def test_a_process_finds_the_keys_that_an_earlier_one_sent_early(tmp_path, scheme):

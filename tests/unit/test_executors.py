@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 from secagg.simulation import Simulation
-from secagg_protocols import Bonawitz, InsecureDeterministicRandomness, SecAggPlus, StateError, Step, WorkerLost
-from secagg_protocols.core import workers
+from secagg_protocols import (
+    Bonawitz,
+    InsecureDeterministicRandomness,
+    SecAggPlus,
+    StateError,
+    Step,
+    WorkerLost,
+    Workers,
+)
+from secagg_protocols.core import agreements
 
 LENGTH, CLIENTS = 1000, 12
 VANISHING = dict.fromkeys((2, 5, 11), Step.MASKED_INPUT)
@@ -70,7 +78,7 @@ def test_a_sparse_graph_too(processes):
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 100])
 def test_batches_hold_every_pair_once_in_order(count):
     rows = [(1, b"a", (4, 5, 6, 7)), (2, b"b", ()), (3, b"c", (4, 5))]
-    batches = workers.split_rows(rows, count)
+    batches = agreements.split_rows(rows, count)
     pairs = [(owner, peer) for batch in batches for owner, _, peers in batch for peer in peers]
     assert pairs == [(1, 4), (1, 5), (1, 6), (1, 7), (3, 4), (3, 5)]
     assert len(batches) <= count
@@ -78,7 +86,7 @@ def test_batches_hold_every_pair_once_in_order(count):
 
 
 def test_keys_are_not_shown():
-    assert "secret" not in repr(workers.Agreements(SCHEMES[0].suite, b"", {}, [(1, b"secret", (2,))]))
+    assert "secret" not in repr(agreements.Agreements(SCHEMES[0].suite, b"", {}, [(1, b"secret", (2,))]))
 
 
 class Mortal(Executor):
@@ -107,7 +115,7 @@ def test_a_worker_killed_in_the_middle_costs_no_answer_and_no_wrong_sum(fatal, p
         assert round_.server.output is None
         with pytest.raises(WorkerLost):
             round_.server.advance()
-        round_.server.executor = None
+        round_.server.workers = Workers(None, round_.server.workers.parts)
         round_.server.advance()
         run = round_.result()
     assert run.total.tolist() == plain_sum(run.survivors)

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from secagg_protocols import (
+    Aggregator,
     AuthenticationError,
     Bonawitz,
     DurableClient,
@@ -16,6 +17,7 @@ from secagg_protocols import (
     InputError,
     MemoryLedger,
     ParameterError,
+    Participant,
     PublicIdentity,
     Roster,
     RoundContext,
@@ -353,13 +355,13 @@ def machines_of(roster, owns, tmp_path):
     """Return what makes every kind of party, from `now`."""
     scheme, context = Bonawitz(3, 5, adversary="active"), RoundContext("job", 1, bytes(32))
     one = {"identity": owns[1], "roster": roster}
-    snapshot = scheme.client(1, context, **one, ledger=MemoryLedger(), now=NOW).snapshot()
+    snapshot = scheme.client(1, context, Participant(**one, ledger=MemoryLedger(), now=NOW)).snapshot()
     store = SnapshotStore(tmp_path / "store")
     return {
-        "client": lambda now: scheme.client(1, context, **one, ledger=MemoryLedger(), now=now),
-        "server": lambda now: scheme.server(context, identity=owns[0], roster=roster, now=now),
-        "restored": lambda now: scheme.restore(snapshot, **one, ledger=MemoryLedger(), now=now),
-        "durable": lambda now: DurableClient(store, scheme, 1, context, **one, now=now),
+        "client": lambda now: scheme.client(1, context, Participant(**one, ledger=MemoryLedger(), now=now)),
+        "server": lambda now: scheme.server(context, Aggregator(identity=owns[0], roster=roster, now=now)),
+        "restored": lambda now: scheme.restore(snapshot, Participant(**one, ledger=MemoryLedger(), now=now)),
+        "durable": lambda now: DurableClient(store, scheme, 1, context, Participant(**one, now=now)),
     }
 
 

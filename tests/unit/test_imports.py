@@ -18,6 +18,8 @@ FLOORS = {
     "secagg_bench": (ROOT / "bench/secagg_bench", {"secagg_protocols", "secagg_he", "secagg"}),
 }
 BASE = {"numpy", "cryptography", "msgspec"}
+STOREYS = ("errors", "primitives", "packing", "core", "dealing")
+"""Of the protocols, from the ground up; above them are the schemes, which may stand on each other."""
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -69,3 +71,50 @@ def test_a_missing_module_of_ours_is_no_missing_extra() -> None:
     with pytest.raises(ModuleNotFoundError, match="secagg_protocols") as caught, needed("train"):
         raise ModuleNotFoundError("No module named 'secagg_protocols.x'", name="secagg_protocols.x")
     assert not isinstance(caught.value, MissingExtra)
+
+
+def _module_of(file: Path) -> str:
+    for package, (folder, _) in FLOORS.items():
+        if folder in file.parents:
+            parts = file.relative_to(folder).with_suffix("").parts
+            return ".".join((package, *(part for part in parts if part != "__init__")))
+    raise AssertionError(file)
+
+
+MODULES = {_module_of(file): file for folder, _ in FLOORS.values() for file in sorted(folder.rglob("*.py"))}
+
+
+def _targets(module: str, file: Path) -> Iterator[str]:
+    """Yield what of ours a module imports, wherever in it: at the top, in a function, for types only."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                within = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+                above = within[: len(within) - (node.level - 1)]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            for name in node.names:
+                full = f"{base}.{name.name}"
+                yield full if full in MODULES else base
+
+
+GRAPH = {module: {name for name in _targets(module, file) if name in MODULES} for module, file in MODULES.items()}
+
+
+def test_no_module_imports_one_that_imports_it_not_even_later_or_for_types() -> None:
+    left = {module: names - {module} for module, names in GRAPH.items()}
+    while ended := {module for module, names in left.items() if not names}:
+        left = {module: names - ended for module, names in left.items() if module not in ended}
+    assert not left, sorted(left)
+
+
+def test_the_protocols_stand_storey_on_storey() -> None:
+    def storey(module: str) -> int:
+        part = module.split(".")[1] if "." in module else "the package"
+        return STOREYS.index(part) if part in STOREYS else len(STOREYS)
+
+    ours = [module for module in GRAPH if module.startswith("secagg_protocols")]
+    wrong = [f"{module} imports {name}" for module in ours for name in GRAPH[module] if storey(name) > storey(module)]
+    assert not wrong, wrong

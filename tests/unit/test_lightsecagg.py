@@ -13,17 +13,18 @@ from secagg_protocols import (
     InsecureDeterministicRandomness,
     LightSecAgg,
     ParameterError,
+    Participant,
     Policy,
     ProtocolViolation,
     RoundContext,
     RoundFailed,
     Step,
 )
-from secagg_protocols.core.scheme import Domain
 from secagg_protocols.dealing.messages import KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.lightsecagg import rounds
 from secagg_protocols.lightsecagg.messages import ShareMasks, Unmasking
 from secagg_protocols.lightsecagg.packing import CHOICES, FIELDS, FieldPacking
+from secagg_protocols.packing.sums import Domain
 from secagg_protocols.primitives.coded import encoding_matrix
 
 LENIENT = Policy(minimum_cohort=2)
@@ -380,7 +381,7 @@ def at(step, **more):
     """Return the server and clients of a round of five, and what the server sent to open `step`."""
     scheme, context = LightSecAgg(5, 7), RoundContext("job", 1, bytes(32))
     server = scheme.server(context)
-    clients = {p: scheme.client(p, context, **more) for p in range(1, 6)}
+    clients = {p: scheme.client(p, context, Participant(**more)) for p in range(1, 6)}
     server.start()
     answers = [envelope for client in clients.values() for envelope in client.start()]
     while True:

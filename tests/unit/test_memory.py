@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg_protocols import Bonawitz, Envelope, Plain, Policy, RoundContext, Scheme
+from secagg_protocols import Bonawitz, Envelope, Participant, Plain, Policy, RoundContext, Scheme
 
 LENGTH, CLIENTS = 4_000_000, 3
 POLICY = Policy(minimum_cohort=2)
@@ -35,7 +35,7 @@ def vector(participant: int) -> np.ndarray:
 def test_a_round_of_long_vectors_fits_a_few_packed_ones(scheme: Scheme) -> None:
     """One participant vanishes. Clients: 2.5 packed vectors, their input among them. Server: 3, its sum among them."""
     packed = scheme.domain.lanes.size
-    clients = {who: scheme.client(who, CONTEXT, policy=POLICY) for who in range(1, CLIENTS + 1)}
+    clients = {who: scheme.client(who, CONTEXT, Participant(policy=POLICY)) for who in range(1, CLIENTS + 1)}
     server = scheme.server(CONTEXT)
     server.start()
     waiting = [envelope for client in clients.values() for envelope in client.start()]

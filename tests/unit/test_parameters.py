@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from secagg_protocols import (
+    Aggregator,
     Bonawitz,
     Identity,
     InputError,
     MemoryLedger,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     RepeatedContext,
@@ -173,7 +175,7 @@ def test_a_participant_s_own_colluders_raise_the_threshold_it_asks_for(adversary
 def test_the_default_policy_refuses_a_cohort_of_two():
     with pytest.raises(ParameterError, match="3 participants"):
         make(2).client(1, CONTEXT)
-    make(2).client(1, CONTEXT, policy=Policy(minimum_cohort=2))
+    make(2).client(1, CONTEXT, Participant(policy=Policy(minimum_cohort=2)))
 
 
 # --- identities against the scheme
@@ -187,8 +189,8 @@ def parties(count, ciphersuite="x25519"):
 def test_an_active_adversary_needs_an_identity_and_a_roster_that_fit():
     scheme = make(3, adversary="active")
     owns, roster = parties(3)
-    scheme.client(1, CONTEXT, identity=owns[1], roster=roster, ledger=MemoryLedger())
-    scheme.server(CONTEXT, identity=owns[0], roster=roster)
+    scheme.client(1, CONTEXT, Participant(identity=owns[1], roster=roster, ledger=MemoryLedger()))
+    scheme.server(CONTEXT, Aggregator(identity=owns[0], roster=roster))
     without_server = Roster.of("x25519", roster.entries[1:])
     wrong = [
         ({}, "identity= and roster="),
@@ -202,14 +204,14 @@ def test_an_active_adversary_needs_an_identity_and_a_roster_that_fit():
     ]
     for arguments, words in wrong:
         with pytest.raises(ParameterError, match=re.escape(words)):
-            scheme.client(1, CONTEXT, **arguments)
+            scheme.client(1, CONTEXT, Participant(**arguments))
 
 
 # --- no second answer
 
 
 def answer(ledger, context, **policy):
-    client = Plain(2, 1).client(1, context, policy=Policy(minimum_cohort=2, **policy), ledger=ledger)
+    client = Plain(2, 1).client(1, context, Participant(policy=Policy(minimum_cohort=2, **policy), ledger=ledger))
     client.start()
     return client.contribute(np.array([1]))
 
@@ -244,7 +246,7 @@ def test_a_rerun_is_the_participant_s_own_decision_and_is_remembered():
 
 def test_a_refused_vector_is_no_answer():
     ledger = MemoryLedger()
-    client = Plain(2, 1).client(1, CONTEXT, policy=Policy(minimum_cohort=2), ledger=ledger)
+    client = Plain(2, 1).client(1, CONTEXT, Participant(policy=Policy(minimum_cohort=2), ledger=ledger))
     client.start()
     with pytest.raises(InputError):
         client.contribute(np.array([-1]))

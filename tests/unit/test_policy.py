@@ -12,6 +12,7 @@ from secagg_protocols import (
     Bonawitz,
     LightSecAgg,
     ParameterError,
+    Participant,
     Plain,
     Policy,
     RoundContext,
@@ -105,7 +106,7 @@ def test_too_many_participants_are_refused_before_anything_is_dealt():
 
     context = RoundContext("job", 1, bytes(32))
     with pytest.raises(ParameterError, match="maximum_participants=10000"):
-        Bonawitz(30_000, 5).client(1, context, randomness=Counted())
+        Bonawitz(30_000, 5).client(1, context, Participant(randomness=Counted()))
     assert not drawn
 
 

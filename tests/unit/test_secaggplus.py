@@ -14,6 +14,7 @@ from secagg_protocols import (
     SYSTEM,
     InsecureDeterministicRandomness,
     ParameterError,
+    Participant,
     ProtocolViolation,
     RoundContext,
     RoundFailed,
@@ -384,7 +385,7 @@ def test_ready_says_when_a_step_may_be_closed():
 
 def test_a_floor_that_no_neighbourhood_meets_is_refused_when_it_is_stated():
     scheme = sparse()
-    scheme.client(1, RoundContext("job", 1, bytes(32)), policy=Policy(minimum_cohort=scheme.degree + 1))
+    scheme.client(1, RoundContext("job", 1, bytes(32)), Participant(policy=Policy(minimum_cohort=scheme.degree + 1)))
     with pytest.raises(ParameterError, match="neighbours=10 it sees 11"):
         scheme.check_policy(Policy(minimum_cohort=scheme.degree + 2))
 

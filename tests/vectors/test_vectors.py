@@ -13,6 +13,7 @@ from secagg_protocols import (
     Identity,
     InsecureDeterministicRandomness,
     MemoryLedger,
+    Participant,
     Policy,
     Roster,
     SecAggError,
@@ -87,7 +88,9 @@ def test_every_fault_has_the_stated_outcome(generate, fault):
         }
         roster = Roster.of(scheme.ciphersuite, [own.public(party) for party, own in identities.items()])
     snapshot = bytes.fromhex(NEGATIVE["snapshots"][fault["case"]][fault["receives"]])
-    client = scheme.restore(snapshot, identity=identities.get(3), roster=roster, policy=Policy(), ledger=MemoryLedger())
+    client = scheme.restore(
+        snapshot, Participant(identity=identities.get(3), roster=roster, policy=Policy(), ledger=MemoryLedger())
+    )
     before = client.state
     assert f"waiting for {fault['receives']}" == str(before)
     with pytest.raises(SecAggError) as caught:

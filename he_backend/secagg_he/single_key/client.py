@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core import workers
-from secagg_protocols.core.machine import CONTRIBUTE, START, Client, Holdings, Memory, Terminal, Transitions
-from secagg_protocols.core.scheme import Output, RoundContext, Step
+from secagg_protocols.core.client import Client, Memory
+from secagg_protocols.core.context import RoundContext
+from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal, Transitions
+from secagg_protocols.core.party import Participant
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
+from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 
 from .. import seal
 from ..envelope import Content, Sealer
@@ -60,7 +64,7 @@ class ReleaseMemory(Memory, array_like=True):
 
 
 class SingleKeyClient(Client):
-    """Made by `Ckks.client` and `Bfv.client`, with `group_key=`. See `machine.Client` for the calls.
+    """Made by `Ckks.client` and `Bfv.client`, the group key as `standing`. See `core.client.Client` for the calls.
 
     worker_lost: why the executor's work was last done in this process, if it was.
     """
@@ -69,12 +73,12 @@ class SingleKeyClient(Client):
     messages = MappingProxyType({kind.__name__: kind for kind in (ReleaseRequest, Aggregate)})
     memory_type = ReleaseMemory
 
-    def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, holdings: Holdings) -> None:
-        super().__init__(scheme, context, participant, holdings)
-        check_group_key(holdings.group_key, GroupKey, scheme.need)
+    def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, party: Participant) -> None:
+        super().__init__(scheme, context, participant, party)
+        check_group_key(party.standing, GroupKey, scheme.need)
         seal.require()
-        assert isinstance(holdings.group_key, GroupKey)
-        self._key = key = holdings.group_key
+        assert isinstance(party.standing, GroupKey)
+        self._key = key = party.standing
         self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
         self.worker_lost: str | None = None
 
@@ -109,9 +113,9 @@ class SingleKeyClient(Client):
 
     def _work(self, tasks: list[workers.Task]) -> list[Any]:
         """Return what the tasks return, wherever they run: a lost worker costs time, never the round."""
-        if self.executor is not None:
+        if self.workers.executor is not None:
             try:
-                return workers.run(self.executor, workers.Task.__call__, tasks)
+                return workers.run(self.workers.executor, workers.Task.__call__, tasks)
             except WorkerLost as lost:
                 self.worker_lost = str(lost).partition(";")[0]  # what follows is advice, and not needed
         return [task() for task in tasks]
@@ -130,7 +134,7 @@ class SingleKeyClient(Client):
             start = block * scheme.fresh_rows
             rows = words[start : start + scheme.fresh_rows]
             tasks = []
-            for piece in np.array_split(rows, min(self._parts, len(rows))):
+            for piece in np.array_split(rows, min(self.workers.parts, len(rows))):
                 arguments = parameters, secret, piece, start
                 tasks.append(workers.Task(rounds.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
                 start += len(piece)

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.scheme import Domain, Output
 from secagg_protocols.packing.lanes import Lanes, Words
+from secagg_protocols.packing.sums import Domain, Output
 
 from ..parameters import Parameters
 from ..ring import compose, ring

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
-from secagg_protocols.core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
+from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, RoundView, Traits, parse_adversary
+from secagg_protocols.core.policy import Policy
+from secagg_protocols.core.scheme import Scheme
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import check_participants
-from secagg_protocols.core.work import Work
+from secagg_protocols.core.work import MeasuredRound, Work
 from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.blocks import BLOCK_BYTES
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
@@ -18,10 +20,6 @@ from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
 from ..parameters import Kind, Need, Parameters, derive
 from .packing import Packing
-
-if TYPE_CHECKING:
-    from .client import SingleKeyClient
-    from .server import SingleKeyServer
 
 MIN_FLOODING_BITS = 30
 _MAX_FLOODING_BITS = 128
@@ -265,12 +263,6 @@ class SingleKey(Scheme):
     def payload_limit(self) -> int:
         block = max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
         return max(block, 5 * self.participants + 34 * self.aggregate_blocks) + 1024
-
-    def _machines(self) -> tuple[type[SingleKeyClient], type[SingleKeyServer]]:
-        from .client import SingleKeyClient
-        from .server import SingleKeyServer
-
-        return SingleKeyClient, SingleKeyServer
 
 
 @dataclass(frozen=True)

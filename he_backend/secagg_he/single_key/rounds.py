@@ -15,9 +15,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.scheme import Output
 from secagg_protocols.errors import ProtocolViolation
 from secagg_protocols.packing.lanes import Words
+from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.domain import Use, digest
 
 from .. import bits, seal

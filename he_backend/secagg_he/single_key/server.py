@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from types import MappingProxyType
 
 import numpy as np
 
-from secagg_protocols.core import workers
-from secagg_protocols.core.machine import Holdings, Server
-from secagg_protocols.core.scheme import Output, RoundContext, Step
+from secagg_protocols.core.context import RoundContext
+from secagg_protocols.core.party import Aggregator
+from secagg_protocols.core.server import Server
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
+from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 
 from .. import seal
 from ..envelope import Content, Sealer
@@ -93,7 +95,7 @@ class Answers:
 
 
 class SingleKeyServer(Server):
-    """Made by `Ckks.server` and `Bfv.server`, with `group_key=` the handle. See `machine.Server` for the calls.
+    """Made by `Ckks.server` and `Bfv.server`, the key's handle as `standing`. See `core.server.Server` for the calls.
 
     With release_to="participants" its `output` says who survived, and has no words.
     """
@@ -105,15 +107,13 @@ class SingleKeyServer(Server):
         self,
         scheme: SingleKey,
         context: RoundContext,
-        holdings: Holdings,
-        executor: Executor | None,
-        parts: int,
+        party: Aggregator,
     ) -> None:
-        super().__init__(scheme, context, holdings, executor, parts)
-        check_group_key(holdings.group_key, GroupKeyHandle, scheme.need)
+        super().__init__(scheme, context, party)
+        check_group_key(party.standing, GroupKeyHandle, scheme.need)
         seal.require()
-        assert isinstance(holdings.group_key, GroupKeyHandle)
-        key = holdings.group_key
+        assert isinstance(party.standing, GroupKeyHandle)
+        key = party.standing
         self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
         self._uploads, self._answers = Uploads(scheme), Answers(scheme)
         self._survivors: tuple[int, ...] = ()
@@ -181,13 +181,13 @@ class SingleKeyServer(Server):
 
     def _expand(self, seeds: Sequence[bytes]) -> Words:
         parameters, ciphertexts = self.scheme.parameters, self.scheme.ciphertexts
-        if self.executor is None:
+        if self.workers.executor is None:
             return rounds.expand_seconds(parameters, seeds, 0, ciphertexts)
-        bounds = [ciphertexts * part // self._parts for part in range(self._parts + 1)]
+        bounds = [ciphertexts * part // self.workers.parts for part in range(self.workers.parts + 1)]
         work = [(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
         starts, counts = zip(*work, strict=True)
         same: tuple[list[Parameters], list[Sequence[bytes]]] = [parameters] * len(work), [seeds] * len(work)
-        return np.concatenate(workers.run(self.executor, rounds.expand_seconds, *same, starts, counts))
+        return np.concatenate(workers.run(self.workers.executor, rounds.expand_seconds, *same, starts, counts))
 
     def _finish(self, answered: tuple[int, ...]) -> None:
         if self.scheme.to_participants:

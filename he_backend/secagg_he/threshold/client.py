@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.core.scheme import Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing import messages as dealing
 from secagg_protocols.dealing import summing
@@ -29,7 +29,7 @@ class Memory(summing.Memory, array_like=True):
 
 
 class ThresholdCkksClient(summing.SummingClient):
-    """Made by `ThresholdCkks.client`. See `machine.Client` for the calls."""
+    """Made by `ThresholdCkks.client`. See `core.client.Client` for the calls."""
 
     scheme: ThresholdCkks
     memory_type = Memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from secagg_protocols import (
     Adversary,
@@ -28,10 +28,6 @@ from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
 from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
 from .plaintext import Plaintext
-
-if TYPE_CHECKING:
-    from .client import ThresholdCkksClient
-    from .server import ThresholdCkksServer
 
 _FEW = 32
 """Up to so many participants, key shares are small enough to be dealt one secret per polynomial."""
@@ -193,9 +189,3 @@ class ThresholdCkks(Dealing):
     @cached_property
     def payload_limit(self) -> int:
         return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 512) + 16)) + 1024
-
-    def _machines(self) -> tuple[type[ThresholdCkksClient], type[ThresholdCkksServer]]:
-        from .client import ThresholdCkksClient
-        from .server import ThresholdCkksServer
-
-        return ThresholdCkksClient, ThresholdCkksServer

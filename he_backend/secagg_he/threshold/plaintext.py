@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from secagg_protocols.core.scheme import Domain, Output, Step
+from secagg_protocols.core.step import Step
 from secagg_protocols.packing.blocks import checked_output
 from secagg_protocols.packing.lanes import Lanes, Words
+from secagg_protocols.packing.sums import Domain, Output
 
 from ..ring import ring_prime
 from .noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core import workers
-from secagg_protocols.core.machine import Transitions, server_transitions
-from secagg_protocols.core.scheme import Output, Step
+from secagg_protocols.core.machine import Transitions
+from secagg_protocols.core.server import server_transitions
+from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
 from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
 from secagg_protocols.dealing.summing import SummingServer
 from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
+from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import workers
 from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
@@ -37,7 +39,7 @@ def transitions(steps: tuple[Step, ...]) -> Transitions:
 
 
 class ThresholdCkksServer(SummingServer):
-    """Made by `ThresholdCkks.server`. See `machine.Server` for the calls.
+    """Made by `ThresholdCkks.server`. See `core.server.Server` for the calls.
 
     Holds one sum, the uploads that have begun and not ended, and those that come before dealers are judged: before the
     last holder's ShareCheck, which leaves it as soon as its shares arrive.
@@ -204,10 +206,10 @@ class ThresholdCkksServer(SummingServer):
         count = len(blocks)
         same = [scheme] * count, [self._session] * count, [total] * count
         parts: Iterable[tuple[Words, rounds.Errors]]
-        if self.executor is None:
+        if self.workers.executor is None:
             parts = map(rounds.decrypt, *same, range(count), blocks)
         else:
-            parts = workers.run(self.executor, rounds.decrypt, *same, range(count), blocks)
+            parts = workers.run(self.workers.executor, rounds.decrypt, *same, range(count), blocks)
         errors, done = [], 0
         for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
             residues[done : done + sums.size] = sums

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.channels import PairwiseKeys
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..dealing import client as dealing
 from ..errors import SERVER
@@ -37,7 +37,7 @@ class Memory(dealing.Memory, array_like=True):
 
 
 class BonawitzClient(dealing.DealingClient):
-    """Made by `Bonawitz.client`. See `machine.Client` for the calls."""
+    """Made by `Bonawitz.client`. See `core.client.Client` for the calls."""
 
     scheme: Bonawitz
     memory_type = Memory

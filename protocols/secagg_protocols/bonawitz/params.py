@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ..core.guarantee import Adversary, Coalition, Keys, Traits
-from ..core.scheme import MeasuredRound, RoundView, Step
-from ..core.work import Work
+from ..core.guarantee import Adversary, Coalition, Keys, RoundView, Traits
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..dealing import Dealing
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives import merkle, shamir
 from .work import work
-
-if TYPE_CHECKING:
-    from .client import BonawitzClient
-    from .server import BonawitzServer
 
 
 @dataclass(frozen=True)
@@ -87,9 +83,3 @@ class Bonawitz(Dealing):
         digests = self.secrets * merkle.HASH_BYTES if self.active else 0
         per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, self.participants * per_participant) + 1024
-
-    def _machines(self) -> tuple[type[BonawitzClient], type[BonawitzServer]]:
-        from .client import BonawitzClient
-        from .server import BonawitzServer
-
-        return BonawitzClient, BonawitzServer

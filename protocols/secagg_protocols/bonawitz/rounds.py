@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..core.channels import advertised_context, check_context
-from ..core.scheme import RoundContext
+from ..core.context import RoundContext
 from ..errors import ProtocolViolation
 from ..packing import masks
 from ..packing.lanes import Words

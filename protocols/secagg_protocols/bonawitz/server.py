@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.scheme import Output
-from ..core.workers import Agreements, agree, agree_with
+from ..core.agreements import Agreements, agree, agree_with
 from ..dealing.server import DealingServer
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import BlockSum
 from ..packing.masks import add_masks, add_masks_with
+from ..packing.sums import Output
 from ..primitives import merkle, shamir
 from ..primitives.recovery import OpenedShares, Recovery, Unrecoverable
 from . import rounds
@@ -21,7 +21,7 @@ from .params import Bonawitz
 
 
 class BonawitzServer(DealingServer):
-    """Made by `Bonawitz.server`. See `machine.Server` for the calls."""
+    """Made by `Bonawitz.server`. See `core.server.Server` for the calls."""
 
     scheme: Bonawitz
     messages = MappingProxyType(
@@ -82,8 +82,8 @@ class BonawitzServer(DealingServer):
         ]
         public = {peer: self._advertised[peer].mask_key for peer in self._survivors}
         agreements = Agreements(self.scheme.suite, self._session, public, rows)
-        executor = self.executor
-        keys = agree(agreements) if executor is None else agree_with(executor, self._parts, agreements)
+        executor = self.workers.executor
+        keys = agree(agreements) if executor is None else agree_with(executor, self.workers.parts, agreements)
         pairs = [(vanished, survivor) for vanished, _, peers in rows for survivor in peers]
         for (vanished, survivor), key in zip(pairs, keys, strict=True):
             # What the survivor added comes off, what it subtracted goes back on.
@@ -91,7 +91,7 @@ class BonawitzServer(DealingServer):
         if executor is None:
             add_masks(self._sum.words, 0, minus, plus)
         else:
-            add_masks_with(executor, self._parts, self._sum.words, minus, plus)
+            add_masks_with(executor, self.workers.parts, self._sum.words, minus, plus)
         self._secrets = {}
         return self._sum.output(self._survivors, self.step)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core.scheme import MeasuredRound, Step
-from ..core.work import Work
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 
 if TYPE_CHECKING:
     from .params import Bonawitz

@@ -16,7 +16,8 @@ from ..errors import ProtocolViolation
 from ..primitives.domain import Use, digest, prefix
 from ..primitives.kdf import derive
 from ..primitives.suites import Ciphersuite
-from .scheme import RoundContext, Scheme
+from .context import RoundContext
+from .scheme import Scheme
 from .wire import encode
 
 _CHANNEL_KEY_BYTES = 32

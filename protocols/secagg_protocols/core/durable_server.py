@@ -16,8 +16,7 @@ import hashlib
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
-from datetime import datetime
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,15 @@ from typing import Any
 import msgspec
 
 from ..errors import InputError, ProtocolViolation, RoundFailed, SecAggError
+from ..packing.sums import Output
 from ..primitives.domain import Use, digest, frame
-from ..primitives.randomness import SYSTEM, Randomness
+from ..primitives.randomness import Randomness
 from . import storage
-from .identity import Identity, Roster
+from .context import RoundContext
 from .journal import Journal
-from .machine import Server
-from .scheme import Output, RoundContext, Scheme
+from .party import Aggregator
+from .scheme import Scheme
+from .server import Server
 from .wire import Envelope
 
 
@@ -105,29 +106,13 @@ class DurableServer:
         folder: Path,
         scheme: Scheme,
         context: RoundContext,
-        *,
-        identity: Identity | None = None,
-        roster: Roster | None = None,
-        randomness: Randomness = SYSTEM,
-        executor: Executor | None = None,
-        parts: int = 1,
-        group_key: object | None = None,
-        now: datetime | None = None,
+        party: Aggregator = Aggregator(),  # noqa: B008  (frozen)
     ) -> None:
         storage.make_folder(folder)
         self._path = folder / "journal"
-        self._draws = RememberedDraws(randomness)
-        self.machine: Server = scheme.server(
-            context,
-            identity=identity,
-            roster=roster,
-            randomness=self._draws,
-            executor=executor,
-            parts=parts,
-            group_key=group_key,
-            now=now,
-        )
-        name = digest(Use.JOURNAL, scheme.address(context, roster), context.context_digest)
+        self._draws = RememberedDraws(party.randomness)
+        self.machine: Server = scheme.server(context, replace(party, randomness=self._draws))
+        name = digest(Use.JOURNAL, scheme.address(context, party.roster), context.context_digest)
         self._journal = Journal(self._path, name)
         self._resumed = False
         self._outgoing: list[Envelope] = []
@@ -154,7 +139,7 @@ class DurableServer:
         return outgoing
 
     def receive(self, data: bytes | memoryview) -> None:
-        """Take one envelope's bytes. Raises what `machine.Server.receive` raises."""
+        """Take one envelope's bytes. Raises what `Server.receive` raises."""
         envelope = Envelope.from_bytes(data, self.machine.scheme.envelope_limit)
         try:
             self.machine.receive(envelope)
@@ -164,7 +149,7 @@ class DurableServer:
         self._record(Event.RECEIVED, (), data)
 
     def advance(self) -> list[Envelope]:
-        """Close the open step; return what goes out next. Raises what `machine.Server.advance` raises."""
+        """Close the open step; return what goes out next. Raises what `Server.advance` raises."""
         try:
             outgoing = self.machine.advance()
         except RoundFailed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from ..errors import ParameterError
 
@@ -120,3 +121,16 @@ class Guarantee:
         """The coalitions in one line: who opens everything, and who a part of it before."""
         parts = [f" (parts of it: {it.participants})" for it in self.opened_by if it.partly]
         return f"{self.opened_by[-1]}{''.join(parts)}"
+
+
+class RoundView(Protocol):
+    """What one party saw of a round, as far as it bears on what was opened. Both ascending.
+
+    listed: whose secrets the others hold shares of (`Scheme.listed`). survivors: whose vectors are in the sum; nobody
+    where there is none.
+    """
+
+    @property
+    def listed(self) -> tuple[int, ...]: ...
+    @property
+    def survivors(self) -> tuple[int, ...]: ...

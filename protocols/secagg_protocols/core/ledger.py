@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from ..errors import ParameterError, RepeatedContext
-from .scheme import RoundContext
+from .context import RoundContext
 
 LARGEST_JUMP = 1 << 32
 """How far beyond the last round of its job a round may be: no single number uses up all that could follow it."""
@@ -102,7 +102,7 @@ class Answered(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MemoryLedger:
-    """A ledger that lives as long as it is kept: for simulations. Deployments use `durable.SnapshotStore`."""
+    """A ledger that lives as long as it is kept: for simulations. Deployments use `SnapshotStore`."""
 
     def __init__(self) -> None:
         self._answered = Answered()

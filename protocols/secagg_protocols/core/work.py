@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
+
+from .step import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +18,16 @@ class Work:
     signed: float = 0
     verified: float = 0
     hashed_bytes: float = 0
+
+
+class MeasuredRound(Protocol):
+    """A round that was counted. answered: step that is closed → who completed it. bytes_sent, bytes_received:
+    participant → encoded envelopes.
+    """
+
+    @property
+    def answered(self) -> Mapping[Step, tuple[int, ...]]: ...
+    @property
+    def bytes_sent(self) -> Mapping[int, int]: ...
+    @property
+    def bytes_received(self) -> Mapping[int, int]: ...

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from ..core import machine
+from ..core import client
 from ..core.channels import ChannelKeys, PairwiseKeys, open_share, seal_share, session_id
-from ..core.machine import CONTRIBUTE, START, Client, State, Terminal, Transitions
-from ..core.scheme import Step
+from ..core.client import Client
+from ..core.machine import CONTRIBUTE, START, State, Terminal, Transitions
+from ..core.step import Step
 from ..core.wire import Envelope, Message, decode, encode, signed_bytes
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
 from ..primitives.domain import VERSION, Use, digest
@@ -50,7 +51,7 @@ ACTIVE: Transitions = MappingProxyType(
 )
 
 
-class Memory(machine.Memory, array_like=True):
+class Memory(client.Memory, array_like=True):
     """What a participant of a dealing protocol remembers between messages. Schemes add `own`, and fields for `peers`.
 
     channels: receiving key for each peer, until the shares are opened. shares: dealer → valid share, until the opening.

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import ClassVar
 
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
-from ..core.scheme import Policy, Scheme, Step
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.step import Step
 from ..errors import ParameterError
 
 AEAD_TAG_BYTES = 16
@@ -20,7 +22,9 @@ class Dealing(Scheme):
     """Base of schemes in which participants deal shares of their secrets, so that those who vanish are not missed.
 
     colluders: c, participants that may work with the server. threshold: t, how many must finish; derived when not
-    given, refused when too small.
+    given, refused when too small. early_keys: participants may advertise keys before the round's context is known, so
+    that the keys of one round can ride with the messages of the round before. The context then enters with the session
+    (docs/decisions/0007).
 
     Threshold rules: semi-honest t ≥ c + 1; active 2t > n + c, so that any two sets of t answers have an honest
     participant in common that speaks for one survivor set only. The derived threshold is at least a majority in
@@ -29,6 +33,7 @@ class Dealing(Scheme):
 
     colluders: int = field(default=0, kw_only=True)
     threshold: int | None = field(default=None, kw_only=True)
+    early_keys: bool = field(default=False, kw_only=True)
 
     deal_step: ClassVar[Step] = Step.SHARE_KEYS
     opening_step: ClassVar[Step]
@@ -37,6 +42,10 @@ class Dealing(Scheme):
         super().__post_init__()
         for name in ("colluders", *(("threshold",) if self.threshold is not None else ())):
             self.check_integer(name)
+        if not isinstance(self.early_keys, bool):
+            raise ParameterError(f"early_keys={self.early_keys!r} is neither True nor False")
+        if self.early_keys and not self.traits.early_keys:
+            raise ParameterError(f"early_keys=True: {self.name} takes no keys that come early")
         self._check_company()
         minimum = self.minimum_threshold(self.colluders)
         if self.threshold is None:

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from ..core.channels import advertised_context, check_context
-from ..core.scheme import RoundContext, Scheme
+from ..core.context import RoundContext
+from ..core.scheme import Scheme
 from ..primitives.domain import Use, digest
 from ..primitives.randomness import Randomness
 from .messages import NONCE_BYTES, AdvertiseKeys

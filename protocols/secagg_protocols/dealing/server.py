@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from concurrent.futures import Executor
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..core.channels import session_id
-from ..core.machine import Holdings, Server
-from ..core.scheme import Output, RoundContext, Step
+from ..core.context import RoundContext
+from ..core.party import Aggregator
+from ..core.server import Server
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from . import rounds
 from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
 from .params import Dealing
@@ -36,11 +38,9 @@ class DealingServer(Server):
         self,
         scheme: Dealing,
         context: RoundContext,
-        holdings: Holdings,
-        executor: Executor | None,
-        parts: int,
+        party: Aggregator,
     ) -> None:
-        super().__init__(scheme, context, holdings, executor, parts)
+        super().__init__(scheme, context, party)
         self._session = b""
         self._entries: dict[int, KeyEntry] = {}
         self._key_owners: dict[bytes, int] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope
 from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
 from ..dealing.summing import SummingClient
@@ -21,7 +21,7 @@ from .params import LightSecAgg
 
 
 class LightSecAggClient(SummingClient):
-    """Made by `LightSecAgg.client`. See `machine.Client` for the calls."""
+    """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
     messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, UnmaskRequest)})

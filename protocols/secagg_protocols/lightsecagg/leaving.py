@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.scheme import Step
+from ..core.step import Step
 from ..errors import RoundFailed
 from ..packing.lanes import Words
 from ..primitives.coded import lagrange_basis

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Domain, Step
+from ..core.step import Step
 from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import block_words
 from ..packing.lanes import Lanes, Words
+from ..packing.sums import Domain
 from ..primitives.field import Elements, PrimeField, remainders
 
 _SHORT = tuple(PrimeField((1 << 24) - below) for below in (3, 17, 33))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from ..core.work import Work
+from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, RoundView, Traits
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives.coded import CodedSharing
 from .packing import FieldPacking
 from .work import work
-
-if TYPE_CHECKING:
-    from .client import LightSecAggClient
-    from .server import LightSecAggServer
 
 MAX_DEALT_BYTES = 1 << 30
 
@@ -176,9 +174,3 @@ class LightSecAgg(Dealing):
     @cached_property
     def payload_limit(self) -> int:
         return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
-
-    def _machines(self) -> tuple[type[LightSecAggClient], type[LightSecAggServer]]:
-        from .client import LightSecAggClient
-        from .server import LightSecAggServer
-
-        return LightSecAggClient, LightSecAggServer

@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..core.scheme import Output
 from ..core.wire import Envelope
 from ..dealing.messages import SealedShares
 from ..dealing.summing import SummingServer
 from ..errors import SERVER, RoundFailed
 from ..packing.blocks import Uploads
+from ..packing.sums import Output
 from ..primitives.field import Elements
 from ..primitives.recovery import Correction
 from ..primitives.reed_solomon import ShareCode, TooManyErrors
@@ -25,7 +25,7 @@ _SUSPECTS = 8
 
 
 class LightSecAggServer(SummingServer):
-    """Made by `LightSecAgg.server`. See `machine.Server` for the calls.
+    """Made by `LightSecAgg.server`. See `core.server.Server` for the calls.
 
     Holds one vector, the uploads that have begun and not ended, and for one step all sealed shares: N² of them, each
     of length / (U − T) elements.

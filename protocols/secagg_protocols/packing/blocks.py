@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.scheme import Domain, Output, Step
 from ..errors import ProtocolViolation, RoundFailed, StateError
 from .lanes import Lanes, Words, new_words
+from .sums import Domain, Output
 
 BLOCK_BYTES = 1 << 20
 
@@ -113,7 +113,7 @@ class BlockSum(Uploads):
         super().__init__(domain.lanes)
         self._domain, self._lanes = domain, domain.lanes
 
-    def output(self, survivors: tuple[int, ...], step: Step) -> Output:
+    def output(self, survivors: tuple[int, ...], step: str) -> Output:
         """Return the result, which takes the words over.
 
         Raises `RoundFailed` when they are no sum of that many valid vectors: some input was garbage, and a wrong sum
@@ -123,7 +123,7 @@ class BlockSum(Uploads):
         return checked_output(self._domain, self._lanes, words, survivors, step)
 
 
-def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[int, ...], step: Step) -> Output:
+def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[int, ...], step: str) -> Output:
     """Return packed sums as a result. Raises `RoundFailed` unless so many valid vectors can have such a sum."""
     output = Output(words, survivors, lanes)
     top = lanes.per_word * lanes.bits
@@ -139,10 +139,10 @@ def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[
     return output
 
 
-def impossible(survivors: tuple[int, ...], step: Step) -> RoundFailed:
+def impossible(survivors: tuple[int, ...], step: str) -> RoundFailed:
     """Return the error for values that no valid vectors sum up to."""
     return RoundFailed(
-        step.value,
+        str(step),
         len(survivors),
         len(survivors),
         "the values are no sum of valid vectors: some participant sent garbage; nobody can be named",

@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
-from ..core import workers
+from ..primitives import workers
 from .lanes import Words, new_words
 
 BLOCK_WORDS = 1 << 15

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.machine import CONTRIBUTE, START, Client, Terminal, Transitions
-from ..core.scheme import Step
+from ..core.client import Client
+from ..core.machine import CONTRIBUTE, START, Terminal, Transitions
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..errors import SERVER
 from ..packing.blocks import pack_blocks
@@ -30,7 +31,7 @@ TRANSITIONS: Transitions = MappingProxyType(
 
 
 class PlainClient(Client):
-    """Made by `Plain.client`. See `machine.Client` for the calls."""
+    """Made by `Plain.client`. See `core.client.Client` for the calls."""
 
     scheme: Plain
     messages = MappingProxyType({})

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ..core.guarantee import Coalition, Guarantee, Keys, Traits
-from ..core.scheme import MeasuredRound, Policy, RoundView, Scheme, Step
-from ..core.work import Work
+from ..core.guarantee import Coalition, Guarantee, Keys, RoundView, Traits
+from ..core.policy import Policy
+from ..core.scheme import Scheme
+from ..core.step import Step
+from ..core.work import MeasuredRound, Work
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
-
-if TYPE_CHECKING:
-    from .client import PlainClient
-    from .server import PlainServer
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,3 @@ class Plain(Scheme):
     @cached_property
     def payload_limit(self) -> int:
         return BLOCK_BYTES + 1024
-
-    def _machines(self) -> tuple[type[PlainClient], type[PlainServer]]:
-        from .client import PlainClient
-        from .server import PlainServer
-
-        return PlainClient, PlainServer

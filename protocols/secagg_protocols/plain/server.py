@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from types import MappingProxyType
 
-from ..core.machine import Holdings, Server
-from ..core.scheme import RoundContext, Step
+from ..core.context import RoundContext
+from ..core.party import Aggregator
+from ..core.server import Server
+from ..core.step import Step
 from ..core.wire import Envelope, Message
 from ..packing.blocks import BlockSum
 from .messages import Sum
@@ -14,7 +15,7 @@ from .params import Plain
 
 
 class PlainServer(Server):
-    """Made by `Plain.server`. See `machine.Server` for the calls."""
+    """Made by `Plain.server`. See `core.server.Server` for the calls."""
 
     scheme: Plain
     messages = MappingProxyType({"Sum": Sum})
@@ -23,11 +24,9 @@ class PlainServer(Server):
         self,
         scheme: Plain,
         context: RoundContext,
-        holdings: Holdings,
-        executor: Executor | None,
-        parts: int,
+        party: Aggregator,
     ) -> None:
-        super().__init__(scheme, context, holdings, executor, parts)
+        super().__init__(scheme, context, party)
         self._sum = BlockSum(scheme.domain)
 
     @property

@@ -38,7 +38,7 @@ class Memory(bonawitz.Memory, array_like=True):
 
 
 class SecAggPlusClient(BonawitzClient):
-    """Made by `SecAggPlus.client`. See `machine.Client` for the calls."""
+    """Made by `SecAggPlus.client`. See `core.client.Client` for the calls."""
 
     scheme: SecAggPlus
     memory_type = Memory

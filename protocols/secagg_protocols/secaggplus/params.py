@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from ..bonawitz import Bonawitz
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
-from ..core.scheme import Policy, Scheme
+from ..core.policy import Policy
+from ..core.scheme import Scheme
 from ..errors import ParameterError
 from ..packing.blocks import BLOCK_BYTES
 from ..primitives import shamir
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
-
-if TYPE_CHECKING:
-    from .client import SecAggPlusClient
-    from .server import SecAggPlusServer
 
 
 @dataclass(frozen=True)
@@ -185,9 +182,3 @@ class SecAggPlus(Bonawitz):
     def payload_limit(self) -> int:
         per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
         return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
-
-    def _machines(self) -> tuple[type[SecAggPlusClient], type[SecAggPlusServer]]:
-        from .client import SecAggPlusClient
-        from .server import SecAggPlusServer
-
-        return SecAggPlusClient, SecAggPlusServer

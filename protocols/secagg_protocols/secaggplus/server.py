@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..bonawitz.messages import SealedShares, UnmaskRequest
 from ..bonawitz.server import BonawitzServer
 from ..core.channels import key_list_digest, session_id
-from ..core.scheme import Step
+from ..core.step import Step
 from ..core.wire import Envelope
 from ..errors import RoundFailed
 from ..primitives import shamir
@@ -19,7 +19,7 @@ from .params import SecAggPlus
 
 
 class SecAggPlusServer(BonawitzServer):
-    """Made by `SecAggPlus.server`. See `machine.Server` for the calls. Memory: O(n·k + length)."""
+    """Made by `SecAggPlus.server`. See `core.server.Server` for the calls. Memory: O(n·k + length)."""
 
     scheme: SecAggPlus
     list_kind = "NeighbourList"

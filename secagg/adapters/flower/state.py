@@ -15,7 +15,7 @@ from flwr.app import ConfigRecord, RecordDict
 
 from secagg.round import SiteStore
 from secagg_protocols import InputError
-from secagg_protocols.core.durable import Record
+from secagg_protocols.core.snapshots import Record
 
 T = TypeVar("T")
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from secagg_protocols import SERVER, Identity, InputError, Roster, RoundContext, Scheme
-from secagg_protocols.core.machine import Server, Terminal
+from secagg_protocols import SERVER, Identity, InputError, Roster, RoundContext
+from secagg_protocols.core.machine import Terminal
+from secagg_protocols.core.parameters import Parameters
+from secagg_protocols.core.server import Server
 
 from ..outcome import Refused
 from ..request import one_line
@@ -76,7 +78,7 @@ class SiteTrail:
     def __post_init__(self) -> None:
         AuditLog(self.path, self.identity, whole=False)
 
-    def note(self, scheme: Scheme, context: RoundContext, seen: Seen, stamp: Stamp) -> None:
+    def note(self, scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stamp) -> None:
         """Write down what this site saw of a round, unless that is no more than stands there already."""
         self._note(record_of(scheme, context, seen, stamp))
 

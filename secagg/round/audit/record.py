@@ -28,10 +28,10 @@ from secagg_protocols import (
     Randomness,
     RoundContext,
     RoundFailed,
-    Scheme,
     Server,
 )
 from secagg_protocols.core.machine import Terminal
+from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.primitives.domain import Use, digest, frame
 
 from ..outcome import Outcome, who_completed
@@ -180,7 +180,7 @@ class Seen:
         )
 
 
-def record_of(scheme: Scheme, context: RoundContext, seen: Seen, stamp: Stamp, salt: bytes = b"") -> AuditRecord:
+def record_of(scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stamp, salt: bytes = b"") -> AuditRecord:
     """Make the record of one party. salt: 32 bytes from `new_salt`, kept by whoever may open the commitment; needed
     where there is a sum."""
     opens = seen.party == SERVER or seen.stage is Stage.ENDED
@@ -216,7 +216,7 @@ def record_of(scheme: Scheme, context: RoundContext, seen: Seen, stamp: Stamp, s
 
 
 def describe(
-    scheme: Scheme, context: RoundContext, ended: Run | Outcome[Any], *, now: datetime, salt: bytes, **stamp: Any
+    scheme: Parameters, context: RoundContext, ended: Run | Outcome[Any], *, now: datetime, salt: bytes, **stamp: Any
 ) -> AuditRecord:
     """Make the server's record of a round that ended, with a sum or (see `Simulation.result`) without.
 

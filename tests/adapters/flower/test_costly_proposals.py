@@ -5,6 +5,8 @@ from itertools import product
 
 import pytest
 
+from secagg_protocols import Participant
+
 flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
 
 from flwr.app import Message  # noqa: E402
@@ -106,7 +108,7 @@ def test_whatever_a_node_accepts_costs_it_no_more_memory_than_its_own_knobs_say(
 
 def start_and_deal(scheme, node) -> None:
     """What a participant does before it is sent any model: the server needs no more than to answer its keys."""
-    client = scheme.client(1, CONTEXT, policy=node.floor)
+    client = scheme.client(1, CONTEXT, Participant(policy=node.floor))
     client.start()
     client._memory.session = bytes(32)
     circle = scheme.degree + 1 if isinstance(scheme, SecAggPlus) else scheme.participants

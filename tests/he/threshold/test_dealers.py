@@ -9,7 +9,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import client, rounds, server, share_check
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
 from secagg_he.threshold.params import CHECKS
-from secagg_protocols import SERVER, Envelope, InsecureDeterministicRandomness, MemoryLedger
+from secagg_protocols import SERVER, Aggregator, Envelope, InsecureDeterministicRandomness, MemoryLedger, Participant
 from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
@@ -366,10 +366,12 @@ class Lockstep:
         self.scheme, self.bad, self.slow = scheme, bad or {}, slow
         context, source = RoundContext("lockstep", 1, bytes(32)), InsecureDeterministicRandomness(1)
         holdings = parties(scheme)
-        self.server = scheme.server(context, randomness=source.fork("server"), **holdings[SERVER])
+        self.server = scheme.server(context, Aggregator(randomness=source.fork("server"), **holdings[SERVER]))
         self.clients = {
             who: scheme.client(
-                who, context, randomness=source.fork(str(who)), policy=Policy(2), ledger=MemoryLedger(), **holdings[who]
+                who,
+                context,
+                Participant(randomness=source.fork(str(who)), policy=Policy(2), ledger=MemoryLedger(), **holdings[who]),
             )
             for who in range(1, scheme.participants + 1)
         }

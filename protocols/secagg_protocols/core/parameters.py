@@ -1,0 +1,186 @@
+"""The public parameters of a protocol, as one frozen value, and what it says of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import ClassVar
+
+from ..errors import ParameterError
+from ..packing.sums import Domain
+from ..primitives.domain import Use, digest, frame
+from ..primitives.suites import Ciphersuite, suite_named
+from .context import RoundContext
+from .guarantee import Adversary, Guarantee, RoundView, Traits, parse_adversary
+from .identity import Roster
+from .numbers import fraction, whole
+from .policy import Policy
+from .step import Step
+from .wire import ENVELOPE_OVERHEAD, check_participants
+from .work import MeasuredRound, Work
+
+
+@dataclass(frozen=True)
+class Parameters(ABC):
+    """All that the machines of a protocol go by, and what it promises. Frozen; equal ones have equal
+    ids, whatever process made them.
+    """
+
+    participants: int
+    length: int
+    value_bits: int = field(default=16, kw_only=True)
+    adversary: Adversary | str = field(default=Adversary.SEMI_HONEST, kw_only=True)
+    ciphersuite: str = field(default="x25519", kw_only=True)
+
+    name: ClassVar[str]
+    traits: ClassVar[Traits]
+    """What it can do, whatever its parameters. Each scheme says its own: none is inherited (`secagg.registry`)."""
+    upload_step: ClassVar[Step]
+    """The step whose message carries the vector."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "adversary", parse_adversary(self.adversary))
+        if self.active and Adversary.ACTIVE not in self.traits.adversaries:
+            raise ParameterError(
+                f"{self.name} is not made for a server that departs from the protocol: "
+                'adversary="active" is refused; choose bonawitz'
+            )
+        for name in ("participants", "length", "value_bits"):
+            self.check_integer(name)
+        check_participants(self.participants)
+        if not 1 <= self.length <= 1 << 40:
+            raise ParameterError(f"length={self.length} is not between 1 and 2**40")
+        if not 1 <= self.value_bits <= 63:
+            raise ParameterError(f"value_bits={self.value_bits} is not between 1 and 63")
+        if self.domain.sum_bits > 64:
+            raise ParameterError(
+                f"{self.participants} values of {self.value_bits} bits need a ring of {self.domain.sum_bits} bits; "
+                "the largest is 64: lower value_bits"
+            )
+        suite_named(self.ciphersuite)
+
+    def check_integer(self, name: str) -> None:
+        """Make a parameter a plain int. Raises `ParameterError` when it is not an integer."""
+        object.__setattr__(self, name, whole(name, getattr(self, name)))
+
+    def check_fraction(self, name: str) -> None:
+        """Make a parameter a plain float, never −0. Raises `ParameterError` when it is not a number."""
+        object.__setattr__(self, name, fraction(name, getattr(self, name)))
+
+    @property
+    def early_keys(self) -> bool:
+        """Whether participants may advertise keys before the round's context is known."""
+        return False
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The integers it sums."""
+        return Domain(self.participants, self.length, self.value_bits)
+
+    @cached_property
+    def suite(self) -> Ciphersuite:
+        """The ciphersuite's value."""
+        return suite_named(self.ciphersuite)
+
+    @cached_property
+    def id(self) -> bytes:
+        """32 bytes that name the protocol and every public parameter."""
+        rows = [frame(item.name, str(getattr(self, item.name))) for item in fields(self)]
+        return digest(Use.SCHEME_ID, self.name, *rows)
+
+    @cached_property
+    def active(self) -> bool:
+        """Whether it is made for a server that may do anything."""
+        return self.adversary == Adversary.ACTIVE
+
+    def address(self, context: RoundContext, roster: Roster | None) -> bytes:
+        """Return the 32 bytes by which a message of this round is recognised before there is a session."""
+        roster_digest = roster.digest if roster is not None else b""
+        return digest(Use.ADDRESS, self.id, self.suite.id, roster_digest, context.job, context.round)
+
+    @cached_property
+    def envelope_limit(self) -> int:
+        """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
+        return self.payload_limit + ENVELOPE_OVERHEAD
+
+    @property
+    @abstractmethod
+    def quorum(self) -> int:
+        """Fewest answers with which the server may close a step: the threshold t, where the protocol has one."""
+
+    @abstractmethod
+    def minimum_threshold(self, colluders: int) -> int:
+        """Return the smallest threshold that is safe against the server together with `colluders` participants."""
+
+    def floor(self, policy: Policy) -> int:
+        """Return the fewest participants, itself included, in a sum that a participant with this policy joins."""
+        return max(self.quorum, policy.minimum_cohort + policy.colluders)
+
+    def check_policy(self, policy: Policy) -> None:
+        """Raise `ParameterError` unless this scheme is at least what a participant's own policy asks for."""
+        policy.check_participants(self.participants)
+        if policy.adversary == Adversary.ACTIVE and not self.active:
+            raise ParameterError("this participant's policy asks for an active adversary; the scheme is semi-honest")
+        minimum = self.minimum_threshold(policy.colluders)
+        if self.quorum < minimum:
+            raise ParameterError(
+                f"threshold={self.quorum} is below {minimum}, which this participant's policy needs "
+                f"against {policy.colluders} colluders: raise the threshold"
+            )
+        if self.floor(policy) > self.participants:
+            raise ParameterError(
+                f"this participant's policy asks for {self.floor(policy)} participants in a sum; "
+                f"the scheme has {self.participants}"
+            )
+
+    @property
+    @abstractmethod
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in order: what a participant sends, each closed by the server."""
+
+    @property
+    def share_bytes(self) -> int:
+        """Bytes that one dealer seals for one holder: 0 where no shares are dealt."""
+        return 0
+
+    @property
+    @abstractmethod
+    def payload_limit(self) -> int:
+        """Longest payload any message of this scheme may have, in bytes."""
+
+    @property
+    @abstractmethod
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        """Who learns what, as rows (who, what)."""
+
+    @property
+    @abstractmethod
+    def guarantee(self) -> Guarantee:
+        """What it promises, as it was made."""
+
+    def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
+        """Return whose secrets the others hold shares of, ascending: nobody's where no shares are dealt.
+
+        answered: step that is closed → who completed it.
+        """
+        return ()
+
+    def opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        """Return which secrets a round reconstructed, and of whom. For the audit: nothing is opened unsaid.
+
+        Raises `ParameterError` for a secret that `traits` do not declare.
+        """
+        found = self._opened(view)
+        if undeclared := sorted(found.keys() - self.traits.opens):
+            raise ParameterError(f"{self.name} opens {undeclared[0]!r}, which its traits do not declare: add it there")
+        return found
+
+    @abstractmethod
+    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
+        """Return what `opened` does: name of a secret → whose; the names are those in `traits.opens`."""
+
+    @abstractmethod
+    def work(self, run: MeasuredRound) -> tuple[Work, Work]:
+        """Return the unavoidable work of one surviving client and of the server: `Work()` where none is counted."""

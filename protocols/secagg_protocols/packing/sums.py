@@ -1,0 +1,78 @@
+"""What is summed, and what comes out: integers of so many bits, and their sum, packed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .lanes import Lanes, Words
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a scheme sums: `length` integers per participant, each in [0, 2^value_bits), exactly."""
+
+    participants: int
+    length: int
+    value_bits: int
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Bits of the smallest ring that holds every possible sum: no sum can wrap."""
+        return (self.participants * ((1 << self.value_bits) - 1)).bit_length()
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """How the sums are packed."""
+        return Lanes.of(self.length, self.sum_bits)
+
+    def check(self, vector: NDArray[np.generic]) -> NDArray[np.integer]:
+        """Return the vector if it can be summed. Raises `InputError` naming what is wrong and the remedy."""
+        try:
+            array = np.asarray(vector)
+        except ValueError as error:
+            raise InputError(f"the vector is no array: {error}") from None
+        if array.dtype.kind not in "iu":
+            raise InputError(
+                f"vector has dtype {array.dtype}; secure sums are over integers: encode it with secagg.codec first"
+            )
+        if array.shape != (self.length,):
+            raise InputError(f"vector has shape {array.shape}; the scheme was made for length={self.length}")
+        if array.dtype.kind == "u" and 8 * array.dtype.itemsize <= self.value_bits:
+            return array  # no value of this type is out of range
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >> self.value_bits:
+            value = low if low < 0 else high
+            raise InputError(f"value {value} is outside [0, 2**{self.value_bits}); scale it down or raise value_bits")
+        return array
+
+
+_PART_WORDS = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """The result of a round. survivors: whose vectors are in the sum, ascending.
+
+    words: the sum, packed by `lanes`; without lanes, the sum itself. Read `total`, or `parts` where 8 bytes for every
+    coordinate are too many to hold at once.
+    """
+
+    words: Words
+    survivors: tuple[int, ...]
+    lanes: Lanes | None = None
+
+    @cached_property
+    def total(self) -> NDArray[np.uint64]:
+        """The sum: uint64, shape (length,). Unpacked when it is first asked for, and kept."""
+        return self.words if self.lanes is None else self.lanes.unpack(self.words)
+
+    def parts(self) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield (number of its first coordinate, sums) over the whole sum, a piece at a time."""
+        lanes = self.lanes or Lanes.of(self.words.size, 64)
+        yield from lanes.unpack_parts(self.words, _PART_WORDS)
