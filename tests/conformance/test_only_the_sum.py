@@ -12,6 +12,9 @@ import pytest
 
 from secagg import Bonawitz
 from secagg.codec import Layout, MeanCodec
+from secagg.conformance.fixtures import make_round as make_round
+from secagg.conformance.fixtures import pytest_generate_tests as pytest_generate_tests
+from secagg.conformance.ours import CASES as CASES
 from secagg_protocols import InsecureDeterministicRandomness, LightSecAgg, ParameterError
 
 MEMBERS = 4
@@ -68,8 +71,8 @@ def opened_by(make_round, monkeypatch):
 def record(patch, seen):
     """Have the steps that open a sum put down what they return."""
     from secagg_he.single_key.packing import Packing
-    from secagg_he.threshold import rounds as threshold
-    from secagg_protocols.lightsecagg import rounds as lightsecagg
+    from secagg_he.threshold import steps as threshold
+    from secagg_protocols.lightsecagg import steps as lightsecagg
 
     unmask, decrypt, output = lightsecagg.unmask, threshold.decrypt, Packing.output
 
