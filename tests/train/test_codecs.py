@@ -13,7 +13,7 @@ from secagg_protocols import ParameterError
 
 
 def test_training_by_votes_is_within_the_codec_s_bound(signs) -> None:
-    setup = make_setup(TrainConfig(rounds=3, report=None, epsilon=None))
+    setup = make_setup(TrainConfig.of(rounds=3, report=None, epsilon=None))
     codec = signs.SignCodec(Layout.of(setup.initial), 0.01)
     with pytest.raises(ParameterError, match="length="):
         fit(setup.scheme, codec)
