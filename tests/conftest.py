@@ -1,11 +1,15 @@
 """What tests of every folder may need."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
+from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -34,3 +38,15 @@ def process_pool() -> Iterator[Callable[[int], Executor]]:
             return pool
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def signs() -> ModuleType:
+    """A codec of another package (`signs.py`), registered as soon as it is imported."""
+    if "signs" not in sys.modules:
+        spec = spec_from_file_location("signs", Path(__file__).with_name("signs.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["signs"] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["signs"])
+    return sys.modules["signs"]

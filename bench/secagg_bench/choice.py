@@ -89,9 +89,8 @@ def promise_of(contestant: Contestant) -> Promise:
     if contestant.module == "flare":
         return Promise(1, "approximate", "server + any one client", "the clients, not the server")
     scheme = scheme_for(contestant.task)
-    sums = f"± {scheme.precision:g} steps" if scheme.precision else "exact"
     promised = scheme.guarantee
-    return Promise(len(scheme.steps), sums, promised.opened, promised.sum_known_to)
+    return Promise(len(scheme.steps), "exact", promised.opened, promised.sum_known_to)
 
 
 def vector_bytes(outcome: Outcome) -> float:

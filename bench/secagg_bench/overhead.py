@@ -52,7 +52,7 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measured round.
 
     scheme_id: hex. version: of secagg. machine: where it was measured. threshold: who must finish. survivors, dropped:
-    counts. max_abs_error: within the scheme's precision, or there would be no cost. client_ms, server_ms: CPU
+    counts. max_abs_error: 0, or there would be no cost. client_ms, server_ms: CPU
     milliseconds by step (a client's are means), with their `total`. server_wall_s: elapsed. upload_bytes,
     download_bytes: of a client, mean over survivors. limit_ms: the unavoidable work. ratio: total ÷ limit.
     """
@@ -99,7 +99,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]
     error = workload.largest_difference(run.output)
-    if error > scheme.precision:
+    if error:
         raise WrongSum(f"the sum is wrong by up to {error}: {describe(case)}")
     client_ms, server_ms = _by_name(run.client_ms), _by_name(run.server_ms)
     limit = Both(

@@ -4,9 +4,10 @@ The noise is a function of a key that only participants hold and of the very agg
 participant releases the same aggregate with the same bytes, and asking again tells nothing more; different aggregates
 get independent noise. Its width is `Parameters.deviation`.
 
-Two machines whose mathematical libraries differ in a last place may round some noise differently by 1. Bfv never shows
-that, and Ckks with a probability below 2⁻³⁰ a round, as it divides by its scale Δ (about 2³⁶, unless a precision of
-millions is asked for). The server would refuse the round, as two answers differ; 1 more or less in σ tells nothing.
+Two machines whose mathematical libraries differ in a last place may round some noise differently. Exact sums never
+show that. Ckks with a raw precision does with a probability below 2⁻³⁰ a round, as it divides by its scale Δ (about
+2³⁶, unless a precision of millions is asked for); the server would refuse the round, as two answers differ, and 1 more
+or less in σ tells nothing.
 """
 
 from __future__ import annotations

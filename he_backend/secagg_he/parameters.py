@@ -47,8 +47,12 @@ _PLAIN_BITS = 60
 _WORD_BITS = 64
 
 _MAX_DEVIATION = {"bfv": (1 << 63) // 9, "ckks": (1 << 53) // 9}
-"""Of the flooding noise, whose tails end below 9 deviations. It must fit int64; where noise is released, so in CKKS,
-float64 must hold its every integer, or the lowest bits of the errors would stand out."""
+"""Of the flooding noise, whose tails end below 9 deviations. It must fit int64; where noise may be released, in CKKS
+that is raw, float64 must hold its every integer, or the lowest bits of the errors would stand out."""
+
+_FLOAT_ERROR = 2.0**-46
+"""Of flooding noise and of the bound on it, both made in float64, as a part of that bound: a handful of roundings of
+2⁻⁵³ each, and a cosine whose angle is rounded."""
 
 Kind = Literal["bfv", "ckks"]
 
@@ -57,9 +61,9 @@ Kind = Literal["bfv", "ckks"]
 class Need:
     """What a key is for. participants, length: the most it serves; smaller cohorts and shorter vectors fit as well.
 
-    precision: largest error of a sum, in integer units; 0 for exact sums. releases: sums that each participant may
-    release under the key. flooding_bits: s, the statistical security of all releases. Both are 0 where nothing is
-    released to anyone without the key: nothing is flooded then.
+    precision: 0 for exact sums; raw CKKS: largest error of a sum, in integer units. releases: sums that each
+    participant may release under the key. flooding_bits: s, the statistical security of all releases. Both are 0 where
+    nothing is released to anyone without the key: nothing is flooded then.
     """
 
     kind: Kind
@@ -78,7 +82,7 @@ class Need:
     @property
     def of_a_scheme(self) -> dict[str, int]:
         """What a scheme of this kind is made with besides its own participants, length and value_bits."""
-        own = {"precision": self.precision} if self.kind == "ckks" else {}
+        own = {"raw_precision": self.precision} if self.kind == "ckks" else {}
         maxima = {"max_participants": self.participants, "max_length": self.length}
         return {**maxima, "releases": self.releases, "flooding_bits": self.flooding_bits, **own}
 
@@ -88,7 +92,7 @@ class Need:
         fits = (
             f"{self.kind}, up to {self.participants} participants, up to {self.length} values of {self.value_bits} bits"
         )
-        precision = f", precision {self.precision}" if self.precision else ""
+        precision = f", sums off by up to {self.precision} (raw_precision)" if self.precision else ""
         released = f"{self.releases} releases at flooding_bits={self.flooding_bits}" if self.releases else "no release"
         return f"{fits}{precision}, {released}"
 
@@ -178,7 +182,7 @@ def derive(need: Need) -> Parameters:
 def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
     """Yield what fits a ring of this degree, for every number of sums in a word, and of plaintext moduli.
 
-    A lane holds every sum of values, and in CKKS the error on both sides of it.
+    A lane holds every sum of values, and in raw CKKS the error on both sides of it.
     """
     exact = need.kind == "bfv"
     top = need.participants * ((1 << need.value_bits) - 1) + 2 * need.precision
@@ -218,9 +222,9 @@ def _plain_moduli(largest: int, count: int) -> tuple[int, ...]:
 
 
 def _scale_bits(precision: int, bound: int) -> int:
-    """Return the smallest log₂ Δ with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded).
+    """Return the smallest log₂ Δ with bound < Δ / 2, by which what is rounded is exact.
 
-    For precision 0, the smallest with bound / Δ < ½: what is rounded is then exact.
+    For a raw precision, with bound / Δ + ½ ≤ precision (without the ½ for Δ = 1: nothing is rounded).
     """
     if precision == 0:
         return (2 * bound).bit_length()
@@ -237,7 +241,7 @@ def _noise(need: Need, degree: int, ciphertexts: int) -> tuple[int, int]:
     # P(|X| > kσ) ≤ 2 exp(−k²/2) for both noises; a union over coefficients and both.
     k = math.sqrt(2 * math.log(2) * (FAILURE_BITS + 2 + math.log2(ciphertexts * degree)))
     bound = math.ceil(k * deviation + k * math.sqrt(ERROR_VARIANCE * n) + rounding) + 1
-    return deviation, bound
+    return deviation, bound + int(k * deviation * _FLOAT_ERROR)
 
 
 def _deviation(need: Need, degree: int, ciphertexts: int, rounding: float) -> int:

@@ -71,17 +71,19 @@ class Wanted:
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16
     releases: Annotated[int | None, typer.Option(help="Sums that each site may release; 1000 if not said.")] = None
     flooding_bits: Annotated[int | None, typer.Option(help="Statistical security of them; 30 if not said.")] = None
-    precision: Annotated[int | None, typer.Option(help="ckks: largest error of a sum; 4 if not said.")] = None
+    raw_precision: Annotated[
+        int, typer.Option(min=0, help="ckks: leave errors of up to so much in sums; no codec takes such.")
+    ] = 0
     release_to: Annotated[Literal["server", "participants"], typer.Option(help="Who gets the sums.")] = "server"
 
     def make(self) -> tuple[GroupKey, GroupKeyHandle]:
         """Make a key, and the handle that the server needs."""
-        if self.precision is not None and "precision" not in parameters_of(self.scheme):
-            raise typer.BadParameter(f"sums of {self.scheme} are exact", param_hint="--precision")
+        if self.raw_precision and "raw_precision" not in parameters_of(self.scheme):
+            raise typer.BadParameter(f"sums of {self.scheme} are exact", param_hint="--raw-precision")
         asked = {
             "releases": self.releases,
             "flooding_bits": self.flooding_bits,
-            "precision": self.precision,
+            "raw_precision": self.raw_precision or None,
         }
         said: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
         scheme = _KINDS[self.scheme](

@@ -1,8 +1,24 @@
-"""Codec: named arrays, their weight and a few metrics <-> one vector of small integers that can be summed."""
+"""Codecs: named arrays, their weight and a few metrics <-> one vector of small integers that can be summed."""
 
-from secagg.codec.codec import Codec
-from secagg.codec.influence import Influence, influence
-from secagg.codec.layout import Arrays, Layout
-from secagg.codec.results import Decoded, Encoded
+from .fit import fit
+from .interface import Codec, Terms
+from .kinds import read_terms, register, terms_called
+from .layout import Arrays, Layout
+from .mean import MeanCodec, MeanTerms
+from .results import Decoded, Encoded, Influence
 
-__all__ = ["Arrays", "Codec", "Decoded", "Encoded", "Influence", "Layout", "influence"]
+__all__ = [
+    "Arrays",
+    "Codec",
+    "Decoded",
+    "Encoded",
+    "Influence",
+    "Layout",
+    "MeanCodec",
+    "MeanTerms",
+    "Terms",
+    "fit",
+    "read_terms",
+    "register",
+    "terms_called",
+]

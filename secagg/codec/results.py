@@ -1,4 +1,5 @@
-"""What a codec hands out: one participant's encoding, which is secret, and what the sum says, which is not."""
+"""What a codec hands out: one participant's encoding, which is secret, and what the sum says, which is not; and how far
+one site can have moved it, which nobody sees."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,3 +39,24 @@ class Decoded:
     arrays: dict[str, FloatArray] | list[FloatArray]
     weight: int | None
     metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """The most that one site can have done to any value of a mean, in the arrays' unit.
+
+    within    moved it, up or down, by numbers in the site's own range
+    anywhere  set it to anything from −anywhere to anywhere, by numbers beyond it, which the sum does not show
+
+    The protocol enforces the range of the *sum*, not of a vector: a site that does not keep to its own has the room of
+    all survivors.
+    """
+
+    within: float
+    anywhere: float
+
+    def __str__(self) -> str:
+        return (
+            f"one site can have moved any value of the mean by {self.within:.3g} within its own range, and set it "
+            f"anywhere in ±{self.anywhere:.3g} beyond it"
+        )

@@ -8,44 +8,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Codec, Layout, MeanTerms, Terms, fit, terms_called
 from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Aggregator, DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
 from .audit import ServerTrail
 from .terms import CodecTerms
-from .updates import guard_bits
-
-_CHOOSING = (
-    "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
-    "of one value in training (the 99.9th percentile of |new − received| on your own data), and weight_max near the "
-    "number of examples of the largest site (0: a plain mean)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the aggregator decides.
 
-    scheme: a name in `secagg.schemes`. clip: values of an update are clipped to ±clip, in the model's unit. value_bits:
-    bits per value on the wire, 1 … 32. weight_max: the largest weight a participant may have (larger ones count as
-    that), public; 0 for a plain mean. metrics: name → (low, high), metrics that ride hidden in the sum. identity,
-    roster: the aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and
-    ckks. audit: the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is
-    True unless it says otherwise.
+    codec: by which vectors are made, as its terms. scheme: a name in `secagg.schemes`. identity, roster: the
+    aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and ckks. audit:
+    the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is True unless
+    it says otherwise.
 
     reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
-
-    clip and weight_max have no default: one site can move any value of a round's mean by clip · weight_max / total
-    weight, and nobody sees it.
     """
 
-    clip: float
-    weight_max: int
+    codec: Terms
     scheme: str = "bonawitz"
-    value_bits: int = 24
-    metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reruns: int = 0
     identity: Identity | None = None
     roster: Roster | None = None
@@ -65,7 +50,7 @@ class Settings:
             raise ParameterError(
                 f"group_key is for {self.group_key.need.kind}, not for scheme={self.scheme!r}: make one for it"
             )
-        self.terms().codec(Layout(("probe",), ((1,),), ("float32",)))
+        self.codec.codec(Layout(("probe",), ((1,),), ("float32",)))
 
     @property
     def active(self) -> bool:
@@ -74,13 +59,20 @@ class Settings:
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> Self:
-        """Sort knobs into our own and the scheme's. identity, roster, group_key: paths, or what they hold."""
+        """Sort knobs into our own, the codec's and the scheme's. identity, roster, group_key: paths, or what they hold.
+
+        codec: a codec's kind, by default "mean", whose knobs are then the fields of its terms (`MeanTerms`: clip, the
+        range of one value of an update, ±clip; value_bits; weight_max, the largest weight, 0 for a plain mean; metrics,
+        name → (low, high), that ride hidden in the sum); or terms.
+        """
+        codec = knobs.get("codec", MeanTerms.kind)
+        if not isinstance(codec, Terms):
+            called = terms_called(str(codec))
+            asked = {name: knobs[name] for name in called.__struct_fields__ if name in knobs}
+            knobs = {name: value for name, value in knobs.items() if name not in asked}
+            codec = called.of(asked)
         own = {item.name for item in fields(cls)} - {"parameters"}
-        said = {name: value for name, value in knobs.items() if name in own}
-        if missing := [name for name in ("clip", "weight_max") if said.get(name) is None]:
-            raise ParameterError(
-                f"SecAgg(…) is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
-            )
+        said = {name: value for name, value in knobs.items() if name in own} | {"codec": codec}
         for name, kind in (("identity", Identity), ("roster", Roster), ("group_key", GroupKeyHandle)):
             if isinstance(path := said.get(name), str | Path):
                 said[name] = kind.load(Path(path).expanduser())
@@ -92,8 +84,7 @@ class Settings:
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
         """Return the codec's part of a proposal."""
-        rows = tuple((name, float(low), float(high)) for name, (low, high) in sorted(self.metrics.items()))
-        return CodecTerms(float(self.clip), self.value_bits, self.weight_max, rows, weight_key)
+        return CodecTerms.of(self.codec, weight_key)
 
     def participants(self, peers: int) -> int:
         """Return how many participants the scheme is made for: with a roster, all that it lists."""
@@ -107,9 +98,6 @@ class Settings:
         parameters = {**early, **of_the_key, **self.parameters}
         try:
             scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
-            if not (guard := guard_bits(scheme)):
-                return scheme
-            return kind(participants, codec.length, value_bits=codec.value_bits + guard, **parameters)
         except ParameterError as refused:
             if "neighbours" not in parameters_of(self.scheme):
                 raise
@@ -117,6 +105,8 @@ class Settings:
                 f"{self.scheme} cannot meet its bounds with {participants} nodes ({refused}): "
                 "take scheme='bonawitz', which is made for as few"
             ) from None
+        fit(scheme, codec)
+        return scheme
 
     def make_server(
         self, scheme: Scheme, context: RoundContext, now: datetime, folder: Path | None = None

@@ -70,14 +70,16 @@ def refusal(error: SecAggError | OSError, aborting: Sequence[bytes] = ()) -> byt
 class Site:
     """One participant. store: where it remembers, unless its policy names a folder.
 
-    job: what its own runtime calls the job, where it does: a proposal for another one is refused. now: a clock with a
-    time zone, for the validity of rosters. randomness: the one door. spent: what its log says of ε and δ, where it
-    knows; time and model are those of each line.
+    job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
+    adapter reads a proposal's terms (`CodecTerms.from_bytes`): what cannot be read is refused before any key is made.
+    now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
+    ε and δ, where it knows; time and model are those of each line.
     """
 
     policy: SitePolicy
     store: SiteStore | None = field(default=None, repr=False)
     job: str | None = None
+    terms: Callable[[bytes], object] | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     randomness: Randomness = field(default=SYSTEM, repr=False)
     spent: Stamp | None = None
@@ -125,6 +127,8 @@ class Site:
             raise ProtocolViolation(f"the proposal is for job {proposal.job!r}; this is job {self.job!r}")
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
+        if self.terms is not None:
+            self.terms(proposal.terms)
         scheme = self.policy.accept(proposal)
         own = self.policy.participant(scheme, asked.participant)
         return Seat(self, store, proposal, scheme, own)

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import fields
 from typing import TypeVar
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Codec, Layout, Terms, read_terms
 from secagg_protocols import ParameterError, RoundContext, Scheme
 from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
 
@@ -21,26 +21,25 @@ _MAX_NAMES, _MAX_NAME, _MAX_TEXT = 64, 64, 256
 
 
 class CodecTerms(Message, frozen=True):
-    """The codec, but for the layout, which follows from the model. weight_max: 0 for a plain mean.
+    """The codec, but for the layout, which follows from the model; and what of a report is a participant's weight.
 
-    metrics: (name, low, high), ascending. weight_key: the name of the reported number that is the weight.
+    kind, version: of the codec (`secagg.codec`). own: its terms, encoded. weight_key: the name of the reported number
+    that is the weight.
     """
 
-    clip: float
-    value_bits: int
-    weight_max: int
-    metrics: tuple[tuple[str, float, float], ...]
+    kind: str
+    version: int
+    own: bytes
     weight_key: str
 
+    @classmethod
+    def of(cls, terms: Terms, weight_key: str) -> CodecTerms:
+        """Return what travels of a codec's terms."""
+        return cls(terms.kind, terms.version, encode(terms), weight_key)
+
     def codec(self, layout: Layout) -> Codec:
-        """Return the codec for a model's layout. Raises `ParameterError`."""
-        return Codec(
-            layout,
-            clip=self.clip,
-            value_bits=self.value_bits,
-            weight_max=self.weight_max or None,
-            metrics={name: (low, high) for name, low, high in self.metrics},
-        )
+        """Return the codec for a model's layout. Raises `ParameterError`, and `WireError` for an unknown one."""
+        return read_terms(self.kind, self.version, self.own).codec(layout)
 
     def to_bytes(self) -> bytes:
         """Return the encoding that goes into a proposal's `terms`."""
@@ -48,8 +47,10 @@ class CodecTerms(Message, frozen=True):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CodecTerms:
-        """Decode. Raises `WireError`."""
-        return decode(cls, data, PROPOSAL_LIMIT)
+        """Decode. Raises `WireError`, also for a codec or a version of it that this side does not know."""
+        found = decode(cls, data, PROPOSAL_LIMIT)
+        read_terms(found.kind, found.version, found.own)
+        return found
 
 
 class Proposal(Message, frozen=True):

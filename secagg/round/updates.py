@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.codec import Codec, Decoded, Layout
-from secagg_protocols import InputError, Output, ProtocolViolation
+from secagg.codec import Codec, Decoded, Layout, fit
+from secagg_protocols import InputError, Output
 from secagg_protocols.core.parameters import Parameters
 
 from .terms import CodecTerms
@@ -73,41 +73,42 @@ def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
     return changes
 
 
-def weight_of(reported: Mapping[str, object], terms: CodecTerms) -> int | None:
-    """Participant: its weight, capped at the public maximum; None for a plain mean. Raises `InputError`."""
-    if not terms.weight_max:
+def weight_of(reported: Mapping[str, object], codec: Codec, weight_key: str) -> int | None:
+    """Participant: its weight, capped at the public maximum; None where all weigh the same. Raises `InputError`."""
+    if not codec.weight_max:
         return None
-    if terms.weight_key not in reported:
-        raise InputError(f"metric {terms.weight_key!r} is missing: it is this participant's weight")
-    weight = _number(terms.weight_key, reported[terms.weight_key])
+    if weight_key not in reported:
+        raise InputError(f"metric {weight_key!r} is missing: it is this participant's weight")
+    weight = _number(weight_key, reported[weight_key])
     if not weight.is_integer():
-        raise InputError(f"metric {terms.weight_key!r} is no whole number: give a number of examples")
-    if weight > terms.weight_max:
-        log.warning("secagg: this site's weight is above weight-max=%d and counts as that", terms.weight_max)
-    return min(int(weight), terms.weight_max)
+        raise InputError(f"metric {weight_key!r} is no whole number: give a number of examples")
+    if weight > codec.weight_max:
+        log.warning("secagg: this site's weight is above weight-max=%d and counts as that", codec.weight_max)
+    return min(int(weight), codec.weight_max)
 
 
-def metrics_of(reported: Mapping[str, object], terms: CodecTerms) -> dict[str, float]:
+def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) -> dict[str, float]:
     """Participant: the metrics that have an agreed range; everything else stays here. Raises `InputError`."""
-    ranges = {name for name, _, _ in terms.metrics}
-    if left_out := sorted(reported.keys() - ranges - {terms.weight_key}):
+    ranges = codec.metrics.keys()
+    if left_out := sorted(reported.keys() - ranges - {weight_key}):
         log.warning("secagg: %s not sent: no range was agreed for a sum (knob: metrics)", ", ".join(left_out))
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
 
 
 def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Parameters) -> Integers:
-    """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`."""
-    codec = terms.codec(layout_of(changes))
-    check_fit(codec, scheme)
-    encoded = codec.encode(changes, weight=weight_of(reported, terms), metrics=metrics_of(reported, terms))
+    """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`, and
+    `ParameterError` where the scheme does not sum what the codec makes of the model."""
+    codec, key = terms.codec(layout_of(changes)), terms.weight_key
+    fit(scheme, codec)
+    encoded = codec.encode(changes, weight=weight_of(reported, codec, key), metrics=metrics_of(reported, codec, key))
     if encoded.clipped:
         log.warning("secagg: %d values were out of range and clipped (knob: clip)", encoded.clipped)
-    return with_guard(encoded.vector, scheme)
+    return encoded.vector
 
 
-def mean_of(output: Output, codec: Codec, scheme: Parameters) -> Decoded:
+def mean_of(output: Output, codec: Codec) -> Decoded:
     """Aggregator: the survivors' weighted mean. Raises `InputError` for a sum that no updates have."""
-    return codec.decode(without_guard(output.total, scheme), len(output.survivors))
+    return codec.decode(output.total, len(output.survivors))
 
 
 def applied(received: Arrays, mean: Decoded) -> dict[str, NDArray[Any]]:
@@ -115,32 +116,6 @@ def applied(received: Arrays, mean: Decoded) -> dict[str, NDArray[Any]]:
     assert isinstance(mean.arrays, dict)  # the layout was made of a mapping
     changed = {name: np.asarray(received[name] + by) for name, by in mean.arrays.items()}
     return {name: changed.get(name, values) for name, values in received.items()}
-
-
-def check_fit(codec: Codec, scheme: Parameters) -> None:
-    """Raise `ProtocolViolation` unless the scheme sums what the codec makes of the model."""
-    if (codec.length, codec.value_bits + guard_bits(scheme)) != (scheme.length, scheme.value_bits):
-        raise ProtocolViolation(
-            f"the model gives {codec.length} values of {codec.value_bits} bits, the proposed scheme sums "
-            f"{scheme.length} of {scheme.value_bits}"
-        )
-
-
-def guard_bits(scheme: Parameters) -> int:
-    """Return the low bits of a coordinate in which a scheme's error disappears when a sum is rounded."""
-    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
-
-
-def with_guard(vector: Integers, scheme: Parameters) -> Integers:
-    """Participant: leave the low bits to the scheme's error, if it has one."""
-    guard = guard_bits(scheme)
-    return vector.astype(np.uint64) << np.uint64(guard) if guard else vector
-
-
-def without_guard(total: Integers, scheme: Parameters) -> Integers:
-    """Aggregator: round the scheme's error away."""
-    guard = guard_bits(scheme)
-    return (total + np.uint64(1 << (guard - 1))) >> np.uint64(guard) if guard else total
 
 
 def _number(name: str, value: object) -> float:

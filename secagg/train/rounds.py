@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from secagg.codec import Influence, influence
+from secagg.codec import Influence
 from secagg.round.audit import Stamp, model_digest
 from secagg_protocols import Output, Randomness
 from secagg_protocols.errors import RoundFailed
@@ -179,16 +179,16 @@ def weight_of(setup: Setup, site: int) -> int:
 
 
 def exact_mean(setup: Setup, updates: Mapping[int, Update], survivors: tuple[int, ...]) -> Params:
-    """Return the weighted mean of the survivors' updates, clipped as the codec clips them, in float64."""
+    """Return the weighted mean of the survivors' updates, within the codec's range, in float64."""
     weights = {site: weight_of(setup, site) for site in survivors}
-    clip, total = setup.codec.clip, sum(weights.values())
-    return {
-        name: sum(
-            (weights[site] / total * np.clip(updates[site].delta[name], -clip, clip) for site in survivors),
-            start=np.zeros_like(array),
-        )
-        for name, array in setup.initial.items()
-    }
+    total = sum(weights.values())
+    mean = {name: np.zeros_like(array) for name, array in setup.initial.items()}
+    for site in survivors:
+        counted = setup.codec.in_range(updates[site].delta)
+        assert isinstance(counted, Mapping)  # the layout was made of a mapping
+        for name, values in counted.items():
+            mean[name] = mean[name] + weights[site] / total * values
+    return mean
 
 
 def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
@@ -213,16 +213,14 @@ def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness)
         metrics = {"loss": update.loss, "accuracy": update.accuracy} if setup.codec.metrics else {}
         weight = None if setup.codec.weight_max is None else weight_of(setup, site)
         encoded = setup.codec.encode(update.delta, weight=weight, metrics=metrics, randomness=randomness)
-        vectors[site] = encoded.vector.astype(np.uint64) << np.uint64(setup.guard_bits)
+        vectors[site] = encoded.vector
         clipped += encoded.clipped
     return vectors, clipped
 
 
 def _decode(setup: Setup, output: Output, updates: Mapping[int, Update], travelled: int) -> Sum:
     """Turn the protocol's output into the mean update, and measure it against the exact mean."""
-    guard = setup.guard_bits
-    total = (output.total + np.uint64(1 << guard >> 1)) >> np.uint64(guard)
-    decoded = setup.codec.decode(total, len(output.survivors))
+    decoded = setup.codec.decode(output.total, len(output.survivors))
     assert isinstance(decoded.arrays, dict)  # the layout was made of a mapping
     exact = exact_mean(setup, updates, output.survivors)
     return Sum(
@@ -231,7 +229,7 @@ def _decode(setup: Setup, output: Output, updates: Mapping[int, Update], travell
         bytes=travelled,
         error=max(float(np.abs(decoded.arrays[name] - exact[name]).max()) for name in exact),
         bound=setup.codec.error_bound(len(output.survivors), decoded.weight),
-        influence=influence(setup.codec, len(output.survivors), decoded.weight),
+        influence=setup.codec.influence(len(output.survivors), decoded.weight),
         metrics=decoded.metrics,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Codec, Layout, MeanCodec, fit
 from secagg.round.audit import SimulatedTrails
 from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
@@ -58,9 +58,9 @@ class Setup:
     trails: SimulatedTrails | None = field(default=None, repr=False)
 
     @property
-    def guard_bits(self) -> int:
-        """Low bits of every coordinate that take up the scheme's error, so that the codec's sums stay exact."""
-        return _guard_bits(self.scheme)
+    def update_clip(self) -> float | None:
+        """The range of one value of an update, where the codec has one for all."""
+        return self.codec.clip if isinstance(self.codec, MeanCodec) else None
 
 
 def make_setup(config: TrainConfig) -> Setup:
@@ -207,7 +207,7 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
     private = config.privacy.noised
     lot = LARGEST_LOT * config.training.sampling_rate * public_size
     most = min(8 * public_size, (1 << asked.value_bits) - 1)
-    return Codec(
+    return MeanCodec(
         Layout.of(params),
         clip=asked.update_clip or largest_coordinate(how, lot),
         value_bits=asked.value_bits,
@@ -225,13 +225,5 @@ def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
         shape["adversary"] = asked.adversary
         shape["dropout_rate"] = config.deployment.dropouts / participants
     scheme = make_scheme(asked.scheme, participants, codec.length, **shape)
-    if not (guard := _guard_bits(scheme)):
-        return scheme
-    # The total weight and the metrics are to be as exact as in the other schemes.
-    shape["value_bits"] = codec.value_bits + guard
-    return make_scheme(asked.scheme, participants, codec.length, **shape)
-
-
-def _guard_bits(scheme: Scheme) -> int:
-    """Return the bits below which an error of up to `precision` disappears when a sum is rounded."""
-    return int(scheme.precision).bit_length() + 1 if scheme.precision else 0
+    fit(scheme, codec)
+    return scheme

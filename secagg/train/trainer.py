@@ -125,7 +125,7 @@ def _derived(setup: Setup) -> dict[str, Any]:
         "noise_multiplier": setup.how.noise_multiplier or None,
         "public_size": setup.public_size,
         "lot_size": setup.how.lot_size,
-        "update_clip": setup.codec.clip,
+        "update_clip": setup.update_clip,
         "weight_max": setup.codec.weight_max,
         "code_sha256": code_digest().hex(),
     }

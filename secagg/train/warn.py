@@ -59,7 +59,7 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
     clipped = sum(record.clipped for record in outcome.records)
     if clipped:
         found.append(
-            f"{clipped} update coordinate(s) were clipped to ±{setup.codec.clip:.3g}; "
+            f"{clipped} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
             "set a larger update_clip if that is many."
         )
     cap = setup.codec.weight_max

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, Policy, RoundContext, RoundFailed, simulate
-from secagg.codec import Codec, Influence, Layout, influence
+from secagg.codec import Influence, Layout, MeanCodec
 from secagg_protocols.bonawitz.messages import MaskedInput
 from secagg_protocols.errors import InputError
 from secagg_protocols.packing.lanes import new_words
@@ -22,18 +22,18 @@ SITES, CHEAT, VALUES = 10, 4, 50
 ADVERSARIES = pytest.mark.parametrize("adversary", ["semi-honest", "active"])
 
 
-def scheme_for(codec: Codec, adversary: str) -> Bonawitz:
+def scheme_for(codec: MeanCodec, adversary: str) -> Bonawitz:
     return Bonawitz(SITES, codec.length, value_bits=codec.value_bits, adversary=adversary, colluders=1)
 
 
-def encoded(codec: Codec, value: float, weights=None) -> dict[int, np.ndarray]:
+def encoded(codec: MeanCodec, value: float, weights=None) -> dict[int, np.ndarray]:
     """Every site's update is the same in all values: how far the mean goes from it is easy to see."""
     update = [np.full(VALUES, value, np.float32)]
     weights = weights or dict.fromkeys(range(1, SITES + 1))
     return {site: codec.encode(update, weight=weight).vector for site, weight in weights.items()}
 
 
-def mean_of(codec: Codec, run) -> np.ndarray:
+def mean_of(codec: MeanCodec, run) -> np.ndarray:
     return codec.decode(run.total, len(run.survivors)).arrays[0]
 
 
@@ -56,7 +56,7 @@ def adding(extra: np.ndarray):
 # --- beyond its range: the room of all
 
 
-def room_of_all(codec: Codec, expected: float, wanted: float) -> np.ndarray:
+def room_of_all(codec: MeanCodec, expected: float, wanted: float) -> np.ndarray:
     """What a participant adds to its own input, if the others' updates are about `expected`, to make `wanted` the mean.
 
     Nothing that is secret is needed: the others' sum is guessed from its own update.
@@ -70,7 +70,7 @@ def room_of_all(codec: Codec, expected: float, wanted: float) -> np.ndarray:
 @ADVERSARIES
 @pytest.mark.parametrize("wanted", [0.9998, 0.5])
 def test_one_participant_sets_the_mean_anywhere_in_the_clip_range(adversary, wanted):
-    codec = Codec(Layout.of([np.zeros(VALUES, np.float32)]), clip=1.0)
+    codec = MeanCodec(Layout.of([np.zeros(VALUES, np.float32)]), clip=1.0)
     scheme, vectors = scheme_for(codec, adversary), encoded(codec, 0.05)
     honest = simulate(scheme, vectors)
     np.testing.assert_allclose(mean_of(codec, honest), 0.05, atol=1e-4)
@@ -82,7 +82,7 @@ def test_one_participant_sets_the_mean_anywhere_in_the_clip_range(adversary, wan
 
 @ADVERSARIES
 def test_a_sum_beyond_the_room_of_all_is_the_only_thing_that_is_refused(adversary):
-    codec = Codec(Layout.of([np.zeros(VALUES, np.float32)]), clip=1.0)
+    codec = MeanCodec(Layout.of([np.zeros(VALUES, np.float32)]), clip=1.0)
     scheme, vectors = scheme_for(codec, adversary), encoded(codec, 0.05)
     with pytest.raises(RoundFailed, match="no sum of valid vectors") as failed:
         simulate(scheme, vectors, misbehave={CHEAT: adding(room_of_all(codec, 0.05, 1.3))})
@@ -92,9 +92,9 @@ def test_a_sum_beyond_the_room_of_all_is_the_only_thing_that_is_refused(adversar
 # --- within its range: its weight
 
 
-def likely_site() -> tuple[Codec, dict[int, int]]:
+def likely_site() -> tuple[MeanCodec, dict[int, int]]:
     """Bounds that nobody chose: they were the Flower adapter's defaults. A hundred examples at each site."""
-    codec = Codec(Layout.of([np.zeros(VALUES, np.float32)]), clip=8.0, value_bits=24, weight_max=10_000)
+    codec = MeanCodec(Layout.of([np.zeros(VALUES, np.float32)]), clip=8.0, value_bits=24, weight_max=10_000)
     return codec, dict.fromkeys(range(1, SITES + 1), 100)
 
 
@@ -125,12 +125,12 @@ def test_its_weight_and_its_values_are_not_tied_together():
 
 def test_with_bounds_near_what_sites_really_send_one_of_ten_moves_the_mean_by_no_more_than_a_tenth():
     """The remedy is a choice, not a check: the same attack under clip = 0.01 and weight_max = 100."""
-    codec = Codec(Layout.of([np.zeros(VALUES, np.float32)]), clip=0.01, value_bits=24, weight_max=100)
+    codec = MeanCodec(Layout.of([np.zeros(VALUES, np.float32)]), clip=0.01, value_bits=24, weight_max=100)
     vectors = encoded(codec, 0.004, dict.fromkeys(range(1, SITES + 1), 100))
     before = mean_of(codec, simulate(scheme_for(codec, "active"), vectors))
     vectors[CHEAT] = codec.encode([np.full(VALUES, codec.clip, np.float32)], weight=100).vector
     after = mean_of(codec, simulate(scheme_for(codec, "active"), vectors))
-    assert np.abs(after - before).max() <= influence(codec, SITES, 1000).within == pytest.approx(0.001)
+    assert np.abs(after - before).max() <= codec.influence(SITES, 1000).within == pytest.approx(0.001)
 
 
 # --- what is said about it
@@ -138,9 +138,9 @@ def test_with_bounds_near_what_sites_really_send_one_of_ten_moves_the_mean_by_no
 
 @pytest.mark.parametrize(("weight_max", "weights"), [(None, (None,) * 3), (10, (10, 1, 4)), (1000, (1, 2, 3))])
 def test_the_stated_influence_is_what_a_search_over_all_extremes_finds(weight_max, weights):
-    codec = Codec(Layout.of([np.zeros(1, np.float32)]), clip=0.25, value_bits=20, weight_max=weight_max)
+    codec = MeanCodec(Layout.of([np.zeros(1, np.float32)]), clip=0.25, value_bits=20, weight_max=weight_max)
     top, total = (1 << codec.value_bits) - 1, None if weight_max is None else sum(weights)
-    stated = influence(codec, len(weights), total)
+    stated = codec.influence(len(weights), total)
     found = {"within": 0.0, "anywhere": 0.0}
     for others in itertools.product((0, top // 4, top // 2 + 1, 3 * top // 4, top), repeat=len(weights) - 1):
         scalars = sum(
@@ -161,14 +161,14 @@ def test_the_stated_influence_is_what_a_search_over_all_extremes_finds(weight_ma
 
 def test_the_influence_is_told_in_one_line_and_refuses_an_impossible_weight():
     codec, _ = likely_site()
-    assert influence(codec, SITES, 1000) == Influence(16.0, 8.0), (
+    assert codec.influence(SITES, 1000) == Influence(16.0, 8.0), (
         "no mean leaves ±clip: nothing moves by more than 2 clip"
     )
-    assert str(influence(codec, SITES, 50_000)) == (
+    assert str(codec.influence(SITES, 50_000)) == (
         "one site can have moved any value of the mean by 1.6 within its own range, and set it anywhere in ±8 beyond it"
     )
     with pytest.raises(InputError, match="total weight 9"):
-        influence(codec, SITES, 9)
+        codec.influence(SITES, 9)
 
 
 # --- a server that says another sum
@@ -196,7 +196,7 @@ def test_a_server_that_publishes_another_sum_is_believed_in_the_active_variant_t
 @ADVERSARIES
 def test_a_coordinate_that_one_site_alone_touched_is_released_as_that_sites_value(adversary):
     """A row of an embedding that no other site has: the sum over all of them is that site's."""
-    codec = Codec(Layout.of({"rows": np.zeros((4, 2), np.float32)}), clip=1.0, value_bits=24)
+    codec = MeanCodec(Layout.of({"rows": np.zeros((4, 2), np.float32)}), clip=1.0, value_bits=24)
     updates = {site: {"rows": np.zeros((4, 2), np.float32)} for site in range(1, SITES + 1)}
     for site in updates:
         updates[site]["rows"][0] = 0.1 * site

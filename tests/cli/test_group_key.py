@@ -33,9 +33,9 @@ def test_a_key_and_its_handle_serve_any_smaller_cohort(key: Path) -> None:
 
 def test_everything_that_a_scheme_may_ask_for_can_be_said(secagg_command: Command, tmp_path: Path) -> None:
     file, handle = tmp_path / "a", tmp_path / "b"
-    said = ("--scheme", "ckks", "--bits", 20, "--releases", 7, "--flooding-bits", 40, "--precision", 9)
+    said = ("--scheme", "ckks", "--bits", 20, "--releases", 7, "--flooding-bits", 40, "--raw-precision", 9)
     found = secagg_command("group-key", "new", "-o", file, "--handle", handle, *SHAPE, *said, "--json").json()
-    scheme = Ckks(8, 1000, value_bits=20, releases=7, flooding_bits=40, precision=9)
+    scheme = Ckks(8, 1000, value_bits=20, releases=7, flooding_bits=40, raw_precision=9)
     assert GroupKeyHandle.load(handle).need == GroupKey.load(file).need == scheme.need
     assert found["kind"] == "key"
     assert found["handle"] == str(handle)
@@ -86,7 +86,7 @@ def test_a_key_reaches_another_site_sealed(secagg_command: Command, key: Path, t
         (("new", "-o", "group.key", *SHAPE), 1, "never overwritten"),
         (("new", "-o", "k", "--participants", 70_000, "--length", 5), 2, "participants=70000"),
         (("new", "-o", "k", *SHAPE, "--bits", 62), 2, "lower value_bits"),
-        (("new", "-o", "k", *SHAPE, "--precision", 5), 2, "sums of bfv are exact"),
+        (("new", "-o", "k", *SHAPE, "--raw-precision", 5), 2, "sums of bfv are exact"),
         (("new", "-o", "k", *SHAPE, "--release-to", "participants", "--releases", 5), 2, "leave releases out"),
         (("new", "-o", "nowhere/k", *SHAPE), 1, "nowhere/k.handle cannot be written"),
         (("new", "-o", "k", *SHAPE, "--handle", "k"), 2, "k is to be the key's own file"),

@@ -8,7 +8,6 @@ import pytest
 
 from secagg.cli.workload import Workload
 from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
-from secagg_he import Ckks
 from secagg_protocols import Output
 from secagg_protocols.packing.lanes import Lanes
 
@@ -34,8 +33,7 @@ def test_a_round_is_as_exact_as_the_scheme_says_and_reports_what_it_cost(
     assert result["scheme"] == scheme
     assert (result["dropped"], result["survivors"]) == (10 * drop, 10 - 10 * drop)
     assert result["exact"] is True
-    assert result["precision"] == (Ckks(10, 300).precision if scheme == "ckks" else 0)
-    assert result["max_abs_error"] <= result["precision"]
+    assert result["precision"] == result["max_abs_error"] == 0
     assert result["upload_bytes"] > 300 * 2
     steps = {step.value for step in SCHEMES[scheme](10, 300).steps}
     assert steps | {"total"} == result["client_ms"].keys() == result["server_ms"].keys()
@@ -78,9 +76,16 @@ def test_processes_leave_the_server_s_ratio_open(secagg_command: Command, scheme
 
 @pytest.mark.parametrize("scheme", ["ckks"], indirect=True)
 def test_people_read_how_far_a_rounded_sum_is_off(secagg_command: Command, scheme: str) -> None:
-    ended = secagg_command("simulate", "--scheme", scheme, "--clients", 5, "--length", 20)
+    raw = ["--clients", 5, "--length", 20, "--raw-precision", 4]
+    ended = secagg_command("simulate", "--scheme", scheme, *raw)
     assert ended.code == 0, ended.stderr
-    assert "the scheme promises 4" in ended.stdout
+    assert "(raw_precision=4)" in ended.stdout
+    result = secagg_command("simulate", "--scheme", scheme, *raw, "--json").json()
+    assert result["precision"] == 4
+    assert result["exact"] == (result["max_abs_error"] <= 4)
+    refused = secagg_command("simulate", *raw)
+    assert refused.code == 2
+    assert "bonawitz has no raw_precision" in refused.stderr
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - WITHSTAND_ACTIVE))

@@ -53,7 +53,7 @@ def unflooded(monkeypatch):
 
 
 def test_the_whole_key_comes_out_of_an_unflooded_release(make_round, unflooded):
-    running = full_round(make_round, precision=1000)
+    running = full_round(make_round, raw_precision=1000)
     assert running.scheme.parameters.deviation == 0
     assert np.abs(running.errors).max() > 0
     assert (recover(running) == running.key.polynomial(running.scheme.parameters.degree)).all()
@@ -61,7 +61,7 @@ def test_the_whole_key_comes_out_of_an_unflooded_release(make_round, unflooded):
 
 def test_the_attack_fails_against_what_is_released_at_the_same_scale(make_round):
     """Nothing is rounded away here (Δ = 1): only flooding stands between the server and the key."""
-    running = full_round(make_round, precision=1 << 40, value_bits=44)
+    running = full_round(make_round, raw_precision=1 << 40, value_bits=44)
     parameters = running.scheme.parameters
     assert parameters.scale_bits == 0
     guess = recover(running)
@@ -69,8 +69,9 @@ def test_the_attack_fails_against_what_is_released_at_the_same_scale(make_round)
     assert (guess == running.key.polynomial(parameters.degree)).mean() < 0.01
 
 
-def test_the_attack_fails_against_what_is_released_by_default(make_round):
-    running = full_round(make_round)
+@pytest.mark.parametrize("options", [{}, {"raw_precision": 4}], ids=["exact", "raw"])
+def test_the_attack_fails_against_what_is_released_by_default(make_round, options):
+    running = full_round(make_round, **options)
     guess = recover(running)
     assert np.abs(guess).max() > 1 << 20
     assert (guess == running.key.polynomial(running.scheme.parameters.degree)).mean() < 0.01

@@ -56,8 +56,8 @@ def derivable():
     more = ({}, {"releases": 1}, {"releases": 1 << 20}, {"flooding_bits": 60}, {"release_to": "participants"})
     for (n, length, bits), options in product(sizes, more):
         yield Bfv, (n, length), {"value_bits": bits, **options}
-        for precision in () if "release_to" in options else (1, 1000, 1 << 30):
-            yield Ckks, (n, length), {"value_bits": bits, "precision": precision, **options}
+        for precision in (0,) if "release_to" in options else (0, 1, 1000, 1 << 30):
+            yield Ckks, (n, length), {"value_bits": bits, "raw_precision": precision, **options}
 
 
 def made(candidates):

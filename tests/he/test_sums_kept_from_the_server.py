@@ -59,7 +59,7 @@ def test_sums_at_the_clip_are_exact(keeping, make_round, participants, value_bit
     scheme = keeping(participants, 300, value_bits=value_bits)
     top = np.full(300, (1 << value_bits) - 1)
     running = make_round(scheme, dict.fromkeys(range(1, participants + 1), top)).run()
-    assert scheme.precision == 0
+    assert scheme.raw_precision == 0
     assert (running.clients[1].output.total == participants * top.astype(np.uint64)).all()
 
 
@@ -325,7 +325,7 @@ def test_the_sum_survives_a_restart_between_any_two_messages(keeping, backend, t
 
 
 def test_what_has_no_meaning_there_is_refused(make):
-    for name in ("releases", "flooding_bits", *(["precision"] if make is Ckks else [])):
+    for name in ("releases", "flooding_bits", *(["raw_precision"] if make is Ckks else [])):
         with pytest.raises(ParameterError, match=f"{name}=77.*leave {name} out"):
             make(3, 5, release_to="participants", **{name: 77})
     with pytest.raises(ParameterError, match="release_to='nobody'"):

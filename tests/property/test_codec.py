@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Layout, MeanCodec
 from secagg_protocols.primitives.randomness import InsecureDeterministicRandomness, Randomness
 
 
@@ -38,7 +38,7 @@ def participants(draw: st.DrawFn, weight_max: int) -> tuple[list[tuple[list[floa
     return distinct, draw(st.one_of(st.sampled_from([1, 2, 1000]), st.integers(1, 40)))
 
 
-def total_of(codec: Codec, encoded: list[np.ndarray]) -> np.ndarray:
+def total_of(codec: MeanCodec, encoded: list[np.ndarray]) -> np.ndarray:
     return np.sum([vector.astype(np.uint64) for vector in encoded], axis=0, dtype=np.uint64).reshape(codec.length)
 
 
@@ -60,7 +60,7 @@ def test_weighted_mean_is_within_the_stated_bound_and_total_weight_is_exact(
     value_bits, weight_max = widths
     distinct, survivors = data.draw(participants(weight_max))
     layout = Layout.of([np.zeros(1, dtype) for dtype in dtypes])
-    codec = Codec(layout, clip=clip, value_bits=value_bits, weight_max=weight_max)
+    codec = MeanCodec(layout, clip=clip, value_bits=value_bits, weight_max=weight_max)
     inputs, encoded, weight = [Fraction(0)] * COORDINATES, [], 0
     for index in range(survivors):
         places, own_weight = distinct[index % len(distinct)]
@@ -97,7 +97,7 @@ def test_unweighted_mean_is_within_one_step(
     places: list[float], value_bits: int, survivors: int, randomness: Randomness
 ) -> None:
     arrays = {"w": np.array(places, np.float32)}
-    codec = Codec(Layout.of(arrays), clip=1.0, value_bits=value_bits)
+    codec = MeanCodec(Layout.of(arrays), clip=1.0, value_bits=value_bits)
     total = total_of(codec, [codec.encode(arrays, randomness=randomness).vector for _ in range(survivors)])
     decoded = codec.decode(total, survivors)
     assert decoded.weight is None
@@ -117,7 +117,7 @@ def test_metrics_are_weighted_and_within_the_stated_bound_whatever_the_value_bit
 ) -> None:
     arrays = [np.zeros(2, np.float32)]
     ranges = {"loss": (-1.0, 7.0), "accuracy": (0.0, 1.0)}
-    codec = Codec(Layout.of(arrays), clip=1.0, value_bits=value_bits, weight_max=500, metrics=ranges)
+    codec = MeanCodec(Layout.of(arrays), clip=1.0, value_bits=value_bits, weight_max=500, metrics=ranges)
     encoded = [
         codec.encode(arrays, weight=weight, metrics={"accuracy": 1.0, "loss": loss}, randomness=randomness)
         for loss, weight in reported
@@ -142,7 +142,7 @@ def test_every_value_fits_its_bits_in_the_smallest_dtype(
     places: list[float], value_bits: int, weight: int, randomness: Randomness
 ) -> None:
     arrays = [np.array(places)]
-    codec = Codec(Layout.of(arrays), clip=1.0, value_bits=value_bits, weight_max=100, metrics={"m": (0, 1)})
+    codec = MeanCodec(Layout.of(arrays), clip=1.0, value_bits=value_bits, weight_max=100, metrics={"m": (0, 1)})
     vector = codec.encode(arrays, weight=weight, metrics={"m": 1}, randomness=randomness).vector
     assert vector.shape == (codec.length,)
     assert vector.dtype == (np.uint8 if value_bits <= 8 else np.uint16 if value_bits <= 16 else np.uint32)

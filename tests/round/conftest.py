@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from secagg.round import (
+    CodecTerms,
     Proposal,
     Requests,
     Round,
@@ -99,7 +100,8 @@ class Federation:
                 self.config[name] = self.config[name] | {f"secagg-{key}": str(path) for key, path in files.items()}
                 self.config[name]["secagg-adversary"] = "active"
             knobs |= {"identity": identities[0], "roster": folder / "roster"}
-        self.settings = Settings.of({"clip": 8.0, "weight_max": 100, "metrics": {"loss": (0.0, 1.0)}, **knobs})
+        mean = {} if "codec" in knobs else {"clip": 8.0, "weight_max": 100, "metrics": {"loss": (0.0, 1.0)}}
+        self.settings = Settings.of({**mean, **knobs})
         self.terms = self.settings.terms("examples")
         self.codec = self.terms.codec(layout_of(model(extra=extra)))
         self.scheme = self.settings.make_scheme(self.settings.participants(sites), self.codec)
@@ -113,7 +115,7 @@ class Federation:
     def site(self, name: str) -> Site:
         """A site, from its files alone."""
         config = {"secagg-store": str(self.folder / f"{name}.store"), **self.config[name]}
-        return Site(SitePolicy.read(config), job=self.job, now=lambda: NOW)
+        return Site(SitePolicy.read(config), job=self.job, terms=CodecTerms.from_bytes, now=lambda: NOW)
 
     def proposal(
         self, number: int = 1, arrays: Mapping[str, np.ndarray] | None = None, ahead: bool = False
@@ -199,7 +201,7 @@ class Federation:
         arrays = model() if arrays is None else arrays
         assert rnd.output is not None, rnd.outcome.failure
         assert list(rnd.output.survivors) == survivors
-        mean = mean_of(rnd.output, self.codec, self.scheme)
+        mean = mean_of(rnd.output, self.codec)
         total = sum(map(weight_of, survivors))
         assert mean.weight == total
         assert mean.metrics["loss"] == pytest.approx(

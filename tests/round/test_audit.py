@@ -93,7 +93,7 @@ def trained(parties, model, rounds: int = 3, lose=lambda number, name, rnd: Fals
         )
         before = model
         if rnd.output is not None:
-            model = applied(model, mean_of(rnd.output, parties.codec, parties.scheme))
+            model = applied(model, mean_of(rnd.output, parties.codec))
         stamp = Stamp(now=NOW, model=model_digest(before), model_after=model_digest(model))
         parties.settings.audit.write_round(rnd, stamp)
         ended.append(rnd.outcome)
@@ -264,7 +264,7 @@ def test_a_server_that_trains_on_with_another_model_is_named_by_the_sites(federa
     trail, first, other = parties.settings.audit, sample(0), sample(1)
     for number, model in ((1, first), (2, other)):
         rnd = parties.run(parties.round(parties.proposal(number, model)), model)
-        after = applied(model, mean_of(rnd.output, parties.codec, parties.scheme))
+        after = applied(model, mean_of(rnd.output, parties.codec))
         trail.write_round(rnd, Stamp(now=NOW, model=model_digest(model), model_after=model_digest(after)))
     kept = Kept(parties, paths, identities, [])
     assert set(kept.found()) == {(paths["server"], 1, "model_after")}

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Layout, MeanCodec
 from secagg_protocols.errors import InputError, ParameterError
 
 ARRAYS = {"w": np.array([0.5, -0.25, 0.125], np.float32)}
 LAYOUT = Layout.of(ARRAYS)
-WEIGHTED = Codec(LAYOUT, clip=1.0, weight_max=100, metrics={"loss": (0.0, 2.0)})
+WEIGHTED = MeanCodec(LAYOUT, clip=1.0, weight_max=100, metrics={"loss": (0.0, 2.0)})
 
 
 @pytest.mark.parametrize(
@@ -39,25 +39,25 @@ WEIGHTED = Codec(LAYOUT, clip=1.0, weight_max=100, metrics={"loss": (0.0, 2.0)})
 )
 def test_bad_parameters_are_refused(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        Codec(LAYOUT, **{"clip": 1.0, **parameters})  # type: ignore[arg-type]
+        MeanCodec(LAYOUT, **{"clip": 1.0, **parameters})  # type: ignore[arg-type]
 
 
 def test_clip_beyond_the_dtype_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"clip must be in .*6\.55e"):
-        Codec(Layout.of([np.zeros(1, np.float16)]), clip=70000.0)
+        MeanCodec(Layout.of([np.zeros(1, np.float16)]), clip=70000.0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("on_clip", ["count", "refuse"])
 def test_nan_and_infinity_are_refused_by_array_name(bad: float, on_clip: str) -> None:
     arrays = {"a": np.zeros(2), "b": np.array([0.0, bad])}
-    codec = Codec(Layout.of(arrays), clip=1.0, on_clip=on_clip)  # type: ignore[arg-type]
+    codec = MeanCodec(Layout.of(arrays), clip=1.0, on_clip=on_clip)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="'b' holds NaN or infinity"):
         codec.encode(arrays)
 
 
 def test_values_beyond_clip_are_refused_when_the_caller_says_so() -> None:
-    codec = Codec(LAYOUT, clip=0.2, metrics={"loss": (0.0, 2.0)}, on_clip="refuse")
+    codec = MeanCodec(LAYOUT, clip=0.2, metrics={"loss": (0.0, 2.0)}, on_clip="refuse")
     with pytest.raises(InputError, match=r"2 of the values of array 'w' .*clip is 0.2.*on_clip='count'") as caught:
         codec.encode(ARRAYS, metrics={"loss": 1.0})
     assert "0.5" not in str(caught.value)
@@ -89,7 +89,7 @@ def test_numpy_integers_are_weights() -> None:
 
 def test_weight_for_an_unweighted_codec_is_refused() -> None:
     with pytest.raises(InputError, match="unweighted codec: leave it out"):
-        Codec(LAYOUT, clip=1.0).encode(ARRAYS, weight=3)
+        MeanCodec(LAYOUT, clip=1.0).encode(ARRAYS, weight=3)
 
 
 @pytest.mark.parametrize(

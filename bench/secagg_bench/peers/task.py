@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.codec import Codec, Layout
+from secagg.codec import Layout, MeanCodec
 
 CLIP = 8.0  # Flower's default range; ours is set to it, at the same number of levels
 WEIGHT_MAX = 1000
@@ -55,10 +55,10 @@ class Task:
         """Return its number of examples, 100 … 1000."""
         return int(np.random.default_rng([1, participant]).integers(100, WEIGHT_MAX + 1))
 
-    def codec(self) -> Codec:
+    def codec(self) -> MeanCodec:
         """Return the encoding for ours and for the naive baseline."""
         layout = Layout.of({NAME: np.zeros(self.length, np.float32)})
-        return Codec(layout, clip=CLIP, value_bits=self.value_bits, weight_max=WEIGHT_MAX)
+        return MeanCodec(layout, clip=CLIP, value_bits=self.value_bits, weight_max=WEIGHT_MAX)
 
     def mean_of(self, total: NDArray[np.uint64]) -> NDArray[np.floating]:
         """Return the weighted mean that a sum of the survivors' encodings carries; shape (length,)."""
@@ -66,19 +66,17 @@ class Task:
         assert isinstance(arrays, dict)  # the codec's layout has names
         return arrays[NAME]
 
-    def error_of(self, mean: NDArray[np.floating], precision: float = 0) -> float:
+    def error_of(self, mean: NDArray[np.floating]) -> float:
         """Return max |mean − exact weighted mean of the survivors|. Raises ArithmeticError beyond two rounding steps.
 
         Two, because those that round deterministically, or in floating point, round elsewhere than the codec does.
-        precision: `Scheme.precision`, by which the sum itself may be off.
         """
         exact, weights = np.zeros(self.length), 0
         for participant in self.survivors:
             exact += self.weight(participant) * self.update(participant).astype(np.float64)
             weights += self.weight(participant)
         error = float(np.abs(mean - exact / weights).max())
-        codec = self.codec()
-        allowed = 2 * codec.error_bound(len(self.survivors), weights) + precision * codec.step * WEIGHT_MAX / weights
+        allowed = 2 * self.codec().error_bound(len(self.survivors), weights)
         if not error <= allowed:
             raise ArithmeticError(f"the mean is wrong by {error:.2e}; {allowed:.2e} would be rounding")
         return error

@@ -1,8 +1,9 @@
 """From values to plaintext words and back: sums side by side in a word, one word a coefficient.
 
 A word holds `per_word` sums in lanes of `lane_bits` bits. In BFV sums are exact; words too wide for one plaintext
-modulus are encrypted modulo two, and their sum follows from both: nothing else does. In CKKS a decrypted word is off by
-at most `precision`: its lowest lane has room for that on both sides, so every other sum in the word is exact.
+modulus are encrypted modulo two, and their sum follows from both: nothing else does. In CKKS a decrypted word is
+rounded to the right one. In raw CKKS it is off by at most `precision`: its lowest lane has room for that on both sides,
+so every other sum in the word is exact.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..parameters import Parameters
 from ..ring import compose, ring
 
 _WORD_BITS = 64
-"""A CKKS lane may be wider, for the error above the largest sum; the sum itself never is."""
+"""A raw CKKS lane may be wider, for the error above the largest sum; the sum itself never is."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,31 @@ def to_plaintexts(parameters: Parameters, words: Words) -> Words:
 def from_plaintexts(parameters: Parameters, plaintexts: Words, limit: int) -> Words:
     """Return words, shape (rows, N), from what `seal` decrypted. limit: the largest sum that can be right.
 
-    CKKS: rounds; a word's lowest sum is then within `precision`, and cut to 0 … limit.
+    CKKS: rounds. Raw, a word's lowest sum is then within `precision`, and cut to 0 … limit.
     """
     if parameters.kind == "bfv":
         return plaintexts[:, 0]
-    precision, scale = np.uint64(parameters.precision), parameters.scale_bits
-    high, low = _compose(parameters, plaintexts)  # of a word · Δ + noise + precision · Δ: never negative
+    words = _rounded(parameters, plaintexts)
+    return _cut(parameters, words, limit) if parameters.precision else words
+
+
+def _rounded(parameters: Parameters, plaintexts: Words) -> Words:
+    """Return ⌊x / Δ + ½⌉ + precision of every coefficient x = word · Δ + noise: never negative, as |noise| < Δ / 2, or
+    ≤ (precision − ½) · Δ where it is raw."""
+    scale = parameters.scale_bits
+    high, low = _compose(parameters, plaintexts)
     offset = (parameters.precision << scale) + (1 << scale >> 1)
     high, low = _plus(high, low, offset, parameters.modulus)
     words = low >> np.uint64(scale) | high << np.uint64(64 - scale) if scale else low
-    words[high >> np.uint64(scale) != 0] = np.iinfo(np.uint64).max  # one wide sum, by its error above 2⁶⁴
+    words[high >> np.uint64(scale) != 0] = np.iinfo(
+        np.uint64
+    ).max  # above 2⁶⁴: raw, a wide sum by its error; or garbage
+    return words
+
+
+def _cut(parameters: Parameters, words: Words, limit: int) -> Words:
+    """Return words whose lowest sums, each off by up to `precision` and raised by it, are cut to 0 … limit."""
+    precision = np.uint64(parameters.precision)
     bits = min(parameters.lane_bits, _WORD_BITS)
     mask = np.uint64((1 << bits) - 1)
     lowest = words & mask

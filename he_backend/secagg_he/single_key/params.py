@@ -27,9 +27,9 @@ from .packing import Packing
 MIN_FLOODING_BITS = 30
 _MAX_FLOODING_BITS = 128
 _MAX_RELEASES = 1 << 32
-_MAX_PRECISION = 1 << 40
+_MAX_RAW_PRECISION = 1 << 40
 _MAX_LENGTH = 1 << 40
-_RELEASES, _PRECISION = 1000, 4
+_RELEASES = 1000
 
 SERVER, PARTICIPANTS = "server", "participants"
 """Who gets the sum."""
@@ -46,7 +46,7 @@ class SingleKey(Scheme):
     max_participants, max_length: what the group key is made for: at least as many as ever hold it, and the longest
     vector; a smaller cohort and a shorter vector take the same key. By default this round's.
     release_to: "server", or "participants", who then keep the sum to themselves; nothing is flooded or counted then, so
-    `releases` and `flooding_bits` are 0, and sums are exact.
+    `releases` and `flooding_bits` are 0.
 
     Ring, modulus and noise are derived (`parameters`); `ParameterError` says what does not fit, and the remedy.
     """
@@ -128,14 +128,18 @@ class SingleKey(Scheme):
         """Whether the sum stays among the participants."""
         return self.release_to == PARTICIPANTS
 
+    @property
+    def raw_precision(self) -> int:
+        """How far a coordinate of a sum may be off; 0 where sums are exact."""
+        return 0
+
     @cached_property
     def need(self) -> Need:
         """What the group key is for: parameters follow from it, and not from who is there in this round."""
         assert self.max_participants is not None
         assert self.max_length is not None
-        wanted = int(self.precision)
         n, length, bits = self.max_participants, self.max_length, self.value_bits
-        return Need(self.kind, n, length, bits, self.releases, self.flooding_bits, wanted)
+        return Need(self.kind, n, length, bits, self.releases, self.flooding_bits, self.raw_precision)
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -275,14 +279,17 @@ class Bfv(SingleKey):
 
 @dataclass(frozen=True)
 class Ckks(SingleKey):
-    """Sums under CKKS (Cheon, Kim, Kim and Song 2017), rounded, with one key that the participants share.
+    """Exact integer sums under CKKS (Cheon, Kim, Kim and Song 2017), with one key that the participants share.
 
-    precision: largest error of any coordinate of a sum, in units of the integers summed (1 …): the larger, the smaller
-    the ciphertexts. A bound over all coordinates together, but for a probability of 2⁻⁴⁰. With
-    release_to="participants" sums are exact, and it is 0: participants may then publish a sum without telling the key.
+    The scale Δ is more than twice the bound on all errors, flooding included, so rounding takes them away: sums are the
+    right integers but for a probability of 2⁻⁴⁰ a round (NOTATION, "Exact sums").
+
+    raw_precision: 0; or, to compare with CKKS as others use it, how far any coordinate of a sum may be off, in units of
+    the integers summed: the larger, the smaller the ciphertexts. No codec takes such sums, and they are for the server
+    alone: release_to="participants" is refused.
     """
 
-    precision: int = field(default=_PRECISION, kw_only=True)
+    raw_precision: int = field(default=0, kw_only=True)
 
     name: ClassVar[str] = "ckks"
     traits: ClassVar[Traits] = Traits(
@@ -295,8 +302,7 @@ class Ckks(SingleKey):
     kind: ClassVar[Kind] = "ckks"
 
     def __post_init__(self) -> None:
+        self._check_range("raw_precision", 0, _MAX_RAW_PRECISION)
         if self.to_participants:
-            self._leave_out("precision", _PRECISION)
-        else:
-            self._check_range("precision", 1, _MAX_PRECISION)
+            self._leave_out("raw_precision", 0)
         super().__post_init__()

@@ -199,8 +199,3 @@ class Parameters(ABC):
     @abstractmethod
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         """Return the unavoidable work of one surviving client and of the server: `Work()` where none is counted."""
-
-    @property
-    def precision(self) -> float:
-        """Largest error of any coordinate of a sum, in units of the integers summed: 0 where sums are exact."""
-        return 0

@@ -11,12 +11,13 @@ from flwr.clientapp.typing import ClientAppCallable
 from flwr.common.constant import ErrorCode
 from flwr.common.logger import log
 
+from secagg.codec import fit
 from secagg.round import CodecTerms, Site, SitePolicy, Turn
 from secagg.round.audit import model_digest
 from secagg.round.context import check_received
 from secagg.round.keys import Value
 from secagg.round.site import Seat, Vector
-from secagg.round.updates import change, check_fit, layout_of, vector_of
+from secagg.round.updates import change, layout_of, vector_of
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
 from .encoding import RUN_CONFIG, Task
@@ -72,7 +73,8 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
             f"a train message without a step of the protocol ({missing}): this ClientApp gives no update outside "
             "secure aggregation; wrap the strategy: SecAgg(strategy)"
         ) from None
-    site = Site(policy_of(context.node_config), ContextStore(context.state), job=job_name(context.run_id))
+    policy, store = policy_of(context.node_config), ContextStore(context.state)
+    site = Site(policy, store, job=job_name(context.run_id), terms=CodecTerms.from_bytes)
     turn = site.take(request)
     if turn.seat is None:
         return turn
@@ -101,7 +103,7 @@ def _vector(seat: Seat, task: Task, msg: Message, context: Context, call_next: C
     """Let the ClientApp train, if this is the model that the round is about, and encode what it changed. Its reply goes
     no further."""
     terms = CodecTerms.from_bytes(seat.proposal.terms)
-    check_fit(terms.codec(layout_of(task.arrays)), seat.scheme)
+    fit(seat.scheme, terms.codec(layout_of(task.arrays)))
     task.check_round(seat.proposal.round)
     check_received(seat.proposal, task.digest)
     reply = call_next(msg, context)

@@ -13,7 +13,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from secagg.codec import Codec, Decoded, Influence, influence
+from secagg.codec import Codec, Decoded, Influence
 from secagg.round import Proposal, Round, bound_digest, knobs_of
 from secagg.round.audit import Stamp, model_digest
 from secagg.round.updates import applied, kept, layout_of, mean_of
@@ -45,7 +45,7 @@ class _Pending:
 class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     """Run `inner` under secure aggregation: it samples, configures and evaluates as ever, and gets one average.
 
-    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`; clip and weight_max must be
+    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings.of`; clip and weight_max must be
     given. Those that are not SecAgg's own (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
 
     `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
@@ -138,7 +138,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return self._skip(server_round)
         try:
             output = pending.grid.close(replies)
-            mean = mean_of(output, pending.codec, pending.round.server.scheme)
+            mean = mean_of(output, pending.codec)
         except (RoundFailed, InputError) as failure:
             self._repeats += 1
             if self._repeats > self.settings.reruns:
@@ -151,7 +151,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             self._record(pending, None)
             return self._skip(server_round)
         self._repeats = 0
-        self.influence = influence(pending.codec, len(output.survivors), mean.weight)
+        self.influence = pending.codec.influence(len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = dict(pending.round.keys_ahead)
         reply = self._as_one_reply(pending, mean, len(output.survivors))
@@ -197,8 +197,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         """Log the settings, then the inner strategy's."""
         own = self.settings
         log(INFO, "\t├──> Secure aggregation: %s around %s", own.scheme, type(self.inner).__name__)
-        log(INFO, "\t│\t├── Codec: clip %g | %d bits | weight up to %d", own.clip, own.value_bits, own.weight_max)
-        log(INFO, "\t│\t└── Hidden metrics: %s", ", ".join(sorted(own.metrics)) or "none")
+        log(INFO, "\t│\t└── Codec: %s", own.codec)
         self.inner.summary()
 
 

@@ -26,7 +26,7 @@ def test_every_public_parameter_is_in_the_id(case):
     first = case.make(7, 7)
     others = [case.make(8, 7), case.make(7, 8), case.make(7, 7, value_bits=17)]
     changes = {"colluders": 2, "threshold": 6, "packing": 3}
-    for name, value in {**changes, "releases": 999, "flooding_bits": 31, "precision": 5}.items():
+    for name, value in {**changes, "releases": 999, "flooding_bits": 31, "raw_precision": 5}.items():
         if hasattr(first, name):
             assert getattr(first, name) != value
             try:

@@ -11,6 +11,7 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 
 from flwr.app import Message  # noqa: E402
 
+from secagg.codec import MeanTerms  # noqa: E402
 from secagg.round import CodecTerms, Proposal, Request, SitePolicy  # noqa: E402
 from secagg.round.limits import Limits  # noqa: E402
 from secagg.schemes import SCHEMES  # noqa: E402
@@ -22,7 +23,7 @@ MIB = 1 << 20
 
 
 def proposal(scheme="bonawitz", participants=5, length=10, **parameters) -> Proposal:
-    terms = CodecTerms(1.0, 16, 100, (), "num-examples").to_bytes()
+    terms = CodecTerms.of(MeanTerms(1.0, 16, 100, {}), "num-examples").to_bytes()
     parameters = dict(sorted(parameters.items()))
     return Proposal(scheme, participants, length, parameters, "flower run 7", 1, bytes(32), terms, (), True)
 
@@ -72,7 +73,7 @@ def grid_of(scheme: str):
         "lightsecagg": [{}, {"threshold": 2}, {"colluders": 4, "threshold": 5}],
         "threshold-ckks": [{}, {"packing": 1}, {"value_bits": 32}],
         "bfv": [{}, {"releases": 1 << 32, "flooding_bits": 128}],
-        "ckks": [{}, {"releases": 1 << 32, "flooding_bits": 128, "precision": 1}],
+        "ckks": [{}, {"releases": 1 << 32, "flooding_bits": 128, "raw_precision": 1}],
     }
     yield from (
         proposal(scheme, participants, length, **parameters)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
 
-from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.codec import Layout, MeanCodec  # noqa: E402
 from secagg.round import audit  # noqa: E402
 from secagg_protocols import Identity, Roster  # noqa: E402
 
@@ -162,7 +162,7 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
     for number in (1, 2):
         expected, weight = federated_average(values, survivors)
         values = np.load(tmp_path / f"round-{number}.npy")
-        codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
+        codec = MeanCodec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
         assert np.abs(values - expected).max() <= codec.error_bound(len(survivors), weight) + 1e-6
     check_logs(tmp_path, rounds=2)
 

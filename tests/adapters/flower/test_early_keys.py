@@ -8,7 +8,7 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
-from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.codec import Layout, MeanCodec  # noqa: E402
 from secagg.round import Request, SiteStore  # noqa: E402
 from secagg_protocols import Envelope, Identity, Roster, StateError  # noqa: E402
 from secagg_protocols.bonawitz.messages import AdvertiseKeys  # noqa: E402
@@ -32,8 +32,8 @@ def checked_round(bench):
         result, _ = bench.one_round(strategy, grid, number, arrays)
         assert result is not None, strategy.stopped
         expected, _ = bench.plain_average(fedavg(), survivors, number, arrays)
-        own = strategy.settings
-        codec = Codec(
+        own = strategy.settings.codec
+        codec = MeanCodec(
             Layout.of(bench.model()), clip=own.clip, value_bits=own.value_bits, weight_max=own.weight_max or None
         )
         weight = sum(map(bench.weight_of, survivors))

@@ -11,14 +11,12 @@ pytest.importorskip("tenseal", reason="SEAL is not installed: pip install 'secag
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
-from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.codec import Layout, MeanCodec  # noqa: E402
 from secagg.round.policy import GROUP_KEY_VARIABLE  # noqa: E402
 from secagg_he import Bfv, Ckks, GroupKey  # noqa: E402
 from secagg_protocols import ParameterError  # noqa: E402
 
 CODEC = {"clip": 8.0, "weight_max": 10_000}
-BITS = {Bfv: 24, Ckks: 28}
-"""24 for the codec; ckks needs as many more as its errors take."""
 
 
 def fedavg() -> FedAvg:
@@ -33,7 +31,7 @@ def kind(request):
 @pytest.fixture
 def files(kind, tmp_path):
     """(the participants' file, the server's) of a key for up to eight sites and some more values than the model has."""
-    key, handle = kind(8, 100, value_bits=BITS[kind]).make_group_key()
+    key, handle = kind(8, 100, value_bits=24).make_group_key()
     key.save(tmp_path / "group.key")
     handle.save(tmp_path / "group.key.handle")
     return tmp_path / "group.key", tmp_path / "group.key.handle"
@@ -42,8 +40,8 @@ def files(kind, tmp_path):
 def as_plain(bench, strategy, result, nodes):
     """The round's result is plain FedAvg's over these nodes."""
     assert result is not None, "the round was skipped"
-    own = strategy.settings
-    codec = Codec(Layout.of(bench.model()), clip=own.clip, value_bits=own.value_bits, weight_max=own.weight_max)
+    own = strategy.settings.codec
+    codec = MeanCodec(Layout.of(bench.model()), clip=own.clip, value_bits=own.value_bits, weight_max=own.weight_max)
     expected, _ = bench.plain_average(fedavg(), nodes)
     weight = sum(map(bench.weight_of, nodes))
     bench.assert_close(result, expected, codec.error_bound(len(nodes), weight))
@@ -80,7 +78,7 @@ def test_more_sites_than_the_key_was_made_for_are_told_what_to_make(kind, files,
 def test_a_node_that_holds_another_key_says_which_it_needs(kind, files, federation, bench):
     _, handle = files
     other = files[0].with_name("other.key")
-    kind(3, 100, value_bits=BITS[kind]).make_group_key()[0].save(other)
+    kind(3, 100, value_bits=24).make_group_key()[0].save(other)
     grid = federation(5, {"secagg-group-key": str(other)})
     result, _ = bench.one_round(SecAgg(fedavg(), kind.name, group_key=handle, **CODEC), grid)
     assert result is None
@@ -123,7 +121,7 @@ def test_a_handle_for_another_scheme_is_refused_when_secagg_is_made(kind, files)
 def test_a_sum_that_is_kept_from_the_server_is_refused_when_secagg_is_made(kind):
     with pytest.raises(ParameterError, match="a Flower strategy needs it there"):
         SecAgg(fedavg(), kind.name, release_to="participants", **CODEC)
-    _, handle = kind(8, 100, value_bits=BITS[kind], release_to="participants").make_group_key()
+    _, handle = kind(8, 100, value_bits=24, release_to="participants").make_group_key()
     with pytest.raises(ParameterError, match="a Flower strategy needs it there"):
         SecAgg(fedavg(), kind.name, group_key=handle, **CODEC)
 
@@ -150,6 +148,6 @@ def test_a_group_key_in_flowers_simulation_engine(flower_engine, tmp_path, feder
     for number, survivors in ((1, (0, 1, 2, 3, 4)), (2, (0, 1, 2, 4))):
         expected, weight = federated_average(values, survivors)
         values = np.load(tmp_path / f"round-{number}.npy")
-        codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
+        codec = MeanCodec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
         assert 0 < np.abs(values - expected).max() <= codec.error_bound(len(survivors), weight) + 1e-6
     assert GroupKey.load(tmp_path / "group.key").releases.count(key.key_id) == rounds

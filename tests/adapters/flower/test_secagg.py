@@ -15,7 +15,7 @@ from flwr.serverapp.strategy import FedAvg  # noqa: E402
 from secagg import Bonawitz  # noqa: E402
 from secagg.adapters.flower import SecAgg, secagg_mod  # noqa: E402
 from secagg.adapters.flower.records import LARGE, SMALL  # noqa: E402
-from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.codec import Layout, MeanCodec  # noqa: E402
 from secagg_he import Bfv, Ckks  # noqa: E402
 from secagg_protocols import Identity, ParameterError, Roster  # noqa: E402
 
@@ -25,8 +25,8 @@ EVERY_NODE = range(101, 106)
 
 
 def bound(strategy: SecAgg, arrays, survivors: int, weight: int) -> float:
-    own = strategy.settings
-    codec = Codec(Layout.of(arrays), clip=own.clip, value_bits=own.value_bits, weight_max=own.weight_max or None)
+    own = strategy.settings.codec
+    codec = MeanCodec(Layout.of(arrays), clip=own.clip, value_bits=own.value_bits, weight_max=own.weight_max or None)
     return codec.error_bound(survivors, weight if own.weight_max else None)
 
 
@@ -322,8 +322,8 @@ def test_knobs_from_the_run_configuration():
         "secagg-roster": "",
     }
     settings = SecAgg.from_config(fedavg(), run_config).settings
-    assert (settings.clip, settings.value_bits, settings.weight_max) == (2.5, 20, 500)
-    assert settings.metrics == {"train-loss": (0, 10), "accuracy": (0, 1)}
+    assert (settings.codec.clip, settings.codec.value_bits, settings.codec.weight_max) == (2.5, 20, 500)
+    assert settings.codec.metrics == {"train-loss": (0, 10), "accuracy": (0, 1)}
     assert settings.make_scheme(6, settings.terms("n").codec(Layout.of([np.zeros(3)]))) == Bonawitz(
         6, 3 + 1 + 2, value_bits=20, threshold=4, early_keys=True
     )

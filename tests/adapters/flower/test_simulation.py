@@ -8,7 +8,7 @@ import pytest
 flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
 pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
 
-from secagg.codec import Codec, Layout  # noqa: E402
+from secagg.codec import Layout, MeanCodec  # noqa: E402
 
 ROUNDS, NODES, LENGTH = 3, 10, 1000
 
@@ -35,7 +35,7 @@ def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, t
         survivors = [own for own in range(NODES) if FAULTS[number].get(own, UNMASKING) == UNMASKING]
         expected, weight = federated_average(values, survivors)
         values = np.load(tmp_path / f"round-{number}.npy")
-        codec = Codec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
+        codec = MeanCodec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
         bound = codec.error_bound(len(survivors), weight) + 1e-6  # float32 arithmetic of both averages
         assert np.abs(values - expected).max() <= bound
         assert np.abs(values - expected).max() > 0, "it is the secure sum that was rounded"

@@ -1,4 +1,4 @@
-"""Codec: arrays, their weight and a few metrics <-> one vector of `value_bits`-bit integers, to be summed.
+"""The weighted mean: arrays clipped coordinate by coordinate, rounded without bias, weighed before they are summed.
 
 The vector is the layout's coordinates, then the weight, then each metric in order of name.
 In an unweighted codec every weight, and weight_max, is 1. SR is stochastic rounding.
@@ -12,27 +12,33 @@ weight nor an unweighted update. For the same reason weight and metrics ride in 
 would be summed apart, and tell who carried.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from secagg.codec.layout import Arrays, Layout
-from secagg.codec.quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
-from secagg.codec.results import Decoded, Encoded, UnsignedArray
-from secagg.codec.scalars import check_total_weight, checked_weight, unit_metrics
 from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
+from .interface import NO_METRICS, Codec, Terms
+from .kinds import register
+from .layout import Arrays, Layout
+from .quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
+from .results import Decoded, Encoded, Influence, UnsignedArray
+from .scalars import check_total_weight, checked_weight, unit_metrics
+
 CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
 MAX_VALUE_BITS = 32
-NO_METRICS: Mapping[str, Any] = MappingProxyType({})
+
+_CHOOSING = (
+    "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
+    "of one value in training (the 99.9th percentile of |new − received| on your own data), and weight_max near the "
+    "number of examples of the largest site (0: a plain mean)"
+)
 
 
 def _is_number(value: object) -> bool:
@@ -40,8 +46,8 @@ def _is_number(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Codec:
-    """The public agreement on how arrays become integers. All participants and the server hold the same.
+class MeanCodec(Codec):
+    """The weighted mean of arrays within ±clip, and of metrics within their ranges.
 
     layout      the arrays
     clip        coordinates are clipped to [-clip, clip]; in the arrays' own unit
@@ -96,7 +102,7 @@ class Codec:
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mappingproxy cannot be pickled, and codecs go to worker processes
         fields = {name: getattr(self, name) for name in ("clip", "value_bits", "weight_max", "on_clip")}
-        return partial(Codec, self.layout, metrics=dict(self.metrics), **fields), ()
+        return partial(MeanCodec, self.layout, metrics=dict(self.metrics), **fields), ()
 
     @property
     def length(self) -> int:
@@ -109,11 +115,10 @@ class Codec:
         return 2 * self.clip / self._levels
 
     @property
-    def digest(self) -> bytes:
-        """SHA-256 (32 bytes) of all that participants must agree on (not on_clip): for the context digest."""
-        metrics = [[name, float(low).hex(), float(high).hex()] for name, (low, high) in self.metrics.items()]
-        agreed = [self.layout.digest.hex(), float(self.clip).hex(), self.value_bits, self.weight_max, metrics]
-        return hashlib.sha256(json.dumps(["secagg.codec.Codec/2", agreed]).encode()).digest()
+    def terms(self) -> "MeanTerms":
+        """All that participants must agree on: not on_clip, which is each one's own."""
+        ranges = {name: (float(low), float(high)) for name, (low, high) in self.metrics.items()}
+        return MeanTerms(float(self.clip), self.value_bits, self.weight_max or 0, ranges)
 
     def encode(
         self,
@@ -177,6 +182,15 @@ class Codec:
             metrics[name] = low + min(unit, 1.0) * (high - low)
         return Decoded(self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics)
 
+    def in_range(self, arrays: Arrays) -> Arrays:
+        """The arrays as float64, clipped to ±clip. Raises InputError as `encode` does."""
+        flat = {}
+        for name, part in self.layout.parts(arrays):
+            flat[name] = part.astype(np.float64)
+            clip_in_place(name, flat[name], self.clip)
+        shaped = {name: flat[name].reshape(shape) for name, shape in zip(flat, self.layout.shapes, strict=True)}
+        return shaped if self.layout.kind == "mapping" else list(shaped.values())
+
     def error_bound(self, survivors: int, weight: int | None = None) -> float:
         """Bound, never exceeded, on |decoded - exact weighted mean of the clipped inputs| of any coordinate.
 
@@ -198,6 +212,18 @@ class Codec:
         output = sum(float(info.eps) / 2 * self.clip + float(info.smallest_subnormal) for info in infos)
         return amplification * (self.step + self.clip * 2.0**-48) + output
 
+    def influence(self, survivors: int, weight: int | None = None) -> Influence:
+        """The influence of one site on a mean of so many survivors with this total weight. Raises InputError.
+
+        The mean is (2 Σq / L − s) · clip · weight_max / weight with q in 0 … L, so one q moves it by
+        clip · weight_max / weight about the middle. `decode` clips to ±clip, so nothing moves by more than 2 clip.
+        A site that keeps to its own range may weigh each coordinate as if it had weight_max examples, whatever weight
+        it sends: the two are not tied together. As s · weight_max ≥ weight, the range of the sum always covers ±clip.
+        """
+        weight = survivors if weight is None else weight
+        check_total_weight(weight, survivors, self.weight_max)
+        return Influence(min(self.clip * (self.weight_max or 1) / weight, 2 * self.clip), self.clip)
+
     @property
     def _levels(self) -> int:
         return (1 << self.value_bits) - 1
@@ -213,3 +239,40 @@ class Codec:
                 f"{outside} of the values of {what} are out of range (clip is {self.clip}): "
                 "scale them down, agree on a wider range, or clip and count them with on_clip='count'"
             )
+
+
+@register
+class MeanTerms(Terms, frozen=True):
+    """What travels of a `MeanCodec`. weight_max: 0 for a plain mean. metrics: by name, ascending."""
+
+    kind: ClassVar[str] = "mean"
+    version: ClassVar[int] = 1
+
+    clip: float
+    value_bits: int
+    weight_max: int
+    metrics: dict[str, tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        if list(self.metrics) != sorted(self.metrics):
+            raise ParameterError("the metrics of a codec's terms are not sorted by name")
+
+    @classmethod
+    def of(cls, knobs: Mapping[str, Any]) -> Self:
+        """Aggregator: as `Terms.of`; clip and weight_max must be among the knobs, value_bits is 24 unless said."""
+        if missing := [name for name in ("clip", "weight_max") if knobs.get(name) is None]:
+            raise ParameterError(
+                f"the codec is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
+            )
+        ranges = {name: (float(low), float(high)) for name, (low, high) in sorted(knobs.get("metrics", {}).items())}
+        clip = float(knobs["clip"]) if _is_number(knobs["clip"]) else knobs["clip"]  # `codec` refuses others
+        return super().of({"value_bits": 24, **knobs, "clip": clip, "metrics": ranges})
+
+    def codec(self, layout: Layout) -> MeanCodec:
+        return MeanCodec(
+            layout,
+            clip=self.clip,
+            value_bits=self.value_bits,
+            weight_max=self.weight_max or None,
+            metrics=self.metrics,
+        )
