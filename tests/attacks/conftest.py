@@ -1,41 +1,22 @@
-"""A hostile server's bench: real machines, a server that keeps all it sees, and scripts that say what it sends.
+"""A hostile server of Bonawitz.
 
-`launch(scheme, hostile=…)` runs one round. `hostile` maps a party (0 the server) to {message kind: script}; a script
-takes (attack, the envelopes that the honest machine would send) and returns those that are sent instead. A hostile
-server goes on where an honest one would give up. `attack.expose(victim)` is the payoff: the victim's vector, if what
-was opened gives it away, else None.
+The bench of `secagg.conformance.attack`, and what such a server makes of what it sees: `attack.expose(victim)` is the
+payoff, the victim's vector, if what was opened gives it away, else None.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from secagg import (
-    SERVER,
-    Bonawitz,
-    Client,
-    ContributionLedger,
-    Envelope,
-    Identity,
-    MemoryLedger,
-    Policy,
-    ProtocolViolation,
-    RemoteError,
-    RepeatedContext,
-    Roster,
-    RoundContext,
-    RoundFailed,
-    SecAggError,
-    StateError,
-    Step,
-)
-from secagg_protocols import Aggregator, Participant
+from secagg import Bonawitz, Envelope, Step
+from secagg.conformance import attack as conformance
+from secagg.conformance.driver import Parties, parties_of
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
@@ -46,147 +27,33 @@ from secagg_protocols.dealing import steps as dealing
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.domain import Use
 
-Script = Callable[["Attack", list[Envelope]], list[Envelope]]
-Parties = tuple[dict[int, Identity], Roster | None]
 
-CONTEXT = RoundContext("job", 1, b"\x01" * 32)
-
-
-def parties_of(scheme: Bonawitz) -> Parties:
-    """Make identities and the roster, where the scheme has them."""
-    if not scheme.active:
-        return {}, None
-    parties = range(scheme.participants + 1)
-    identities = {party: Identity.generate(f"party {party}", scheme.ciphersuite) for party in parties}
-    return identities, Roster.of(scheme.ciphersuite, [own.public(party) for party, own in identities.items()])
-
-
-def vectors_of(scheme: Bonawitz) -> dict[int, NDArray[np.int64]]:
-    """Make one vector per participant."""
-    draw = np.random.default_rng(scheme.participants)
-    top = 1 << scheme.value_bits
-    return {who: draw.integers(0, top, scheme.length) for who in range(1, scheme.participants + 1)}
-
-
-class Attack:
+class Attack(conformance.Attack):
     """One round of Bonawitz under attack. `run` never raises because the round failed: see `failure`."""
 
-    def __init__(
-        self,
-        scheme: Bonawitz,
-        hostile: Mapping[int, Mapping[str, Script]] | None = None,
-        *,
-        vectors: Mapping[int, NDArray[np.int64]] | None = None,
-        parties: Parties | None = None,
-        context: RoundContext = CONTEXT,
-        contexts: Mapping[int, RoundContext] | None = None,
-        policy: Policy = Policy(),  # noqa: B008  (frozen)
-        ledgers: Mapping[int, ContributionLedger] | None = None,
-        absent: Mapping[int, Step] | None = None,
-    ) -> None:
-        self.scheme, self.hostile, self.absent = scheme, hostile or {}, absent or {}
-        self.vectors = vectors or vectors_of(scheme)
-        self.identities, self.roster = parties or parties_of(scheme)
-        self.server = scheme.server(context, Aggregator(identity=self.identities.get(SERVER), roster=self.roster))
-        self.clients: dict[int, Client] = {
-            who: scheme.client(
-                who,
-                (contexts or {}).get(who, context),
-                Participant(
-                    identity=self.identities.get(who),
-                    roster=self.roster,
-                    policy=policy,
-                    ledger=(ledgers or {}).get(who, MemoryLedger()),
-                ),
-            )
-            for who in range(1, scheme.participants + 1)
-        }
-        self.refusals: list[tuple[int, str, SecAggError]] = []
-        self.sent: dict[str, dict[int, Envelope]] = defaultdict(dict)
-        self.told: dict[str, dict[int, Envelope]] = defaultdict(dict)
+    kinds: ClassVar[Mapping[Step | None, str]] = {
+        Step.SHARE_KEYS: "KeyList",
+        Step.MASKED_INPUT: "SealedShares",
+        Step.CONSISTENCY_CHECK: "SurvivorList",
+        Step.UNMASKING: "UnmaskRequest",
+    }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.shares: dict[tuple[int, int], dict[int, bytes]] = defaultdict(dict)
         self.seeds: dict[int, bytes] = {}
-        self.failure: RoundFailed | None = None
 
-    # --- the round
-
-    def run(self, until: str | None = None) -> Attack:
-        """Run the round; stop before the server sends `until`."""
-        self.server.start()
-        for who, client in self.clients.items():
-            if self._present(who, self.scheme.steps[0]):
-                self._take(who, None, client.start())
-        kinds = ["KeyList", "SealedShares", *(["SurvivorList"] if self.scheme.active else []), "UnmaskRequest"]
-        for kind, step in zip(kinds, self.scheme.steps[1:], strict=True):
-            if kind == until:
-                return self
-            for envelope in self._hostile(SERVER, kind, self._advance()):
-                if self._present(envelope.recipient, step):
-                    self.deliver(envelope)
-        self._advance()
-        return self
-
-    def deliver(self, envelope: Envelope) -> None:
-        """Give a participant an envelope, and the server what it answers."""
-        who = envelope.recipient
+    def vector_of(self, who: int) -> list[Envelope]:
         client = self.clients[who]
-        try:
-            answers = client.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
-            if client.awaits_vector:
-                if isinstance(client, BonawitzClient):
-                    self.seeds[who] = client._memory.own.seeds[0]
-                answers += client.contribute(self.vectors[who])
-        except (RemoteError, StateError, RepeatedContext) as error:
-            self.refusals.append((who, envelope.kind, error))
-            return
-        self._take(who, envelope, answers)
+        if client.awaits_vector and isinstance(client, BonawitzClient):
+            self.seeds[who] = client._memory.own.seeds[0]
+        return super().vector_of(who)
 
-    def to_server(self, envelope: Envelope) -> None:
-        """Give the server's machine an envelope."""
-        try:
-            self.server.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
-        except (RemoteError, StateError) as error:
-            self.refusals.append((SERVER, envelope.kind, error))
-
-    def _present(self, who: int, step: Step) -> bool:
-        steps = self.scheme.steps
-        return who not in self.absent or steps.index(step) < steps.index(self.absent[who])
-
-    def _advance(self) -> list[Envelope]:
-        try:
-            return self.server.advance()
-        except RoundFailed as failure:
-            self.failure = failure
-        except StateError:
-            pass  # failed before: a hostile server goes on by its script
-        return []
-
-    def _hostile(self, party: int, kind: str, envelopes: list[Envelope]) -> list[Envelope]:
-        script = self.hostile.get(party, {}).get(kind)
-        return script(self, envelopes) if script else envelopes
-
-    def _take(self, who: int, request: Envelope | None, answers: list[Envelope]) -> None:
-        if answers:
-            answers = self._hostile(who, answers[0].kind, answers)
-        if request is not None:
-            self.told[request.kind][who] = request
-        for envelope in answers:
-            self.sent[envelope.kind][who] = envelope
-            if envelope.kind == "Unmasking":
-                self._note_opened(who, envelope)
-            self.to_server(envelope)
+    def note(self, who: int, envelope: Envelope) -> None:
+        if envelope.kind == "Unmasking":
+            self._note_opened(who, envelope)
 
     # --- what the server sees
-
-    def by(self, party: int) -> list[SecAggError]:
-        """Return what a party refused."""
-        return [error for who, _, error in self.refusals if who == party]
-
-    def violation(self, party: int) -> ProtocolViolation:
-        """Return the one violation that made a participant abort."""
-        found = [error for error in self.by(party) if isinstance(error, ProtocolViolation)]
-        assert len(found) == 1, f"participant {party} refused {self.by(party)}"
-        return found[0]
 
     def advertised(self, who: int) -> AdvertiseKeys:
         """Return a participant's public keys."""
@@ -279,11 +146,7 @@ class Attack:
         """Make the request for this view, with all the signatures that there are for it."""
         signed = self.signatures(survivors) if self.scheme.active else {}
         vanished = tuple(sorted(set(dealers) - set(survivors)))
-        return UnmaskRequest(survivors, vanished, tuple(signed), b"".join(signed.values()))
-
-    def total_of(self, *who: int) -> NDArray[np.int64]:
-        """Return the true sum of these participants' vectors."""
-        return np.sum([self.vectors[one] for one in who], axis=0)
+        return UnmaskRequest(survivors, vanished, tuple(signed), tuple(signed.values()))
 
 
 @pytest.fixture

@@ -5,67 +5,25 @@ import numpy as np
 import pytest
 
 from secagg import (
-    AuthenticationError,
     Bonawitz,
-    DurableClient,
-    Envelope,
-    Identity,
-    LateMessage,
-    MemoryLedger,
-    Policy,
     ProtocolViolation,
     RepeatedContext,
-    RoundContext,
     RoundFailed,
     Simulation,
     StateError,
     WireError,
-    simulate,
 )
 from secagg_he import Bfv, BudgetSpent, ThresholdCkks
-from secagg_protocols import InputError, LightSecAgg, Participant, Plain, SecAggPlus, SnapshotStore
+from secagg_protocols import InputError, LightSecAgg, Plain
 from secagg_protocols.bonawitz.messages import SealedShares
 from secagg_protocols.core.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
 from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.server import Server
-from secagg_protocols.core.wire import decode, encode
-
-SCHEMES = {
-    "bonawitz": Bonawitz(5, 20),
-    "bonawitz, active": Bonawitz(5, 20, adversary="active"),
-    "secagg-plus": SecAggPlus(5, 20, neighbours=4, threshold=3, corrupt_rate=0.0, dropout_rate=0.0),
-    "lightsecagg": LightSecAgg(5, 20),
-    "threshold-ckks, active": ThresholdCkks(5, 20, adversary="active"),
-}
+from secagg_protocols.core.wire import decode
 
 
 def inputs(scheme):
     return [np.full(scheme.length, who) for who in range(1, scheme.participants + 1)]
-
-
-def leaving_at(step, calls):
-    """Make a participant leave in the place of what it would send in a step."""
-
-    def leave(machine, envelopes):
-        if envelopes and envelopes[0].kind == step.value:
-            calls.append(machine.abort())
-            return calls[-1]
-        return envelopes
-
-    return leave
-
-
-@pytest.mark.parametrize("name", SCHEMES)
-def test_who_leaves_with_a_reason_is_a_dropout_like_any_other(name):
-    scheme = SCHEMES[name]
-    for step in scheme.steps[:-1]:
-        calls = []
-        run = simulate(scheme, inputs(scheme), misbehave={2: leaving_at(step, calls)})
-        assert (run.dropped[2].step, run.dropped[2].reason) == (step, "left, and says: it left the round")
-        silent = simulate(scheme, inputs(scheme), drop={2: step})
-        assert (run.survivors, run.dropped.keys()) == (silent.survivors, silent.dropped.keys())
-        np.testing.assert_array_equal(run.total, silent.total)
-        assert len(calls) == 1
 
 
 def test_a_participant_that_refuses_says_why_and_is_not_waited_for(adversary):
@@ -138,117 +96,6 @@ def test_a_round_that_fails_in_silence_has_no_more_to_say():
 # --- what nobody gets out of it
 
 
-def test_without_a_good_signature_nobody_is_made_to_leave(make_attack):
-    attack = make_attack(Bonawitz(5, 20, adversary="active"))
-    attack.server.start()
-    stranger = Identity.generate("stranger")
-    honest = attack.clients[3].seal(ABORT, 0, Abort("bye"))
-    forged = [
-        msgspec.structs.replace(honest, signature=b""),
-        msgspec.structs.replace(honest, signature=bytes(64)),
-        msgspec.structs.replace(honest, sender=2),
-        msgspec.structs.replace(honest, payload=encode(Abort("no"))),
-    ]
-    attack.clients[3]._identity, own = stranger, attack.clients[3]._identity
-    forged.append(attack.clients[3].seal(ABORT, 0, Abort("bye")))
-    attack.clients[3]._identity = own
-    for envelope in forged:
-        with pytest.raises(AuthenticationError):
-            attack.server.receive(envelope)
-    assert not attack.server.dropped
-    client = attack.clients[1]
-    client.start()
-    before = client.snapshot()
-    from_server = attack.server.seal(ABORT, 1, Abort("bye"))
-    for envelope, refused in (
-        (msgspec.structs.replace(from_server, signature=bytes(64)), AuthenticationError),
-        (attack.server.seal(ABORT, 2, Abort("bye")), WireError),
-        (msgspec.structs.replace(from_server, sender=2), WireError),
-        (msgspec.structs.replace(from_server, binding=bytes(32)), WireError),
-    ):
-        with pytest.raises(refused):
-            client.receive(envelope)
-    assert client.snapshot() == before
-
-
-def test_without_signatures_a_forged_abort_costs_the_one_it_speaks_for_and_nobody_else(make_attack):
-    attack = make_attack(Bonawitz(5, 20))
-    attack.server.start()
-    forged = msgspec.structs.replace(attack.clients[4].seal(ABORT, 0, Abort("bye")), sender=3)
-    attack.server.receive(forged)
-    assert set(attack.server.dropped) == {3}
-
-
-def test_an_abort_of_another_round_is_refused(make_attack, adversary):
-    scheme = Bonawitz(5, 20, adversary=adversary)
-    old = make_attack(scheme)
-    told = old.clients[3].abort()
-    later = make_attack(scheme, parties=(old.identities, old.roster), context=RoundContext("job", 2, bytes(32)))
-    later.server.start()
-    with pytest.raises(WireError, match="another round"):
-        later.server.receive(told[0])
-    assert not later.server.dropped
-
-
-@pytest.mark.parametrize("kind", ["KeyList", "SealedShares", "UnmaskRequest"])
-def test_a_server_cannot_have_a_participant_answer_again_by_ending_its_round(make_attack, adversary, kind):
-    ledgers, ended = {who: MemoryLedger() for who in range(1, 6)}, []
-
-    def end(attack, envelopes):
-        attack.clients[1].receive(attack.server.seal(ABORT, 1, Abort("let us start again")))
-        with pytest.raises(StateError):
-            attack.clients[1].receive(envelopes[0])
-        ended.append(attack)
-        return [envelope for envelope in envelopes if envelope.recipient != 1]
-
-    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
-    attack = make_attack(scheme, {0: {kind: end}}, ledgers=ledgers).run()
-    assert ended
-    client = attack.clients[1]
-    assert client.state is Terminal.ABORTED
-    for call in (client.start, lambda: client.contribute(attack.vectors[1]), lambda: client.bind_context(bytes(32))):
-        with pytest.raises(StateError):
-            call()
-    if 1 in attack.sent["MaskedInput"]:  # what it gave counts, whatever the server says of the round
-        with pytest.raises(RepeatedContext):
-            ledgers[1].claim(attack.server.context, False, b"")
-
-
-def test_an_answer_that_is_in_the_sum_is_not_taken_back_by_leaving(make_attack, adversary):
-    def leave(attack, envelopes):
-        for envelope in envelopes:
-            attack.to_server(envelope)
-        return attack.clients[2].abort()
-
-    scheme = Bonawitz(5, 20, adversary=adversary, threshold=3)
-    attack = make_attack(scheme, {2: {"MaskedInput": leave}}).run()
-    assert attack.server.output.survivors == (1, 2, 3, 4, 5)
-    np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3, 4, 5))
-    assert attack.server.dropped[2].reason == "left, and says: it left the round"
-
-
-def test_leaving_twice_and_leaving_after_being_dropped_change_nothing(make_attack, adversary):
-    attack = make_attack(Bonawitz(5, 20, adversary=adversary))
-    attack.server.start()
-    (told,) = attack.clients[3].abort()
-    assert attack.clients[3].abort()[0].to_bytes() == told.to_bytes()
-    attack.server.receive(told)
-    with pytest.raises(LateMessage):
-        attack.server.receive(told)
-    assert not attack.server.aborts()  # it knows
-
-
-@pytest.mark.parametrize(
-    "error", [WireError("x"), AuthenticationError("x"), LateMessage("x"), StateError("x"), InputError("value 70000")]
-)
-def test_a_forged_message_or_a_vector_to_correct_does_not_make_a_participant_leave(make_attack, adversary, error):
-    client = make_attack(Bonawitz(5, 20, adversary=adversary)).clients[1]
-    client.start()
-    before = client.snapshot()
-    assert client.abort(error) == []
-    assert client.snapshot() == before
-
-
 @pytest.mark.parametrize("error", [ProtocolViolation("no"), RepeatedContext("no"), BudgetSpent("no")])
 def test_what_a_participant_refuses_for_good_makes_it_leave(make_attack, adversary, error):
     client = make_attack(Bonawitz(5, 20, adversary=adversary)).clients[1]
@@ -257,17 +104,6 @@ def test_what_a_participant_refuses_for_good_makes_it_leave(make_attack, adversa
     assert decode(Abort, told.payload, PAYLOAD_LIMIT).reason == "no"
     assert client.state is Terminal.ABORTED
     assert client._memory.own is None
-
-
-def test_after_the_end_there_is_nothing_to_leave(make_attack, adversary):
-    attack = make_attack(Bonawitz(5, 20, adversary=adversary)).run()
-    before = attack.clients[1].snapshot()
-    assert attack.clients[1].abort() == []
-    with pytest.raises(StateError):
-        attack.clients[1].receive(attack.server.seal(ABORT, 1, Abort("again")))
-    assert attack.clients[1].snapshot() == before
-    with pytest.raises(StateError):
-        attack.server.receive(attack.clients[1].seal(ABORT, 0, Abort("late")))
 
 
 # --- the reason
@@ -306,25 +142,6 @@ def test_a_reason_holds_no_value_of_the_vector(make_attack):
 @pytest.mark.parametrize("scheme", [Bonawitz(2, 1), Plain(2, 1), LightSecAgg(2, 1), ThresholdCkks(2, 1), Bfv(2, 1)])
 def test_the_longest_reason_fits_every_scheme(scheme):
     assert scheme.payload_limit >= PAYLOAD_LIMIT
-
-
-def test_a_durable_participant_leaves_once_and_for_all(tmp_path, make_attack):
-    attack = make_attack(Bonawitz(5, 20))
-    attack.server.start()
-
-    def participant():
-        return DurableClient(
-            SnapshotStore(tmp_path), attack.scheme, 1, attack.server.context, Participant(policy=Policy())
-        )
-
-    participant().start()
-    assert participant().abort(WireError("somebody else's")) == []
-    told = participant().abort(ProtocolViolation("its reason"))
-    assert participant().abort() == told
-    with pytest.raises(StateError):
-        participant().contribute(attack.vectors[1])
-    attack.server.receive(Envelope.from_bytes(told[0], attack.scheme.envelope_limit))
-    assert attack.server.dropped[1].reason == "left, and says: its reason"
 
 
 # --- answers that are held

@@ -17,7 +17,7 @@ SIXTH = {6: Step.ADVERTISE_KEYS}  # who is in the roster and not in the round
 def alive_and_gone(attack, _):
     """List participant 1 as a survivor and as vanished."""
     signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-    request = (EVERYONE, (1,), tuple(signed), b"".join(signed.values()))
+    request = (EVERYONE, (1,), tuple(signed), tuple(signed.values()))
     return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request))
 
 
@@ -52,7 +52,7 @@ def test_answering_both_lists_as_asked_would_expose_the_participant(make_attack,
 def test_duplicated_or_unordered_ids_are_no_message(make_attack, adversary, survivors):
     def doubled(attack, honest):
         signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-        request = (survivors, (), tuple(signed), b"".join(signed.values()))
+        request = (survivors, (), tuple(signed), tuple(signed.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request)) + honest
 
     attack = make_attack(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": doubled}}).run()
@@ -68,7 +68,7 @@ def asked_twice(attack, honest):
     second = attack.request(OTHERS, EVERYONE)
     if attack.scheme.active:  # no second signatures exist; show those over the first list
         signed = attack.signatures(EVERYONE)
-        second = (OTHERS, (1,), tuple(signed), b"".join(signed.values()))
+        second = (OTHERS, (1,), tuple(signed), tuple(signed.values()))
     return honest + attack.tell("UnmaskRequest", dict.fromkeys(OTHERS, second))
 
 
@@ -107,7 +107,7 @@ def test_shares_are_forgotten_with_the_answer(launch, adversary):
 def test_a_request_that_does_not_split_the_dealers_ends_the_machine(launch, adversary, survivors, vanished):
     def ask(attack, honest):
         signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-        request = (survivors, vanished, tuple(signed), b"".join(signed.values()))
+        request = (survivors, vanished, tuple(signed), tuple(signed.values()))
         return attack.tell("UnmaskRequest", {1: request}) + honest
 
     attack = launch(Bonawitz(6, 20, adversary=adversary, threshold=4), {0: {"UnmaskRequest": ask}}, absent=SIXTH)

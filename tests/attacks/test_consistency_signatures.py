@@ -56,7 +56,7 @@ def script(choose):
 
     def ask(attack, _):
         chosen = choose(attack, attack.signatures(SURVIVORS))
-        request = (SURVIVORS, VANISHED, tuple(chosen), b"".join(chosen.values()))
+        request = (SURVIVORS, VANISHED, tuple(chosen), tuple(chosen.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     return {0: {"UnmaskRequest": ask}}
@@ -85,7 +85,7 @@ def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
 def test_signers_listed_twice_or_out_of_order_are_no_message(launch, signers):
     def ask(attack, honest):
         signed = attack.signatures(SURVIVORS)
-        request = (SURVIVORS, VANISHED, signers, b"".join(signed[signer] for signer in signers))
+        request = (SURVIVORS, VANISHED, signers, tuple(signed[signer] for signer in signers))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
@@ -98,7 +98,7 @@ def test_signers_listed_twice_or_out_of_order_are_no_message(launch, signers):
 def test_signatures_beyond_the_listed_signers_are_no_message(launch):
     def ask(attack, honest):
         signed = attack.signatures(SURVIVORS)
-        request = (SURVIVORS, VANISHED, (1, 2), b"".join(signed.values()))
+        request = (SURVIVORS, VANISHED, (1, 2), tuple(signed.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
@@ -110,7 +110,7 @@ def test_other_survivors_than_those_signed_are_refused_however_many_signed(launc
     # Four sign everyone's list; the server shows participant 1 their signatures over it and asks about another.
     def ask(attack, _):
         signed = attack.signatures((1, 2, 3, 4, 5))
-        request = ((1, 2, 3, 4), (5,), tuple(signed)[:4], b"".join(list(signed.values())[:4]))
+        request = ((1, 2, 3, 4), (5,), tuple(signed)[:4], tuple(signed.values())[:4])
         return attack.tell("UnmaskRequest", {1: request})
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}})

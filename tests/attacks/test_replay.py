@@ -162,7 +162,7 @@ def test_the_server_refuses_a_participants_messages_of_another_session(make_atta
 def with_old_signatures(old):
     """Script an unmasking request that shows an old session's signatures over the same survivors."""
     signed = old.signatures(EVERYONE)
-    request = UnmaskRequest(EVERYONE, (), tuple(signed), b"".join(signed.values()))
+    request = UnmaskRequest(EVERYONE, (), tuple(signed), tuple(signed.values()))
     return {
         "SurvivorList": lambda attack, envelopes: envelopes[:1],  # only participant 1 signs in this session
         "UnmaskRequest": lambda attack, _: attack.tell("UnmaskRequest", {1: request}),

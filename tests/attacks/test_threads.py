@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, Envelope, MemoryLedger, Plain, Policy, RoundContext, StateError
+from secagg import Bonawitz, MemoryLedger, Plain, Policy, RoundContext, StateError
 from secagg_protocols import Participant
 from secagg_protocols.packing.lanes import Lanes
 
@@ -93,45 +93,6 @@ def test_without_turns_one_of_two_vectors_would_be_lost_silently(monkeypatch):
     assert not sent_by_threads(server, envelopes)
     server.advance()
     np.testing.assert_array_equal(server.output.total, 1)
-
-
-def calls_on(machine):
-    """Return every call that changes a machine, or reads all of it."""
-    envelope = Envelope(1, 1, bytes(32), "KeyList", 0, 1, b"", b"")
-    calls = {"start": machine.start, "receive": lambda: machine.receive(envelope)}
-    if machine.me:
-        vector = np.zeros(machine.scheme.length, dtype=np.int64)
-        return {
-            **calls,
-            "contribute": lambda: machine.contribute(vector),
-            "bind_context": lambda: machine.bind_context(bytes(32)),
-            "abort": machine.abort,
-            "snapshot": machine.snapshot,
-        }
-    return {**calls, "advance": machine.advance, "aborts": machine.aborts}
-
-
-@pytest.mark.parametrize("party", [0, 1])
-def test_every_call_is_refused_while_another_is_under_way_and_changes_nothing(party):
-    scheme = Bonawitz(3, 5)
-    machine = scheme.client(1, CONTEXT, Participant(ledger=MemoryLedger())) if party else scheme.server(CONTEXT)
-    state, refused = machine.state, {}
-
-    def try_all():
-        for name, call in calls_on(machine).items():
-            try:
-                call()
-            except StateError as busy:
-                refused[name] = str(busy)
-
-    with machine._turn:
-        thread = threading.Thread(target=try_all)
-        thread.start()
-        thread.join()
-    assert refused.keys() == calls_on(machine).keys()
-    assert all("another call on this machine is under way" in words for words in refused.values())
-    assert machine.state is state
-    machine.start()  # nothing is left behind
 
 
 def test_a_call_from_within_a_call_is_refused_too():

@@ -12,6 +12,9 @@ import pytest
 
 from secagg import Bonawitz
 from secagg.codec import Codec, Layout
+from secagg.conformance.fixtures import make_round as make_round
+from secagg.conformance.fixtures import pytest_generate_tests as pytest_generate_tests
+from secagg.conformance.ours import CASES as CASES
 from secagg_protocols import InsecureDeterministicRandomness, LightSecAgg, ParameterError
 
 MEMBERS = 4

@@ -248,9 +248,14 @@ def test_a_block_is_released_once(asked):
 
 def test_a_block_that_was_not_announced_is_refused(asked):
     running, client, envelope = asked
-    for block in (1, -1, 1 << 62):
-        wrong = Aggregate(block, client.open(envelope).words)
-        refuse_aggregate(client, envelope, wrong, WireError, f"where block {block}")
+    for block, words in (
+        (1, "where block 1"),
+        ((1 << 32) - 1, "where block 4294967295"),
+        (-1, ">= 0"),
+        (1 << 62, "<="),
+    ):
+        wrong = msgspec.structs.replace(client.open(envelope), block=block)
+        refuse_aggregate(client, envelope, wrong, WireError, words)
     words = running.server._sealer.seal(Content.AGGREGATE, SERVER, 1, b"")
     with pytest.raises(ProtocolViolation, match="was not announced"):
         client.receive(again(envelope, Aggregate(1, words)))

@@ -276,7 +276,6 @@ def test_the_reference_is_uniform_below_the_modulus_and_another_for_every_sessio
 
 def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
     scheme = ThresholdCkks(3, 40)
-    attempt = Simulation(scheme, vectors(scheme))
     seen = []
 
     def look(machine, envelopes):
@@ -288,7 +287,7 @@ def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
             assert seen[0][0] not in machine.snapshot()
         return envelopes
 
-    attempt._misbehave = {1: look}
+    attempt = Simulation(scheme, vectors(scheme), misbehave={1: look})
     attempt.run()
     ((ring_seed, *shown),) = seen
     for text in shown:

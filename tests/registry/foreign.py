@@ -16,6 +16,8 @@ from secagg_protocols.plain.client import PlainClient
 from secagg_protocols.plain.server import PlainServer
 
 _BORROWED = ("exchange", "secrets", "work", "opened_by", "share_bytes")
+_SIZES = ("commitments_bytes", "share_root_bytes", "share_digests_bytes", "opened_bytes")
+"""What its messages name: how long their fields are."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,8 @@ class Open(secagg.Scheme):
     )
     quorum: ClassVar[int] = 2
     exchange: ClassVar[Any] = secagg.Plain.exchange
-    payload_limit: ClassVar[int] = 1 << 21
     secrets: ClassVar[tuple[()]] = ()
-    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"),)
+    leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"), ("other participants", "nothing"))
     guarantee: ClassVar[secagg.Guarantee] = secagg.Guarantee(
         adversary=None,
         colluders=0,
@@ -63,9 +64,8 @@ class Mine(Dealing):
         early_keys=True,
         opens=frozenset({"self_mask_seeds", "mask_keys"}),
     )
-    payload_limit: ClassVar[int] = 1 << 23
 
-    for _name in _BORROWED:
+    for _name in (*_BORROWED, *_SIZES):
         locals()[_name] = vars(secagg.Bonawitz)[_name]
     del _name
 

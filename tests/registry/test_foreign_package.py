@@ -5,12 +5,15 @@ The package is a real distribution, a folder with metadata and an entry point fo
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from secagg.conformance import capability
 
 HERE = Path(__file__).parent
 SECAGG = (sys.executable, "-m", "secagg.cli")
@@ -43,10 +46,14 @@ def answer(folder: Path, *arguments: str) -> Any:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the schemes of `foreign.py`, installed."""
+    """A folder with the schemes of `foreign.py` and `cancelling.py`, installed, and beside them those of `weak.py`."""
     folder = tmp_path_factory.mktemp("site-packages")
-    source = (HERE / "foreign.py").read_text(encoding="utf-8")
-    distribution(folder, "foreign_schemes", source, {"open": "Open", "mine": "Mine"})
+    for name, file, schemes in (
+        ("foreign_schemes", "foreign.py", {"open": "Open", "mine": "Mine"}),
+        ("cancelling", "cancelling.py", {"cancelling": "Cancelling"}),
+        ("weak", "weak.py", {}),
+    ):
+        distribution(folder, name, (HERE / file).read_text(encoding="utf-8"), schemes)
     return folder
 
 
@@ -54,6 +61,8 @@ def test_it_is_simulated(installed: Path) -> None:
     said = answer(installed, "simulate", "--scheme", "mine", "--clients", "6", "--drop", "0.2", "--adversary", "active")
     assert (said["scheme"], said["adversary"], said["exact"], said["survivors"]) == ("mine", "active", True, 5)
     assert said["ratio"]["client"] is not None  # it counts the work that it cannot avoid
+    said = answer(installed, "simulate", "--scheme", "cancelling", "--clients", "6", "--drop", "0")
+    assert (said["scheme"], said["exact"], said["survivors"]) == ("cancelling", True, 6)
     said = answer(installed, "simulate", "--scheme", "open", "--clients", "6", "--drop", "0.2")
     assert (said["adversary"], said["exact"], said["ratio"]["client"]) == ("none", True, None)
 
@@ -130,6 +139,20 @@ print(json.dumps(opened))
     assert opened["open"] == {}
 
 
+def test_every_party_of_it_records_what_was_opened(installed: Path, tmp_path: Path) -> None:
+    told = ("--clients", "5", "--length", "10", "--drop", "0.2", "--audit", str(tmp_path / "records"))
+    answer(installed, "simulate", "--scheme", "mine", *told)
+    opened = {}
+    for log in (tmp_path / "records").glob("*.jsonl"):
+        record = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])["record"]
+        if record["stage"] == "ended":
+            opened[log.stem] = record["opened"]
+    assert len(opened) == 1 + 4  # the server, and those who did not vanish
+    for said in opened.values():
+        assert (len(said["mask_keys"]), len(said["self_mask_seeds"])) == (1, 4)
+        assert said == opened["server"]
+
+
 def test_a_site_takes_part_in_it_only_where_its_own_policy_names_it(installed: Path) -> None:
     """A package that happens to be installed must not widen what a participant agrees to."""
     program = """
@@ -149,6 +172,87 @@ except secagg.ParameterError as error:
     ended = run(installed, sys.executable, "-c", program)
     assert ended.returncode == 0, ended.stderr
     assert "the server proposes 'mine'; this node takes part in bfv, bonawitz" in ended.stdout
+
+
+# --- the suite, as its author runs it
+
+HONEST = """
+from cancelling import Cancelling
+from secagg.conformance import Case
+from secagg.conformance.suite import *
+
+CASES = [Case("cancelling", Cancelling)]
+"""
+
+DEALING = """
+from foreign_schemes import Mine
+from secagg.conformance import Case
+from secagg.conformance.bonawitz import *
+
+CASES = [Case("mine", Mine)]
+"""
+
+PLANTED = """
+import weak
+from secagg.conformance import Case
+from secagg.conformance.suite import *
+
+kinds = (weak.WrongSums, weak.AnswersTwice, weak.AnySession, weak.HidesNothing, weak.SaysTooLittle, weak.Cancelling)
+CASES = [Case(kind.name, kind) for kind in kinds]
+"""
+
+FAULTS = {
+    "wrong-sums": "test_sum_is_exact_for_every_small_number_of_participants",
+    "answers-twice": "test_a_repeated_round_is_refused_by_everyone_who_answered",
+    "any-session": "test_messages_of_a_foreign_session_are_refused",
+    "hides-nothing": "test_a_masked_vector_shows_nothing_of_its_value",
+    "says-too-little": "test_what_it_says_of_itself_is_whole_and_without_contradiction",
+}
+"""Scheme → the test that its fault must make fail."""
+
+
+def suite_run(folder: Path, name: str, source: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on one test file of the package."""
+    file = folder / f"{name}.py"
+    file.write_text(source, encoding="utf-8")
+    return run(folder, sys.executable, "-m", "pytest", file.name, "-q", "-rfEs", "-p", "no:cacheprovider", *options)
+
+
+def test_a_scheme_of_another_shape_passes_the_suite_and_the_attacks(installed: Path) -> None:
+    """What is left out is left out for what it cannot do, and says so."""
+    ended = suite_run(installed, "test_honest", HONEST)
+    assert ended.returncode == 0, ended.stdout
+    counts = dict(reversed(found) for found in re.findall(r"(\d+) (passed|skipped)", ended.stdout.splitlines()[-1]))
+    assert int(counts["passed"]) > 2 * int(counts["skipped"]), counts
+    reasons = {line.rpartition(": ")[2] for line in ended.stdout.splitlines() if line.startswith("SKIPPED")}
+    cannot = {it.lacking for it in vars(capability).values() if isinstance(it, capability.Capability)}
+    assert reasons <= cannot | {"two are needed whatever is asked for"}, reasons - cannot
+
+
+def test_a_scheme_that_speaks_the_messages_of_bonawitz_is_attacked_in_them(installed: Path) -> None:
+    ended = suite_run(installed, "test_dealing", DEALING)
+    assert ended.returncode == 0, ended.stdout
+    assert "other messages than those of Bonawitz" not in ended.stdout
+
+
+def test_every_planted_fault_makes_the_suite_fail_where_it_should(installed: Path) -> None:
+    ended = suite_run(installed, "test_planted", PLANTED, "-k", " or ".join(FAULTS.values()))
+    assert ended.returncode == 1, ended.stdout
+    for name, test in FAULTS.items():
+        assert f"FAILED test_planted.py::{test}[{name}" in ended.stdout, ended.stdout
+    assert "[cancelling" not in ended.stdout  # the one that they were made from passes
+
+
+def test_what_fails_is_told_in_full(installed: Path) -> None:
+    """Values, not a bare AssertionError: the suite's asserts are rewritten wherever it is installed."""
+    ended = suite_run(installed, "test_told", PLANTED, "-k", "test_sum_is_exact_for_every_small and wrong-sums and 3")
+    assert "assert 1 <= 0" in ended.stdout, ended.stdout
+
+
+def test_a_test_file_without_cases_is_an_error_and_no_success(installed: Path) -> None:
+    ended = suite_run(installed, "test_forgotten", "from secagg.conformance.suite import *\n", "-k", "leakage")
+    assert ended.returncode not in (0, 5)
+    assert "say CASES = [Case(name, scheme), …]" in ended.stdout + ended.stderr
 
 
 # --- packages whose schemes are refused
@@ -178,6 +282,15 @@ def test_a_package_cannot_take_the_place_of_bonawitz(tmp_path: Path) -> None:
     source = (HERE / "foreign.py").read_text(encoding="utf-8").replace('= "open"', '= "bonawitz"')
     distribution(tmp_path, "impostor", source, {"bonawitz": "Open"})
     assert "two schemes are called 'bonawitz'" in refused(tmp_path)
+
+
+def test_a_scheme_that_declares_less_than_it_opens_is_refused_by_name(tmp_path: Path) -> None:
+    source = (HERE / "foreign.py").read_text(encoding="utf-8")
+    less = source.replace('frozenset({"self_mask_seeds", "mask_keys"})', 'frozenset({"self_mask_seeds"})')
+    assert less != source
+    distribution(tmp_path, "modest", less, {"mine": "Mine"})
+    error = refused(tmp_path)
+    assert "scheme 'mine', of the package modest, is refused: mine opens 'mask_keys'" in error
 
 
 def test_two_packages_with_one_name_are_refused(tmp_path: Path) -> None:

@@ -71,6 +71,12 @@ def test_a_scheme_that_declares_less_than_it_opens_is_refused_by_name() -> None:
         registry.check(opens_more)
 
 
+def test_a_scheme_that_does_not_say_how_long_a_field_of_its_messages_is_is_refused_by_name() -> None:
+    unsized = another(secagg.LightSecAgg, exchange=secagg.Bonawitz.exchange)
+    with pytest.raises(secagg.ParameterError, match=r"how long commitments can be.*commitments_bytes"):
+        registry.check(unsized)
+
+
 def test_what_a_round_opens_undeclared_is_recorded_by_nobody() -> None:
     """Also where the scheme was never registered."""
     opens_more = another(foreign.Mine, traits=replace(foreign.Mine.traits, opens=frozenset()))(5, 3)

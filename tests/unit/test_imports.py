@@ -58,13 +58,21 @@ def test_protocols_import_only_the_base_install() -> None:
 def test_importing_secagg_loads_no_extra() -> None:
     program = "import secagg, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    heavy = {"torch", "sklearn", "dp_accounting", "matplotlib", "jinja2", "typer", "rich"}
+    heavy = {"torch", "sklearn", "dp_accounting", "matplotlib", "jinja2", "typer", "rich", "pytest"}
     assert not heavy & set(loaded.split())
 
 
 def test_a_missing_extra_is_named() -> None:
     with pytest.raises(MissingExtra, match=r"pip install 'secagg\[train\]'"), needed("train"):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def test_the_conformance_suite_without_pytest_names_its_extra() -> None:
+    program = "import sys; sys.modules['pytest'] = None; import secagg.conformance"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "MissingExtra: pytest is not installed" in ended.stderr
+    assert "pip install 'secagg[conformance]'" in ended.stderr
 
 
 def test_a_missing_module_of_ours_is_no_missing_extra() -> None:

@@ -438,7 +438,7 @@ def test_shares_of_strangers_and_too_few_dealers_are_refused():
 def test_a_survivor_list_that_cannot_be_is_refused(survivors, words):
     server, clients, _ = at("Unmasking")
     vanished = tuple(sorted({1, 2, 3, 4, 5} - set(survivors)))
-    aborts(clients[1], server.seal("UnmaskRequest", 1, UnmaskRequest(survivors, vanished, (), b"")), words)
+    aborts(clients[1], server.seal("UnmaskRequest", 1, UnmaskRequest(survivors, vanished, (), ())), words)
 
 
 def test_a_participant_answers_for_one_survivor_list_only():
@@ -446,7 +446,7 @@ def test_a_participant_answers_for_one_survivor_list_only():
     server, clients, opening = at("Unmasking")
     clients[1].receive(opening[1])
     with pytest.raises(Exception, match="not expected"):
-        clients[1].receive(server.seal("UnmaskRequest", 1, UnmaskRequest((1, 2, 3, 4), (5,), (), b"")))
+        clients[1].receive(server.seal("UnmaskRequest", 1, UnmaskRequest((1, 2, 3, 4), (5,), (), ())))
 
 
 @pytest.mark.parametrize(

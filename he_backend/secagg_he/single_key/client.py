@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ class SingleKeyClient(Client):
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         blocks = steps.upload(self.scheme, self._holder, vector, self._randomness, self.workers.parts, self._work)
-        return [self.seal(Step.ENCRYPT.value, SERVER, block) for block in blocks]
+        return list(map(partial(self.seal, Step.ENCRYPT.value, SERVER), blocks))
 
     # --- Release
 

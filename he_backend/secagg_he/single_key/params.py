@@ -253,10 +253,9 @@ class SingleKey(Scheme):
         """Blocks of the aggregate, and of what is released."""
         return -(-self.ciphertexts // self.aggregate_rows)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        block = max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
-        return max(block, 5 * self.participants + 34 * self.aggregate_blocks) + 1024
+    @property
+    def block_bytes(self) -> int:
+        return max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
 
 
 @dataclass(frozen=True)

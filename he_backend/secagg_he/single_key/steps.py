@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from secagg_protocols.errors import SERVER, ProtocolViolation, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
-from secagg_protocols.primitives.domain import Use, digest
+from secagg_protocols.primitives.domain import Use, digest, ids_field
 from secagg_protocols.primitives.randomness import Randomness
 from secagg_protocols.primitives.workers import Task
 
@@ -181,7 +181,7 @@ def aggregate(parameters: Parameters, first: Words, second: Words) -> bytes:
 
 def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[bytes]) -> bytes:
     """Return 32 bytes that name an aggregate: what a participant remembers of a release."""
-    return digest(Use.HE_FLOOD, session, b"aggregate", b"".join(who.to_bytes(2, "big") for who in survivors), *blocks)
+    return digest(Use.HE_AGGREGATE, session, ids_field(survivors), *blocks)
 
 
 # --- Release
@@ -271,7 +271,7 @@ def release(
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
     if parameters.deviation:
-        name = digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest())
+        name = digest(Use.HE_FLOODED_BLOCK, session, block, hashlib.sha256(body).digest())
         flood(parameters, key.flooding_key, name, first)
     plaintexts = _decrypt(parameters, key, first, second, number)
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class ThresholdCkksClient(summing.SummingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        return b"", steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
+        return steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         return steps.accept(self.scheme, dealer, dealt)
@@ -60,7 +61,7 @@ class ThresholdCkksClient(summing.SummingClient):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory = self._memory
         blocks = steps.encrypt(self.scheme, memory.session, self.me, memory.own.seed, vector)
-        outgoing = [self.seal(Step.ENCRYPT.value, SERVER, block) for block in blocks]
+        outgoing = list(map(partial(self.seal, Step.ENCRYPT.value, SERVER), blocks))
         memory.own = None
         return outgoing
 

@@ -20,7 +20,7 @@ from secagg_protocols import (
 from secagg_protocols.core.exchange import Exchange
 from secagg_protocols.core.secrets import Secret, Secrets, names, survived
 from secagg_protocols.dealing import Dealing
-from secagg_protocols.packing.blocks import BLOCK_BYTES, block_words
+from secagg_protocols.packing.blocks import block_words
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.coded import CodedSharing
 from secagg_protocols.primitives.field import GF65537
@@ -190,6 +190,7 @@ class ThresholdCkks(Dealing):
     def share_bytes(self) -> int:
         return self.sum_bytes + _CHECK_BYTES
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 512) + 16)) + 1024
+    @property
+    def checks_bytes(self) -> int:
+        """Most bytes of what a holder says of the shares of all dealers."""
+        return -(-self.participants * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES

@@ -20,7 +20,7 @@ from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives import shamir, workers
-from secagg_protocols.primitives.domain import Use, digest, separated
+from secagg_protocols.primitives.domain import Use, digest, id_field, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
 from secagg_protocols.primitives.gaussian import gaussian
 from secagg_protocols.primitives.kdf import derive
@@ -39,22 +39,22 @@ _IN_CACHE = 1 << 13
 
 def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Integers:
     """Return sᵢ, shape (N,): discrete Gaussian coefficients."""
-    info = separated(Use.RING_SECRET, session, participant)
+    info = separated(Use.RING_SECRET, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     return gaussian(SIGMA).sample(scheme.degree, stream).astype(np.int64)
 
 
 def deal(
     scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
-) -> dict[int, bytes]:
-    """Return what a participant deals each holder, its share of sᵢ: coefficients modulo 65537, ℓ to a polynomial.
+) -> tuple[bytes, dict[int, bytes]]:
+    """Return (nothing that the server is told, holder → what a participant deals it: its share of sᵢ).
 
-    `share_bytes` each. Behind them the shares of `CHECKS` polynomials that are uniform as a whole, and hide the keys in
-    `check_shares`.
+    Coefficients modulo 65537, ℓ to a polynomial, `share_bytes` each. Behind them the shares of `CHECKS` polynomials,
+    which are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
-    info = separated(Use.RING_SHARES, session, participant)
+    info = separated(Use.RING_SHARES, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     sharing, columns = scheme.sharing, scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
@@ -64,7 +64,7 @@ def deal(
     hidden = np.concatenate([secrets, blinding[: sharing.pieces]], axis=1)
     hiding = np.concatenate([noise, blinding[sharing.pieces :]], axis=1)
     dealt = encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
-    return dict(zip(holders, dealt, strict=True))
+    return b"", dict(zip(holders, dealt, strict=True))
 
 
 def accept(scheme: ThresholdCkks, dealer: int, dealt: bytes) -> bytes:
@@ -179,7 +179,7 @@ class Encryption:
     @classmethod
     def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
         key = one_time_key(scheme, session, participant, seed)
-        info = separated(Use.RING_ERROR, session, participant)
+        info = separated(Use.RING_ERROR_SEED, session, id_field(participant))
         return cls(scheme, session, _transforms(scheme, key), derive(seed, SEED_BYTES, info))
 
     def __repr__(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ..core.secrets import rows_to_open
 from ..primitives import merkle
 from ..primitives.blame import Verdict
@@ -13,7 +15,7 @@ from . import steps
 from .messages import AdvertiseKeys
 from .params import Bonawitz
 
-_HASH_WORK = 700
+_HASH_WORK = 500
 _COMMITMENT_WORK = 8_000
 _KEY_WORK = 80_000
 """Nanoseconds, about."""
@@ -58,11 +60,11 @@ class Told:
         if not self._signed_one_list(dealer):
             return [Verdict.DEALER] * len(holders)
         row = self._rows[dealer]
-        hashes = self._digests[dealer]
-        starts = [((holder - 1) * len(self._scheme.secrets) + row) * merkle.HASH_BYTES for holder in holders]
-        signed = [hashes[start : start + merkle.HASH_BYTES] for start in starts]
-        found = [steps.share_digest(dealer, holder, row, share) for holder, share in zip(holders, shares, strict=True)]
-        return [Verdict.DEALER if own == other else Verdict.HOLDER for own, other in zip(found, signed, strict=True)]
+        signed = np.frombuffer(self._digests[dealer], dtype=np.uint8)
+        signed = signed.reshape(-1, len(self._scheme.secrets), merkle.HASH_BYTES)
+        found = np.frombuffer(steps.share_digests_at(dealer, holders, row, shares), dtype=np.uint8)
+        others = signed[np.asarray(holders) - 1, row] != found.reshape(-1, merkle.HASH_BYTES)
+        return [Verdict.HOLDER if other else Verdict.DEALER for other in others.any(axis=1).tolist()]
 
     def verdicts_work(self, dealer: int, count: int) -> int:
         hashes = 2 * self._scheme.participants if self.signed and dealer not in self._one_list else 0

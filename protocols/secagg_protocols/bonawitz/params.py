@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from ..core.exchange import Exchange
@@ -12,7 +11,6 @@ from ..core.secrets import Secret, Secrets, names, survived, vanished
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..dealing import Dealing
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives import merkle, shamir
 from .messages import EXCHANGE
 from .work import work
@@ -61,9 +59,23 @@ class Bonawitz(Dealing):
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return work(self, run)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        entry = 512 + merkle.HASH_BYTES * (len(self.secrets) + 1)
-        digests = len(self.secrets) * merkle.HASH_BYTES if self.active else 0
-        per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, self.participants * per_participant) + 1024
+    # --- how long fields of messages are (`core.fields`)
+
+    @property
+    def commitments_bytes(self) -> int:
+        """Bytes of the commitments to a dealer's seeds."""
+        return (len(self.secrets) - 1) * merkle.HASH_BYTES
+
+    @property
+    def share_root_bytes(self) -> int:
+        """Bytes of the root over a dealer's shares."""
+        return merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def share_digests_bytes(self) -> int:
+        return self.participants * len(self.secrets) * merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def opened_bytes(self) -> int:
+        """Bytes that a holder opens of one dealer."""
+        return shamir.SHARE_BYTES

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..dealing.server import DealingServer
-from ..errors import ProtocolViolation, RoundFailed
+from ..errors import RoundFailed
 from ..packing.blocks import BlockSum
 from ..packing.sums import Output
-from ..primitives import merkle
 from ..primitives.recovery import Unrecoverable
 from . import steps
 from .evidence import recovery_of
@@ -38,10 +37,7 @@ class BonawitzServer(DealingServer):
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
         return steps.check_advertised(self.scheme, message, self.context)
 
-    def _check_told(self, sender: int, share_digests: bytes) -> None:
-        expected = self.scheme.participants * len(self.scheme.secrets) * merkle.HASH_BYTES if self.scheme.active else 0
-        if len(share_digests) != expected:
-            raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not {expected}", {sender})
+    def _keep_told(self, sender: int, share_digests: bytes) -> None:
         self._digests[sender] = share_digests
 
     # --- Unmasking

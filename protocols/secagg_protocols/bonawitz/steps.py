@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from ..core.agreements import Agreements, agree, agree_with
 from ..core.channels import PairwiseKeys, advertised_context, check_context
 from ..core.context import RoundContext
+from ..core.fields import check_sizes
 from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
 from ..dealing.graph import Graph
@@ -29,7 +32,7 @@ from ..packing.blocks import pack_blocks
 from ..packing.lanes import Words
 from ..packing.masks import Keystream
 from ..primitives import merkle, shamir
-from ..primitives.domain import Use, digest, separated
+from ..primitives.domain import Use, digest, id_field, separated
 from ..primitives.kdf import derive
 from ..primitives.randomness import Randomness
 from ..primitives.recovery import Recovery, ScatteredShares
@@ -115,7 +118,7 @@ def advertise(
 
 def commit(address: bytes, dealer: int, row: int, seed: bytes) -> bytes:
     """Return the commitment to a uniform 32-byte seed: a hash, hiding because the seed has full entropy."""
-    return digest(Use.SEED_COMMITMENT, address, dealer, row, seed)
+    return digest(Use.SEED_COMMITMENT, address, id_field(dealer), row, seed)
 
 
 def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
@@ -123,24 +126,32 @@ def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
 
     Unsalted: a share it hides is uniform over ≥ 250 bits given any t − 1 others. Never hash less than a whole share.
     """
-    shares = memoryview(own.shares)
-    hashes = []
-    for holder in range(1, scheme.participants + 1):
-        for row in range(len(scheme.secrets)):
-            start = ((holder - 1) * len(scheme.secrets) + row) * shamir.SHARE_BYTES
-            hashes.append(share_digest(dealer, holder, row, shares[start : start + shamir.SHARE_BYTES]))
-    return b"".join(hashes)
+    size, rows = shamir.SHARE_BYTES, range(len(scheme.secrets))
+    shares = [own.shares[start : start + size] for start in range(0, len(own.shares), size)]
+    holders = range(1, scheme.participants + 1)
+    by_row = [share_digests_at(dealer, holders, row, shares[row :: len(rows)]) for row in rows]
+    digests = [np.frombuffer(part, dtype=np.uint8).reshape(-1, merkle.HASH_BYTES) for part in by_row]
+    return np.stack(digests, axis=1).tobytes()
 
 
-_SHARE_LEAF = hashlib.sha256(separated(Use.SHARE_LEAF))
+_SHARE_LEAF = separated(Use.SHARE_LEAF)
 
 
-def share_digest(dealer: int, holder: int, row: int, share: bytes | memoryview) -> bytes:
-    """Return the 32-byte hash of one share of one secret."""
-    state = _SHARE_LEAF.copy()
-    state.update(b"%8d%8d%8d" % (dealer, holder, row))
-    state.update(share)
-    return state.digest()
+def share_digests_at(dealer: int, holders: Sequence[int], row: int, shares: Sequence[bytes]) -> bytes:
+    """Return the hashes of a dealer's shares of one secret, 32 bytes each."""
+    sha256 = hashlib.sha256
+    start = _SHARE_LEAF + id_field(dealer)
+    places = [_place(holder, row) for holder in holders]
+    return b"".join([sha256(start + place + share).digest() for place, share in zip(places, shares, strict=True)])
+
+
+_PLACE = struct.Struct(">II")
+
+
+@lru_cache(maxsize=1 << 17)
+def _place(holder: int, row: int) -> bytes:
+    """Return which share it is, in 8 bytes; remembered, as it is the same for every dealer."""
+    return _PLACE.pack(holder, row)
 
 
 def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
@@ -151,15 +162,7 @@ def holder_leaves(scheme: Bonawitz, digests: bytes) -> list[bytes]:
 
 def check_advertised(scheme: Bonawitz, message: AdvertiseKeys, context: RoundContext) -> tuple[bytes, ...]:
     """Return someone's public keys. Raises `ProtocolViolation` unless they can be used and its context is ours."""
-    sizes = (
-        (message.commitments, (len(scheme.secrets) - 1) * merkle.HASH_BYTES, "commitments"),
-        (message.share_root, merkle.HASH_BYTES if scheme.active else 0, "share_root"),
-        (message.channel_key, scheme.suite.agreement.public_key_bytes, "channel_key"),
-        (message.mask_key, scheme.suite.agreement.public_key_bytes, "mask_key"),
-    )
-    for value, size, name in sizes:
-        if len(value) != size:
-            raise ProtocolViolation(f"{name} has {len(value)} bytes, not {size}")
+    check_sizes(message, scheme)
     check_context(scheme, context, message.context_digest)
     keys = message.channel_key, message.mask_key
     for key in keys:
@@ -189,7 +192,7 @@ def _shares_for(
         size = len(scheme.secrets) * shamir.SHARE_BYTES
         return {holder: own.shares[(holder - 1) * size : holder * size] for holder in holders}
     # A channel's key seals one message and no other: restored, a dealer deals the same shares again.
-    info = separated(Use.NEIGHBOUR_SHARES, session, dealer)
+    info = separated(Use.NEIGHBOUR_SHARES, session, id_field(dealer))
     stream = Keystream(derive(own.deal_seed, scheme.suite.mask_key_bytes, info))
     dealt = shamir.deal((own.mask_secret, *own.seeds), holders, scheme.quorum, stream)
     return {holder: share.tobytes() for holder, share in zip(holders, dealt, strict=True)}
@@ -214,7 +217,7 @@ def check_share(scheme: Bonawitz, dealer: int, holder: int, share_root: bytes, s
     shamir.check(values)
     if scheme.active:
         rows = [values[start : start + shamir.SHARE_BYTES] for start in range(0, size, shamir.SHARE_BYTES)]
-        hashes = b"".join(share_digest(dealer, holder, row, value) for row, value in enumerate(rows))
+        hashes = b"".join(share_digests_at(dealer, [holder], row, [value]) for row, value in enumerate(rows))
         try:
             merkle.check_included(share_root, scheme.participants, holder - 1, merkle.leaf(hashes), path)
         except ValueError:
@@ -245,7 +248,7 @@ def masked_input(
 
 def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: bytes) -> bytes:
     """Return the key of PRG(b_u) for this session."""
-    info = separated(Use.SELF_MASK_KEY, session, participant)
+    info = separated(Use.SELF_MASK_KEY, session, id_field(participant))
     return derive(seed, scheme.suite.mask_key_bytes, info)
 
 

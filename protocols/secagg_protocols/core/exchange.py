@@ -111,6 +111,11 @@ class Exchange:
         """Every kind of message that the server may receive."""
         return _by_kind(sent for row in self.rows for sent in row.answers)
 
+    @property
+    def messages(self) -> tuple[type[Message], ...]:
+        """Every kind of message, in either direction."""
+        return (*self.to_participant.values(), *self.to_server.values())
+
     @cached_property
     def binding(self) -> Mapping[str, Binding]:
         """What each kind of message is bound to."""

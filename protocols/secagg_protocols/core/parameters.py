@@ -9,18 +9,20 @@ from functools import cached_property
 from typing import ClassVar
 
 from ..errors import ParameterError
+from ..packing.blocks import BLOCK_BYTES
 from ..packing.sums import Domain
 from ..primitives.domain import Use, digest, frame
 from ..primitives.suites import Ciphersuite, suite_named
 from .context import RoundContext
 from .exchange import Exchange
+from .fields import longest_of
 from .guarantee import Adversary, Guarantee, RoundView, Traits, parse_adversary
 from .identity import Roster
 from .numbers import fraction, whole
 from .policy import Policy
 from .secrets import Secrets, opened
 from .step import Step
-from .wire import ENVELOPE_OVERHEAD, check_participants
+from .wire import check_participants, envelope_overhead
 from .work import MeasuredRound, Work
 
 
@@ -105,7 +107,7 @@ class Parameters(ABC):
     @cached_property
     def envelope_limit(self) -> int:
         """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
-        return self.payload_limit + ENVELOPE_OVERHEAD
+        return self.payload_limit + envelope_overhead(self.suite)
 
     @property
     @abstractmethod
@@ -153,9 +155,14 @@ class Parameters(ABC):
         return 0
 
     @property
-    @abstractmethod
+    def block_bytes(self) -> int:
+        """Most bytes of one block of an upload."""
+        return BLOCK_BYTES
+
+    @cached_property
     def payload_limit(self) -> int:
-        """Longest payload any message of this scheme may have, in bytes."""
+        """Longest payload that any message of this scheme may have, in bytes: it follows from their fields."""
+        return longest_of(self.exchange.messages, self)
 
     @property
     @abstractmethod

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+from ..core.fields import longest, public_keys
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
 from ..core.policy import Policy
 from ..core.scheme import Scheme
 from ..core.step import Step
+from ..core.wire import Message
 from ..errors import ParameterError
 from ..primitives.randomness import Randomness
 from .graph import CompleteGraph, Graph
@@ -160,7 +162,33 @@ class Dealing(Scheme):
     def share_bytes(self) -> int:
         """Bytes that one dealer seals for one holder."""
 
+    # --- how long fields of messages are (`core.fields`)
+
+    @property
+    def most_listed(self) -> int:
+        """Most participants of whom one is ever told."""
+        return self.participants
+
+    @property
+    def advertised_bytes(self) -> int:
+        """Most bytes of an encoded AdvertiseKeys."""
+        return longest(self._advertised, self)
+
+    @property
+    def share_digests_bytes(self) -> int:
+        """Bytes of what a dealer tells the server about its shares."""
+        return 0
+
+    @property
+    def ciphertexts_bytes(self) -> int:
+        """Bytes with which a dealer answers all public keys of one holder: none where keys are agreed from them."""
+        return public_keys(self._advertised) * self.suite.agreement.ciphertext_bytes
+
+    @property
+    def _advertised(self) -> type[Message]:
+        return self.exchange.rows[0].answers[0].message
+
     @cached_property
     def sealed_bytes(self) -> int:
-        """Bytes of one sealed share on the wire."""
-        return self.share_bytes + AEAD_TAG_BYTES
+        """Bytes from one dealer for one holder on the wire: ciphertexts for its keys, and the sealed share."""
+        return self.ciphertexts_bytes + self.share_bytes + AEAD_TAG_BYTES

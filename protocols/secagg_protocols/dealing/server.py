@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ..core.context import RoundContext
+from ..core.fields import check_sizes
 from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
@@ -62,10 +63,8 @@ class DealingServer(Server):
     def _check_advertised(self, message: Any) -> tuple[bytes, ...]:
         """Check the content of someone's AdvertiseKeys; return its public keys. Raises `ProtocolViolation`."""
 
-    def _check_told(self, sender: int, share_digests: bytes) -> None:
-        """Check what a dealer told the server about its shares. Raises `ProtocolViolation`."""
-        if share_digests:
-            raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not 0", {sender})
+    def _keep_told(self, sender: int, share_digests: bytes) -> None:
+        """Keep what a dealer told the server about its shares."""
 
     @abstractmethod
     def _take_opened(self, sender: int, message: Any) -> bool:
@@ -177,7 +176,8 @@ class DealingServer(Server):
         size = self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
-        self._check_told(sender, message.share_digests)
+        check_sizes(message, self.scheme)
+        self._keep_told(sender, message.share_digests)
         self._sealed[sender] = message.sealed
         return True
 

@@ -27,7 +27,7 @@ from ..core.scheme import Scheme
 from ..core.step import Step
 from ..core.wire import Message, decode, encode
 from ..errors import SERVER, AuthenticationError, ProtocolViolation, WireError
-from ..primitives.domain import Use, digest
+from ..primitives.domain import Use, digest, ids_field
 from ..primitives.randomness import Randomness
 from .graph import Graph
 from .messages import (
@@ -287,7 +287,7 @@ def check_survivors(member: Member, dealt: Dealt, survivors: Sequence[int]) -> N
 
 def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     """Return the digest of U₃ that its members sign (through their envelope's signature): 32 bytes."""
-    return digest(Use.SURVIVORS, session, *survivors)
+    return digest(Use.SURVIVORS, session, ids_field(survivors))
 
 
 def check_signed(session: bytes, sender: int, message: ConsistencyCheck, survivors: Sequence[int]) -> None:
@@ -311,7 +311,7 @@ def unmask_requests(
     signatures: signer → its consistency signature, of as many as are shown.
     """
     alive = frozenset(survivors)
-    signed = b"".join(signatures.values())
+    signed = tuple(signatures.values())
     for holders, seen in graph.views(asked, dealers):
         here = tuple(dealer for dealer in seen if dealer in alive)
         gone = tuple(dealer for dealer in seen if dealer not in alive)
@@ -349,8 +349,7 @@ def check_consistency(
             f"{len(message.signers)} survivors signed the survivor list; {quorum} are needed", {SERVER}
         )
     payload = encode(ConsistencyCheck(survivors_digest(dealt.session, message.survivors)))
-    for position, signer in enumerate(message.signers):
-        signature = message.signatures[64 * position : 64 * (position + 1)]
+    for signer, signature in zip(message.signers, message.signatures, strict=True):
         try:
             verify(signer, Step.CONSISTENCY_CHECK.value, payload, signature)
         except AuthenticationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class LightSecAggClient(SummingClient):
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        return b"", steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
+        return steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         return steps.accept(self.scheme, dealer, dealt)
@@ -34,7 +35,7 @@ class LightSecAggClient(SummingClient):
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory = self._memory
         blocks = steps.masked_input(self.scheme, memory.session, self.me, memory.own.seed, vector)
-        outgoing = [self.seal(Step.MASKED_INPUT.value, SERVER, block) for block in blocks]
+        outgoing = list(map(partial(self.seal, Step.MASKED_INPUT.value, SERVER), blocks))
         memory.own = None
         return outgoing
 

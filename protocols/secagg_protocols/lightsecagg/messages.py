@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from ..core.exchange import Binding, Exchange, Row, Sent
+from ..core.fields import Block, at_most
 from ..core.step import Step
 from ..core.wire import Message
 from ..dealing.messages import AdvertiseKeys, KeyList, OpenedSum, SealedShares, ShareKeys, UnmaskRequest
@@ -20,8 +23,8 @@ class ShareMasks(ShareKeys, frozen=True, array_like=True, forbid_unknown_fields=
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of x_u + z_u. block: from 0. words: field elements, `element_bytes` each, little-endian."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Annotated[memoryview, at_most("block_bytes")]
 
 
 class Unmasking(OpenedSum, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -15,7 +15,6 @@ from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives.coded import CodedSharing
 from .messages import EXCHANGE
 from .packing import FieldPacking
@@ -179,6 +178,7 @@ class LightSecAgg(Dealing):
         """Bytes of one coded share."""
         return self.piece_length * self.packing.word_bytes
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a sum of coded shares."""
+        return self.share_bytes

@@ -19,7 +19,7 @@ from ..packing.blocks import split
 from ..packing.lanes import Words
 from ..packing.masks import Keystream
 from ..packing.sums import Output
-from ..primitives.domain import Use, separated
+from ..primitives.domain import Use, id_field, separated
 from ..primitives.field import Elements
 from ..primitives.kdf import derive
 from .messages import MaskedInput, Unmasking
@@ -31,11 +31,11 @@ from .params import LightSecAgg
 
 def deal(
     scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
-) -> dict[int, bytes]:
-    """Return what a participant deals each holder: its coded share, `share_bytes` long."""
+) -> tuple[bytes, dict[int, bytes]]:
+    """Return (nothing that the server is told, holder → what a participant deals it: its coded share)."""
     coded, size = encode_mask(scheme, session, participant, seed, holders), scheme.share_bytes
     shares = scheme.packing.to_bytes(coded)
-    return {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
+    return b"", {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
 
 
 def accept(scheme: LightSecAgg, dealer: int, dealt: bytes) -> bytes:
@@ -63,7 +63,7 @@ def uniform(scheme: LightSecAgg, rows: int, stream: Keystream) -> Elements:
 
 def mask_key(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes) -> bytes:
     """Return the key that the mask is expanded from: another one in every session."""
-    return derive(seed, scheme.suite.mask_key_bytes, separated(Use.SELF_MASK_KEY, session, participant))
+    return derive(seed, scheme.suite.mask_key_bytes, separated(Use.CODED_MASK_KEY, session, id_field(participant)))
 
 
 def encode_mask(scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> Elements:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ class PlainClient(Client):
         return []
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
-        return [self.seal(Step.SUM.value, SERVER, block) for block in steps.send(self.scheme, vector)]
+        # Not a comprehension: its variable would keep a block while the next one is packed.
+        return list(map(partial(self.seal, Step.SUM.value, SERVER), steps.send(self.scheme, vector)))
 
     def _handle(self, kind: str, message: Message) -> list[Envelope]:
         raise AssertionError(kind)

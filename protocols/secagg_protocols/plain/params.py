@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from ..core.exchange import Exchange
@@ -14,7 +13,6 @@ from ..core.secrets import Secrets
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from .messages import EXCHANGE
 
 
@@ -70,7 +68,3 @@ class Plain(Scheme):
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()
-
-    @cached_property
-    def payload_limit(self) -> int:
-        return BLOCK_BYTES + 1024

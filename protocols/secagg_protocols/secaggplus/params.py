@@ -18,8 +18,6 @@ from ..core.step import Step
 from ..dealing.graph import Graph
 from ..dealing.messages import KeyEntry
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
-from ..primitives import shamir
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left, harary
 from ..primitives.randomness import Randomness
 from .graph import HararyGraph
@@ -222,7 +220,6 @@ class SecAggPlus(Bonawitz):
         # Edges go to everyone, and who is at their end is gone as often as anyone.
         return 1 + self.degree * (members - 1) / (self.participants - 1)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        per_neighbour = max(512 + 32 * (len(self.secrets) + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
+    @property
+    def most_listed(self) -> int:
+        return self.degree + 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from secagg import Policy, RoundContext, RoundFailed, StateError
+from secagg.simulation.parties import make_identities
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import encoding, server, share_check, steps
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
@@ -251,7 +252,7 @@ def server_side_code():
 
 def test_with_two_challenges_answered_the_blinding_would_cancel_and_equations_of_the_key_be_left(launch, monkeypatch):
     """What is left is a sum over holders of combinations of shares, which any guess of the key can be held against."""
-    monkeypatch.setattr(steps, "check_challenge", lambda *arguments: None)
+    monkeypatch.setattr(steps, "check_challenge", lambda *_: None)
     attack = launch(make("active"), {SERVER: {"SealedShares": two_challenges}})
     assert told_of(attack, 1).any()
     one, other = (
@@ -350,7 +351,7 @@ def deal_all():
     """Return a callable that deals an honest key: all elements by holder, blinding included."""
 
     def dealt(scheme, participant):
-        shares = steps.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
+        _, shares = steps.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
         return encoding.decode_dealt(scheme, list(shares.values()))
 
     return dealt
@@ -403,9 +404,7 @@ class Lockstep:
 
 def parties(scheme):
     """Return what each party brings: identities and a roster where the adversary is active."""
-    from secagg.simulation import _parties
-
-    identities, roster = _parties(scheme, InsecureDeterministicRandomness(2))
+    identities, roster = make_identities(scheme, InsecureDeterministicRandomness(2))
     return {party: {"identity": identities.get(party), "roster": roster} for party in range(scheme.participants + 1)}
 
 

@@ -34,7 +34,7 @@ def split(scheme, alive):
         for who, view in views.items():
             signed = attack.signatures(view) if scheme.active else {}
             gone = tuple(set(everyone) - set(view))
-            request = UnmaskRequest(view, gone, tuple(signed), b"".join(signed.values()))
+            request = UnmaskRequest(view, gone, tuple(signed), tuple(signed.values()))
             made.append(server.seal("UnmaskRequest", who, request))
         return made
 
@@ -74,7 +74,7 @@ def asked_twice(attack, server, envelopes):
     """Ask for the sum over everyone, then for that without participant 1."""
     others = (2, 3, 4, 5)
     signed = attack.signatures((1, *others)) if attack.scheme.active else {}
-    second = UnmaskRequest(others, (1,), tuple(signed)[1:], b"".join(list(signed.values())[1:]))
+    second = UnmaskRequest(others, (1,), tuple(signed)[1:], tuple(signed.values())[1:])
     return envelopes + [server.seal("UnmaskRequest", who, second) for who in others]
 
 
@@ -267,7 +267,7 @@ def showing(choose):
 
     def ask(attack, server, envelopes):
         shown = choose(attack, attack.signatures((1, 2, 3, 4)))
-        request = UnmaskRequest((1, 2, 3, 4), (5,), tuple(shown), b"".join(shown.values()))
+        request = UnmaskRequest((1, 2, 3, 4), (5,), tuple(shown), tuple(shown.values()))
         return [server.seal("UnmaskRequest", who, request) for who in (1, 2, 3, 4)]
 
     return {SERVER: {"UnmaskRequest": ask}}

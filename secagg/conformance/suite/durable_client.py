@@ -1,11 +1,11 @@
 """A durable participant that dies once it has claimed its answer: asked again it gives the same bytes, or none."""
 
-import os
-
 import pytest
 
 from secagg_protocols import DurableClient, Participant, RepeatedContext, SnapshotStore
 from secagg_protocols.core.machine import CONTRIBUTE
+
+from ..capability import RECOVERS_DROPOUTS, needs
 
 
 class Killed(BaseException):
@@ -24,14 +24,9 @@ class DyingStore(SnapshotStore):
         super().save(session, record)
 
 
-@pytest.fixture(autouse=True)
-def quick_disk(monkeypatch):
-    """A process that dies loses nothing that it wrote, so nothing is really synced."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
+@needs(RECOVERS_DROPOUTS)
 def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_not_at_all(
-    repeatable_case, make_round, tmp_path
+    repeatable_case, make_round, tmp_path, quick_disk
 ):
     scheme = repeatable_case.make(4, 5)
     running = make_round(scheme)
@@ -40,6 +35,7 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
 
     def durable():
         held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}
+        held["standing"] = running.group_key
         return DurableClient(store, scheme, 1, context, Participant(**held))
 
     def take_turn(name, call):
@@ -76,7 +72,7 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
     running.check()
 
 
-def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_round, tmp_path):
+def test_a_whole_answer_that_was_lost_on_its_way_comes_again_whole(case, make_round, tmp_path, quick_disk):
     """One reply may carry what a request is answered at once and the vector: asked again, it carries both again."""
     scheme = case.make(4, 5)
     running = make_round(scheme)

@@ -1,4 +1,7 @@
-"""Named attacks on the masking protocols. Each test is one thing that a party must not get away with."""
+"""Named attacks in the messages of Bonawitz. Each test is one thing that a party must not get away with.
+
+For schemes that speak them, beside the suite: `from secagg.conformance.bonawitz import *`.
+"""
 
 import hashlib
 import re
@@ -10,12 +13,10 @@ import pytest
 
 from secagg_protocols import (
     SERVER,
-    Bonawitz,
     InsecureDeterministicRandomness,
     Policy,
     ProtocolViolation,
     RoundFailed,
-    SecAggPlus,
     StateError,
 )
 from secagg_protocols.bonawitz.messages import (
@@ -32,23 +33,16 @@ from secagg_protocols.core.wire import encode, signed_bytes
 from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives.shamir import SHARE_BYTES
 
+from .capability import BONAWITZ_MESSAGES, RECOVERS_DROPOUTS, UNSIGNED, needs
+from .fixtures import active, active_case, make_round, masking, pytest_generate_tests
 
-@pytest.fixture
-def masking(case):
-    """Every variant of Bonawitz, for five participants."""
-    scheme = case.make(5, 5)
-    if not isinstance(scheme, Bonawitz) or isinstance(scheme, SecAggPlus):
-        pytest.skip("these are attacks on Bonawitz; the others have their own tests")
-    return scheme
-
-
-@pytest.fixture
-def active(active_case):
-    """Every variant of Bonawitz for a server that may do anything, for five participants."""
-    scheme = active_case.make(5, 5)
-    if not isinstance(scheme, Bonawitz):
-        pytest.skip("these are attacks on Bonawitz; the others have their own tests")
-    return scheme
+FIXTURES = {
+    "active": active,
+    "active_case": active_case,
+    "make_round": make_round,
+    "masking": masking,
+    "pytest_generate_tests": pytest_generate_tests,
+}
 
 
 def floor_of_five(scheme):
@@ -302,7 +296,7 @@ def test_server_shows_two_groups_two_survivor_lists_and_neither_opens(active, ma
                     continue
                 client = running.restore(participant, running.clients[participant].snapshot())
                 vanished = tuple(sorted(set(everyone) - set(survivors)))
-                signatures = b"".join(signed[signer] for signer in signers)
+                signatures = tuple(signed[signer] for signer in signers)
                 request = UnmaskRequest(survivors, vanished, signers, signatures)
                 own_list = everyone if participant in (3, 4, 5) else without
                 all_mine = set(signers) <= ({3, 4, 5} if own_list == everyone else {1, 2})
@@ -359,45 +353,44 @@ def test_server_shows_consistency_signatures_that_are_not_enough(active, make_ro
     honest = running.clients[1].open(envelope)
     signers, signatures = honest.signers, honest.signatures
     if fault == "none":
-        signers, signatures = (), b""
+        signers, signatures = (), ()
     elif fault == "one too few":
-        signers, signatures = signers[:-1], signatures[:-64]
+        signers, signatures = signers[:-1], signatures[:-1]
     elif fault == "forged":
-        signatures = signatures[:-1] + bytes([signatures[-1] ^ 1])
+        last = signatures[-1]
+        signatures = (*signatures[:-1], last[:-1] + bytes([last[-1] ^ 1]))
     elif fault == "moved":
-        signatures = signatures[64:128] + signatures[:64] + signatures[128:]
+        signatures = (signatures[1], signatures[0], *signatures[2:])
     elif fault == "of another list":
         payload = encode(ConsistencyCheck(bytes(32)))
-        signatures = signatures[:-64] + sign_as(
-            running, signers[-1], "ConsistencyCheck", payload, running.server._session
-        )
+        other = sign_as(running, signers[-1], "ConsistencyCheck", payload, running.server._session)
+        signatures = (*signatures[:-1], other)
     elif fault == "of one who vanished":
         payload = encode(ConsistencyCheck(survivors_digest(running.server._session, honest.survivors)))
         outsider = 5 if 5 not in honest.survivors else None
         if outsider is None:
             pytest.skip("nobody may vanish at this threshold")
         signers = (*signers[:-1], outsider)
-        signatures = signatures[:-64] + sign_as(running, outsider, "ConsistencyCheck", payload, running.server._session)
+        other = sign_as(running, outsider, "ConsistencyCheck", payload, running.server._session)
+        signatures = (*signatures[:-1], other)
     request = UnmaskRequest(honest.survivors, honest.vanished, signers, signatures)
     aborts(running.clients[1], resealed(running, envelope, request))
 
 
+@needs(UNSIGNED)
 def test_server_asks_for_signatures_where_nobody_signs(masking, make_round):
-    if masking.active:
-        pytest.skip("signatures are the rule here")
     running = make_round(masking)
     envelope = to_clients(running, "UnmaskRequest")[1]
     honest = running.clients[1].open(envelope)
-    aborts(running.clients[1], resealed(running, envelope, UnmaskRequest(honest.survivors, (), (1,), bytes(64))))
+    aborts(running.clients[1], resealed(running, envelope, UnmaskRequest(honest.survivors, (), (1,), (bytes(64),))))
 
 
 # --- participants
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_a_late_masked_input_after_the_opening_is_refused(masking, make_round):
     """With the opened seed it would be the participant's vector in the clear."""
-    if masking.quorum == 5:
-        pytest.skip("nobody may vanish at this threshold")
     running = make_round(masking)
     run_until(running, "MaskedInput")
     held, running.uplink[5] = running.uplink[5], []
@@ -409,11 +402,10 @@ def test_a_late_masked_input_after_the_opening_is_refused(masking, make_round):
     assert running.server.output.survivors == (1, 2, 3, 4)
 
 
+@needs(RECOVERS_DROPOUTS)
 @pytest.mark.parametrize("garbage", ["zeros", "random", "one bit"])
 def test_a_dealer_of_garbage_to_one_holder_does_not_end_the_round(masking, make_round, garbage):
     """That share is missing; the others carry the secret."""
-    if masking.quorum == 5:
-        pytest.skip("every share is needed at this threshold")
     running = make_round(masking)
     run_until(running, "ShareKeys")
     envelope = running.parse(running.uplink[2][0])
@@ -447,10 +439,9 @@ def test_a_share_that_is_not_the_one_its_dealer_signed_counts_as_missing(active,
         assert {1, 3, 4, 5} <= set(running.clients[holder]._memory.shares)
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_a_dealer_of_garbage_to_everybody_gives_no_sum_rather_than_a_wrong_one(masking, make_round):
     """It stays in the sum and nobody can take its self mask off: the price of not aborting for one bad share."""
-    if masking.quorum == 5:
-        pytest.skip("every share is needed at this threshold")
     running = make_round(masking)
     run_until(running, "ShareKeys")
     message = running.server.open(running.parse(running.uplink[2][0]))
@@ -491,10 +482,9 @@ def corrupt(running, holder, positions):
     running.uplink[holder] = [forged.to_bytes()]
 
 
+@needs(BONAWITZ_MESSAGES)
 def test_a_liar_that_makes_the_opening_fail_is_blamed_and_not_the_honest_dealer(active_case, make_round):
     scheme = active_case.make(3, 5)
-    if not isinstance(scheme, Bonawitz):
-        pytest.skip("its shares are not signed one by one")
     running = make_round(scheme)
     run_until(running, "Unmasking")
     corrupt(running, 2, [0])
@@ -518,9 +508,8 @@ def test_more_liars_than_can_be_told_apart_give_no_sum_at_all(masking, make_roun
     assert running.server.output is None
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_garbage_in_opened_shares_drops_their_sender(masking, make_round):
-    if masking.quorum == 5:
-        pytest.skip("every share is needed at this threshold")
     no_element = b"\x01\x00" + bytes(30) + b"\x80\x00"
     for shares, missing in (
         (b"", ()),
@@ -542,9 +531,8 @@ def test_garbage_in_opened_shares_drops_their_sender(masking, make_round):
         assert running.server.output.survivors == (1, 2, 3, 4, 5)
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_a_signature_over_another_survivor_list_drops_its_signer(active, make_round):
-    if active.quorum == 5:
-        pytest.skip("everybody is needed at this threshold")
     running = make_round(active)
     run_until(running, "ConsistencyCheck")
     forged = running.clients[4].seal("ConsistencyCheck", SERVER, ConsistencyCheck(bytes(32)))
@@ -556,9 +544,8 @@ def test_a_signature_over_another_survivor_list_drops_its_signer(active, make_ro
     assert running.server.output.survivors == (1, 2, 3, 4, 5)
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_garbage_instead_of_keys_drops_its_sender(masking, make_round):
-    if masking.quorum == 5:
-        pytest.skip("everybody is needed at this threshold")
     size = masking.suite.agreement.public_key_bytes
     for position, value in (
         (0, bytes(size)),
@@ -592,9 +579,8 @@ def test_the_same_key_for_both_purposes_is_refused(masking, make_round):
     assert 2 in running.server.dropped
 
 
+@needs(RECOVERS_DROPOUTS)
 def test_a_masked_vector_of_the_wrong_size_drops_its_sender(masking, make_round):
-    if masking.quorum == 5:
-        pytest.skip("everybody is needed at this threshold")
     for size in (0, 1, -1):
         running = make_round(masking)
         run_until(running, "MaskedInput")
@@ -629,3 +615,6 @@ def test_steps_are_in_the_paper_s_order(masking):
     positions = [order.index(step.value) for step in masking.steps]
     assert all(a < b for a, b in pairwise(positions))
     assert ("ConsistencyCheck" in [step.value for step in masking.steps]) == masking.active
+
+
+__all__ = [*FIXTURES, *(name for name in globals() if name.startswith("test_"))]

@@ -1,11 +1,10 @@
 """A participant may be restored from its snapshot between any two messages, and nothing is different."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from msgspec import structs
-from msgspec.structs import astuple
 
 from secagg_protocols import (
     InputError,
@@ -19,6 +18,10 @@ from secagg_protocols import (
 )
 from secagg_protocols.core.machine import CONTRIBUTE
 
+from ..capability import ADVERTISES_KEYS, GROUP_KEY, RECOVERS_DROPOUTS, ROUND_SECRETS, SIGNS, SPOILS, needs
+from ..driver import spared
+from ..spoilt import about_to_abort
+
 
 def shape(finished):
     """Return who sent and heard what, how long it was, and the states that each participant went through."""
@@ -29,7 +32,7 @@ def shape(finished):
 
 def test_a_round_of_participants_restored_before_every_call_is_the_same_byte_for_byte(case, make_round):
     scheme = case.make(4, 5)
-    drop = {2: scheme.steps[-1]}
+    drop = spared(scheme, {2: scheme.steps[-1]})
     straight = make_round(scheme, drop=drop).finish()
     reborn = make_round(scheme, drop=drop, reborn=True).finish()
     reborn.check()
@@ -95,16 +98,15 @@ def test_a_damaged_snapshot_never_makes_another_error_than_ours(small, make_roun
                 assert 1 <= client.participant <= 3
 
 
+@needs(SIGNS)
 def test_a_snapshot_is_not_restored_by_somebody_else(small, make_round):
     """Against an active server the snapshot's participant must be the identity's roster entry."""
-    if not small.active:
-        pytest.skip("no identities")
     finished = make_round(small).finish()
     for _, snapshot in finished.snapshots[1]:
         with pytest.raises(ParameterError):
-            finished.restore(1, snapshot, Participant(identity=finished.identities[2]))
+            finished.restore(1, snapshot, identity=finished.identities[2])
         with pytest.raises(ParameterError):
-            finished.restore(1, snapshot, Participant(identity=None))
+            finished.restore(1, snapshot, identity=None)
 
 
 def test_a_stale_snapshot_cannot_be_used_to_answer_twice(small, make_round):
@@ -123,11 +125,10 @@ def asked_for_shares(make_round, scheme, drop=None):
     running.open()
     running.take()
     running.advance()
-    if not running.downlink[1] or Step.ADVERTISE_KEYS not in scheme.steps:
-        pytest.skip("participants advertise no keys")
     return running, running.parse(running.downlink[1][0])
 
 
+@needs(ADVERTISES_KEYS)
 def test_restored_twice_it_seals_the_same_shares_under_the_same_keys(case, make_round):
     """A channel's key and nonce seal one message: two deals under one would open both."""
     running, listed = asked_for_shares(make_round, case.make(4, 5))
@@ -136,6 +137,7 @@ def test_restored_twice_it_seals_the_same_shares_under_the_same_keys(case, make_
     assert len(set(dealt)) == 1
 
 
+@needs(ADVERTISES_KEYS, RECOVERS_DROPOUTS)
 def test_restored_twice_it_deals_under_one_list_of_keys(case, make_round):
     """The secrets behind its keys would otherwise be opened in two rounds, a half in each."""
     scheme = case.make(4, 5)
@@ -157,12 +159,12 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
     running = make_round(small, policy=strict)
     running.open()
     snapshot = running.clients[1].snapshot()
-    restored = running.restore(1, snapshot, Participant(policy=None))
+    restored = running.restore(1, snapshot, policy=None)
     assert restored.policy == strict
     assert restored.snapshot() == snapshot
     stricter = replace(strict, maximum_participants=3)
-    again = running.restore(1, snapshot, Participant(policy=stricter))
-    assert running.restore(1, again.snapshot(), Participant(policy=None)).policy == stricter
+    again = running.restore(1, snapshot, policy=stricter)
+    assert running.restore(1, again.snapshot(), policy=None).policy == stricter
 
 
 @pytest.mark.parametrize(
@@ -176,54 +178,50 @@ def test_without_its_own_policy_a_restored_participant_keeps_the_one_it_began_wi
 def test_a_policy_that_asks_for_less_than_the_snapshot_s_is_refused(case, make_round, began, later):
     running = make_round(case.make(5, 5), policy=replace(Policy(minimum_cohort=2), **began))
     with pytest.raises(ParameterError, match=f"{next(iter(later))}=.* weakens"):
-        running.restore(
-            1, running.clients[1].snapshot(), Participant(policy=replace(Policy(minimum_cohort=2), **later))
-        )
+        running.restore(1, running.clients[1].snapshot(), policy=replace(Policy(minimum_cohort=2), **later))
 
 
-def keys_and_seeds(own):
-    """Return every 32-byte secret that a participant drew."""
-    values = [value for field in astuple(own) for value in (field if isinstance(field, tuple) else (field,))]
-    found = [value for value in values if len(value) == 32]
-    assert len(found) >= 2
-    return found
+def keys_and_seeds(finished):
+    """Return every 32-byte secret that participant 1 had drawn once the round had begun."""
+    found = set(re.findall(rb"\xc4\x20(.{32})", finished.snapshots[1][1][1], re.DOTALL))
+    said = (*finished.sent.values(), *finished.heard.values(), finished.contexts[1].context_digest)
+    known = b"".join((*said, finished.snapshots[1][0][1]))
+    return {value for value in found if value not in known}
 
 
-def test_the_group_key_is_in_no_snapshot_and_no_message(small, make_round):
+@needs(GROUP_KEY)
+def test_the_group_key_is_in_no_snapshot_and_no_message(case, small, make_round):
     finished = make_round(small).finish()
-    if finished.group_key is None:
-        pytest.skip("participants share no key")
     snapshots = [snapshot for history in finished.snapshots.values() for _, snapshot in history]
-    assert len(finished.group_secrets) == 3
-    for secret in finished.group_secrets:
+    secrets = case.group_secrets(finished.group_key)
+    assert secrets
+    for secret in secrets:
         assert all(secret not in data for data in (*snapshots, *finished.sent.values(), *finished.heard.values()))
 
 
+@needs(ROUND_SECRETS)
 def test_a_finished_participant_s_snapshot_holds_no_share_and_no_key(case, make_round):
-    if not case.round_secrets:
-        pytest.skip("a round has no secrets of its own")
     finished = make_round(case.make(3, 5)).finish()
-    early = finished.restore(1, finished.snapshots[1][1][1])
-    own = early._memory.own
     last = finished.snapshots[1][-1][1]
-    for secret in keys_and_seeds(own):
+    secrets = keys_and_seeds(finished)
+    assert len(secrets) >= 2
+    for secret in secrets:
         assert secret in finished.snapshots[1][1][1]
         assert secret not in last
     assert len(last) < 1500
 
 
+@needs(ROUND_SECRETS)
 def test_a_participant_s_own_keys_are_forgotten_as_soon_as_its_vector_is_masked(case, make_round):
-    if not case.round_secrets:
-        pytest.skip("a round has no secrets of its own")
     finished = make_round(case.make(3, 5)).finish()
-    own = finished.restore(1, finished.snapshots[1][1][1])._memory.own
     before, after = [], []
     for _, snapshot in finished.snapshots[1][1:]:
         waited = before and finished.restore(1, before[-1]).awaits_vector
         (after if after or waited else before).append(snapshot)
     assert len(after) >= 2
-    for secret in keys_and_seeds(own):
-        assert all(secret in snapshot for snapshot in before)
+    secrets = keys_and_seeds(finished)
+    assert len([secret for secret in secrets if all(secret in snapshot for snapshot in before)]) >= 2
+    for secret in secrets:
         assert all(secret not in snapshot for snapshot in after)
 
 
@@ -238,17 +236,11 @@ def test_the_vector_is_never_in_a_snapshot(case, make_round):
             assert marked.tobytes()[:64] not in snapshot
 
 
-def test_a_restored_participant_still_knows_why_it_aborted(active_case, make_round):
-    scheme = active_case.make(3, 5)
-    running = make_round(scheme)
-    running.open()
-    running.take()
-    running.advance()
-    client = running.clients[1]
-    listed = client.open(running.parse(running.downlink[1][0]))
-    forged = running.server.seal("KeyList", 1, structs.replace(listed, entries=()))
+@needs(SPOILS)
+def test_a_restored_participant_still_knows_why_it_aborted(case, small, make_round):
+    running, client, spoilt, _ = about_to_abort(case, make_round(small))
     with pytest.raises(ProtocolViolation):
-        client.receive(forged)
+        client.receive(spoilt)
     restored = running.restore(1, client.snapshot())
     assert str(restored.state) == "Aborted"
     assert restored.abort_reason == client.abort_reason
@@ -261,7 +253,7 @@ def test_a_rerun_never_puts_two_vectors_under_the_same_masks(case, make_round):
     asking = [
         snapshot for state, snapshot in running.snapshots[1] if (state, CONTRIBUTE) in running.clients[1].transitions
     ]
-    once_more = running.restore(1, asking[0], Participant(policy=Policy(minimum_cohort=2, reruns=1)))
+    once_more = running.restore(1, asking[0], policy=Policy(minimum_cohort=2, reruns=1))
     if not once_more._pad():
         pytest.skip("nothing is used once here")
     with pytest.raises(RepeatedContext, match="session"):

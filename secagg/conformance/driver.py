@@ -1,108 +1,52 @@
-"""One suite, many schemes: a new scheme joins by one line in CASES.
+"""A driver that stops between any two calls, so that a test may look, refuse, restore or cheat in between.
 
-`Round` is a driver that stops between any two calls, so that a test may look, refuse, restore or cheat in between.
 Everything between parties travels as bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pytest
 
-from secagg_he import Bfv, Ckks, GroupKey, ThresholdCkks
 from secagg_protocols import (
     SERVER,
+    SYSTEM,
     Aggregator,
-    AuthenticationError,
-    Bonawitz,
     Client,
     Envelope,
     Identity,
     InsecureDeterministicRandomness,
-    LateMessage,
-    LightSecAgg,
     MemoryLedger,
     Output,
     Participant,
-    Plain,
     Policy,
+    Randomness,
     Roster,
     RoundContext,
     Scheme,
-    SecAggPlus,
-    StateError,
     Step,
-    WireError,
 )
 from secagg_protocols.core.machine import Terminal
 
 CONTEXT = RoundContext("conformance", 1, bytes(range(32)))
 LENIENT = Policy(minimum_cohort=2)
 
-
-@dataclass(frozen=True)
-class Case:
-    """A scheme under test. make: (participants, length, **parameters) → scheme. smallest: fewest participants.
-
-    binds_context: whether a participant that was sent another model is refused (Plain promises nothing). repeatable:
-    whether a seed gives the same bytes (SEAL draws its own randomness, and is never seeded). round_secrets: whether a
-    participant draws secrets for the round (Plain has none; those of Bfv and Ckks are the group key's, which outlives
-    it). needs: a package.
-    """
-
-    name: str
-    make: Callable[..., Scheme]
-    smallest: int = 2
-    binds_context: bool = True
-    repeatable: bool = True
-    round_secrets: bool = True
-    needs: str | None = None
+Parties: TypeAlias = tuple[dict[int, Identity], Roster | None]
 
 
-SINGLE_KEY: dict[str, Any] = {"repeatable": False, "round_secrets": False, "needs": "tenseal"}
-
-
-def neighbourly(participants: int, length: int, **parameters: Any) -> SecAggPlus:
-    """Return SecAgg+ for few participants: everyone is everyone's neighbour, and nobody is assumed corrupt."""
-    sparse = {"neighbours": participants - 1, "threshold": participants // 2 + 1 if participants > 2 else 1}
-    return SecAggPlus(participants, length, **{**sparse, "corrupt_rate": 0.0, "dropout_rate": 0.0, **parameters})
-
-
-def packed(participants: int, length: int, **parameters: Any) -> ThresholdCkks:
-    """Return ThresholdCkks with two coefficients of a key to a polynomial, where there are participants enough."""
-    packing = 2 if participants > 3 else 1
-    return ThresholdCkks(participants, length, **{"adversary": "active", "packing": packing, **parameters})
-
-
-CASES = [
-    Case("plain", Plain, binds_context=False, round_secrets=False),
-    Case("bonawitz-x25519", Bonawitz),
-    Case("bonawitz-p256", partial(Bonawitz, ciphersuite="p256")),
-    Case("bonawitz-active-x25519", partial(Bonawitz, adversary="active")),
-    Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
-    Case("bonawitz-early-keys", partial(Bonawitz, early_keys=True)),
-    Case("bonawitz-active-early-keys", partial(Bonawitz, adversary="active", early_keys=True)),
-    Case("bonawitz-colluders", partial(Bonawitz, adversary="active", colluders=1), smallest=3),
-    Case("secagg-plus-x25519", neighbourly, smallest=3),
-    Case("secagg-plus-p256", partial(neighbourly, ciphersuite="p256"), smallest=3),
-    Case("lightsecagg-x25519", LightSecAgg),
-    Case("lightsecagg-p256", partial(LightSecAgg, ciphersuite="p256")),
-    Case("lightsecagg-early-keys", partial(LightSecAgg, early_keys=True)),
-    Case("threshold-ckks-x25519", ThresholdCkks),
-    Case("threshold-ckks-active-p256", partial(ThresholdCkks, adversary="active", ciphersuite="p256")),
-    Case("bfv", Bfv, **SINGLE_KEY),
-    Case("bfv-p256", partial(Bfv, ciphersuite="p256"), **SINGLE_KEY),
-    Case("ckks", Ckks, **SINGLE_KEY),
-    Case("bfv-to-participants", partial(Bfv, release_to="participants"), **SINGLE_KEY),
-    Case("ckks-to-participants", partial(Ckks, release_to="participants"), **SINGLE_KEY),
-    Case("threshold-ckks-packed", packed),
-    Case("threshold-ckks-early-keys", partial(ThresholdCkks, early_keys=True)),
-]
+def parties_of(scheme: Scheme, randomness: Randomness = SYSTEM) -> Parties:
+    """Make everybody's identity and the roster, where the scheme has them."""
+    if not scheme.active:
+        return {}, None
+    identities = {
+        party: Identity.generate(f"party {party}", scheme.ciphersuite, randomness)
+        for party in range(scheme.participants + 1)
+    }
+    return identities, Roster.of(scheme.ciphersuite, [own.public(party) for party, own in identities.items()])
 
 
 def vectors_for(scheme: Scheme, seed: int = 1) -> dict[int, np.ndarray]:
@@ -118,6 +62,11 @@ def vectors_for(scheme: Scheme, seed: int = 1) -> dict[int, np.ndarray]:
 def plain_sum(vectors: Mapping[int, np.ndarray], survivors: tuple[int, ...]) -> list[int]:
     """Return the sum over the survivors, in Python's unbounded integers."""
     return [sum(column) for column in zip(*(vectors[survivor].tolist() for survivor in survivors), strict=True)]
+
+
+def spared(scheme: Scheme, drop: Mapping[int, Step]) -> dict[int, Step]:
+    """Return who vanishes: nobody where the scheme needs everybody."""
+    return dict(drop) if scheme.quorum < scheme.participants else {}
 
 
 class Round:
@@ -148,16 +97,7 @@ class Round:
         self.streams = {
             party: source.fork(f"party {party}") if forked else source for party in range(scheme.participants + 1)
         }
-        self.identities: dict[int, Identity] = {}
-        self.roster: Roster | None = None
-        if scheme.active:
-            stream = InsecureDeterministicRandomness(3, "identities")
-            self.identities = {
-                party: Identity.generate(f"party {party}", scheme.ciphersuite, stream)
-                for party in range(scheme.participants + 1)
-            }
-            entries = [own.public(party) for party, own in self.identities.items()]
-            self.roster = Roster.of(scheme.ciphersuite, entries)
+        self.identities, self.roster = parties_of(scheme, InsecureDeterministicRandomness(3, "identities"))
         self.ledgers = {participant: MemoryLedger() for participant in range(1, scheme.participants + 1)}
         self.group_key, servers_key = scheme.make_group_key(source) or (None, None)
         self.server = scheme.server(
@@ -263,7 +203,7 @@ class Round:
             while queue:
                 envelope = self.parse(queue.pop(0))
                 if self.present(participant):
-                    self.act(participant, lambda client, envelope=envelope: client.receive(envelope))
+                    self.act(participant, partial(Client.receive, envelope=envelope))
 
     def finish(self) -> Round:
         """Run from wherever it is to the end."""
@@ -316,15 +256,6 @@ class Round:
                 self.hear()
         yield self
 
-    @property
-    def group_secrets(self) -> tuple[bytes, ...]:
-        """What of a group key is secret, 32 bytes of each: nothing for schemes without one."""
-        key = self.group_key
-        if key is None:
-            return ()
-        assert isinstance(key, GroupKey)
-        return key.secret[:32], key.flooding_key, key.wire_key
-
     def observable(self) -> tuple[Any, ...]:
         """Return everything that can be seen of the server."""
         server = self.server
@@ -350,51 +281,3 @@ class Round:
         plain = plain_sum(self.vectors, output.survivors)
         differences = [abs(one - other) for one, other in zip(output.total.tolist(), plain, strict=True)]
         assert max(differences) <= self.scheme.precision
-
-
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
-    """Every scheme under test."""
-    found: Case = request.param
-    if found.needs:
-        pytest.importorskip(found.needs)
-    return found
-
-
-@pytest.fixture
-def repeatable_case(case: Case) -> Case:
-    """Every scheme whose bytes follow a seed."""
-    if not case.repeatable:
-        pytest.skip("its ciphertexts draw randomness of their own")
-    return case
-
-
-@pytest.fixture(params=[case for case in CASES if case.make(3, 1).active], ids=lambda case: case.name)
-def active_case(request: pytest.FixtureRequest) -> Case:
-    """Every scheme made for a server that may do anything."""
-    found: Case = request.param
-    return found
-
-
-@pytest.fixture
-def small(case: Case) -> Scheme:
-    """A small instance: three participants, five coordinates."""
-    return case.make(3, 5)
-
-
-@pytest.fixture
-def make_round() -> type[Round]:
-    """The driver."""
-    return Round
-
-
-@pytest.fixture
-def refused() -> Callable[..., Exception]:
-    """Return a callable that expects a refusal which must leave the machine as it was."""
-
-    def check(call: Callable[..., object], *arguments: object) -> Exception:
-        with pytest.raises((WireError, AuthenticationError, LateMessage, StateError)) as caught:
-            call(*arguments)
-        return caught.value
-
-    return check
