@@ -8,7 +8,6 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold import steps
 from secagg_he.threshold.ciphertexts import Ciphertexts, CiphertextSum
 from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, WIDE_DEGREE
-from secagg_protocols import Workers
 
 SESSION = bytes(range(32))
 LENIENT = Policy(minimum_cohort=2)
@@ -84,7 +83,7 @@ def test_wide_vectors_of_many_blocks_come_back(workers, process_pool):
     assert scheme.ciphertexts.words > scheme.block_words
     draw = np.random.default_rng(2)
     vectors = [draw.integers(0, 1 << 60, scheme.length, dtype=np.uint64) for _ in range(3)]
-    options = {"workers": Workers(process_pool(1), 1)} if workers else {}
+    options = {"executor": process_pool(1), "parts": 1} if workers else {}
     assert (simulate(scheme, vectors, policy=LENIENT, **options).total == sum(vectors)).all()
 
 
