@@ -6,40 +6,40 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from secagg_he import Bfv, ThresholdCkks
-from secagg_he.single_key import client as single_key
-from secagg_he.threshold import server as threshold
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
+from secagg_protocols.core.exchange import Exchange
 from secagg_protocols.core.machine import Transitions
-from secagg_protocols.core.server import server_transitions
-from secagg_protocols.dealing import client as dealing
-from secagg_protocols.plain import client as plain
-from secagg_protocols.secaggplus import client as secaggplus
 
 PAGE = Path(__file__).parent / "state-machines.md"
 
-CLIENTS: Mapping[str, Transitions] = {
-    "Plain": plain.TRANSITIONS,
-    "Bonawitz and ThresholdCkks, semi-honest, and LightSecAgg": dealing.SEMI_HONEST,
-    "Bonawitz and ThresholdCkks, active": dealing.ACTIVE,
-    "SecAggPlus": secaggplus.TRANSITIONS,
-    "Bfv and Ckks": single_key.TRANSITIONS,
+EXCHANGES: Mapping[str, Exchange] = {
+    "Plain": Plain.exchange,
+    "Bonawitz": Bonawitz.exchange,
+    "SecAggPlus": SecAggPlus.exchange,
+    "LightSecAgg": LightSecAgg.exchange,
+    "ThresholdCkks": ThresholdCkks.exchange,
+    "Bfv and Ckks": Bfv.exchange,
 }
-SERVERS: Mapping[str, Transitions] = {
-    "Plain": server_transitions(Plain(2, 1).steps),
-    "Bonawitz, semi-honest, and SecAggPlus": server_transitions(Bonawitz(2, 1).steps),
-    "Bonawitz, active": server_transitions(Bonawitz(2, 1, adversary="active").steps),
-    "LightSecAgg": server_transitions(LightSecAgg(3, 1).steps),
-    "ThresholdCkks, semi-honest": threshold.transitions(ThresholdCkks(2, 1).steps),
-    "ThresholdCkks, active": threshold.transitions(ThresholdCkks(2, 1, adversary="active").steps),
-    "Bfv and Ckks": server_transitions(Bfv(2, 1).steps),
-}
-assert SecAggPlus(1000, 1).steps == Bonawitz(2, 1).steps
+"""Each with all its steps: those against an active server are marked."""
+
+
+def machines() -> dict[str, Exchange]:
+    """Return the tables that machines follow: one for each server that a scheme is made for."""
+    found: dict[str, Exchange] = {}
+    for name, exchange in EXCHANGES.items():
+        passive = exchange.against("semi-honest")
+        if passive == exchange:
+            found[name] = exchange
+        else:
+            found |= {f"{name}, semi-honest": passive, f"{name}, active": exchange.against("active")}
+    return found
+
 
 INTRODUCTION = """# State machines
 
-Drawn from the tables in the code by `docs/make_state_machines.py`; a test holds that they agree. A pair of state and
-event that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and too few
-answers take a server there.
+Drawn from the tables in the code (`exchange`) by `docs/make_state_machines.py`; a test holds that they agree. A pair of
+state and event that has no arrow raises and changes nothing. Besides, invalid content takes a client to Aborted, and
+too few answers take a server there.
 
 Besides, there is `Abort`, in both directions and in every scheme. From the server it takes a client to Aborted from any
 state but Done; from a participant it makes the server count that one as gone, with the reason, and leaves the
@@ -60,12 +60,24 @@ def diagram(table: Transitions) -> str:
     return "\n".join([*lines, "```"])
 
 
+def _shared(tables: Mapping[str, Transitions]) -> list[tuple[str, Transitions]]:
+    """Return each table once, with the names of all that follow it."""
+    names: dict[tuple[object, ...], list[str]] = {}
+    for name, table in tables.items():
+        names.setdefault(tuple(table.items()), []).append(name)
+    return [("; ".join(some), dict(key)) for key, some in names.items()]  # type: ignore[arg-type]
+
+
 def page() -> str:
     """Return the whole page."""
-    parts = [INTRODUCTION]
-    for title, tables in (("Participants", CLIENTS), ("Servers", SERVERS)):
+    parts = [INTRODUCTION, "## Messages\n"]
+    parts += [f"### {name}\n\n{exchange.as_markdown()}\n" for name, exchange in EXCHANGES.items()]
+    for title, tables in (
+        ("Participants", {name: table.participant_transitions for name, table in machines().items()}),
+        ("Servers", {name: table.server_transitions for name, table in machines().items()}),
+    ):
         parts.append(f"## {title}\n")
-        parts += [f"### {name}\n\n{diagram(table)}\n" for name, table in tables.items()]
+        parts += [f"### {names}\n\n{diagram(table)}\n" for names, table in _shared(tables)]
     return "\n".join(parts)
 
 

@@ -151,6 +151,8 @@ def _check_example(scheme: Scheme) -> None:
         )
     if not scheme.leakage:
         raise ParameterError("leakage says nothing: say who learns what")
+    if scheme.payload_limit < 1:  # it raises where a field of a message does not say how long it is
+        raise ParameterError(f"payload_limit={scheme.payload_limit}: no message could be read")
     if scheme.upload_step not in scheme.steps:
         raise ParameterError(f"upload_step={scheme.upload_step} is none of its steps")
     for ended in _rounds(scheme):

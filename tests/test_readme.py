@@ -1,11 +1,15 @@
 """The README does what it says: its Python runs, its table is the schemes' own, its links lead somewhere."""
 
+import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from secagg.round import drive
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,6 +23,16 @@ def test_every_python_block_runs_in_order(tmp_path: Path) -> None:
     program.write_text("\n".join(blocks), encoding="utf-8")
     ended = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_loop_in_the_readme_is_the_one_that_drives_every_round() -> None:
+    printed = re.search(r"^```python\n(def drive\(.*?)\n\n\n", README, flags=re.DOTALL | re.MULTILINE)
+    assert printed
+    (shown,), (real,) = ast.parse(printed[1]).body, ast.parse(inspect.getsource(drive)).body
+    assert isinstance(shown, ast.FunctionDef)
+    assert isinstance(real, ast.FunctionDef)
+    assert [one.arg for one in shown.args.args] == [one.arg for one in real.args.args]
+    assert list(map(ast.dump, shown.body)) == list(map(ast.dump, real.body[1:]))  # the first is its docstring
 
 
 def test_the_table_of_who_learns_what_is_the_schemes_own() -> None:

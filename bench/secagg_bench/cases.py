@@ -17,13 +17,13 @@ Line: TypeAlias = tuple[str, Adversary, float]
 """A scheme, the server, the fraction of colluders."""
 
 EXPECTED_LOSS = 0.05
-"""SecAggPlus' graph is made for at least this fraction of dropouts, whether or not anyone vanishes."""
+"""SecAggPlus' graph is made for at least this fraction of dropouts, whether or not anyone drops out."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One round to measure, 16-bit values.
 
-    scheme: any registered one. clients: n. length: d. drop: fraction that vanishes before its masked input. corrupt:
+    scheme: any registered one. clients: n. length: d. drop: fraction that drops out before its masked input. corrupt:
     fraction that may collude with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
     """
 
@@ -86,8 +86,8 @@ class Grid(msgspec.Struct, frozen=True):
     @property
     def cases(self) -> tuple[Case, ...]:
         """Every case once, in reading order."""
-        parts: tuple[Table | Sweep, ...] = (*self.tables, *self.sweeps)
-        return tuple(dict.fromkeys(case for part in parts for case in part.cases))
+        shown: tuple[Table | Sweep, ...] = (*self.tables, *self.sweeps)
+        return tuple(dict.fromkeys(case for each in shown for case in each.cases))
 
 
 MEASURED: tuple[Line, ...] = (
@@ -140,13 +140,13 @@ def _sweeps(lines: Iterable[Line], quick: bool) -> tuple[Sweep, ...]:
     """How cost grows in n, d and dropouts, each scheme a line."""
     if quick:
         return (
-            _sweep(lines, "clients", "10,000 values, 10 % vanish", (20, 50, 100), (10_000,), (0.1,)),
-            _sweep(lines, "length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000), (0.1,)),
+            _sweep(lines, "clients", "10,000 values, 10 % drop out", (20, 50, 100), (10_000,), (0.1,)),
+            _sweep(lines, "length", "20 participants, 10 % drop out", (20,), (1_000, 10_000, 100_000), (0.1,)),
             _sweep(lines, "drop", "50 participants, 10,000 values", (50,), (10_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
         )
     return (
-        _sweep(lines, "clients", "10,000 values, 10 % vanish", (20, 50, 100, 200, 500), (10_000,), (0.1,)),
-        _sweep(lines, "length", "20 participants, 10 % vanish", (20,), (1_000, 10_000, 100_000, 1_000_000), (0.1,)),
+        _sweep(lines, "clients", "10,000 values, 10 % drop out", (20, 50, 100, 200, 500), (10_000,), (0.1,)),
+        _sweep(lines, "length", "20 participants, 10 % drop out", (20,), (1_000, 10_000, 100_000, 1_000_000), (0.1,)),
         _sweep(lines, "drop", "100 participants, 100,000 values", (100,), (100_000,), (0.0, 0.1, 0.2, 0.3, 0.4)),
     )
 
@@ -199,12 +199,12 @@ _CCS17_NOTE = (
     "other code on other hardware: it says what the protocol used to cost, not who is faster."
 )
 _CCS20_NOTE = (
-    "Bell et al. (CCS'20): 5 % may vanish, and 5 % or a third may be corrupt. No figure of the paper's own is printed, "
-    "because none is at hand that we are sure of."
+    "Bell et al. (CCS'20): 5 % may drop out, and 5 % or a third may be corrupt. No figure of the paper's own is "
+    "printed, because none is at hand that we are sure of."
 )
 _LIGHTSECAGG_NOTE = (
-    "So et al. (MLSys'22): n = 200 at 10, 30 and 50 % dropouts. Our parameters: a tenth may collude, half may vanish. "
-    "No figure of the paper's own is printed, because none is at hand that we are sure of."
+    "So et al. (MLSys'22): n = 200 at 10, 30 and 50 % dropouts. Our parameters: a tenth may collude, half may drop "
+    "out. No figure of the paper's own is printed, because none is at hand that we are sure of."
 )
 _QUICK_NOTE = "A small stand-in: the papers' sizes are in the full grid (leave out --quick), and so are their figures."
 

@@ -27,7 +27,7 @@ def choices() -> tuple[str, ...]:
 def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     """Return the task for the scheme called `name`: its threshold, and its losses by step.
 
-    task: `dropped` of its participants vanish before they upload. losses: step → how many more vanish before its
+    task: `dropped` of its participants drop out before they upload. losses: step → how many more drop out before its
     message; `LAST` for its last one. Raises `ParameterError` when the scheme refuses the parameters, has no such step,
     or too few are left.
     """
@@ -40,7 +40,8 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     lost = {step: losses.get(step, 0) for step in known}
     lost[upload] += task.dropped
     lost[known[-1]] += losses.get(LAST, 0)
-    finish, needed = task.clients - sum(lost.values()), scheme.floor(Policy())
+    finish = task.clients - sum(lost.values())
+    needed = scheme.floor(Policy())
     if finish < needed:
         raise ParameterError(f"{needed} participants must finish; {finish} are left")
     early = sum(lost[step] for step in known[: known.index(upload) + 1])
@@ -50,9 +51,11 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
 def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
     """Return (FLARE and the schemes that can be measured, those that cannot). Everybody stands against FLARE.
 
-    FLARE has no steps to vanish at: it is spared whoever is in no sum. Raises `ParameterError` when no scheme is left.
+    FLARE has no steps to drop out at: whoever is in no sum is left out of its round. Raises `ParameterError` when no
+    scheme can be measured.
     """
-    contestants, skipped = [], []
+    contestants = []
+    skipped = []
     for name in names:
         try:
             contestants.append(Contestant(name, "ours", fit(name, task, losses), FLARE))
@@ -93,7 +96,8 @@ def promise_of(contestant: Contestant) -> Promise:
 
 def vector_bytes(outcome: Outcome) -> float:
     """Return the bytes of the message that carries a participant's vector."""
-    contestant, cost = outcome.contestant, outcome.cost
+    contestant = outcome.contestant
+    cost = outcome.cost
     assert cost is not None
     if contestant.module == "flare":
         return cost.upload_bytes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from secagg.cli.output import bytes_in_words
+from secagg.cli.output import readable_bytes
 
 from .choice import promise_of, vector_bytes
 from .peers.runner import Outcome, ratios
@@ -42,9 +42,11 @@ def tables(outcomes: list[Outcome]) -> tuple[Sheet, ...]:
 
 def _bytes(outcomes: list[Outcome]) -> Sheet:
     def row(outcome: Outcome, cost: Cost) -> Iterator[str]:
-        length, vector, found = outcome.contestant.task.length, vector_bytes(outcome), ratios(outcome, outcomes)
+        length = outcome.contestant.task.length
+        vector = vector_bytes(outcome)
+        found = ratios(outcome, outcomes)
         yield f"{vector / length:.2f}"
-        yield bytes_in_words(cost.upload_bytes - vector)
+        yield readable_bytes(cost.upload_bytes - vector)
         yield f"{(cost.download_bytes or 0) / length:.2f}"
         yield _share(found.upload if found else None)
 
@@ -107,7 +109,9 @@ def as_json(outcomes: list[Outcome]) -> list[dict[str, Any]]:
 
 
 def _fields(outcome: Outcome, outcomes: list[Outcome]) -> dict[str, Any]:
-    contestant, cost, found = outcome.contestant, outcome.cost, ratios(outcome, outcomes)
+    contestant = outcome.contestant
+    cost = outcome.cost
+    found = ratios(outcome, outcomes)
     fields = {
         "name": contestant.label,
         "status": outcome.status.value,

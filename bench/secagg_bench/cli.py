@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.choice import SchemeChoice
-from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.extras import needed
 
 from .cases import FULL, QUICK, WARM_UP, Case, Grid, grid_of
@@ -97,7 +97,7 @@ def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> No
 
     for part in grid.tables:
         table = Table(title=part.title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-        for heading in ("scheme", "n", "d", "vanish", "collude", "client", "÷ raw", "server", "÷ raw", "sends"):
+        for heading in ("scheme", "n", "d", "drop", "collude", "client", "÷ raw", "server", "÷ raw", "sends"):
             table.add_column(heading, justify="left" if heading == "scheme" else "right", no_wrap=True)
         for case in part.cases:
             cost = costs[case]
@@ -111,7 +111,7 @@ def _print_tables(target: Console, grid: Grid, costs: Mapping[Case, Cost]) -> No
                 times(cost.ratio.client),
                 duration(cost.server_ms["total"]),
                 times(cost.ratio.server),
-                bytes_in_words(cost.upload_bytes),
+                readable_bytes(cost.upload_bytes),
             )
         target.print(table)
     target.print(

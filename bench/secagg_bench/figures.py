@@ -21,7 +21,7 @@ LINES = {
 }
 OTHERS = (("#b8860b", "v"), ("#2f7f7f", "P"), ("#7a5230", "X"), ("#666666", "*"))
 """Of schemes that have no line of their own, in turn."""
-AXES: Mapping[Axis, str] = {"clients": "participants", "length": "values", "drop": "vanished"}
+AXES: Mapping[Axis, str] = {"clients": "participants", "length": "values", "drop": "dropouts"}
 PANELS: tuple[tuple[str, Callable[[Cost], float]], ...] = (
     ("client, CPU ms", lambda cost: cost.client_ms["total"]),
     ("server, CPU ms", lambda cost: cost.server_ms["total"]),

@@ -76,7 +76,8 @@ def estimate(problem: Problem) -> Estimate:
 
 def _dimension(problem: Problem, block: int) -> int | None:
     """Return the smallest dimension in which this block size suffices; None when it does in none."""
-    slope, q = math.log(_root_hermite(block)), problem.log_q * math.log(2)
+    slope = math.log(_root_hermite(block))
+    q = problem.log_q * math.log(2)
     # A secret that is smaller than the errors is scaled up to their size.
     fixed = math.log(problem.error) + problem.degree * max(0.0, math.log(problem.error / problem.secret))
     wanted = math.log(problem.error * math.sqrt(block))

@@ -1,6 +1,6 @@
 """`python -m secagg_bench.memory [LENGTH [CLIENTS]]`: the most memory each party holds, in packed vectors.
 
-One participant vanishes before its masked input. A participant's figure counts its input (16-bit values); the server's
+One participant drops out before its masked input. A participant's figure counts its input (16-bit values); the server's
 counts its sum and the one upload in flight. Allocations are traced, so this takes longer than the round itself.
 """
 
@@ -27,7 +27,8 @@ class _Peaks:
 
 def measure(length: int, clients: int) -> tuple[float, float]:
     """Return the peaks of one participant and of the server, each divided by a packed vector's bytes."""
-    scheme, workload = Bonawitz(clients, length), Workload(0, clients, length, 16)
+    scheme = Bonawitz(clients, length)
+    workload = Workload(0, clients, length, 16)
     simulation = Simulation(scheme, workload.vector, drop={clients: Step.MASKED_INPUT})
     peaks = _Peaks()
 
@@ -52,7 +53,8 @@ def measure(length: int, clients: int) -> tuple[float, float]:
     run = simulation.run()
     if workload.largest_difference(run.output):
         raise ArithmeticError("the sum is wrong")
-    packed, held = scheme.domain.lanes.size, run.output.words.nbytes
+    packed = scheme.domain.lanes.size
+    held = run.output.words.nbytes
     return peaks.client / packed, (held + max(packed, peaks.server)) / packed
 
 
@@ -67,7 +69,8 @@ def main() -> None:
     parser.add_argument("length", nargs="?", type=int, default=100_000_000)
     parser.add_argument("clients", nargs="?", type=int, default=10)
     options = parser.parse_args()
-    length, clients = options.length, options.clients
+    length = options.length
+    clients = options.clients
     client, server = measure(length, clients)
     print(f"{length:,} values, {clients} clients: client {client:.2f}, server {server:.2f} packed vectors at most")
 

@@ -32,7 +32,7 @@ CONVENTIONS = (
     "SecAggPlus: masks and agreements along the edges of its graph only, at their expected number.",
     "LightSecAgg: one mask with its random pieces and one key agreement for every peer. Coding and decoding are matrix "
     "products and are not in the limit; its server expands no mask, so it has no limit and no ratio (–).",
-    "Whoever vanishes does so before its masked input, when all keys and shares have been dealt. Each sum is compared "
+    "Dropouts leave before their masked input, when all keys and shares have been dealt. Each sum is compared "
     "with the plain sum of the survivors' vectors, and a wrong one ends the benchmark.",
 )
 
@@ -94,7 +94,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     """Run one round and return its cost. Raises `secagg.RoundFailed`, and `WrongSum`."""
     scheme = case.build()
     workload = Workload(0, case.clients, case.length, scheme.value_bits)
-    drop = dict.fromkeys(workload.vanishing(case.drop), scheme.upload_step)
+    drop = dict.fromkeys(workload.dropouts(case.drop), scheme.upload_step)
     before = roofline.measure(scheme)
     run = secagg.simulate(scheme, workload.vector, drop=drop, progress=progress)
     limits = [roofline.limits(scheme, run, costs) for costs in (before, roofline.measure(scheme))]
@@ -127,7 +127,7 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
 
 def describe(case: Case) -> str:
     """Return a case as one line for people."""
-    return f"{case.scheme} ({case.adversary}), {case.clients} × {case.length:,}, {case.drop:.0%} vanish"
+    return f"{case.scheme} ({case.adversary}), {case.clients} × {case.length:,}, {case.drop:.0%} drop out"
 
 
 def _by_name(step_ms: Mapping[secagg.Step, float]) -> dict[str, float]:

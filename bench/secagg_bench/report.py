@@ -11,7 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from secagg import Step
-from secagg.cli.output import bytes_in_words
+from secagg.cli.output import readable_bytes
 from secagg.pages import environment
 
 from . import figures
@@ -49,7 +49,7 @@ def _row(case: Case, cost: Cost) -> dict[str, Any]:
 def render(grid: Grid, costs: Mapping[Case, Cost]) -> str:
     """Return the page."""
     pages = environment("secagg_bench")
-    pages.filters |= {"duration": duration, "bytes": bytes_in_words, "times": times, "published": published}
+    pages.filters |= {"duration": duration, "bytes": readable_bytes, "times": times, "published": published}
     return pages.get_template("overhead.html.j2").render(
         grid=grid,
         costs=costs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.schemes import SCHEMES
 from secagg_protocols import ParameterError
@@ -20,19 +22,32 @@ from .peers.runner import Outcome, Status, run_one
 from .peers.task import Task
 
 
-def run_schemes(
-    clients: Annotated[int, typer.Option(min=3, help="Participants.")] = 5,
-    length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 1_000_000,
-    dropped: Annotated[int, typer.Option(min=0, help="How many vanish before they upload.")] = 0,
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """The round that every scheme is measured in."""
+
+    clients: Annotated[int, typer.Option(min=3, help="Participants.")] = 5
+    length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 1_000_000
+    dropped: Annotated[int, typer.Option(min=0, help="How many drop out before they upload.")] = 0
     drop: Annotated[
         list[str] | None,
         typer.Option(
             metavar="STEP=COUNT",
-            help="COUNT more vanish before this step's message ('last': each scheme's last); may be repeated.",
+            help="COUNT more drop out before this step's message ('last': each scheme's last); may be repeated.",
         ),
-    ] = None,
-    bits: Annotated[int, typer.Option(min=1, max=32, help="Bits of a coordinate.")] = 16,
-    threshold: Annotated[int | None, typer.Option(min=2, help="How many must finish; by default derived.")] = None,
+    ] = None
+    bits: Annotated[int, typer.Option(min=1, max=32, help="Bits of a coordinate.")] = 16
+    threshold: Annotated[int | None, typer.Option(min=2, help="How many must finish; by default derived.")] = None
+
+    @property
+    def task(self) -> Task:
+        """What every contestant is given."""
+        return Task(self.clients, self.length, self.dropped, self.clients - 1, self.threshold or 0, self.bits)
+
+
+@with_options
+def run_schemes(
+    asked: Round,
     only: Annotated[list[str] | None, typer.Option(metavar="SCHEME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
@@ -42,22 +57,17 @@ def run_schemes(
     if only and not set(only) <= set(SCHEMES):
         raise typer.BadParameter(f"choose among {', '.join(SCHEMES)}", param_hint="--only")
     names = [name for name in SCHEMES if name in only] if only else list(choices())
-    losses = parse_losses(drop or [])
-    task = Task(clients, length, dropped, clients - 1, threshold or 0, bits)
-    try:
-        contestants, skipped = line_up(names, task, losses)
-    except ParameterError as refusal:
-        raise typer.BadParameter(str(refusal)) from None
-    outcomes = []
-    with progress_bar() as move:
-        for done, contestant in enumerate(contestants):
-            move(done, len(contestants), contestant.label)
-            outcomes.append(run_one(contestant, limit))
-    order = [FLARE, *names]
-    outcomes = sorted([*outcomes, *skipped], key=lambda outcome: order.index(outcome.contestant.label))
-    title = caption(task, losses, outcomes)
+    losses = parse_losses(asked.drop or [])
+    outcomes = _measured(names, asked.task, losses, limit)
+    title = caption(asked.task, losses, outcomes)
     if as_json_object:
-        settings = {"clients": clients, "length": length, "bits": bits, "dropped": dropped, "drop": losses}
+        settings = {
+            "clients": asked.clients,
+            "length": asked.length,
+            "bits": asked.bits,
+            "dropped": asked.dropped,
+            "drop": losses,
+        }
         print_json({**settings, "machine": machine(), "schemes": as_json(outcomes)})
     elif markdown:
         print("\n\n".join([title, *(sheet.markdown() for sheet in tables(outcomes))]))
@@ -71,8 +81,22 @@ def run_schemes(
         raise typer.Exit(1)
 
 
+def _measured(names: list[str], task: Task, losses: dict[str, int], limit_s: float) -> list[Outcome]:
+    """Run FLARE's encryption and the schemes of these names, in that order; those that cannot be run are told of."""
+    try:
+        contestants, outcomes = line_up(names, task, losses)
+    except ParameterError as refusal:
+        raise typer.BadParameter(str(refusal)) from None
+    with progress_bar() as move:
+        for done, contestant in enumerate(contestants):
+            move(done, len(contestants), contestant.label)
+            outcomes.append(run_one(contestant, limit_s))
+    order = [FLARE, *names]
+    return sorted(outcomes, key=lambda outcome: order.index(outcome.contestant.label))
+
+
 def parse_losses(given: list[str]) -> dict[str, int]:
-    """Return step → how many vanish before its message. Raises `typer.BadParameter`."""
+    """Return step → how many drop out before its message. Raises `typer.BadParameter`."""
     losses: dict[str, int] = {}
     for entry in given:
         step, _, number = entry.partition("=")
@@ -85,16 +109,17 @@ def parse_losses(given: list[str]) -> dict[str, int]:
 def caption(task: Task, losses: dict[str, int], outcomes: list[Outcome]) -> str:
     """Return one sentence on what was measured, where and with which versions."""
     lost = [f"{task.dropped} lost before the upload"] if task.dropped else []
-    lost += [f"{count} lost before {'the last step' if step == LAST else step}" for step, count in losses.items()]
+    for step, count in losses.items():
+        lost.append(f"{count} lost before {'the last step' if step == LAST else step}")
     versions = {outcome.contestant.module: outcome.cost.version for outcome in outcomes if outcome.cost}
     named = [f"secagg {versions['ours']}"] if "ours" in versions else []
     named += [f"FLARE {versions['flare']}"] if "flare" in versions else []
-    parts = [
+    said = [
         f"{task.clients} participants",
         f"{task.length:,} values of {task.value_bits} bits",
         *(lost or ["none lost"]),
     ]
-    return f"{', '.join(parts)}; CPU times on {machine()}; {', '.join(named)}."
+    return f"{', '.join(said)}; CPU times on {machine()}; {', '.join(named)}."
 
 
 def _print(target: Console, title: str, sheets: tuple[Sheet, ...]) -> None:

@@ -33,7 +33,7 @@ class Content(IntEnum):
         return {1: "fresh ciphertexts", 2: "an aggregate", 3: "released values"}[self.value]
 
 
-_HEADER = struct.Struct(f">BB{KEY_ID_BYTES}s32s32s32sHIQ")
+_HEADER = struct.Struct(f">BB{KEY_ID_BYTES}s32s32s32sIIQ")
 """version, content, key id, parameter hash, round, context digest, sender, block, length of the content."""
 
 OVERHEAD = _HEADER.size + TAG_BYTES
@@ -51,7 +51,7 @@ class Sealer:
 
     @classmethod
     def of(cls, key_id: bytes, parameter_hash: bytes, wire_key: bytes, address: bytes, context: RoundContext) -> Sealer:
-        tag_key = derive(wire_key, 32, separated(Use.HE_WIRE, key_id, parameter_hash, address))
+        tag_key = derive(wire_key, 32, separated(Use.HE_TAG_KEY, key_id, parameter_hash, address))
         return cls(key_id, parameter_hash, address, context.context_digest, tag_key)
 
     @property
@@ -64,7 +64,7 @@ class Sealer:
 
         An aggregate does not verify for who was told another one, nor a release of another aggregate of the session.
         """
-        return replace(self, _tag_key=derive(self._tag_key, 32, separated(Use.HE_WIRE, b"aggregate", name)))
+        return replace(self, _tag_key=derive(self._tag_key, 32, separated(Use.HE_AGGREGATE_TAG_KEY, name)))
 
     def seal(self, content: Content, sender: int, block: int, body: bytes | memoryview) -> memoryview:
         """Return header ‖ body ‖ tag."""

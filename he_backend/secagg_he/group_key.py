@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg_protocols.core.storage import read_own, write_new
 from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.primitives.randomness import Randomness
 
 from .envelope import KEY_ID_BYTES
-from .files import read_own, write_new
 from .flooding import FLOODING_KEY_BYTES
 from .parameters import Need, Parameters, derive
 from .releases import FileReleases, MemoryReleases, Releases

@@ -1,54 +1,84 @@
 """`secagg audit`: check the signed, hash-chained records of the rounds, also against another party's, and read them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.round.audit import GENESIS, AuditError, Log, compare, verify
 from secagg_protocols import InputError, Roster
 
 app = typer.Typer(help="Check and read the signed records of the rounds.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="An audit log.")]
-Key = Annotated[
-    list[str] | None, typer.Option("--key", metavar="KEY", help="A writer's public key; as often as there are writers.")
-]
-RosterFile = Annotated[Path | None, typer.Option("--roster", help="Or the roster that lists the writers' keys.")]
-Ciphersuite = Annotated[
-    Literal["x25519", "p256"], typer.Option(help="The writers' named set of algorithms, where no roster says it.")
-]
-Head = Annotated[
-    str | None, typer.Option(metavar="HASH", help="The last hash that a peer holds: shows whether the end was cut off.")
-]
-Against = Annotated[
-    list[Path] | None,
-    typer.Option("--against", metavar="OTHER", help="Another party's log, or a folder of *.jsonl; as often as needed."),
-]
-
 Keys = Sequence[tuple[bytes, int | None]]
 """Public key → whose it is in the roster, where one is given."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """By whom a log must be signed, and what it must hold."""
+
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", help="A writer's public key; as often as there are writers."),
+    ] = None
+    roster: Annotated[Path | None, typer.Option("--roster", help="Or the roster that lists the writers' keys.")] = None
+    ciphersuite: Annotated[
+        Literal["x25519", "p256"],
+        typer.Option(help="The writers' named set of algorithms, where no roster says it."),
+    ] = "x25519"
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HASH",
+            help="The last hash that a peer holds: shows whether the end was cut off.",
+        ),
+    ] = None
+
+    def keys(self) -> tuple[Keys, str]:
+        """Return the keys that may have signed, and their ciphersuite."""
+        keys = [(key, None) for key in self._given()]
+        if self.roster is None:
+            return keys, self.ciphersuite
+        listed = Roster.load(self.roster)
+        from_roster = [(entry.public_key, entry.id) for entry in listed.entries]
+        return [*keys, *from_roster], listed.suite.name
+
+    def _given(self) -> Iterator[bytes]:
+        if not self.key and self.roster is None:
+            raise typer.BadParameter("give the writer's public key, or the --roster that lists it", param_hint="--key")
+        for text in self.key or ():
+            try:
+                yield bytes.fromhex(text)
+            except ValueError:
+                raise typer.BadParameter(f"{text!r} is not hexadecimal", param_hint="--key") from None
+
+
+File = Annotated[Path, typer.Argument(help="An audit log.")]
+Against = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--against",
+        metavar="OTHER",
+        help="Another party's log, or a folder of *.jsonl; as often as needed.",
+    ),
+]
+
+
 @app.command("verify")
-def verify_log(
-    log: File,
-    key: Key = None,
-    roster: RosterFile = None,
-    against: Against = None,
-    ciphersuite: Ciphersuite = "x25519",
-    head: Head = None,
-    as_json: AsJson = False,
-) -> None:
+@with_options
+def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJson = False) -> None:
     """Check every signature and the chain; with --against, also that the logs of one round agree.
 
     The head is the last hash: compare it with what the peers hold.
     """
-    keys, suite = _keys(key, roster, ciphersuite)
-    checked = _checked(log, keys, suite, head)
+    keys, suite = signed.keys()
+    checked = _checked(log, keys, suite, signed.head)
     last = checked.lines[-1].hash if checked.lines else GENESIS
     target = console(as_json)
     others = [_checked(other, keys, suite) for other in _others(log, against)]
@@ -62,22 +92,22 @@ def verify_log(
         target.print(f"{len(others) + 1} logs agree on every round that they share", soft_wrap=True)
     target.print(f"head {last}", soft_wrap=True)
     if as_json:
-        against_them = [{"file": str(other.path), "records": len(other.lines)} for other in others]
-        print_json({"file": str(log), "records": len(checked.lines), "head": last, "against": against_them})
+        print_json(
+            {
+                "file": str(log),
+                "records": len(checked.lines),
+                "head": last,
+                "against": [{"file": str(other.path), "records": len(other.lines)} for other in others],
+            }
+        )
 
 
 @app.command("show")
-def show(
-    log: File,
-    key: Key = None,
-    roster: RosterFile = None,
-    ciphersuite: Ciphersuite = "x25519",
-    head: Head = None,
-    as_json: AsJson = False,
-) -> None:
+@with_options
+def show(log: File, signed: Signed, as_json: AsJson = False) -> None:
     """Check the log, then print who took part in each round and what came of it."""
-    keys, suite = _keys(key, roster, ciphersuite)
-    lines = _checked(log, keys, suite, head).lines
+    keys, suite = signed.keys()
+    lines = _checked(log, keys, suite, signed.head).lines
     columns = ("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
     table = Table(*columns, title=str(log))
     for record in (line.record for line in lines):
@@ -88,23 +118,6 @@ def show(
     console(as_json).print(table)
     if as_json:
         print_json({"file": str(log), "records": [{**line.record, "hash": line.hash} for line in lines]})
-
-
-def _keys(given: list[str] | None, roster: Path | None, ciphersuite: str) -> tuple[Keys, str]:
-    """Return the keys that may have signed, and their ciphersuite."""
-    if not given and roster is None:
-        raise typer.BadParameter("give the writer's public key, or the --roster that lists it", param_hint="--key")
-    keys: list[tuple[bytes, int | None]] = []
-    for text in given or ():
-        try:
-            keys.append((bytes.fromhex(text), None))
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not hexadecimal", param_hint="--key") from None
-    if roster is not None:
-        listed = Roster.load(roster)
-        ciphersuite = listed.suite.name
-        keys += [(entry.public_key, entry.id) for entry in listed.entries]
-    return keys, ciphersuite
 
 
 def _checked(path: Path, keys: Keys, ciphersuite: str, head: str | None = None) -> Log:

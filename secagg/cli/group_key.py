@@ -4,49 +4,101 @@ One participant makes it (`new`); each of the others asks (`request`), is answer
 (`open`). What travels in between opens nothing and may go any way; with identities and a roster it is signed.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.schemes import parameters_of
 from secagg_he import Bfv, Ckks, GroupKey, GroupKeyHandle
 from secagg_he.delivery import Party, open_sealed, request, seal_for
-from secagg_he.files import read_own, write_new
 from secagg_he.releases import FileReleases
 from secagg_protocols.core.identity import Identity, Roster
-from secagg_protocols.core.wire import MAX_PARTICIPANTS
+from secagg_protocols.core.storage import read_own, write_new
 from secagg_protocols.errors import InputError
+from secagg_protocols.primitives.domain import MAX_ID
 from secagg_protocols.primitives.suites import suite_named
 
 _KINDS = {kind.name: kind for kind in (Bfv, Ckks)}
 
 app = typer.Typer(help="Make, show and deliver the key that participants of bfv and ckks share.", no_args_is_help=True)
 
-Me = Annotated[
-    int,
-    typer.Option(
-        "--participant", min=1, max=MAX_PARTICIPANTS, help="This site's number: its roster id, where there is one."
-    ),
-]
-IdentityFile = Annotated[Path | None, typer.Option("--identity", help="This site's identity file: signs.")]
-RosterFile = Annotated[Path | None, typer.Option("--roster", help="The roster: checks the other site's signature.")]
-Suite = Annotated[Literal["x25519", "p256"], typer.Option(help="Named set of algorithms; a roster's own stands.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="The key file to write.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Who runs this."""
+
+    participant: Annotated[
+        int,
+        typer.Option(
+            "--participant",
+            min=1,
+            max=MAX_ID,
+            help="This site's number: its roster id, where there is one.",
+        ),
+    ]
+    identity: Annotated[Path | None, typer.Option("--identity", help="This site's identity file: signs.")] = None
+    roster: Annotated[
+        Path | None,
+        typer.Option("--roster", help="The roster: checks the other site's signature."),
+    ] = None
+    ciphersuite: Annotated[
+        Literal["x25519", "p256"],
+        typer.Option(help="Named set of algorithms; a roster's own stands."),
+    ] = "x25519"
+
+    def party(self) -> Party:
+        """Load what was named. Raises `InputError`."""
+        listed = Roster.load(self.roster) if self.roster is not None else None
+        identity = Identity.load(self.identity) if self.identity is not None else None
+        suite = listed.suite if listed is not None else suite_named(self.ciphersuite)
+        return Party(self.participant, suite, identity, listed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a key is for."""
+
+    participants: Annotated[int, typer.Option(min=2, help="How many sites will ever hold the key, at most.")]
+    length: Annotated[int, typer.Option(min=1, help="Values in the longest vector.")]
+    scheme: Annotated[str, typer.Option(click_type=SchemeChoice(_KINDS), help="The protocol.")] = "bfv"
+    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16
+    releases: Annotated[int | None, typer.Option(help="Sums that each site may release; 1000 if not said.")] = None
+    flooding_bits: Annotated[int | None, typer.Option(help="Statistical security of them; 30 if not said.")] = None
+    precision: Annotated[int | None, typer.Option(help="ckks: largest error of a sum; 4 if not said.")] = None
+    release_to: Annotated[Literal["server", "participants"], typer.Option(help="Who gets the sums.")] = "server"
+
+    def make(self) -> tuple[GroupKey, GroupKeyHandle]:
+        """Make a key, and the handle that the server needs."""
+        if self.precision is not None and "precision" not in parameters_of(self.scheme):
+            raise typer.BadParameter(f"sums of {self.scheme} are exact", param_hint="--precision")
+        asked = {
+            "releases": self.releases,
+            "flooding_bits": self.flooding_bits,
+            "precision": self.precision,
+        }
+        said: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        scheme = _KINDS[self.scheme](
+            self.participants,
+            self.length,
+            value_bits=self.bits,
+            release_to=self.release_to,
+            **said,
+        )
+        return scheme.make_group_key()
 
 
 @app.command("new")
+@with_options
 def new(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The key file to write.")],
-    participants: Annotated[int, typer.Option(min=2, help="How many sites will ever hold the key, at most.")],
-    length: Annotated[int, typer.Option(min=1, help="Values in the longest vector.")],
-    scheme: Annotated[str, typer.Option(click_type=SchemeChoice(_KINDS), help="The protocol.")] = "bfv",
-    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
-    releases: Annotated[int | None, typer.Option(help="Sums that each site may release; 1000 if not said.")] = None,
-    flooding_bits: Annotated[int | None, typer.Option(help="Statistical security of them; 30 if not said.")] = None,
-    precision: Annotated[int | None, typer.Option(help="ckks: largest error of a sum; 4 if not said.")] = None,
-    release_to: Annotated[Literal["server", "participants"], typer.Option(help="Who gets the sums.")] = "server",
+    output: Output,
+    wanted: Wanted,
     handle: Annotated[Path | None, typer.Option(help="The server's file; by default OUTPUT.handle.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,12 +109,7 @@ def new(
     for file in (output, servers):
         if file.exists():
             raise InputError(f"{file} exists; a group key is never overwritten, choose another file")
-    asked = {"releases": releases, "flooding_bits": flooding_bits, "precision": precision}
-    said: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    kind = _KINDS[scheme]
-    if precision is not None and "precision" not in parameters_of(scheme):
-        raise typer.BadParameter(f"sums of {scheme} are exact", param_hint="--precision")
-    key, public = kind(participants, length, value_bits=bits, release_to=release_to, **said).make_group_key()
+    key, public = wanted.make()
     public.save(servers)
     try:
         key.save(output)
@@ -70,7 +117,10 @@ def new(
         servers.unlink()  # the handle of a key that nobody has
         raise
     target = console(as_json)
-    target.print(f"{output} is secret: it stays with this site, and opens every vector sent under it.", soft_wrap=True)
+    target.print(
+        f"{output} is secret: it stays with this site, and opens every vector sent under it.",
+        soft_wrap=True,
+    )
     target.print(f"{servers} is for the server: it opens nothing.", soft_wrap=True)
     _print(key, output, as_json, handle=str(servers))
 
@@ -89,71 +139,72 @@ def show(
 
 
 @app.command("request")
+@with_options
 def ask(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The request to write; hand it to who has the key.")],
-    participant: Me,
-    identity: IdentityFile = None,
-    roster: RosterFile = None,
-    ciphersuite: Suite = "x25519",
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The request to write; hand it to who has the key."),
+    ],
+    site: Site,
     as_json: AsJson = False,
 ) -> None:
     """Ask for a group key. The secret to open the answer with stays here, in OUTPUT.secret."""
-    me = _party(participant, identity, roster, ciphersuite)
-    asked, secret = request(me)
+    asked, secret = request(site.party())
     write_new(_secret_file(output), secret.hex())
     write_new(output, asked.hex())
     console(as_json).print(
-        f"hand {output} to a site that has the key; {_secret_file(output)} stays here", soft_wrap=True
+        f"hand {output} to a site that has the key; {_secret_file(output)} stays here",
+        soft_wrap=True,
     )
     if as_json:
-        print_json({"file": str(output), "secret": str(_secret_file(output)), "participant": participant})
+        print_json(
+            {
+                "file": str(output),
+                "secret": str(_secret_file(output)),
+                "participant": site.participant,
+            }
+        )
 
 
 @app.command("seal")
+@with_options
 def seal(
     key: Annotated[Path, typer.Argument(help="This site's key file.")],
     requested: Annotated[Path, typer.Argument(metavar="REQUEST", help="The other site's request.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The answer to write; only who asked can open it.")],
-    participant: Me,
-    identity: IdentityFile = None,
-    roster: RosterFile = None,
-    ciphersuite: Suite = "x25519",
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The answer to write; only who asked can open it."),
+    ],
+    site: Site,
     as_json: AsJson = False,
 ) -> None:
     """Seal the group key for who asked."""
-    maker = _party(participant, identity, roster, ciphersuite)
+    maker = site.party()
     write_new(output, seal_for(GroupKey.load(key), _read(requested), maker).hex())
-    console(as_json).print(f"hand {output} back to who asked", soft_wrap=True)
-    if roster is None:
-        console(as_json).print("nothing is signed: it must have come from, and go to, who you think", soft_wrap=True)
+    target = console(as_json)
+    target.print(f"hand {output} back to who asked", soft_wrap=True)
+    if site.roster is None:
+        target.print("nothing is signed: it must have come from, and go to, who you think", soft_wrap=True)
     if as_json:
-        print_json({"file": str(output), "signed": roster is not None})
+        print_json({"file": str(output), "signed": site.roster is not None})
 
 
 @app.command("open")
+@with_options
 def open_answer(
     answer: Annotated[Path, typer.Argument(help="The sealed key.")],
     requested: Annotated[Path, typer.Argument(metavar="REQUEST", help="This site's own request.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The key file to write.")],
-    participant: Me,
-    identity: IdentityFile = None,
-    roster: RosterFile = None,
-    ciphersuite: Suite = "x25519",
+    output: Output,
+    site: Site,
     as_json: AsJson = False,
 ) -> None:
     """Open the answer to a request, and keep the key."""
-    me = _party(participant, identity, roster, ciphersuite)
+    me = site.party()
     key = open_sealed(_read(answer), _secret(requested), me)
     key.save(output)
     _secret_file(requested).unlink()
     console(as_json).print(f"{output} is secret: it stays with this site.", soft_wrap=True)
     _print(key, output, as_json)
-
-
-def _party(participant: int, identity: Path | None, roster: Path | None, ciphersuite: str) -> Party:
-    listed = Roster.load(roster) if roster is not None else None
-    suite = listed.suite if listed is not None else suite_named(ciphersuite)
-    return Party(participant, suite, Identity.load(identity) if identity is not None else None, listed)
 
 
 def _secret_file(requested: Path) -> Path:

@@ -48,7 +48,7 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield move
 
 
-def bytes_in_words(count: float) -> str:
+def readable_bytes(count: float) -> str:
     """Return `count` bytes with a unit a person reads at a glance, e.g. '1.6 MB'."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:

@@ -1,5 +1,6 @@
 """`secagg roster`: the list of who may take part, which every party pins and the server never supplies."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg_protocols.core.identity import Identity, PublicIdentity, Roster
 from secagg_protocols.errors import SERVER, ParameterError
@@ -14,31 +16,45 @@ from secagg_protocols.errors import SERVER, ParameterError
 app = typer.Typer(help="Make and show the list of who may take part.", no_args_is_help=True)
 
 
-@app.command("new")
-def new(
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """Who is on a roster, with which keys, and until when."""
+
     participants: Annotated[
         list[str],
         typer.Argument(metavar="NAME=KEY…", help="As `secagg identity new` printed them; ids follow the order."),
-    ],
-    server: Annotated[str, typer.Option(metavar="NAME=KEY", help="The server's line.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The roster file to write.")],
-    ciphersuite: Annotated[Literal["x25519", "p256"], typer.Option(help="Named set of algorithms.")] = "x25519",
+    ]
+    server: Annotated[str, typer.Option(metavar="NAME=KEY", help="The server's line.")]
+    output: Annotated[Path, typer.Option("-o", "--output", help="The roster file to write.")]
+    ciphersuite: Annotated[Literal["x25519", "p256"], typer.Option(help="Named set of algorithms.")] = "x25519"
     not_after: Annotated[
-        str | None, typer.Option(metavar="TIME", help="All keys end then, e.g. 2030-01-01T00:00:00+00:00.")
-    ] = None,
+        str | None,
+        typer.Option(metavar="TIME", help="All keys end then, e.g. 2030-01-01T00:00:00+00:00."),
+    ] = None
+
+    def roster(self) -> Roster:
+        """Make it. Raises `typer.BadParameter`, `InputError`."""
+        if self.output.exists():
+            raise typer.BadParameter(f"{self.output} exists; choose another file", param_hint="--output")
+        _check_time(self.not_after)
+        lines = [self.server, *self.participants]
+        entries = [_entry(party, line, self.not_after) for party, line in enumerate(lines, start=SERVER)]
+        return Roster.of(self.ciphersuite, entries)
+
+
+@app.command("new")
+@with_options
+def new(
+    listed: Listed,
     sign_with: Annotated[
         Path | None, typer.Option(help="Identity file of the consortium that signs the roster.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a roster from the parties' public lines. It holds no secret."""
-    if output.exists():
-        raise typer.BadParameter(f"{output} exists; choose another file", param_hint="--output")
-    _check_time(not_after)
-    entries = [_entry(number, line, not_after) for number, line in enumerate([server, *participants], start=SERVER)]
-    roster = Roster.of(ciphersuite, entries)
-    roster.save(output, Identity.load(sign_with) if sign_with is not None else None)
-    _print(roster, output, as_json)
+    roster = listed.roster()
+    roster.save(listed.output, Identity.load(sign_with) if sign_with is not None else None)
+    _print(roster, listed.output, as_json)
 
 
 @app.command("show")

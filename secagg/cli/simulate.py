@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,89 +18,150 @@ from rich.table import Table
 
 import secagg
 from secagg.cli.choice import SchemeChoice
-from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.options import with_options
+from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.cli.workload import Workload
 from secagg.roofline import limits
 from secagg.round.audit import SimulatedTrails, Stamp
 from secagg.schemes import PROTECTING, make_scheme, parameters_of
-from secagg_protocols import Policy, Scheme, Step
+from secagg_protocols import Policy, Randomness, Scheme, Step
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 Adversary = Literal["semi-honest", "active"]
 Ciphersuite = Literal["x25519", "p256"]
 
 
-def simulate(
-    scheme: Annotated[
-        str, typer.Option(click_type=SchemeChoice(), help="The protocol. 'plain' protects nothing.")
-    ] = "bonawitz",
-    clients: Annotated[int, typer.Option(min=1, help="Participants.")] = 10,
-    length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000,
-    drop: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the participants that vanish.")] = 0.0,
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """Who takes part, in which protocol, and who of them drops out."""
+
+    scheme: Annotated[str, typer.Option(click_type=SchemeChoice(), help="The protocol. 'plain' protects nothing.")] = (
+        "bonawitz"
+    )
+    clients: Annotated[int, typer.Option(min=1, help="Participants.")] = 10
+    length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000
+    drop: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the participants that drop out.")] = 0.0
     drop_at: Annotated[
         str | None,
-        typer.Option(metavar="STEP", help="They vanish before this step's message; by default before their input."),
-    ] = None,
-    adversary: Annotated[Adversary, typer.Option(help="The server the round must withstand.")] = "semi-honest",
-    colluders: Annotated[int, typer.Option(min=0, help="Participants that may help the server.")] = 0,
-    threshold: Annotated[int | None, typer.Option(help="Survivors needed; by default derived.")] = None,
+        typer.Option(
+            metavar="STEP",
+            help="They drop out before this step's message; by default before their input.",
+        ),
+    ] = None
+    adversary: Annotated[Adversary, typer.Option(help="The server the round must withstand.")] = "semi-honest"
+    colluders: Annotated[int, typer.Option(min=0, help="Participants that may help the server.")] = 0
+    threshold: Annotated[int | None, typer.Option(help="Survivors needed; by default derived.")] = None
     neighbours: Annotated[
-        int | None, typer.Option(help="secagg-plus: neighbours of each participant; by default derived.")
-    ] = None,
-    release_to: Annotated[
-        Literal["server", "participants"], typer.Option(help="bfv, ckks: who gets the sum.")
-    ] = "server",
-    ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519",
-    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that do all of the server's unmasking.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors and of who vanishes; not of the keys.")] = 0,
+        int | None,
+        typer.Option(help="secagg-plus: neighbours of each participant; by default derived."),
+    ] = None
+    release_to: Annotated[Literal["server", "participants"], typer.Option(help="bfv, ckks: who gets the sum.")] = (
+        "server"
+    )
+    ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519"
+    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16
+
+    def protocol(self) -> Scheme:
+        """Make the scheme. Raises `typer.BadParameter` for an option that it does not have."""
+        if self.scheme not in PROTECTING and self.adversary == "active":
+            raise typer.BadParameter(
+                f"the {self.scheme} scheme withstands no server; choose bonawitz",
+                param_hint="--adversary",
+            )
+        if self.neighbours is not None and "neighbours" not in parameters_of(self.scheme):
+            raise typer.BadParameter(f"{self.scheme} has no neighbours", param_hint="--neighbours")
+        return make_scheme(
+            self.scheme,
+            self.clients,
+            self.length,
+            colluders=self.colluders,
+            dropout_rate=self.drop,
+            value_bits=self.bits,
+            ciphersuite=self.ciphersuite,
+            adversary=self.adversary,
+            threshold=self.threshold if self.scheme in PROTECTING else None,
+            neighbours=self.neighbours,
+            release_to=None if self.release_to == "server" else self.release_to,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmasking:
+    """Where the server unmasks."""
+
+    threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1
+    processes: Annotated[int, typer.Option(min=1, help="Processes that do all of the server's unmasking.")] = 1
+
+    def __post_init__(self) -> None:
+        if self.threads > 1 and self.processes > 1:
+            raise typer.BadParameter("unmask in threads or in processes, not in both", param_hint="--processes")
+
+    @property
+    def parts(self) -> int:
+        """How many parts of the work are done at once."""
+        return max(self.threads, self.processes)
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor | None]:
+        """Yield what does it. Processes start at once, so that they are there when they are needed."""
+        if self.processes > 1:
+            with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
+                for _ in range(self.processes):
+                    pool.submit(_load)
+                yield pool
+        elif self.threads > 1:
+            with ThreadPoolExecutor(self.threads) as threaded:
+                yield threaded
+        else:
+            yield None
+
+
+def _load() -> None:
+    """Do nothing: a worker process that has been asked to has loaded this module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeating:
+    """What follows from a seed, and what is written down."""
+
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the vectors and of who drops out; not of the keys.")] = 0
     insecure_deterministic: Annotated[
-        bool, typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data.")
-    ] = False,
+        bool,
+        typer.Option("--insecure-deterministic", help="Keys follow --seed too. Never with real data."),
+    ] = False
     audit: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="A new folder: each party's signed log of the round, and their roster."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+        typer.Option(
+            metavar="FOLDER",
+            help="A new folder: each party's signed log of the round, and their roster.",
+        ),
+    ] = None
+
+    @property
+    def randomness(self) -> Randomness:
+        """The operating system's, unless the user gave that up."""
+        return InsecureDeterministicRandomness(self.seed) if self.insecure_deterministic else SYSTEM
+
+    def trails(self, cohort: Cohort) -> SimulatedTrails | None:
+        """Return where each party writes down what it saw; None where nobody is to."""
+        if self.audit is None:
+            return None
+        return SimulatedTrails(self.audit, cohort.clients, cohort.ciphersuite)
+
+    @property
+    def stamp(self) -> Stamp:
+        """What is written down beside it."""
+        return Stamp(now=datetime.now(UTC), insecure_deterministic=self.insecure_deterministic)
+
+
+@with_options
+def simulate(cohort: Cohort, unmasking: Unmasking, repeating: Repeating, as_json: AsJson = False) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
-    if scheme not in PROTECTING and adversary == "active":
-        raise typer.BadParameter(f"the {scheme} scheme withstands no server; choose bonawitz", param_hint="--adversary")
-    if neighbours is not None and "neighbours" not in parameters_of(scheme):
-        raise typer.BadParameter(f"{scheme} has no neighbours", param_hint="--neighbours")
-    protocol = make_scheme(
-        scheme,
-        clients,
-        length,
-        colluders=colluders,
-        dropout_rate=drop,
-        value_bits=bits,
-        ciphersuite=ciphersuite,
-        adversary=adversary,
-        threshold=threshold if scheme in PROTECTING else None,
-        neighbours=neighbours,
-        release_to=None if release_to == "server" else release_to,
-    )
-    workload = Workload(seed, clients, length, bits)
-    step = _step(protocol, drop_at)
-    vanishing = workload.vanishing(drop)
-    if threads > 1 and processes > 1:
-        raise typer.BadParameter("unmask in threads or in processes, not in both", param_hint="--processes")
-    trails = None if audit is None else SimulatedTrails(audit, clients, ciphersuite)
-    with _executor(threads, processes) as executor, progress_bar() as progress:
-        simulation = secagg.Simulation(
-            protocol,
-            workload.vector,
-            drop=dict.fromkeys(vanishing, step),
-            policy=Policy(colluders=colluders, adversary=adversary),
-            randomness=InsecureDeterministicRandomness(seed) if insecure_deterministic else SYSTEM,
-            executor=executor,
-            parts=max(threads, processes),
-            progress=progress,
-        )
-        run = _recorded(simulation, trails, insecure_deterministic)
-    del simulation  # its machines are not part of what is measured next
+    protocol = cohort.protocol()
+    workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits)
+    step = _step(protocol, cohort.drop_at)
+    drop = dict.fromkeys(workload.dropouts(cohort.drop), step)
+    run = _run(protocol, workload, drop, cohort, unmasking, repeating)
     error = workload.largest_difference(run.output)
     result = {
         **_what_was_run(protocol),
@@ -109,11 +171,11 @@ def simulate(
         "max_abs_error": error,
         "precision": protocol.precision,
         "exact": error <= protocol.precision,
-        **_what_it_cost(protocol, run, processes),
-        "threads": threads,
-        "processes": processes,
-        "seed": seed,
-        "insecure_deterministic": insecure_deterministic,
+        **_what_it_cost(protocol, run, unmasking.processes),
+        "threads": unmasking.threads,
+        "processes": unmasking.processes,
+        "seed": repeating.seed,
+        "insecure_deterministic": repeating.insecure_deterministic,
     }
     _print_table(console(as_json), result)
     if as_json:
@@ -123,34 +185,35 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _recorded(
-    simulation: secagg.Simulation, trails: SimulatedTrails | None, insecure_deterministic: bool
+def _run(
+    protocol: Scheme,
+    workload: Workload,
+    drop: Mapping[int, Step],
+    cohort: Cohort,
+    unmasking: Unmasking,
+    repeating: Repeating,
 ) -> secagg.Run:
-    """Run the round; where logs are kept, write down what came of it, a failure too."""
-    try:
-        return simulation.run()
-    finally:
-        if trails is not None:
-            trails.write(simulation, Stamp(now=datetime.now(UTC), insecure_deterministic=insecure_deterministic))
+    """Run the round; where logs are kept, write down what came of it, a failure too.
 
-
-@contextmanager
-def _executor(threads: int, processes: int) -> Iterator[Executor | None]:
-    """Where the server unmasks. Processes start at once, so that they are there when they are needed."""
-    if processes > 1:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for _ in range(processes):
-                pool.submit(_load)
-            yield pool
-    elif threads > 1:
-        with ThreadPoolExecutor(threads) as threaded:
-            yield threaded
-    else:
-        yield None
-
-
-def _load() -> None:
-    """Do nothing: a worker process that has been asked to has loaded this module."""
+    Its machines are no part of what is measured next, and end here.
+    """
+    trails = repeating.trails(cohort)
+    with unmasking.executor() as executor, progress_bar() as progress:
+        simulation = secagg.Simulation(
+            protocol,
+            workload.vector,
+            drop=drop,
+            policy=Policy(colluders=cohort.colluders, adversary=cohort.adversary),
+            randomness=repeating.randomness,
+            executor=executor,
+            parts=unmasking.parts,
+            progress=progress,
+        )
+        try:
+            return simulation.run()
+        finally:
+            if trails is not None:
+                trails.write(simulation, repeating.stamp)
 
 
 def _step(scheme: Scheme, name: str | None) -> Step:
@@ -231,10 +294,10 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
     verdict = "exact" if result["exact"] else f"WRONG by up to {result['max_abs_error']}"
     if result["exact"] and result["precision"]:
         verdict = f"off by at most {result['max_abs_error']} (the scheme promises {result['precision']:g})"
-    vanished = f", {result['dropped']} vanished at {result['drop_at']}" if result["dropped"] else ""
-    target.print(f"{result['survivors']} participants in the sum{vanished}; sum: {verdict}", soft_wrap=True)
-    up, down = bytes_in_words(result["upload_bytes"]), bytes_in_words(result["download_bytes"])
-    memory = bytes_in_words(result["peak_rss_mb"] * 1e6)
+    dropped = f", {result['dropped']} dropped out at {result['drop_at']}" if result["dropped"] else ""
+    target.print(f"{result['survivors']} participants in the sum{dropped}; sum: {verdict}", soft_wrap=True)
+    up, down = readable_bytes(result["upload_bytes"]), readable_bytes(result["download_bytes"])
+    memory = readable_bytes(result["peak_rss_mb"] * 1e6)
     target.print(
         f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}", soft_wrap=True
     )

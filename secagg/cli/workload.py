@@ -1,4 +1,4 @@
-"""A made-up workload: vectors and vanishing participants that follow from a seed, made one at a time."""
+"""A made-up workload: vectors and dropouts that follow from a seed, made one at a time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from secagg_protocols import Output
 
 _PIECE = 1 << 16
-_DROPOUTS = 0  # the stream that chooses who vanishes; participants are 1..n
+_DROPOUTS = 0  # the stream that chooses who drops out; participants are 1..n
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Workload:
             drawn[start : start + size] = stream.integers(0, 1 << self.value_bits, size=size, dtype=dtype)
         return drawn
 
-    def vanishing(self, fraction: float) -> list[int]:
+    def dropouts(self, fraction: float) -> list[int]:
         """Return the ids of `fraction` (0 to 1) of the participants, rounded to whole ones."""
         chosen = self._stream(_DROPOUTS).permutation(self.clients)[: round(fraction * self.clients)]
         return sorted(int(index) + 1 for index in chosen)
@@ -42,16 +42,22 @@ class Workload:
     def largest_difference(self, output: Output) -> int:
         """Return max |sum − plain sum over its survivors| over all coordinates, exactly: 0 for a correct round."""
         streams = [self._stream(survivor) for survivor in output.survivors]
-        worst, end, expected, first = 0, 0, np.zeros(0, np.uint64), 0
+        worst = 0
+        # The plain sum from coordinate `first` up to `end`: both sides come in pieces, of different sizes.
+        expected = np.zeros(0, np.uint64)
+        first = 0
+        end = 0
         for start, sums in output.parts():
-            while start + sums.size > end:  # both sides come in pieces, of different sizes
+            while start + sums.size > end:
                 piece = np.zeros(min(_PIECE, self.length - end), np.uint64)
                 for stream in streams:
                     piece += self._draw(stream, piece.size)
-                expected, first = np.concatenate((expected[start - first :], piece)), start
+                expected = np.concatenate((expected[start - first :], piece))
+                first = start
                 end += piece.size
             right = expected[start - first : start - first + sums.size]
-            worst = max(worst, int((np.maximum(sums, right) - np.minimum(sums, right)).max(initial=0)))
+            difference = np.maximum(sums, right) - np.minimum(sums, right)
+            worst = max(worst, int(difference.max(initial=0)))
         return worst
 
     def _stream(self, participant: int) -> np.random.Generator:

@@ -30,7 +30,7 @@ from secagg_protocols.bonawitz.messages import (
     UnmaskRequest,
 )
 from secagg_protocols.core.wire import encode, signed_bytes
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives.shamir import SHARE_BYTES
 
 from .capability import BONAWITZ_MESSAGES, RECOVERS_DROPOUTS, UNSIGNED, needs
@@ -296,7 +296,7 @@ def test_server_shows_two_groups_two_survivor_lists_and_neither_opens(active, ma
                     continue
                 client = running.restore(participant, running.clients[participant].snapshot())
                 vanished = tuple(sorted(set(everyone) - set(survivors)))
-                signatures = b"".join(signed[signer] for signer in signers)
+                signatures = tuple(signed[signer] for signer in signers)
                 request = UnmaskRequest(survivors, vanished, signers, signatures)
                 own_list = everyone if participant in (3, 4, 5) else without
                 all_mine = set(signers) <= ({3, 4, 5} if own_list == everyone else {1, 2})
@@ -353,25 +353,26 @@ def test_server_shows_consistency_signatures_that_are_not_enough(active, make_ro
     honest = running.clients[1].open(envelope)
     signers, signatures = honest.signers, honest.signatures
     if fault == "none":
-        signers, signatures = (), b""
+        signers, signatures = (), ()
     elif fault == "one too few":
-        signers, signatures = signers[:-1], signatures[:-64]
+        signers, signatures = signers[:-1], signatures[:-1]
     elif fault == "forged":
-        signatures = signatures[:-1] + bytes([signatures[-1] ^ 1])
+        last = signatures[-1]
+        signatures = (*signatures[:-1], last[:-1] + bytes([last[-1] ^ 1]))
     elif fault == "moved":
-        signatures = signatures[64:128] + signatures[:64] + signatures[128:]
+        signatures = (signatures[1], signatures[0], *signatures[2:])
     elif fault == "of another list":
         payload = encode(ConsistencyCheck(bytes(32)))
-        signatures = signatures[:-64] + sign_as(
-            running, signers[-1], "ConsistencyCheck", payload, running.server._session
-        )
+        other = sign_as(running, signers[-1], "ConsistencyCheck", payload, running.server._session)
+        signatures = (*signatures[:-1], other)
     elif fault == "of one who vanished":
         payload = encode(ConsistencyCheck(survivors_digest(running.server._session, honest.survivors)))
         outsider = 5 if 5 not in honest.survivors else None
         if outsider is None:
             pytest.skip("nobody may vanish at this threshold")
         signers = (*signers[:-1], outsider)
-        signatures = signatures[:-64] + sign_as(running, outsider, "ConsistencyCheck", payload, running.server._session)
+        other = sign_as(running, outsider, "ConsistencyCheck", payload, running.server._session)
+        signatures = (*signatures[:-1], other)
     request = UnmaskRequest(honest.survivors, honest.vanished, signers, signatures)
     aborts(running.clients[1], resealed(running, envelope, request))
 
@@ -381,7 +382,7 @@ def test_server_asks_for_signatures_where_nobody_signs(masking, make_round):
     running = make_round(masking)
     envelope = to_clients(running, "UnmaskRequest")[1]
     honest = running.clients[1].open(envelope)
-    aborts(running.clients[1], resealed(running, envelope, UnmaskRequest(honest.survivors, (), (1,), bytes(64))))
+    aborts(running.clients[1], resealed(running, envelope, UnmaskRequest(honest.survivors, (), (1,), (bytes(64),))))
 
 
 # --- participants

@@ -26,11 +26,11 @@ class Capability:
 
 def heard(scheme: Scheme) -> Mapping[str, type[Message]]:
     """Return every message that a participant may receive, by kind."""
-    return scheme.machines[0].messages
+    return scheme.exchange.against(scheme.adversary).to_participant
 
 
 def _uploads_blocks(scheme: Scheme) -> bool:
-    upload = scheme.machines[1].messages[scheme.upload_step.value]
+    upload = scheme.exchange.to_server[scheme.upload_step.value]
     return {"block", "words"} <= set(upload.__struct_fields__)
 
 

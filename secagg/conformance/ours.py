@@ -42,7 +42,7 @@ CASES = [
     Case("bonawitz-active-p256", partial(Bonawitz, adversary="active", ciphersuite="p256")),
     Case("bonawitz-early-keys", partial(Bonawitz, early_keys=True)),
     Case("bonawitz-active-early-keys", partial(Bonawitz, adversary="active", early_keys=True)),
-    Case("bonawitz-colluders-seeds", partial(Bonawitz, adversary="active", colluders=1, further_seeds=2), smallest=3),
+    Case("bonawitz-colluders", partial(Bonawitz, adversary="active", colluders=1), smallest=3),
     Case("secagg-plus-x25519", neighbourly, smallest=3, **DRAWS),
     Case("secagg-plus-p256", partial(neighbourly, ciphersuite="p256"), smallest=3, **DRAWS),
     Case("lightsecagg-x25519", LightSecAgg),

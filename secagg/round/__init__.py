@@ -5,6 +5,7 @@ way, so a function call, a socket, a mailbox and any framework's messages all fi
 """
 
 from .context import bound_digest, received_digest
+from .drive import Exchange, drive
 from .journal import kept_round
 from .outcome import Outcome, Refused
 from .policy import SitePolicy
@@ -12,12 +13,14 @@ from .request import Answers, Request, Requests
 from .rounds import Round
 from .settings import Settings, knobs_of
 from .site import Site, Turn
-from .store import SiteStore
+from .store import MemoryStore, SiteStore
 from .terms import CodecTerms, Proposal
 
 __all__ = [
     "Answers",
     "CodecTerms",
+    "Exchange",
+    "MemoryStore",
     "Outcome",
     "Proposal",
     "Refused",
@@ -30,6 +33,7 @@ __all__ = [
     "SiteStore",
     "Turn",
     "bound_digest",
+    "drive",
     "kept_round",
     "knobs_of",
     "received_digest",

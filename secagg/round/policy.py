@@ -53,7 +53,7 @@ class SitePolicy:
     roster: Roster | None = None
     identity: Identity | None = None
     store: SiteStore | None = field(default=None, repr=False)
-    group_key: GroupKey | None = field(default=None, repr=False)
+    group_key: object | None = field(default=None, repr=False)
     audit: SiteTrail | None = None
     prefix: str = PREFIX
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import msgspec
 
 from secagg_protocols import Envelope, ParameterError, WireError
-from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, decode, encode
+from secagg_protocols.core.wire import Message, decode, encode
+from secagg_protocols.primitives.domain import MAX_ID
 
 from .terms import PROPOSAL_LIMIT, Peer, Proposal
 
@@ -41,8 +42,8 @@ class _Ask(Message, frozen=True):
     participant: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.participant <= MAX_PARTICIPANTS:
-            raise ParameterError(f"participant {self.participant} is not between 0 and {MAX_PARTICIPANTS}")
+        if not 0 <= self.participant <= MAX_ID:
+            raise ParameterError(f"participant {self.participant} is not between 0 and {MAX_ID}")
 
 
 class _Told(Message, frozen=True):
@@ -81,6 +82,10 @@ class Requests(Mapping[Peer, bytes]):
     def __getitem__(self, peer: Peer) -> bytes:
         participant, envelopes = self._asked[peer]
         return _join(_ASK, [encode(_Ask(self._proposal, participant)), *envelopes])
+
+    def envelopes(self, peer: Peer) -> Sequence[Envelope]:
+        """Return what a peer is asked with as it is, for one that is in this process; nothing where it is to begin."""
+        return self._asked[peer][1]
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._asked)

@@ -1,10 +1,6 @@
 """The aggregator's side of one round: requests out, answers in. No socket, no clock, no thread, no framework.
 
-    requests = rnd.begin()
-    while rnd.output is None:
-        for peer, answers in exchange(requests, with_model=rnd.uploads):    # the runtime's own
-            rnd.take(peer, answers)
-        requests = rnd.advance()                                            # with whoever has answered
+`drive.drive` is the loop over `begin`, `take` and `advance`.
 
 `Peer` is whatever the runtime calls a participant: a node id, a site's name, an address. The runtime must know whom it
 hears; everything else that a peer may do is refused here, recorded, and never raised. *When* a step is closed is the
@@ -162,22 +158,19 @@ class Round(Generic[Peer]):
         there = {peer for peer, own in self.participants.items() if own not in waiting}
         return self._ask({peer: [] for peer in self._peers.names if peer not in there})
 
-    def take(self, peer: Peer, answers: bytes | memoryview) -> None:
-        """Take what a peer answered. What is wrong with it is in `refused`; the round goes on."""
+    def take(self, peer: Peer, answers: bytes | memoryview | Answers) -> None:
+        """Take what a peer answered. What is wrong with it is in `refused`; the round goes on.
+
+        answers: encoded, or as they are where the peer is in this process, or its transport brings envelopes singly.
+        """
         with self._refusing(peer):
             self._peers.check_known(peer)
-            said = Answers.from_bytes(answers, self.answer_limit)
+            said = answers if isinstance(answers, Answers) else Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
                 self._declined.add(peer)
                 self._peers.refuse(peer, self.step, said.refusal)
             for envelope in said.envelopes:
                 self._deliver(peer, envelope)
-
-    def hear(self, peer: Peer, envelope: bytes | memoryview) -> None:
-        """Take one envelope of a peer's answers, for a transport that brings them singly. Else as `take`."""
-        with self._refusing(peer):
-            self._peers.check_known(peer)
-            self._deliver(peer, envelope)
 
     def advance(self) -> Requests[Peer]:
         """Close the open step with whoever has answered; return whom to ask next. Raises `RoundFailed`, and what the
@@ -186,6 +179,12 @@ class Round(Generic[Peer]):
             raise self.server.failure
         outgoing = self._driven.advance()
         return self._ask(self._addressed(outgoing, {envelope.recipient for envelope in outgoing}))
+
+    def aborts(self) -> Requests[Peer]:
+        """Return what tells peers that the round has ended without them, and why: those that were dropped, and all when
+        it failed. Each once. Sent or not, as the runtime likes; no answer is awaited."""
+        told = self.server.aborts()
+        return self._requests(self._addressed(told, {envelope.recipient for envelope in told}))
 
     @contextmanager
     def _refusing(self, peer: Peer) -> Iterator[None]:
@@ -205,6 +204,9 @@ class Round(Generic[Peer]):
 
     def _ask(self, asked: Mapping[Peer, list[Envelope]]) -> Requests[Peer]:
         self._declined = set()
+        return self._requests(asked)
+
+    def _requests(self, asked: Mapping[Peer, list[Envelope]]) -> Requests[Peer]:
         # Where identities decide who is who, it is not the aggregator's to say.
         numbers = {} if self.server.scheme.active else self.participants
         return Requests(self.proposal, {peer: (numbers.get(peer, 0), items) for peer, items in asked.items()})

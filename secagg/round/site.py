@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from secagg_protocols import (
     SYSTEM,
     DurableClient,
+    Envelope,
     InputError,
+    InsecureDeterministicRandomness,
     Participant,
     ProtocolViolation,
     Randomness,
@@ -33,6 +35,8 @@ from secagg_protocols import (
     SecAggError,
     StateError,
 )
+from secagg_protocols.core.aborts import ABORT
+from secagg_protocols.core.machine import Terminal
 
 from .audit import Seen, Stamp
 from .context import check_received
@@ -55,10 +59,11 @@ def told(error: SecAggError | OSError) -> str:
     return f"{kind}: {error}"
 
 
-def refusal(error: SecAggError | OSError) -> bytes:
-    """Return the answer of a site that refuses, and log the reason in full."""
+def refusal(error: SecAggError | OSError, aborting: Sequence[bytes] = ()) -> bytes:
+    """Return the answer of a site that refuses, and log the reason in full. aborting: what its machine sends, where it
+    has left the round for good."""
     log.error("secagg: refused: %s: %s", type(error).__name__, error)
-    return Answers(refusal=told(error)).to_bytes()
+    return Answers(aborting, told(error)).to_bytes()
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Site:
     """One participant. store: where it remembers, unless its policy names a folder.
 
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. now: a clock with a
-    time zone, for the validity of rosters. randomness: the one door.
+    time zone, for the validity of rosters. randomness: the one door. spent: what its log says of ε and δ, where it
+    knows; time and model are those of each line.
     """
 
     policy: SitePolicy
@@ -74,6 +80,13 @@ class Site:
     job: str | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     randomness: Randomness = field(default=SYSTEM, repr=False)
+    spent: Stamp | None = None
+
+    def stamp(self, model: bytes = b"") -> Stamp:
+        """Return what this site's log says now beside the protocol."""
+        deterministic = isinstance(self.randomness, InsecureDeterministicRandomness)
+        spent = Stamp(now=self.now()) if self.spent is None else self.spent
+        return replace(spent, now=self.now(), model=model, insecure_deterministic=deterministic)
 
     def take(self, request: bytes | memoryview) -> Turn:
         """Take one request of the aggregator, and go one step."""
@@ -89,7 +102,7 @@ class Site:
             return Turn(seat, answers)
         except (SecAggError, OSError) as error:
             self.note_refused(asked, seat, error)
-            return Turn(None, said=refusal(error))
+            return Turn(None, said=refusal(error, _aborting(seat, error)))
 
     def note_refused(self, asked: Request, seat: Seat | None, error: SecAggError | OSError) -> None:
         """Write down what is refused, where a log is kept. The refusal stands whatever becomes of that."""
@@ -101,7 +114,7 @@ class Site:
             return
         try:
             own = self.policy.own_entry() or asked.participant or None
-            trail.note_refused(asked.proposal, own, reason, Stamp(now=self.now()))
+            trail.note_refused(asked.proposal, own, reason, self.stamp())
         except (SecAggError, OSError) as failed:
             log.error("secagg: the refusal is not in the audit log: %s", failed)
 
@@ -147,9 +160,16 @@ class Seat:
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""
         request = [bytes(data) for data in envelopes]
+        if self._is_told_too_late(request):
+            return []
         answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
         return answers
+
+    def _is_told_too_late(self, request: Sequence[bytes]) -> bool:
+        """Tell whether the server says that the round ended, to a participant for which it has ended."""
+        kinds = {Envelope.from_bytes(data, self.scheme.envelope_limit).kind for data in request}
+        return kinds == {ABORT} and self.client.machine.state in (Terminal.DONE, Terminal.ABORTED)
 
     @property
     def began(self) -> bool:
@@ -163,7 +183,7 @@ class Seat:
             return
         refusals = (refused,) if refused else ()
         seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
-        trail.note(self.scheme, self.proposal.context, seen, Stamp(now=self.site.now(), model=model))
+        trail.note(self.scheme, self.proposal.context, seen, self.site.stamp(model))
 
     def note_refused(self, error: SecAggError | OSError) -> None:
         """Write down what this site refuses, where it keeps a log."""
@@ -229,6 +249,13 @@ class Turn:
             self.seat.note_refused(error)
         self.refused, self.answers = True, refusal(error)
         return self.answers
+
+
+def _aborting(seat: Seat | None, error: SecAggError | OSError) -> list[bytes]:
+    """Return the `Abort` of a machine that has aborted, with its reason; nothing where the refusal may be mended."""
+    if seat is None or not seat.began or not isinstance(error, ProtocolViolation):
+        return []
+    return seat.client.abort(error) if seat.client.machine.state is Terminal.ABORTED else []
 
 
 def _pack(seat: Seat, answers: Sequence[bytes]) -> bytes:

@@ -7,9 +7,16 @@ that is not this one. The ledger stays: it is what keeps a site from answering t
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
 import msgspec
 
 from secagg_protocols import SnapshotStore
+
+T = TypeVar("T")
 
 _FILE = "jobs"
 MAX_JOBS = 64
@@ -55,3 +62,26 @@ class SiteStore(SnapshotStore):
             held = self._read(_FILE, Jobs) or Jobs()
             held.jobs.setdefault(job, Job()).ahead = session
             self._write(_FILE, msgspec.msgpack.encode(held))
+
+
+class MemoryStore(SiteStore):
+    """A store that ends with its process: for sites that are simulated in one, and for nobody else."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._thread = threading.RLock()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with self._thread:
+            yield
+
+    def forget(self, session: str) -> None:
+        self._kept.pop(session, None)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        kept = self._kept.get(name)
+        return None if kept is None else msgspec.msgpack.decode(kept, type=kind)
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._kept[name] = data

@@ -1,7 +1,7 @@
 """A small federated trainer over `secagg.simulate`: private local training, secure sums, an honest report.
 
-    from secagg.train import TrainConfig, run
-    result = run(TrainConfig(rounds=20, epsilon=3.0))
+    from secagg.train import Privacy, TrainConfig, Training, run
+    result = run(TrainConfig(training=Training(rounds=20), privacy=Privacy(epsilon=3.0)))
     result.as_json()
 
 Needs the extra `train`. Importing this package loads none of it; `run` does.
@@ -11,10 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from secagg.train.config import TrainConfig
+from secagg.train.aggregation import Aggregation
+from secagg.train.config import Run, TrainConfig
+from secagg.train.data import Data
+from secagg.train.privacy import Privacy
 from secagg.train.result import TrainResult
+from secagg.train.schedule import Deployment
+from secagg.train.training import Training
 
-__all__ = ["Progress", "TrainConfig", "TrainResult", "run"]
+__all__ = [
+    "Aggregation",
+    "Data",
+    "Deployment",
+    "Privacy",
+    "Progress",
+    "Run",
+    "TrainConfig",
+    "TrainResult",
+    "Training",
+    "run",
+]
 
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, text): units of work finished, units in all, one line on what is running."""

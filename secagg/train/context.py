@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 
-from secagg_protocols.primitives.domain import Use, digest, frame
+from secagg.round import bound_digest, received_digest
+from secagg_protocols.primitives.domain import frame
 
 from .fedavg import LocalTraining
 from .model import Params
@@ -19,13 +21,15 @@ def code_digest() -> bytes:
     return hashlib.sha256(frame(*(part for f in sources for part in (f.name, f.read_bytes())))).digest()
 
 
-def context_digest(params: Params, how: LocalTraining, codec_digest: bytes) -> bytes:
-    """Digest the model (names, shapes, dtypes, bytes), the training settings, the codec and the code.
+def received(params: Params, how: LocalTraining) -> bytes:
+    """Digest what a site was sent: the model, the training settings and the code.
 
     The round's number is not in it: after a failed round the model is unchanged, and a site must notice that it is
     asked about the same model again, with perhaps one site fewer.
     """
-    arrays: list[bytes | str | int] = []
-    for name, array in params.items():
-        arrays += [name, array.dtype.str, repr(array.shape), array.tobytes()]
-    return digest(Use.CONTEXT, frame(*arrays), repr(how), codec_digest, code_digest())
+    return received_digest(params, "fedavg", {"how": asdict(how), "code": code_digest()})
+
+
+def context_digest(params: Params, how: LocalTraining, codec_digest: bytes) -> bytes:
+    """Return the context of a round: what was sent, and the codec, on which all have agreed."""
+    return bound_digest(received(params, how), codec_digest)

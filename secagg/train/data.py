@@ -1,19 +1,65 @@
-"""A data set as the trainer sees it: a finite matrix, two classes, and the public constants that scaled it."""
+"""The data, as it was asked for and as the trainer sees it: a finite matrix, two classes, and the public constants
+that scaled it.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.errors import InputError
+from secagg_protocols.errors import InputError, ParameterError
 
 from .schema import Numeric, scale
+from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
+
+DEFAULT_INSTITUTIONS = 10
 
 BREAST_CANCER_ROWS = 569
 """Published with the data set, so not a secret of any silo."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where the rows come from, and how they are split. Rows without a site column are dealt by Dirichlet draws."""
+
+    csv: Annotated[Path | None, Option("Your table; without one, a breast-cancer data set.")] = None
+    target: Annotated[str | None, Option("Its column with two classes.", metavar="COLUMN")] = None
+    site_column: Annotated[str | None, Option("Its column that names the institution.", metavar="COLUMN")] = None
+    schema: Annotated[Path | None, Option("JSON file with each column's agreed range or categories.")] = None
+    ignore: Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")] = ()
+    institutions: Annotated[int | None, AtLeast(3), Option("How many, without a site column; by default 10.")] = None
+    label_alpha: Annotated[
+        float, Positive(), Setting("concentration of labels within an institution; smaller is more skewed")
+    ] = 0.5
+    size_alpha: Annotated[
+        float, Positive(), Setting("concentration of the institutions' sizes; smaller is more unequal")
+    ] = 2.0
+    test_fraction: Annotated[float, BelowOne(), Option("Share of each institution's rows held out for testing.")] = 0.25
+
+    def __post_init__(self) -> None:
+        self._check_columns()
+        if self.site_column is not None and self.institutions is not None:
+            raise ParameterError(
+                f"institutions = {self.institutions} and site_column = {self.site_column!r}: "
+                "the site column already says how many there are; give one of the two"
+            )
+        check(self)
+
+    def _check_columns(self) -> None:
+        """Raise `ParameterError` unless a CSV file and what is said of its columns belong together."""
+        if self.csv is None:
+            for name in ("target", "site_column", "schema", "ignore"):
+                if getattr(self, name):
+                    raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
+        elif self.target is None:
+            raise ParameterError(f"csv = {str(self.csv)!r} needs a target: name its column with the two classes")
+        if self.site_column is not None and self.site_column == self.target:
+            raise ParameterError(f"column {self.target!r} is both target and site column; name two different columns")
 
 
 @dataclass(frozen=True, eq=False)

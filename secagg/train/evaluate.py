@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,16 +45,21 @@ def train_alone(
     data: Dataset,
     rows: NDArray[np.int64],
     how: LocalTraining,
-    rounds: int,
-    seed: int,
+    streams: Iterable[SiteStream],
 ) -> Params:
-    """Train on these rows only: same optimiser and number of steps, but no noise, as nothing leaves."""
+    """Train on these rows only: same optimiser and number of steps, but no noise, as nothing leaves.
+
+    streams: one for each round.
+    """
     quiet = replace(how, noise_multiplier=0.0, lot_size=None, prox_mu=0.0)
-    # Nothing here is secret, so its sampling may follow the seed.
-    secret = hashlib.sha256(b"secagg train comparison %d" % seed).digest()
     params = start
-    for number in range(1, rounds + 1):
-        stream = SiteStream(secret, int(rows[0]), number)
+    for stream in streams:
         update = local_update(model, params, data.x[rows], data.y[rows], quiet, stream)
         params = {name: params[name] + update.delta[name] for name in params}
     return params
+
+
+def streams_alone(rows: NDArray[np.int64], rounds: int, seed: int) -> Iterator[SiteStream]:
+    """Yield a stream for each round on these rows. Nothing here is secret, so that its sampling may follow the seed."""
+    secret = hashlib.sha256(b"secagg train comparison %d" % seed).digest()
+    return (SiteStream(secret, int(rows[0]), number) for number in range(1, rounds + 1))

@@ -49,7 +49,8 @@ def local_update(
     stream: SiteStream,
 ) -> Update:
     """Train from `start` on one site's training rows and return the change."""
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y.astype(np.float64))
+    inputs = torch.from_numpy(x)
+    labels = torch.from_numpy(y.astype(np.float64))
     origin = tensors(start)
     params = tensors(start)
     logits = model.logits(origin, inputs)

@@ -59,7 +59,8 @@ def epsilon_curve(result: TrainResult, budget: float | None) -> str:
 def silo_sizes(result: TrainResult) -> str:
     """Rows of each site, by class."""
     with drawing("silos", 2.7, 4.2) as drawn:
-        axes, places = drawn.axes, range(len(result.sites))
+        axes = drawn.axes
+        places = range(len(result.sites))
         positives = [site.positives for site in result.sites]
         axes.bar(places, positives, color=SECURE, width=0.65, label=result.classes[1])
         rest = [site.rows - site.positives for site in result.sites]
@@ -73,7 +74,8 @@ def silo_sizes(result: TrainResult) -> str:
 def alone_against_together(result: TrainResult) -> str:
     """AUC of each site training alone, against the federated model on the same held-out rows."""
     with drawing("alone", 2.7, 4.2) as drawn:
-        axes, places = drawn.axes, range(len(result.sites))
+        axes = drawn.axes
+        places = range(len(result.sites))
         scores = [site.alone_auc for site in result.sites]
         axes.bar(places, scores, color=ALONE, width=0.65, label="alone")
         axes.axhline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")

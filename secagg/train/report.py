@@ -53,7 +53,7 @@ def render(result: TrainResult) -> str:
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return settings as text; a knob that was left alone is a dash."""
+    """Return settings as text; one that was left out is a dash."""
     return {name: _text(value) for name, value in values.items()}
 
 

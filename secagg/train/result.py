@@ -14,7 +14,7 @@ class RoundRecord:
     auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one)
     plain_auc, plain_accuracy  the same for plain FedAvg with the same silos, survivors and draws
     survivors          ids of the sites whose updates are in the sum
-    dropped            site id to the step that it did not send; one gone after its masked input is still in the sum
+    dropped            site id to the step that it did not send; one that dropped out later is still in the sum
     late               ids of those among `dropped` who missed the deadline
     bytes              sent and received by all sites, encoded envelopes; None when the round failed
     seconds            measured, training and protocol of all parties in this one process
@@ -87,7 +87,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished run. `settings` are the knobs as given, `derived` the constants computed from them.
+    """A finished run. `settings` are as given, `derived` the constants computed from them.
 
     epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
     """

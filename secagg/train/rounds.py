@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from secagg import Run, Simulation
 from secagg.codec import Influence, influence
 from secagg.round.audit import Stamp, model_digest
-from secagg_protocols import MemoryLedger, Randomness, RoundContext
+from secagg_protocols import Output, Randomness
 from secagg_protocols.errors import RoundFailed
 
 from .accounting import VIEWS, Ledger
-from .context import context_digest
 from .evaluate import held_out, score
 from .fedavg import Update, local_update
 from .model import Params
 from .result import RoundRecord
+from .schedule import RoundPlan
 from .setup import Setup, randomness_for
 from .silos import Silo
+from .sites import Question, Sites, Vectors
 from .stream import SECRET_BYTES, SiteStream
-
-Vectors = dict[int, NDArray[np.unsignedinteger[Any]]]
-"""Site to its encoded update."""
 
 
 @dataclass(frozen=True)
@@ -55,67 +50,37 @@ class Sum:
     metrics: Mapping[str, float]
 
 
-def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
-    """Run every planned round until the plan or the privacy budget ends; `tell` hears of each as it is done.
+class Training:
+    """A training as far as it has come."""
 
-    A failed round leaves the model as it was and is charged like any other. Asking about the same model again is then a
-    second release: under differential privacy it is charged too; without, sites answer again as often as `reruns` says,
-    and then training stops.
-    """
-    door = randomness_for(setup.config, "run")
-    secret, job = door.bytes(SECRET_BYTES), f"secagg-train-{door.bytes(8).hex()}"
-    answered = {silo.id: MemoryLedger() for silo in setup.silos}
-    x, y = held_out(setup.data, setup.silos)
-    ledger = Ledger(setup.mechanism, setup.config.delta)
-    secure = plain = setup.initial
-    records: list[RoundRecord] = []
-    repeats = 0
-    stopped: str | None = None
-    steps = [str(step) for step in setup.scheme.steps]
-    for number, plan in enumerate(setup.plans, start=1):
-        started = time.perf_counter()
-        trains = plan.trains(steps, setup.contribute)
-        if _over_budget(setup, ledger, trains):
-            stopped = f"the budget ε = {setup.config.epsilon:g} is spent"
-            break
-        updates = {silo.id: _train(setup, secure, silo, secret, number) for silo in setup.silos if silo.id in trains}
-        ledger.charge(trains)
-        randomness = randomness_for(setup.config, f"round {number}")
-        vectors, clipped = _encode(setup, updates, randomness)
-        context = RoundContext(job, number, context_digest(secure, setup.how, setup.codec.digest))
-        simulation = Simulation(
-            setup.scheme,
-            vectors.__getitem__,
-            drop=plan.drops(setup.contribute),
-            context=context,
-            policy=setup.policy,
-            randomness=randomness,
-            ledgers=answered,
-            group_key=setup.group_key,
-        )
-        before = secure
-        done, failed = None, None
-        try:
-            done = _decode(setup, simulation.run(), updates)
-        except RoundFailed as error:
-            failed = str(error)
-            if steps.index(error.step) >= steps.index(setup.contribute):
-                repeats += 1
-            if repeats > setup.policy.reruns:
-                stopped = (
-                    f"round {number} failed after masked updates had been sent, and without differential privacy "
-                    f"no site answers twice for the same model (reruns = {setup.policy.reruns})"
-                )
+    def __init__(self, setup: Setup) -> None:
+        door = randomness_for(setup.config, "run")
+        self._setup = setup
+        self._secret = door.bytes(SECRET_BYTES)
+        self._sites = Sites(setup, f"secagg-train-{door.bytes(8).hex()}")
+        self._held_out = held_out(setup.data, setup.silos)
+        self._steps = [str(step) for step in setup.scheme.steps]
+        self._repeats = 0
+        self.ledger = Ledger(setup.mechanism, setup.config.privacy.delta)
+        self.secure = self.plain = setup.initial
+        self.records: list[RoundRecord] = []
+        self.stopped: str | None = None
+
+    def round(self, number: int, plan: RoundPlan) -> None:
+        """Run one round, or stop because the budget does not allow it."""
+        setup, started = self._setup, time.perf_counter()
+        trains = plan.trains(self._steps, setup.contribute)
+        if _over_budget(setup, self.ledger, trains):
+            self.stopped = f"the budget ε = {setup.config.privacy.epsilon:g} is spent"
+            return
+        updates = self._train(self.secure, trains, number)
+        self.ledger.charge(trains)
+        done, failed, clipped = self._sum(number, plan, updates)
         if done is not None:
-            secure = _add(secure, done.mean)
-            repeats = 0
-            present = [silo for silo in setup.silos if silo.id in done.survivors]
-            theirs = {silo.id: _train(setup, plain, silo, secret, number) for silo in present}
-            plain = _add(plain, exact_mean(setup, theirs, done.survivors))
-        if setup.trails is not None:
-            setup.trails.write(simulation, _stamp(setup, before, secure, ledger))
-        now, beside = score(setup.model, secure, x, y), score(setup.model, plain, x, y)
-        records.append(
+            theirs = self._train(self.plain, done.survivors, number)
+            self.plain = _add(self.plain, exact_mean(setup, theirs, done.survivors))
+        now, beside = (score(setup.model, params, *self._held_out) for params in (self.secure, self.plain))
+        self.records.append(
             RoundRecord(
                 round=number,
                 auc=now.auc,
@@ -128,7 +93,7 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
                 bytes=done.bytes if done else None,
                 seconds=time.perf_counter() - started,
                 simulated_seconds=plan.simulated_s(),
-                epsilon=ledger.epsilon(),
+                epsilon=self.ledger.epsilon(),
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
                 influence=done.influence.within if done else None,
@@ -138,10 +103,58 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
                 failed=failed,
             )
         )
-        tell(number, _line(records[-1], len(setup.silos)))
-        if stopped is not None:
+
+    def _train(self, start: Params, sites: Collection[int], number: int) -> dict[int, Update]:
+        silos = [silo for silo in self._setup.silos if silo.id in sites]
+        return {silo.id: _train(self._setup, start, silo, self._secret, number) for silo in silos}
+
+    def _sum(self, number: int, plan: RoundPlan, updates: Mapping[int, Update]) -> tuple[Sum | None, str | None, int]:
+        """Sum updates securely, and apply their mean. Return the sum, or why there is none; and what was clipped."""
+        setup, before = self._setup, self.secure
+        randomness = randomness_for(setup.config, f"round {number}")
+        vectors, clipped = _encode(setup, updates, randomness)
+        stamp = _stamp(setup, before, before, self.ledger)
+        question = Question(number, before, plan.drops(setup.contribute), replace(stamp, model_after=b""), randomness)
+        asked = self._sites.round(question, vectors)
+        done, failed = None, None
+        try:
+            done = _decode(setup, asked.run(), updates, asked.travelled)
+            self.secure = _add(before, done.mean)
+            self._repeats = 0
+        except RoundFailed as error:
+            failed = str(error)
+            self._failed_in(number, error.step)
+        if setup.trails is not None:
+            setup.trails.server.write_round(asked.round, _stamp(setup, before, self.secure, self.ledger))
+        return done, failed, clipped
+
+    def _failed_in(self, number: int, step: str) -> None:
+        """Stop, if what sites have answered in a round that failed may not be asked of them again."""
+        reruns = self._setup.policy.reruns
+        if self._steps.index(step) >= self._steps.index(self._setup.contribute):
+            self._repeats += 1
+        if self._repeats > reruns:
+            self.stopped = (
+                f"round {number} failed after masked updates had been sent, and without differential privacy "
+                f"no site answers twice for the same model (reruns = {reruns})"
+            )
+
+
+def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
+    """Run every planned round until the plan or the privacy budget ends; `tell` hears of each as it is done.
+
+    A failed round leaves the model as it was and is charged like any other. Asking about the same model again is then a
+    second release: under differential privacy it is charged too; without, sites answer again as often as `reruns` says,
+    and then training stops.
+    """
+    training = Training(setup)
+    for number, plan in enumerate(setup.plans, start=1):
+        training.round(number, plan)
+        if len(training.records) == number:
+            tell(number, _line(training.records[-1], len(setup.silos)))
+        if training.stopped is not None:
             break
-    return Outcome(secure, plain, tuple(records), ledger, stopped)
+    return Outcome(training.secure, training.plain, tuple(training.records), training.ledger, training.stopped)
 
 
 def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp:
@@ -152,8 +165,8 @@ def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp
         model=model_digest(before),
         model_after=model_digest(after),
         epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
-        delta=setup.config.delta if setup.mechanism else None,
-        insecure_deterministic=setup.config.insecure_deterministic,
+        delta=setup.config.privacy.delta if setup.mechanism else None,
+        insecure_deterministic=setup.config.run.insecure_deterministic,
     )
 
 
@@ -177,7 +190,7 @@ def exact_mean(setup: Setup, updates: Mapping[int, Update], survivors: tuple[int
 
 
 def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
-    budget = setup.config.epsilon
+    budget = setup.config.privacy.epsilon
     if budget is None:
         return False
     after = ledger.epsilon(ledger.worst_after(trains))
@@ -192,7 +205,7 @@ def _train(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) 
 
 def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness) -> tuple[Vectors, int]:
     """Encode every update; return the vectors by site and how many coordinates were clipped."""
-    vectors: Vectors = {}
+    vectors = {}
     clipped = 0
     for site, update in updates.items():
         metrics = {"loss": update.loss, "accuracy": update.accuracy} if setup.codec.metrics else {}
@@ -203,21 +216,20 @@ def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness)
     return vectors, clipped
 
 
-def _decode(setup: Setup, run: Run, updates: Mapping[int, Update]) -> Sum:
+def _decode(setup: Setup, output: Output, updates: Mapping[int, Update], travelled: int) -> Sum:
     """Turn the protocol's output into the mean update, and measure it against the exact mean."""
     guard = setup.guard_bits
-    total = (run.total + np.uint64(1 << guard >> 1)) >> np.uint64(guard)
-    decoded = setup.codec.decode(total, len(run.survivors))
+    total = (output.total + np.uint64(1 << guard >> 1)) >> np.uint64(guard)
+    decoded = setup.codec.decode(total, len(output.survivors))
     assert isinstance(decoded.arrays, dict)  # the layout was made of a mapping
-    exact = exact_mean(setup, updates, run.survivors)
+    exact = exact_mean(setup, updates, output.survivors)
     return Sum(
         mean={name: np.asarray(array, dtype=np.float64) for name, array in decoded.arrays.items()},
-        survivors=run.survivors,
-        # Everything passes through the server, so these two are all traffic there is.
-        bytes=sum(run.bytes_sent.values()) + sum(run.bytes_received.values()),
+        survivors=output.survivors,
+        bytes=travelled,
         error=max(float(np.abs(decoded.arrays[name] - exact[name]).max()) for name in exact),
-        bound=setup.codec.error_bound(len(run.survivors), decoded.weight),
-        influence=influence(setup.codec, len(run.survivors), decoded.weight),
+        bound=setup.codec.error_bound(len(output.survivors), decoded.weight),
+        influence=influence(setup.codec, len(output.survivors), decoded.weight),
         metrics=decoded.metrics,
     )
 

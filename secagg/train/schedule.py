@@ -1,13 +1,16 @@
-"""What goes wrong in each round: who vanishes at which step, and who is too slow. Simulated; nothing sleeps."""
+"""What goes wrong in each round: who drops out at which step, and who is too slow. Simulated; nothing sleeps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from secagg_protocols.errors import ParameterError
+
+from .setting import AtLeast, Option, Positive, Setting, check
 
 TYPICAL_S = 25.0
 """Seconds that an ordinary site takes to train and send, in the simulation."""
@@ -16,36 +19,54 @@ SPREAD = 0.25
 SLOW_FACTOR = 2.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The network and the sites, as the simulation draws them."""
+
+    dropouts: Annotated[
+        int, AtLeast(0), Option("Institutions that drop out of every round.", flag="--drop-per-round")
+    ] = 2
+    deadline_s: Annotated[float, Positive(), Setting("seconds that a round waits for masked inputs")] = 60.0
+    slow_sites: Annotated[int, AtLeast(0), Setting("sites that take about twice as long as the others")] = 1
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 @dataclass(frozen=True)
 class RoundPlan:
     """One round's faults. Sites are participant ids.
 
-    vanish      site to the name of the step that it does not live to send
+    dropouts    site to the name of the step that it does not send
     durations   site to simulated seconds until its masked input would arrive
     deadline_s  seconds after which the server goes on without
     """
 
-    vanish: Mapping[int, str]
+    dropouts: Mapping[int, str]
     durations: Mapping[int, float]
     deadline_s: float
 
     @property
     def late(self) -> frozenset[int]:
-        """Sites that are still there but miss the deadline."""
-        return frozenset(s for s, t in self.durations.items() if t > self.deadline_s and s not in self.vanish)
+        """Sites that have not dropped out but miss the deadline."""
+        slow = {site for site, seconds in self.durations.items() if seconds > self.deadline_s}
+        return frozenset(slow - self.dropouts.keys())
 
     def drops(self, contribute: str) -> dict[int, str]:
-        """Return site to step for everyone who does not send it; `contribute` is the step that carries the vector."""
-        return dict(self.vanish) | dict.fromkeys(self.late, contribute)
+        """Return site to step for everyone who does not send it.
+
+        contribute: the step that carries the vector.
+        """
+        return dict(self.dropouts) | dict.fromkeys(self.late, contribute)
 
     def trains(self, steps: Sequence[str], contribute: str) -> frozenset[int]:
-        """Return the sites that get as far as training: those not gone before the step that carries the vector."""
-        position = steps.index(contribute)
-        return frozenset(s for s in self.durations if s not in self.vanish or steps.index(self.vanish[s]) >= position)
+        """Return the sites that get as far as training: those that drop out no earlier than with their vector."""
+        before = steps[: steps.index(contribute)]
+        return frozenset(site for site in self.durations if self.dropouts.get(site) not in before)
 
     def simulated_s(self) -> float:
         """Return how long the round would have taken: until the last vector, or the deadline if any is missing."""
-        present = [t for site, t in self.durations.items() if site not in self.vanish]
+        present = [seconds for site, seconds in self.durations.items() if site not in self.dropouts]
         if len(present) < len(self.durations) or not present:
             return self.deadline_s
         return min(max(present), self.deadline_s)
@@ -56,23 +77,21 @@ def plan_rounds(
     sites: Sequence[int],
     rounds: int,
     steps: Sequence[str],
-    *,
-    dropouts: int,
-    slow_sites: int,
-    deadline_s: float,
+    deployment: Deployment,
 ) -> tuple[RoundPlan, ...]:
-    """Draw every round's faults. Drop-outs take the scheme's steps in turn, so that each step is hit."""
-    for name, value in (("dropouts", dropouts), ("slow_sites", slow_sites)):
+    """Draw every round's faults. Dropouts take the scheme's steps in turn, so that each step is hit."""
+    count = deployment.dropouts
+    for name, value in (("dropouts", count), ("slow_sites", deployment.slow_sites)):
         if value >= len(sites):
             raise ParameterError(f"{name} = {value} of {len(sites)} institutions leaves none; use fewer")
-    slow = rng.choice(sites, size=slow_sites, replace=False)
+    slow = rng.choice(sites, size=deployment.slow_sites, replace=False)
     pace = {site: TYPICAL_S * float(np.exp(SPREAD * rng.normal())) for site in sites}
     for site in slow:
         pace[int(site)] *= SLOW_FACTOR
     plans = []
     for number in range(rounds):
-        gone = rng.choice(sites, size=dropouts, replace=False)
-        vanish = {int(site): steps[(number * dropouts + k) % len(steps)] for k, site in enumerate(gone)}
+        chosen = rng.choice(sites, size=count, replace=False)
+        dropouts = {int(site): steps[(number * count + place) % len(steps)] for place, site in enumerate(chosen)}
         durations = {site: pace[site] * float(np.exp(SPREAD * rng.normal())) for site in sites}
-        plans.append(RoundPlan(vanish, durations, deadline_s))
+        plans.append(RoundPlan(dropouts, durations, deployment.deadline_s))
     return tuple(plans)

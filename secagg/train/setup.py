@@ -16,13 +16,14 @@ from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
-from .config import DEFAULT_INSTITUTIONS, TrainConfig
+from .config import Run, TrainConfig
 from .csvdata import load_csv
-from .data import Dataset, load_breast_cancer
+from .data import Data, Dataset, load_breast_cancer
 from .fedavg import LocalTraining, largest_coordinate
 from .model import Model, Params
 from .schedule import RoundPlan, plan_rounds
 from .silos import Silo, make_silos
+from .training import Training
 
 LARGEST_LOT = 4.0
 """Under differential privacy, the codec has room for lots up to this many times the agreed size; beyond, it clips."""
@@ -67,49 +68,21 @@ def make_setup(config: TrainConfig) -> Setup:
 
     Raises: InputError (the data cannot be used), ParameterError (the settings do not fit it).
     """
-    _check_report(config)
-    data = _load(config)
-    # One generator per purpose, so that changing one knob leaves the other draws as they were.
-    splits, weights, faults = (np.random.default_rng([config.seed, purpose]) for purpose in range(3))
-    silos = make_silos(
-        data,
-        config.institutions or DEFAULT_INSTITUTIONS,
-        label_alpha=config.label_alpha,
-        size_alpha=config.size_alpha,
-        test_fraction=config.test_fraction,
-        rng=splits,
-    )
+    _check_report(config.run)
+    data = _load(config.data)
+    # One generator per purpose, so that changing one setting leaves the other draws as they were.
+    splits, weights, faults = (np.random.default_rng([config.run.seed, purpose]) for purpose in range(3))
+    silos = make_silos(data, config.data, splits)
     public_size, warnings = _public_size(config, data, silos)
     mechanism = _mechanism(config)
-    how = LocalTraining(
-        steps=config.local_steps,
-        sampling_rate=config.sampling_rate,
-        learning_rate=config.learning_rate,
-        clip_norm=config.clip_norm,
-        prox_mu=config.fedprox_mu,
-        noise_multiplier=mechanism.noise_multiplier if mechanism else 0.0,
-        lot_size=config.sampling_rate * public_size if mechanism else None,
-    )
-    model = Model(config.model, len(data.features), config.hidden)
+    how = _local_training(config.training, mechanism, public_size)
+    model = Model(config.training.model, len(data.features), config.training.hidden)
     initial = model.initial(weights)
     codec = _codec(config, how, initial, public_size)
     scheme = _scheme(config, len(silos), codec)
     steps = [str(step) for step in scheme.steps]
-    plans = plan_rounds(
-        faults,
-        [silo.id for silo in silos],
-        config.rounds,
-        steps,
-        dropouts=config.dropouts,
-        slow_sites=config.slow_sites,
-        deadline_s=config.deadline_s,
-    )
-    policy = Policy()
-    if config.scheme in PROTECTING:
-        assert config.colluders is not None  # TrainConfig fills it in
-        # Under differential privacy a repeated question is charged to the budget too, which ends the run.
-        reruns = config.rounds if config.private else config.reruns
-        policy = Policy(colluders=config.colluders, adversary=config.adversary, reruns=reruns)
+    sites = [silo.id for silo in silos]
+    policy = _policy(config)
     scheme.check_policy(policy)
     return Setup(
         config=config,
@@ -125,9 +98,9 @@ def make_setup(config: TrainConfig) -> Setup:
         group_key=scheme.make_group_key(randomness_for(config, "group key")),
         contribute=str(scheme.upload_step),
         policy=policy,
-        plans=plans,
+        plans=plan_rounds(faults, sites, config.training.rounds, steps, config.deployment),
         warnings=(*data.warnings, *warnings),
-        trails=None if config.audit is None else SimulatedTrails(config.audit, len(silos), config.ciphersuite),
+        trails=_trails(config, len(silos)),
     )
 
 
@@ -136,38 +109,50 @@ def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
 
     `purpose` keeps the seeded streams apart: without it every round would draw the same keys.
     """
-    if config.insecure_deterministic:
-        return InsecureDeterministicRandomness(f"{config.seed} {purpose}".encode())
+    if config.run.insecure_deterministic:
+        return InsecureDeterministicRandomness(f"{config.run.seed} {purpose}".encode())
     return SYSTEM
 
 
-def _check_report(config: TrainConfig) -> None:
+def _check_report(run: Run) -> None:
     """Refuse a report that cannot be written before the work is done, not after it."""
-    if config.report is None:
+    if run.report is None:
         return
-    folder = config.report.parent
-    if not folder.is_dir() or config.report.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write the report to {str(config.report)!r}; give a file in a folder that exists")
+    folder = run.report.parent
+    if not folder.is_dir() or run.report.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write the report to {str(run.report)!r}; give a file in a folder that exists")
 
 
-def _load(config: TrainConfig) -> Dataset:
-    if config.csv is None:
+def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
+    """Return where each party writes down what it saw; None where nobody is to."""
+    if config.run.audit is None:
+        return None
+    return SimulatedTrails(config.run.audit, participants, config.aggregation.ciphersuite)
+
+
+def _load(asked: Data) -> Dataset:
+    if asked.csv is None:
         return load_breast_cancer()
-    assert config.target is not None  # TrainConfig refuses a CSV file without one
+    assert asked.target is not None  # Data refuses a CSV file without one
     return load_csv(
-        config.csv, config.target, site_column=config.site_column, schema=config.schema, ignore=config.ignore
+        asked.csv,
+        asked.target,
+        site_column=asked.site_column,
+        schema=asked.schema,
+        ignore=asked.ignore,
     )
 
 
 def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) -> tuple[int, tuple[str, ...]]:
     """Return the nominal training rows per silo, and a warning if it had to be taken from the rows."""
-    if config.public_size is not None:
-        return config.public_size, ()
+    if config.privacy.public_size is not None:
+        return config.privacy.public_size, ()
     if data.public_rows is not None:
-        return max(1, round(data.public_rows * (1 - config.test_fraction) / len(silos))), ()
+        training_rows = data.public_rows * (1 - config.data.test_fraction)
+        return max(1, round(training_rows / len(silos))), ()
     mean = sum(len(silo.train) for silo in silos) / len(silos)
     nominal = 2 ** max(0, round(np.log2(mean)))
-    if not config.private:
+    if not config.privacy.noised:
         return nominal, ()
     return nominal, (
         f"public_size = {nominal} was taken from the data (mean training rows per site, as a power of two), which "
@@ -176,36 +161,75 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
 
 
 def _mechanism(config: TrainConfig) -> Mechanism | None:
-    if not config.private:
+    privacy = config.privacy
+    training = config.training
+    if not privacy.noised:
         return None
-    noise = config.noise_multiplier
+    noise = privacy.noise_multiplier
     if noise is None:
-        assert config.epsilon is not None  # private without a noise multiplier means a target ε
-        noise = noise_for(config.epsilon, config.delta, config.sampling_rate, config.local_steps, config.rounds)
-    return Mechanism(noise, config.sampling_rate, config.local_steps)
+        assert privacy.epsilon is not None  # noised without a noise multiplier means a target ε
+        noise = noise_for(
+            privacy.epsilon,
+            privacy.delta,
+            training.sampling_rate,
+            training.local_steps,
+            training.rounds,
+        )
+    return Mechanism(noise, training.sampling_rate, training.local_steps)
+
+
+def _local_training(training: Training, mechanism: Mechanism | None, public_size: int) -> LocalTraining:
+    """Return what every site does with its rows; with a mechanism, under its noise and a public lot size."""
+    return LocalTraining(
+        steps=training.local_steps,
+        sampling_rate=training.sampling_rate,
+        learning_rate=training.learning_rate,
+        clip_norm=training.clip_norm,
+        prox_mu=training.fedprox_mu,
+        noise_multiplier=mechanism.noise_multiplier if mechanism else 0.0,
+        lot_size=training.sampling_rate * public_size if mechanism else None,
+    )
+
+
+def _policy(config: TrainConfig) -> Policy:
+    """Return what every site insists on, where the scheme can give it."""
+    asked = config.aggregation
+    if asked.scheme not in PROTECTING:
+        return Policy()
+    assert asked.colluders is not None  # Aggregation fills it in
+    # Under differential privacy a repeated question is charged to the budget too, which ends the run.
+    reruns = config.training.rounds if config.privacy.noised else asked.reruns
+    return Policy(colluders=asked.colluders, adversary=asked.adversary, reruns=reruns)
 
 
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
-    lot = LARGEST_LOT * config.sampling_rate * public_size
+    asked = config.aggregation
+    private = config.privacy.noised
+    lot = LARGEST_LOT * config.training.sampling_rate * public_size
+    most = min(8 * public_size, (1 << asked.value_bits) - 1)
     return Codec(
         Layout.of(params),
-        clip=config.update_clip or largest_coordinate(how, lot),
-        value_bits=config.value_bits,
-        weight_max=None if config.private else config.weight_max or min(8 * public_size, (1 << config.value_bits) - 1),
-        metrics={} if config.private else METRICS,
+        clip=asked.update_clip or largest_coordinate(how, lot),
+        value_bits=asked.value_bits,
+        weight_max=None if private else asked.weight_max or most,
+        metrics={} if private else METRICS,
     )
 
 
 def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
-    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": config.ciphersuite}
-    if config.scheme in PROTECTING:
-        shape |= {"colluders": config.colluders, "threshold": config.threshold, "adversary": config.adversary}
-        shape["dropout_rate"] = config.dropouts / participants
-    scheme = make_scheme(config.scheme, participants, codec.length, **shape)
+    asked = config.aggregation
+    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": asked.ciphersuite}
+    if asked.scheme in PROTECTING:
+        shape["colluders"] = asked.colluders
+        shape["threshold"] = asked.threshold
+        shape["adversary"] = asked.adversary
+        shape["dropout_rate"] = config.deployment.dropouts / participants
+    scheme = make_scheme(asked.scheme, participants, codec.length, **shape)
     if not (guard := _guard_bits(scheme)):
         return scheme
     # The total weight and the metrics are to be as exact as in the other schemes.
-    return make_scheme(config.scheme, participants, codec.length, **shape | {"value_bits": codec.value_bits + guard})
+    shape["value_bits"] = codec.value_bits + guard
+    return make_scheme(asked.scheme, participants, codec.length, **shape)
 
 
 def _guard_bits(scheme: Scheme) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError
 
-from .data import Dataset
+from .data import DEFAULT_INSTITUTIONS, Data, Dataset
 
 LEAST_ROWS = 4
 """Every Dirichlet silo gets at least these many rows, so that each has some to train and some to test on."""
@@ -85,22 +85,15 @@ def split(
     return np.setdiff1d(rows, held_out), held_out
 
 
-def make_silos(
-    data: Dataset,
-    count: int,
-    *,
-    label_alpha: float,
-    size_alpha: float,
-    test_fraction: float,
-    rng: np.random.Generator,
-) -> tuple[Silo, ...]:
-    """Return the silos: those the data names, or `count` Dirichlet ones; each split into training and test rows.
+def make_silos(data: Dataset, asked: Data, rng: np.random.Generator) -> tuple[Silo, ...]:
+    """Return the silos: those the data names, or Dirichlet ones; each split into training and test rows.
 
     Raises: InputError for a silo without enough rows, or held-out rows that all have one class.
     """
     if data.sites is None:
-        names = [f"hospital {i}" for i in range(1, count + 1)]
-        parts = dirichlet(data.y, count, label_alpha, size_alpha, rng)
+        count = asked.institutions or DEFAULT_INSTITUTIONS
+        names = [f"hospital {number}" for number in range(1, count + 1)]
+        parts = dirichlet(data.y, count, asked.label_alpha, asked.size_alpha, rng)
     else:
         names = sorted(set(data.sites))
         if len(names) < 3:
@@ -108,14 +101,19 @@ def make_silos(
         column = np.array(data.sites)
         parts = [np.flatnonzero(column == name) for name in names]
     silos = []
-    for i, (name, rows) in enumerate(zip(names, parts, strict=True), start=1):
-        train, test = split(name, rows, data.y, test_fraction, rng)
-        silos.append(Silo(i, name, train, test))
+    for number, (name, rows) in enumerate(zip(names, parts, strict=True), start=1):
+        train, test = split(name, rows, data.y, asked.test_fraction, rng)
+        silos.append(Silo(number, name, train, test))
+    _check_classes(data, silos, asked.test_fraction)
+    return tuple(silos)
+
+
+def _check_classes(data: Dataset, silos: list[Silo], test_fraction: float) -> None:
+    """Raise InputError unless both classes are among the held-out rows."""
     held_out = data.y[np.concatenate([silo.test for silo in silos])]
-    for label, seen in ((0, held_out.min() == 0), (1, held_out.max() == 1)):
-        if not seen:
+    for label in (0, 1):
+        if label not in held_out:
             raise InputError(
                 f"no held-out row has class {data.classes[label]!r}, so AUC is undefined; "
                 f"raise test_fraction = {test_fraction:g} or bring more rows of that class"
             )
-    return tuple(silos)

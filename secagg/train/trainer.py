@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from secagg.schemes import PROTECTING
 from .accounting import VIEWS
 from .config import TrainConfig
 from .context import code_digest
-from .evaluate import METRIC, Score, held_out, score, train_alone
+from .evaluate import METRIC, Score, held_out, score, streams_alone, train_alone
 from .report import write_report
 from .result import Comparison, SiteRecord, TrainResult
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
+from .silos import Silo
 from .warn import warnings_of
 
 
@@ -36,23 +37,27 @@ def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Train
 
 
 def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
-    work = config.rounds + 3
+    rounds = config.training.rounds
+    report = config.run.report
+    work = rounds + 3
     progress(0, work, "reading data, calibrating noise")
     setup = make_setup(config)
     progress(1, work, f"{len(setup.silos)} sites, {setup.data.name}")
     outcome = federate(setup, lambda number, line: progress(number + 1, work, line))
-    progress(config.rounds + 1, work, "training the comparisons")
+    progress(rounds + 1, work, "training the comparisons")
     result = _result(setup, outcome)
-    if config.report is not None:
-        progress(config.rounds + 2, work, "writing the report")
-        result = replace(result, report=str(config.report.resolve()))
-        write_report(result, config.report)
+    if report is not None:
+        progress(rounds + 2, work, "writing the report")
+        result = replace(result, report=str(report.resolve()))
+        write_report(result, report)
     progress(work, work, "done")
     return result
 
 
 def _result(setup: Setup, outcome: Outcome) -> TrainResult:
-    config, data = setup.config, setup.data
+    config = setup.config
+    data = setup.data
+    ledger = outcome.ledger
     x, y = held_out(data, setup.silos)
     secure = score(setup.model, outcome.secure, x, y)
     plain = score(setup.model, outcome.plain, x, y)
@@ -60,28 +65,16 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     pooled = _alone(setup, np.concatenate([silo.train for silo in setup.silos]))
     mean_auc = sum(own.auc for own in alone) / len(alone)
     mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
-    ledger = outcome.ledger
-    protected = config.scheme in PROTECTING
-    label = f"secure ({config.scheme})" if protected else f"no masks ({config.scheme})"
+    scheme = config.aggregation.scheme
+    protected = scheme in PROTECTING
+    label = f"secure ({scheme})" if protected else f"no masks ({scheme})"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
         metric=METRIC,
-        scheme=config.scheme,
-        adversary=config.adversary if protected else "none",
-        sites=tuple(
-            SiteRecord(
-                id=silo.id,
-                name=silo.name,
-                rows=silo.size,
-                training_rows=len(silo.train),
-                positives=int(data.y[silo.train].sum() + data.y[silo.test].sum()),
-                rounds_charged=ledger.rounds_of(silo.id),
-                alone_auc=own.auc,
-                alone_accuracy=own.accuracy,
-            )
-            for silo, own in zip(setup.silos, alone, strict=True)
-        ),
+        scheme=scheme,
+        adversary=config.aggregation.adversary if protected else "none",
+        sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, alone, strict=True)),
         rounds=outcome.records,
         secure=Comparison(label, secure.auc, secure.accuracy),
         plain=Comparison("plain FedAvg", plain.auc, plain.accuracy),
@@ -89,18 +82,32 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
-        delta=config.delta if setup.mechanism else None,
+        delta=config.privacy.delta if setup.mechanism else None,
         warnings=warnings_of(setup, outcome),
         notes=data.notes,
-        settings={name: _plain_value(value) for name, value in asdict(config).items()},
+        settings={name: _plain_value(value) for name, value in config.settings.items()},
         derived=_derived(setup),
+    )
+
+
+def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Score) -> SiteRecord:
+    positives = setup.data.y[silo.train].sum() + setup.data.y[silo.test].sum()
+    return SiteRecord(
+        id=silo.id,
+        name=silo.name,
+        rows=silo.size,
+        training_rows=len(silo.train),
+        positives=int(positives),
+        rounds_charged=outcome.ledger.rounds_of(silo.id),
+        alone_auc=own.auc,
+        alone_accuracy=own.accuracy,
     )
 
 
 def _alone(setup: Setup, rows: NDArray[np.int64]) -> Score:
     """Train on these rows only, and score on everyone's held-out rows."""
-    config = setup.config
-    params = train_alone(setup.model, setup.initial, setup.data, rows, setup.how, config.rounds, config.seed)
+    streams = streams_alone(rows, setup.config.training.rounds, setup.config.run.seed)
+    params = train_alone(setup.model, setup.initial, setup.data, rows, setup.how, streams)
     return score(setup.model, params, *held_out(setup.data, setup.silos))
 
 
@@ -114,7 +121,7 @@ def _derived(setup: Setup) -> dict[str, Any]:
     return {
         "parameters": setup.codec.layout.size,
         "vector_length": setup.codec.length,
-        "threshold": setup.scheme.quorum if setup.config.scheme in PROTECTING else None,
+        "threshold": setup.scheme.quorum if setup.config.aggregation.scheme in PROTECTING else None,
         "noise_multiplier": setup.how.noise_multiplier or None,
         "public_size": setup.public_size,
         "lot_size": setup.how.lot_size,

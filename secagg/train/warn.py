@@ -16,25 +16,29 @@ def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
-    config, spent, found = setup.config, outcome.ledger.epsilon(), []
-    if config.insecure_deterministic:
+    config = setup.config
+    scheme = config.aggregation.scheme
+    delta = config.privacy.delta
+    spent = outcome.ledger.epsilon()
+    found = []
+    if config.run.insecure_deterministic:
         found.append(
             "INSECURE-DETERMINISTIC: keys, masks and noise were computed from the seed. Whoever knows the seed can "
             "remove all of them: neither the secure sum nor ε protects anything in this run."
         )
-    if config.scheme not in PROTECTING:
-        found.append(f"The scheme is {config.scheme}: the server sees every single update. Nothing hides them.")
-    if config.scheme in ONE_KEY:
+    if scheme not in PROTECTING:
+        found.append(f"The scheme is {scheme}: the server sees every single update. Nothing hides them.")
+    if scheme in ONE_KEY:
         found.append(
-            f"Under {config.scheme} all sites hold one key: any one of them and the server together open every update."
+            f"Under {scheme} all sites hold one key: any one of them and the server together open every update."
         )
     if spent is None:
         found.append("No differential privacy: the released model itself may give away training rows.")
     elif spent > WEAK_EPSILON:
         found.append(f"ε = {spent:.1f} is above {WEAK_EPSILON:g}: such a guarantee means little.")
     rows = sum(silo.size for silo in setup.silos)
-    if config.private and config.delta * rows >= 1:
-        found.append(f"δ = {config.delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
+    if config.privacy.noised and delta * rows >= 1:
+        found.append(f"δ = {delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
     return found
 
 
@@ -49,7 +53,8 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
             + ". Fewer dropouts, a later deadline or more sites would help."
         )
     if outcome.stopped is not None:
-        done, planned = len(outcome.records), len(setup.plans)
+        done = len(outcome.records)
+        planned = len(setup.plans)
         found.append(f"Training stopped after {done} of {planned} rounds: {outcome.stopped}.")
     clipped = sum(record.clipped for record in outcome.records)
     if clipped:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from secagg import Bonawitz, Envelope, Step
 from secagg.conformance import attack as conformance
 from secagg.conformance.driver import Parties, parties_of
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import AdvertiseKeys, SealedShares, UnmaskRequest
 from secagg_protocols.core import channels
+from secagg_protocols.core.secrets import rows_to_open
 from secagg_protocols.core.wire import decode
-from secagg_protocols.dealing import rounds as dealing
+from secagg_protocols.dealing import steps as dealing
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.domain import Use
 
@@ -65,9 +66,10 @@ class Attack(conformance.Attack):
     def _note_opened(self, holder: int, envelope: Envelope) -> None:
         request = decode(UnmaskRequest, self.told["UnmaskRequest"][holder].payload, self.scheme.payload_limit)
         message, size, position = self.server.open(envelope), shamir.SHARE_BYTES, 0
+        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), request.survivors)
         for dealer in self.dealers(holder):
             if dealer not in message.missing:
-                row = rounds.row_to_open(dealer, set(request.survivors))
+                row = rows[dealer]
                 self.shares[dealer, row][holder] = bytes(message.shares[position : position + size])
                 position += size
 
@@ -75,7 +77,7 @@ class Attack(conformance.Attack):
         """A colluder gives the server every share that it holds."""
         size = shamir.SHARE_BYTES
         for dealer, share in self.clients[colluder]._memory.shares.items():
-            for row in (rounds.MASK_KEY, rounds.SELF_MASK_SEED):
+            for row in (steps.MASK_KEY, steps.SELF_MASK_SEED):
                 self.shares[dealer, row][colluder] = share[row * size : (row + 1) * size]
 
     def secret(self, dealer: int, row: int) -> bytes | None:
@@ -99,18 +101,18 @@ class Attack(conformance.Attack):
         """Take masks off a masked input: the self-mask, if its seed is given, and the pairwise ones by key."""
         words = self.masked(who)
         masks, session = np.zeros_like(words), self.server._session
-        self_key = rounds.self_mask_key(self.scheme, session, who, seed or bytes(32))
-        rounds.mask(masks, who, self_key, pairwise)
+        self_key = steps.self_mask_key(self.scheme, session, who, seed or bytes(32))
+        steps.mask(masks, who, self_key, pairwise)
         if seed is None:
-            rounds.mask(words, who, self_key, {})
+            steps.mask(words, who, self_key, {})
         return self.scheme.domain.lanes.unpack(words - masks)
 
     def pairwise(self, who: int) -> dict[int, bytes] | None:
         """Return the keys of a participant's pairwise masks, if enough mask secrets were opened."""
-        own, keys = self.secret(who, rounds.MASK_KEY), {}
+        own, keys = self.secret(who, steps.MASK_KEY), {}
         for peer in set(self.dealers(who)) - {who}:
             owner, other = (who, peer) if own is not None else (peer, who)
-            secret = own if own is not None else self.secret(peer, rounds.MASK_KEY)
+            secret = own if own is not None else self.secret(peer, steps.MASK_KEY)
             if secret is None:
                 return None
             agreed = channels.PairwiseKeys(self.scheme.suite, Use.MASK_KEY, self.server._session, owner, secret)
@@ -119,7 +121,7 @@ class Attack(conformance.Attack):
 
     def expose(self, victim: int) -> NDArray[np.uint64] | None:
         """Return the victim's vector, if what was opened gives it away."""
-        seed = self.secret(victim, rounds.SELF_MASK_SEED)
+        seed = self.secret(victim, steps.SELF_MASK_SEED)
         if seed is None or victim not in self.sent["MaskedInput"]:
             return None
         pairwise = self.pairwise(victim)
@@ -144,7 +146,7 @@ class Attack(conformance.Attack):
         """Make the request for this view, with all the signatures that there are for it."""
         signed = self.signatures(survivors) if self.scheme.active else {}
         vanished = tuple(sorted(set(dealers) - set(survivors)))
-        return UnmaskRequest(survivors, vanished, tuple(signed), b"".join(signed.values()))
+        return UnmaskRequest(survivors, vanished, tuple(signed), tuple(signed.values()))
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, StateError, Step, WireError
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Terminal
-from secagg_protocols.dealing import client
-from secagg_protocols.dealing.client import Waiting
 from secagg_protocols.primitives import shamir
 
 EVERYONE = (1, 2, 3, 4, 5)
@@ -19,7 +17,7 @@ SIXTH = {6: Step.ADVERTISE_KEYS}  # who is in the roster and not in the round
 def alive_and_gone(attack, _):
     """List participant 1 as a survivor and as vanished."""
     signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-    request = (EVERYONE, (1,), tuple(signed), b"".join(signed.values()))
+    request = (EVERYONE, (1,), tuple(signed), tuple(signed.values()))
     return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request))
 
 
@@ -34,7 +32,7 @@ def test_a_participant_listed_alive_and_gone_is_refused(launch, adversary):
 def naive_unmask(self, message):
     """Answer what is asked, name by name: two rows for whoever is on both lists."""
     for dealer in self._memory.dealers:
-        for row, asked in ((rounds.SELF_MASK_SEED, message.survivors), (rounds.MASK_KEY, message.vanished)):
+        for row, asked in ((steps.SELF_MASK_SEED, message.survivors), (steps.MASK_KEY, message.vanished)):
             if dealer in asked:
                 share = self._memory.shares[dealer][row * shamir.SHARE_BYTES : (row + 1) * shamir.SHARE_BYTES]
                 self.bench.shares[dealer, row][self.me] = share
@@ -54,7 +52,7 @@ def test_answering_both_lists_as_asked_would_expose_the_participant(make_attack,
 def test_duplicated_or_unordered_ids_are_no_message(make_attack, adversary, survivors):
     def doubled(attack, honest):
         signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-        request = (survivors, (), tuple(signed), b"".join(signed.values()))
+        request = (survivors, (), tuple(signed), tuple(signed.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(EVERYONE, request)) + honest
 
     attack = make_attack(Bonawitz(5, 20, adversary=adversary), {0: {"UnmaskRequest": doubled}}).run()
@@ -70,7 +68,7 @@ def asked_twice(attack, honest):
     second = attack.request(OTHERS, EVERYONE)
     if attack.scheme.active:  # no second signatures exist; show those over the first list
         signed = attack.signatures(EVERYONE)
-        second = (OTHERS, (1,), tuple(signed), b"".join(signed.values()))
+        second = (OTHERS, (1,), tuple(signed), tuple(signed.values()))
     return honest + attack.tell("UnmaskRequest", dict.fromkeys(OTHERS, second))
 
 
@@ -85,8 +83,9 @@ def test_a_second_unmasking_request_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_expose_the_participant(launch, monkeypatch):
-    again = {**client.SEMI_HONEST, (Waiting.UNMASK_REQUEST, "UnmaskRequest"): Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(client, "SEMI_HONEST", again)
+    table = Bonawitz(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(BonawitzClient, "transitions", again)
     monkeypatch.setattr(BonawitzClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(Bonawitz(5, 20), {0: {"UnmaskRequest": asked_twice}})
@@ -108,7 +107,7 @@ def test_shares_are_forgotten_with_the_answer(launch, adversary):
 def test_a_request_that_does_not_split_the_dealers_ends_the_machine(launch, adversary, survivors, vanished):
     def ask(attack, honest):
         signed = attack.signatures(EVERYONE) if attack.scheme.active else {}
-        request = (survivors, vanished, tuple(signed), b"".join(signed.values()))
+        request = (survivors, vanished, tuple(signed), tuple(signed.values()))
         return attack.tell("UnmaskRequest", {1: request}) + honest
 
     attack = launch(Bonawitz(6, 20, adversary=adversary, threshold=4), {0: {"UnmaskRequest": ask}}, absent=SIXTH)

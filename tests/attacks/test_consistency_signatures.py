@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Identity, Step, WireError
-from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import ConsistencyCheck
 from secagg_protocols.bonawitz.server import BonawitzServer
-from secagg_protocols.dealing import rounds
+from secagg_protocols.dealing import steps
 
 SURVIVORS, VANISHED = (1, 2, 3, 4), (5,)
 ABSENT = {5: Step.MASKED_INPUT}
@@ -25,7 +24,7 @@ def none_at_all(attack, signed):
 
 def foreign(attack, signed):
     """Make up the number with a signature of one who did not survive."""
-    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    digest = steps.survivors_digest(attack.server._session, SURVIVORS)
     made = attack.clients[5].seal("ConsistencyCheck", 0, ConsistencyCheck(digest))
     return {1: signed[1], 2: signed[2], 5: made.signature}
 
@@ -34,7 +33,7 @@ def stranger(attack, signed):
     """Make up the number with a signature by a key of the server's own, in participant 3's name."""
     machine = attack.clients[3]
     own, machine._identity = machine._identity, Identity.generate("stranger")
-    digest = rounds.survivors_digest(attack.server._session, SURVIVORS)
+    digest = steps.survivors_digest(attack.server._session, SURVIVORS)
     forged = machine.seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
     machine._identity = own
     return {1: signed[1], 2: signed[2], 3: forged}
@@ -47,7 +46,7 @@ def one_for_all(attack, signed):
 
 def over_others(attack, signed):
     """Make up the number with a good signature over other survivors."""
-    digest = rounds.survivors_digest(attack.server._session, (*SURVIVORS, 5))
+    digest = steps.survivors_digest(attack.server._session, (*SURVIVORS, 5))
     other = attack.clients[3].seal("ConsistencyCheck", 0, ConsistencyCheck(digest)).signature
     return {1: signed[1], 2: signed[2], 3: other}
 
@@ -57,7 +56,7 @@ def script(choose):
 
     def ask(attack, _):
         chosen = choose(attack, attack.signatures(SURVIVORS))
-        request = (SURVIVORS, VANISHED, tuple(chosen), b"".join(chosen.values()))
+        request = (SURVIVORS, VANISHED, tuple(chosen), tuple(chosen.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     return {0: {"UnmaskRequest": ask}}
@@ -77,7 +76,7 @@ def test_unmasking_without_enough_consistency_signatures_is_refused(launch, choo
 
 @pytest.mark.parametrize("choose", CHOICES)
 def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_check_consistency", lambda self, message: None)
+    monkeypatch.setattr(steps, "check_consistency", lambda *arguments: None)
     attack = launch(Bonawitz(5, 20, adversary="active"), script(choose), absent=ABSENT)
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*SURVIVORS))
 
@@ -86,7 +85,7 @@ def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
 def test_signers_listed_twice_or_out_of_order_are_no_message(launch, signers):
     def ask(attack, honest):
         signed = attack.signatures(SURVIVORS)
-        request = (SURVIVORS, VANISHED, signers, b"".join(signed[signer] for signer in signers))
+        request = (SURVIVORS, VANISHED, signers, tuple(signed[signer] for signer in signers))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
@@ -99,7 +98,7 @@ def test_signers_listed_twice_or_out_of_order_are_no_message(launch, signers):
 def test_signatures_beyond_the_listed_signers_are_no_message(launch):
     def ask(attack, honest):
         signed = attack.signatures(SURVIVORS)
-        request = (SURVIVORS, VANISHED, (1, 2), b"".join(signed.values()))
+        request = (SURVIVORS, VANISHED, (1, 2), tuple(signed.values()))
         return attack.tell("UnmaskRequest", dict.fromkeys(SURVIVORS, request))
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}}, absent=ABSENT)
@@ -111,7 +110,7 @@ def test_other_survivors_than_those_signed_are_refused_however_many_signed(launc
     # Four sign everyone's list; the server shows participant 1 their signatures over it and asks about another.
     def ask(attack, _):
         signed = attack.signatures((1, 2, 3, 4, 5))
-        request = ((1, 2, 3, 4), (5,), tuple(signed)[:4], b"".join(list(signed.values())[:4]))
+        request = ((1, 2, 3, 4), (5,), tuple(signed)[:4], tuple(signed.values())[:4])
         return attack.tell("UnmaskRequest", {1: request})
 
     attack = launch(Bonawitz(5, 20, adversary="active"), {0: {"UnmaskRequest": ask}})

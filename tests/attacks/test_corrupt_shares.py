@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import evidence, steps
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives import shamir
@@ -79,7 +79,7 @@ def test_without_the_checks_a_wrong_share_gives_a_wrong_sum(adversary, monkeypat
     # Eight vectors of 29 bits fill 32 bits but for seven values, so that noise looks like a sum.
     read, fits = Interpolation.read, np.zeros(8, dtype=bool)
     monkeypatch.setattr(Interpolation, "read", lambda *arguments: (read(*arguments)[0], fits))
-    monkeypatch.setattr(rounds, "verify_secret", lambda *arguments: True)
+    monkeypatch.setattr(steps, "verify_secret", lambda *arguments: True)
     scheme = Bonawitz(8, 8, value_bits=29, adversary=adversary)
     inputs = vectors(scheme)
     run = simulate(scheme, inputs, misbehave={1: returns_wrong(2)})
@@ -147,14 +147,14 @@ def deals_wrong(*holders, listing_the_right_ones=False):
             return envelopes
         memory, scheme = machine._memory, machine.scheme
         if envelopes[0].kind == "AdvertiseKeys":
-            machine.right = rounds.share_digests(scheme, machine.me, memory.own) if scheme.active else b""
+            machine.right = steps.share_digests(scheme, machine.me, memory.own) if scheme.active else b""
             shares = bytearray(memory.own.shares)
             for holder in holders:
-                for row in range(scheme.secrets):
-                    start = ((holder - 1) * scheme.secrets + row) * SIZE
+                for row in range(len(scheme.secrets)):
+                    start = ((holder - 1) * len(scheme.secrets) + row) * SIZE
                     shares[start : start + SIZE] = os.urandom(32) + bytes(2)
             memory.own = msgspec.structs.replace(memory.own, shares=bytes(shares))
-            message = rounds.advertise(scheme, machine.me, memory.own, machine._address, machine.context, SYSTEM)
+            message = steps.advertise(scheme, machine.me, memory.own, machine._address, machine.context, SYSTEM)
             memory.advertised = encode(message)
             return [machine.seal("AdvertiseKeys", 0, message)]
         if envelopes[0].kind == "ShareKeys" and listing_the_right_ones:
@@ -195,7 +195,7 @@ def test_a_dealer_cannot_frame_a_holder_with_a_second_list():
 
 
 def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_framed(monkeypatch):
-    monkeypatch.setattr(rounds.Told, "_signed_one_list", lambda self, dealer: True)
+    monkeypatch.setattr(evidence.Told, "_signed_one_list", lambda self, dealer: True)
     scheme = Bonawitz(5, 20, adversary="active")
     run = simulate(scheme, vectors(scheme), misbehave={2: deals_wrong(4, listing_the_right_ones=True)})
     (one,) = [one for one in run.corrections if (one.dealer, one.holder) == (2, 4)]
@@ -205,7 +205,7 @@ def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_frame
 def deals_outside_its_root(machine, envelopes):
     """Deal holder 4 something else than what the signed root covers, with the path of the right share."""
     if envelopes and envelopes[0].kind == "AdvertiseKeys":
-        honest, secrets = machine._deal, machine.scheme.secrets
+        honest, secrets = machine._deal, len(machine.scheme.secrets)
 
         def deal(holders):
             digests, dealt = honest(holders)
@@ -225,7 +225,7 @@ def test_a_holder_does_not_take_a_share_that_it_could_be_blamed_for():
 
 
 def test_without_the_proof_it_would_be_blamed_for_it(monkeypatch):
-    monkeypatch.setattr(rounds.merkle, "check_included", lambda *arguments: None)
+    monkeypatch.setattr(steps.merkle, "check_included", lambda *arguments: None)
     scheme = Bonawitz(5, 20, adversary="active")
     run = simulate(scheme, vectors(scheme), misbehave={2: deals_outside_its_root})
     (one,) = [one for one in run.corrections if (one.dealer, one.holder) == (2, 4)]

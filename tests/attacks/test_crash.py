@@ -147,7 +147,7 @@ OTHER_REQUESTS = {
     "KeyList": fewer_keys,
     "SealedShares": fewer_dealers,
     "SurvivorList": lambda attack, _: attack.server.seal("SurvivorList", VICTIM, ((1, 2, 3, 4),)),
-    "UnmaskRequest": lambda attack, _: attack.server.seal("UnmaskRequest", VICTIM, ((1, 2, 3, 4), (5,), (), b"")),
+    "UnmaskRequest": lambda attack, _: attack.server.seal("UnmaskRequest", VICTIM, ((1, 2, 3, 4), (5,), (), ())),
 }
 
 

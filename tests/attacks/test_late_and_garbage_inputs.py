@@ -8,7 +8,7 @@ import pytest
 
 from secagg import Bonawitz, LateMessage, RoundFailed, Simulation, simulate
 from secagg_protocols import Output
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.messages import MaskedInput
 from secagg_protocols.packing import masks
 from secagg_protocols.packing.blocks import BlockSum
@@ -56,20 +56,20 @@ def test_a_server_that_keeps_a_late_masked_input_still_faces_the_self_mask(launc
     attack = launch(Bonawitz(5, 20, adversary=adversary), {5: {"MaskedInput": hold_back}})
     assert not np.array_equal(keep(attack), attack.vectors[5])
     assert attack.expose(5) is None
-    own = rounds.self_mask_key(attack.scheme, attack.server._session, 5, attack.seeds[5])
+    own = steps.self_mask_key(attack.scheme, attack.server._session, 5, attack.seeds[5])
     lanes, words = attack.scheme.domain.lanes, attack.masked(5)
     masks.add_masks(words, 0, [], [own, *[k for p, k in attack.pairwise(5).items() if p < 5]])
     np.testing.assert_array_equal(lanes.unpack(words), attack.vectors[5])  # nothing else stood in the way
 
 
 def test_without_the_self_mask_a_late_masked_input_would_be_bare(launch, adversary, monkeypatch):
-    masked = rounds.mask
+    masked = steps.mask
 
     def pairwise_only(words, participant, self_key, pairwise, start=0):
         masked(words, participant, self_key, pairwise, start)
         masks.add_masks(words, start, [], [self_key])
 
-    monkeypatch.setattr(rounds, "mask", pairwise_only)
+    monkeypatch.setattr(steps, "mask", pairwise_only)
     attack = launch(Bonawitz(5, 20, adversary=adversary), {5: {"MaskedInput": hold_back}})
     np.testing.assert_array_equal(keep(attack), attack.vectors[5])
 

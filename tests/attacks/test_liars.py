@@ -169,7 +169,7 @@ def test_garbage_of_all_but_one_spare_neighbour_is_located_on_a_sparse_graph():
     spare = scheme.degree + 1 - scheme.quorum
 
     def liars():
-        return attack.server._circle(1)[: spare - 1]
+        return attack.server._graph.circle(1)[: spare - 1]
 
     def lies(machine, envelopes):
         opening = envelopes and envelopes[0].kind == "Unmasking"

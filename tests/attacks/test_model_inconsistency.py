@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, ProtocolViolation, RoundContext, WireError
-from secagg_protocols.bonawitz import rounds
-from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares
 from secagg_protocols.core import channels
 from secagg_protocols.core.wire import decode, signed_bytes
-from secagg_protocols.dealing import client, server
+from secagg_protocols.dealing import steps as dealing_steps
 
 EVERYONE, ODD = (1, 2, 3, 4, 5), 4
 
@@ -91,7 +90,7 @@ def without_self_masks(attack):
         words += attack.masked(who)
         own = np.zeros_like(words)
         session = attack.clients[who]._memory.session
-        rounds.mask(own, who, rounds.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
+        steps.mask(own, who, steps.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
         words -= own
     return attack.scheme.domain.lanes.unpack(words)
 
@@ -100,8 +99,8 @@ SCRIPT = {0: {"KeyList": forward_all, "SealedShares": deal_to_all}}
 
 
 def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
-    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
+    monkeypatch.setattr(dealing_steps, "check_cohort", lambda member, what, members: None)
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
     assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
@@ -110,7 +109,7 @@ def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, context
 
 
 def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
     assert ODD not in attack.sent["MaskedInput"]
@@ -168,7 +167,7 @@ def test_with_early_keys_an_active_server_has_signed_both_stories(launch, contex
 
 
 def test_with_early_keys_and_no_check_left_the_masks_do_not_cancel(launch, early, contexts, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    monkeypatch.setattr(dealing_steps, "check_cohort", lambda member, what, members: None)
     attack = launch(early, EARLY_SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
     assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
@@ -183,9 +182,8 @@ def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(la
         blank = dataclasses.replace(context, context_digest=bytes(32))
         return session_id(scheme, roster_digest, blank, list_digest)
 
-    monkeypatch.setattr(rounds, "check_advertised", unchecked)
-    for side in (client, server):
-        monkeypatch.setattr(side, "session_id", forgetful)
+    monkeypatch.setattr(steps, "check_advertised", unchecked)
+    monkeypatch.setattr(dealing_steps, "session_id", forgetful)
     victim = np.arange(1, 21)
     silenced = {who: np.zeros(20, dtype=int) for who in EVERYONE} | {ODD: victim}
     attack = launch(scheme, contexts=contexts, vectors=silenced)

@@ -8,7 +8,7 @@ from secagg import Bonawitz, Policy, ProtocolViolation, RoundContext, Step, Wire
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.core.wire import signed_bytes
-from secagg_protocols.dealing import client, rounds
+from secagg_protocols.dealing import client, steps
 
 EVERYONE = (1, 2, 3, 4, 5)
 NOW = RoundContext("job", 2, b"\x02" * 32)
@@ -120,7 +120,7 @@ def test_ghosts_do_not_count_with_the_shares_they_sealed_in_an_earlier_session(m
 
 
 def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_check_cohort", lambda self, what, members: None)
+    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
     _, attack = with_ghosts(make_attack, scheme, parties(scheme), Policy(minimum_cohort=4))
     attack.run()
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3))
@@ -162,7 +162,7 @@ def test_the_server_refuses_a_participants_messages_of_another_session(make_atta
 def with_old_signatures(old):
     """Script an unmasking request that shows an old session's signatures over the same survivors."""
     signed = old.signatures(EVERYONE)
-    request = UnmaskRequest(EVERYONE, (), tuple(signed), b"".join(signed.values()))
+    request = UnmaskRequest(EVERYONE, (), tuple(signed), tuple(signed.values()))
     return {
         "SurvivorList": lambda attack, envelopes: envelopes[:1],  # only participant 1 signs in this session
         "UnmaskRequest": lambda attack, _: attack.tell("UnmaskRequest", {1: request}),
@@ -183,10 +183,10 @@ def test_without_the_session_in_signatures_old_ones_would_open_the_round(launch,
     def loose(envelope, payload_digest):
         return signed_bytes(msgspec.structs.replace(envelope, binding=bytes(32)), payload_digest)
 
-    digest = rounds.survivors_digest
+    digest = steps.survivors_digest
     monkeypatch.setattr(client, "signed_bytes", loose)
     monkeypatch.setattr("secagg_protocols.core.machine.signed_bytes", loose)
-    monkeypatch.setattr(rounds, "survivors_digest", lambda session, survivors: digest(b"", survivors))
+    monkeypatch.setattr(steps, "survivors_digest", lambda session, survivors: digest(b"", survivors))
     scheme = Bonawitz(5, 20, adversary="active")
     known = parties(scheme)
     old = launch(scheme, parties=known, context=NOW)

@@ -5,7 +5,7 @@ import pytest
 
 from secagg import Bonawitz, MemoryLedger, Policy, RepeatedContext
 from secagg_protocols import Participant
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.dealing.messages import SurvivorList
 
@@ -58,13 +58,13 @@ def test_of_a_participant_restored_twice_the_secrets_are_dealt_in_one_session(ma
     (refusal,) = second.by(VICTIM)
     assert isinstance(refusal, RepeatedContext)
     assert VICTIM not in second.sent["ShareKeys"]
-    assert second.secret(VICTIM, rounds.MASK_KEY) is None
+    assert second.secret(VICTIM, steps.MASK_KEY) is None
     np.testing.assert_array_equal(second.server.output.total, second.total_of(*OTHERS))  # nobody else is held up
 
 
 def test_with_a_ledger_that_remembers_vectors_alone_a_vector_given_once_is_opened(make_attack, parties, scheme):
     first, second = two_sessions(make_attack, parties, scheme, ForgetfulLedger)
-    first.shares[VICTIM, rounds.MASK_KEY] = second.shares[VICTIM, rounds.MASK_KEY]
+    first.shares[VICTIM, steps.MASK_KEY] = second.shares[VICTIM, steps.MASK_KEY]
     assert VICTIM not in second.sent["MaskedInput"]
     np.testing.assert_array_equal(first.expose(VICTIM), first.vectors[VICTIM])
 

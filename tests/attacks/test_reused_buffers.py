@@ -3,7 +3,8 @@
 import pytest
 
 from secagg import Envelope
-from secagg_protocols.core.wire import ENVELOPE_OVERHEAD
+from secagg_protocols.core.wire import envelope_overhead
+from secagg_protocols.primitives.suites import P256
 
 
 def envelope_bytes():
@@ -41,5 +42,5 @@ def test_too_long_a_buffer_is_refused_before_it_is_copied():
             return bytes(0)
 
     with pytest.raises(Exception, match="bytes long"):
-        Envelope.from_bytes(Counted(1 << 20), 1000 + ENVELOPE_OVERHEAD)
+        Envelope.from_bytes(Counted(1 << 20), 1000 + envelope_overhead(P256))
     assert not Counted.copies

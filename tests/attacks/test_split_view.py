@@ -8,7 +8,7 @@ import pytest
 
 from secagg import Bonawitz, ParameterError, Policy
 from secagg_protocols.bonawitz.messages import ConsistencyCheck, SurvivorList
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 
 
 def views(n, alive):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Identity, InsecureDeterministicRandomness
-from secagg_protocols.bonawitz import rounds
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList
 from secagg_protocols.core.wire import encode
@@ -42,9 +42,9 @@ def substitute(scheme, swapped):
     """Script a key list in which one entry holds the server's keys, for everyone but its owner."""
 
     def script(attack, envelopes):
-        own = rounds.make_secrets(scheme, range(1, scheme.participants + 1), InsecureDeterministicRandomness(7))
+        own = steps.make_secrets(scheme, range(1, scheme.participants + 1), InsecureDeterministicRandomness(7))
         randomness = InsecureDeterministicRandomness(8)
-        forged = rounds.advertise(scheme, swapped, own, attack.server._address, attack.server.context, randomness)
+        forged = steps.advertise(scheme, swapped, own, attack.server._address, attack.server.context, randomness)
         messages = {}
         for envelope in envelopes:
             entries = attack.clients[envelope.recipient].open(envelope).entries

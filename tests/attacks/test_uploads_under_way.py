@@ -1,12 +1,24 @@
-"""Uploads that begin and do not end: what they hold is bounded, and they stop nobody else."""
+"""Uploads that begin and do not end: what they hold is bounded, they stop nobody else, and nothing of them is added."""
 
+import msgspec
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, LightSecAgg, Plain, Policy, RoundContext, SecAggPlus, StateError
+from secagg import (
+    Bonawitz,
+    LightSecAgg,
+    Plain,
+    Policy,
+    ProtocolViolation,
+    RoundContext,
+    SecAggPlus,
+    StateError,
+    WireError,
+)
 from secagg_he import Bfv, ThresholdCkks
 from secagg_protocols import Aggregator, Participant
 from secagg_protocols.core.server import Server
+from secagg_protocols.errors import SERVER
 from secagg_protocols.packing.blocks import Uploads
 
 PARTICIPANTS, LENGTH = 7, 600_000  # some two blocks each
@@ -23,6 +35,12 @@ SCHEMES = {
 
 def uploads_of(scheme):
     """Return the server, its upload step open, and participant → its upload's envelopes."""
+    server, _, uploads = round_of(scheme)
+    return server, uploads
+
+
+def round_of(scheme):
+    """As `uploads_of`, and the participants in between."""
     key, handle = scheme.make_group_key() or (None, None)
     server = scheme.server(CONTEXT, Aggregator(standing=handle))
     clients = {
@@ -39,7 +57,8 @@ def uploads_of(scheme):
     for envelopes in answers.values():  # what is due before the upload, in the same step
         for envelope in envelopes:
             server.receive(envelope)
-    return server, {who: client.contribute(np.ones(LENGTH, dtype=np.uint8)) for who, client in clients.items()}
+    vector = np.ones(LENGTH, dtype=np.uint8)
+    return server, clients, {who: client.contribute(vector) for who, client in clients.items()}
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -98,3 +117,69 @@ def test_a_participant_that_leaves_or_is_dropped_makes_room():
     server.receive(uploads[PARTICIPANTS][0])
     assert isinstance(server._sum, Uploads)
     assert 1 not in server._sum._uploads
+
+
+def summed(server):
+    """Return what has been added up so far."""
+    if isinstance(server.scheme, Bfv):
+        return server._uploads.first.tobytes()
+    return server._sum.words.tobytes() + getattr(server._sum, "_left", np.zeros(0)).tobytes()
+
+
+def finished(server, clients):
+    """Close the upload step and all that follow; return the sum."""
+    while server.output is None:
+        for envelope in server.advance():
+            if envelope.recipient not in server.dropped:
+                for answer in clients[envelope.recipient].receive(envelope):
+                    server.receive(answer)
+    return server.output
+
+
+LIAR = 4
+
+
+def garbage_at_the_end(server, clients, uploads):
+    """Have everyone upload, and one of them the last block cut by a byte; return what was added before it began."""
+    for who, envelopes in uploads.items():
+        for envelope in envelopes if who != LIAR else ():
+            server.receive(envelope)
+    before = summed(server)
+    *good, last = uploads[LIAR]
+    assert good
+    for envelope in good:
+        server.receive(envelope)
+    message = server.open(last)
+    cut = msgspec.structs.replace(message, words=message.words[:-1])
+    with pytest.raises((ProtocolViolation, WireError)):
+        server.receive(clients[LIAR].seal(last.kind, SERVER, cut))
+    return before
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_an_upload_that_ends_in_garbage_leaves_nothing_in_the_sum(name):
+    if name == "bfv":
+        pytest.importorskip("tenseal")
+    server, clients, uploads = round_of(SCHEMES[name])
+    before = garbage_at_the_end(server, clients, uploads)
+    assert summed(server) == before
+    output = finished(server, clients)
+    assert output.survivors == tuple(who for who in range(1, PARTICIPANTS + 1) if who != LIAR)
+    np.testing.assert_array_equal(output.total, np.full(LENGTH, PARTICIPANTS - 1))
+
+
+def test_a_server_that_adds_each_block_as_it_comes_is_left_with_half_an_upload(monkeypatch):
+    def at_once(self, sender, block, data):
+        self.check(sender, block, data)
+        self._packing.add_bytes(self._slice(block), data)
+        upload = self._uploads.setdefault(sender, {})
+        upload[block] = data
+        return len(upload) == self._blocks
+
+    monkeypatch.setattr(Uploads, "take", at_once)
+    server, clients, uploads = round_of(SCHEMES["plain"])
+    before = garbage_at_the_end(server, clients, uploads)
+    assert summed(server) != before
+    total = finished(server, clients).total
+    assert total[0] == PARTICIPANTS
+    assert total[-1] == PARTICIPANTS - 1

@@ -68,8 +68,8 @@ def test_every_scheme_computes_the_mean_and_reports_bytes_by_step(name: str) -> 
 def test_those_that_vanish_late_are_in_the_sum() -> None:
     task = fit("threshold-ckks", TASK, {"Encrypt": 1, "Opening": 1})
     assert (task.dropped, task.survivors) == (1, range(2, 7))
-    vanishing = ours.vanishing(ours.scheme_for(task), task)
-    assert vanishing == {1: Step.ENCRYPT, 2: Step.OPENING}
+    dropouts = ours.dropouts(ours.scheme_for(task), task)
+    assert dropouts == {1: Step.ENCRYPT, 2: Step.OPENING}
     assert ours.measure(task).max_abs_error < 1e-2  # the mean is over participants 2 … 6
 
 

@@ -157,9 +157,9 @@ def test_the_seed_fixes_vectors_and_dropouts() -> None:
     assert (one.vector(3) == same.vector(3)).all()
     assert (one.vector(3) != one.vector(4)).any()
     assert (one.vector(3) != other.vector(3)).any()
-    assert one.vanishing(0.3) == same.vanishing(0.3)
-    assert len(one.vanishing(0.3)) == 3
-    assert set(one.vanishing(1)) == set(range(1, 11))
+    assert one.dropouts(0.3) == same.dropouts(0.3)
+    assert len(one.dropouts(0.3)) == 3
+    assert set(one.dropouts(1)) == set(range(1, 11))
 
 
 @pytest.mark.parametrize("bits", [1, 8, 16, 24, 32, 40])

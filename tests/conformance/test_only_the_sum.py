@@ -71,8 +71,8 @@ def opened_by(make_round, monkeypatch):
 def record(patch, seen):
     """Have the steps that open a sum put down what they return."""
     from secagg_he.single_key.packing import Packing
-    from secagg_he.threshold import rounds as threshold
-    from secagg_protocols.lightsecagg import rounds as lightsecagg
+    from secagg_he.threshold import steps as threshold
+    from secagg_protocols.lightsecagg import steps as lightsecagg
 
     unmask, decrypt, output = lightsecagg.unmask, threshold.decrypt, Packing.output
 

@@ -6,7 +6,7 @@ import pytest
 
 from secagg_he import seal
 from secagg_he.envelope import OVERHEAD, Content, Sealer
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 from secagg_he.single_key.messages import Aggregate, Encrypt, Release, ReleaseRequest
 from secagg_protocols import SERVER, AuthenticationError, ProtocolViolation, RoundContext, StateError, WireError
 from secagg_protocols.core.wire import encode
@@ -248,9 +248,14 @@ def test_a_block_is_released_once(asked):
 
 def test_a_block_that_was_not_announced_is_refused(asked):
     running, client, envelope = asked
-    for block in (1, -1, 1 << 62):
-        wrong = Aggregate(block, client.open(envelope).words)
-        refuse_aggregate(client, envelope, wrong, WireError, f"where block {block}")
+    for block, words in (
+        (1, "where block 1"),
+        ((1 << 32) - 1, "where block 4294967295"),
+        (-1, ">= 0"),
+        (1 << 62, "<="),
+    ):
+        wrong = msgspec.structs.replace(client.open(envelope), block=block)
+        refuse_aggregate(client, envelope, wrong, WireError, words)
     words = running.server._sealer.seal(Content.AGGREGATE, SERVER, 1, b"")
     with pytest.raises(ProtocolViolation, match="was not announced"):
         client.receive(again(envelope, Aggregate(1, words)))
@@ -290,6 +295,6 @@ def test_polynomials_travel_in_the_bits_of_their_primes_and_come_back(make):
     generator = np.random.default_rng(1)
     columns = [generator.integers(0, prime, (3, parameters.degree), dtype=np.uint64) for prime in parameters.primes]
     polynomials = np.stack(columns, axis=1)
-    packed = rounds.pack_polynomials(parameters, polynomials)
+    packed = steps.pack_polynomials(parameters, polynomials)
     assert len(packed) == 3 * parameters.polynomial_bytes
-    assert (rounds.unpack_polynomials(parameters, memoryview(packed)) == polynomials).all()
+    assert (steps.unpack_polynomials(parameters, memoryview(packed)) == polynomials).all()

@@ -8,7 +8,7 @@ import pytest
 from secagg_he import Bfv, Ckks
 from secagg_he.flooding import flooding_noise
 from secagg_he.ring import centred, ring
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 
 KEY, NAME = b"f" * 32, b"n" * 32
 
@@ -38,18 +38,18 @@ def test_what_is_decrypted_carries_the_flooding_and_never_more_than_the_bound(ma
     running = make_round(scheme).encrypt().request()
     parameters = scheme.parameters
     seen = []
-    original = rounds.seal.decrypt
+    original = steps.seal.decrypt
 
     def watch(*arguments):
         seen.append(original(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(rounds.seal, "decrypt", watch)
+    monkeypatch.setattr(steps.seal, "decrypt", watch)
     body = running.server._sealer.open(2, 0, 0, running.clients[1].open(running.heard[1][1]).words)
     key = running.key.for_release(parameters.degree)
-    rounds.release(parameters, key, b"s" * 32, 0, body, 1)
-    monkeypatch.setattr(rounds, "flood", lambda *_: None)
-    rounds.release(parameters, key, b"s" * 32, 0, body, 1)
+    steps.release(parameters, key, b"s" * 32, 0, body, 1)
+    monkeypatch.setattr(steps, "flood", lambda *_: None)
+    steps.release(parameters, key, b"s" * 32, 0, body, 1)
     prime = parameters.primes[0]
     flooded, bare = (ring(parameters.degree, prime).inverse(plain[:, 0].astype(np.int64)) for plain in seen)
     added = centred((flooded - bare) % prime, prime)

@@ -4,6 +4,7 @@ import json
 import pickle
 import stat
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -53,7 +54,7 @@ def test_no_secret_is_in_a_repr_and_the_handle_holds_no_decryption_key(make, mak
     running = make_round(make(3, 5)).run()
     key, handle = running.key, running.key.handle
     client = running.clients[1]
-    shown = "".join(map(repr, (key, handle, client._sealer, client._memory, vars(client), vars(running.server))))
+    shown = "".join(map(repr, (key, handle, client._holder, client._memory, vars(client), vars(running.server))))
     for name in SECRETS:
         value = getattr(key, name)
         assert value.hex() not in shown
@@ -228,14 +229,23 @@ def test_the_server_neither_gets_a_key_nor_makes_one(key):
 
 
 @pytest.mark.parametrize("signed", [False, True], ids=["plain", "roster"])
-@pytest.mark.parametrize("who", [-1, 0, 1 << 16, 1 << 63])
-def test_a_request_of_nobody_is_refused(key, signed, who):
+@pytest.mark.parametrize(
+    ("who", "error", "words"),
+    [
+        (0, AuthenticationError, "is no participant"),
+        (-1, WireError, ">= 0"),
+        (1 << 32, WireError, "<= 4294967295"),
+        (1 << 63, WireError, "<= 4294967295"),
+    ],
+)
+def test_a_request_of_nobody_is_refused(key, signed, who, error, words):
     from secagg_he.delivery import KeyRequest
     from secagg_protocols.core.wire import encode
 
     _, maker, _ = parties("x25519", signed)
-    with pytest.raises(AuthenticationError, match="is no participant"):
-        seal_for(key, encode(KeyRequest(who, b"k" * 32, b"")), maker)
+    nobody = msgspec.structs.replace(KeyRequest(1, b"k" * 32, b""), receiver=who)
+    with pytest.raises(error, match=words):
+        seal_for(key, encode(nobody), maker)
 
 
 def test_a_degenerate_public_key_is_refused(key):

@@ -11,7 +11,7 @@ import pytest
 from secagg_he import Ckks
 from secagg_he import parameters as parameters_module
 from secagg_he.ring import centred, ring
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 
 
 def recover(running):
@@ -21,8 +21,8 @@ def recover(running):
     aggregate = running.clients[1].open(running.heard[1][1])
     body = running.server._sealer.open(2, 0, 0, aggregate.words)
     half = len(body) // 2
-    first = rounds.unpack_polynomials(parameters, body[:half])[:, 0].astype(np.int64)
-    second = rounds.unpack_polynomials(parameters, body[half:])[:, 0].astype(np.int64)
+    first = steps.unpack_polynomials(parameters, body[:half])[:, 0].astype(np.int64)
+    second = steps.unpack_polynomials(parameters, body[half:])[:, 0].astype(np.int64)
     words = scheme.packing.lanes.pack(running.server.output.total)
     residues = [(int(word) << parameters.scale_bits) % prime for word in words.reshape(-1)]
     released = np.array(residues, dtype=np.int64).reshape(first.shape)

@@ -141,7 +141,7 @@ def test_a_machine_without_its_group_key_says_how_to_make_one(make, backend, con
         with pytest.raises(ParameterError, match="make_group_key"):
             machine()
         with pytest.raises(ParameterError, match="make_group_key"):
-            machine(group_key=Identity.generate("x"))
+            machine(standing=Identity.generate("x"))
     for wrong in (handle, other):
         with pytest.raises(ParameterError, match="group"):
             scheme.client(1, context, Participant(standing=wrong))

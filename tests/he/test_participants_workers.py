@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from secagg_he import Bfv
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 from secagg_protocols import ParameterError, Participant, Policy, ProtocolViolation, StateError, Workers
 
 
@@ -58,7 +58,7 @@ def seeds(running, who):
     for envelope in running.uploads[who]:
         message = running.server.open(envelope)
         body = running.server._sealer.open(1, who, message.block, message.words)
-        _, seeds_ = rounds.open_fresh(parameters, body, len(body) // parameters.fresh_bytes, who)
+        _, seeds_ = steps.open_fresh(parameters, body, len(body) // parameters.fresh_bytes, who)
         found += [bytes(seeds_[start : start + 64]) for start in range(0, len(seeds_), 64)]
     return found
 
@@ -68,7 +68,7 @@ def test_sums_are_the_same_with_workers_and_releases_have_the_same_bytes(make, m
     scheme = make(3, 60_000, threshold=2)
     assert scheme.releasers((1, 2, 3), 1) == (1, 2)
     running = make_round(scheme, participant={"workers": Workers(parts=2)})
-    running.clients[1].workers = Workers(process_pool(2), running.clients[1].workers.parts)
+    running.clients[1].workers = Workers(process_pool(2), 2)
     assert np.abs(running.run().errors).max() <= scheme.precision
     assert running.clients[1].worker_lost is None
 
@@ -76,7 +76,10 @@ def test_sums_are_the_same_with_workers_and_releases_have_the_same_bytes(make, m
 @pytest.mark.parametrize("parts", [1, 2, 5, 100])
 def test_uploads_have_the_same_number_size_and_order_however_they_are_cut(make_round, parts):
     scheme = Bfv(2, 300_000)
-    alone, cut = (make_round(scheme, participant=own).encrypt() for own in ({}, {"workers": Workers(Inline(), parts)}))
+    executor = Inline()
+    alone, cut = (
+        make_round(scheme, participant={"workers": own}).encrypt() for own in (Workers(), Workers(executor, parts))
+    )
     for who in (1, 2):
         shapes = [
             [(running.server.open(envelope).block, len(envelope.payload)) for envelope in running.uploads[who]]
@@ -84,7 +87,7 @@ def test_uploads_have_the_same_number_size_and_order_however_they_are_cut(make_r
         ]
         assert shapes[0] == shapes[1]
         assert len(shapes[0]) == scheme.fresh_blocks > 1
-    assert len(cut.clients[1].workers.executor.sent) >= 2 * scheme.fresh_blocks * min(parts, 2)
+    assert len(executor.sent) >= 2 * scheme.fresh_blocks * min(parts, 2)
     assert not cut.request().release().errors.any()
 
 
@@ -111,15 +114,14 @@ def test_lost_workers_cost_neither_the_round_nor_the_ledger_s_entry(lose, make, 
     scheme = make(3, 60_000)
     running = make_round(scheme, participant={"workers": Workers(parts=2)})
     client = running.clients[1]
-    client.workers = Workers(lose(process_pool), client.workers.parts)
+    client.workers = Workers(lose(process_pool), 2)
     running.encrypt()
     assert "a worker was lost" in client.worker_lost
     assert len(running.uploads[1]) == scheme.fresh_blocks
     assert client._ledger._answered.rounds["he"].number == 1
     with pytest.raises(StateError):
         client.contribute(running.vectors[1])
-    client.worker_lost = None
-    client.workers = Workers(lose(process_pool), client.workers.parts)
+    client.worker_lost, client.workers = None, Workers(lose(process_pool), 2)
     running.request().release()
     assert "a worker was lost" in client.worker_lost
     assert np.abs(running.errors).max() <= scheme.precision
@@ -128,22 +130,23 @@ def test_lost_workers_cost_neither_the_round_nor_the_ledger_s_entry(lose, make, 
 
 
 def test_nothing_that_workers_are_sent_shows_a_secret_or_holds_what_they_do_not_need(make, make_round):
-    running = make_round(make(2, 500), participant={"workers": Workers(Inline())}).run()
-    sent = running.clients[1].workers.executor.sent
+    executor = Inline()
+    running = make_round(make(2, 500), participant={"workers": Workers(executor)}).run()
+    sent = executor.sent
     assert {repr(task) for (task,) in sent} == {
-        f"Task(function={function!r})" for function in (rounds.encrypt, rounds.release)
+        f"Task(function={function!r})" for function in (steps.encrypt, steps.release)
     }
     assert repr(running.key.for_release(2048)) == "ReleaseKey()"
     for (task,) in sent:
         data = pickle.dumps(task)
         assert running.key.wire_key not in data
-        assert (running.key.flooding_key in data) == (task.function is rounds.release)
+        assert (running.key.flooding_key in data) == (task.function is steps.release)
 
 
 def test_a_violation_that_a_worker_finds_aborts_as_without(make_round, process_pool, monkeypatch):
     scheme = Bfv(2, 50)
     running = make_round(scheme, participant={"workers": Workers(process_pool(1))}).encrypt()
-    monkeypatch.setattr(rounds, "aggregate", lambda *_: b"\xff" * (2 * scheme.parameters.polynomial_bytes))
+    monkeypatch.setattr(steps, "aggregate", lambda *_: b"\xff" * (2 * scheme.parameters.polynomial_bytes))
     with pytest.raises(ProtocolViolation, match="not below its modulus") as caught:
         running.request().release()
     assert caught.value.culprits == {0}
@@ -161,7 +164,7 @@ def test_a_restored_participant_uses_the_executor_that_it_is_given(make, make_ro
         ),
     )
     running.release()
-    assert [task.function for (task,) in executor.sent] == [rounds.release]
+    assert [task.function for (task,) in executor.sent] == [steps.release]
 
 
 @pytest.mark.parametrize("parts", [0, -1])

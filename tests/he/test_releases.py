@@ -144,14 +144,14 @@ def test_every_releaser_of_one_aggregate_releases_the_same_bytes(make_round):
 def test_a_round_is_refused_when_two_releasers_disagree(make, make_round, monkeypatch):
     scheme = make(3, 5)
     running = make_round(scheme).encrypt().request()
-    honest = client_module.rounds.release
+    honest = client_module.steps.release
     calls = []
 
     def wrong_for_the_second(*arguments):
         calls.append(1)
         return honest(*arguments) + np.uint64(len(calls) == 2)
 
-    monkeypatch.setattr(client_module.rounds, "release", wrong_for_the_second)
+    monkeypatch.setattr(client_module.steps, "release", wrong_for_the_second)
     with pytest.raises(RoundFailed, match="released different values") as caught:
         running.release()
     assert caught.value.culprits == {1, 2}

@@ -82,10 +82,10 @@ def test_worker_processes_give_the_same_aggregate(make, make_round, process_pool
 def test_a_lost_worker_costs_no_round(make_round):
     pool = ProcessPoolExecutor(1)
     pool.shutdown()
-    running = make_round(Bfv(3, 50), workers=Workers(pool, 1)).encrypt()
+    running = make_round(Bfv(3, 50), workers=Workers(pool)).encrypt()
     with pytest.raises(WorkerLost):
         running.request()
-    running.server.workers = Workers(None, running.server.workers.parts)
+    running.server.workers = Workers()
     assert not running.request().release().errors.any()
 
 

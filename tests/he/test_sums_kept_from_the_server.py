@@ -10,7 +10,7 @@ import pytest
 from secagg import simulate
 from secagg_he import Bfv, Ckks
 from secagg_he.single_key import client as client_module
-from secagg_he.single_key import rounds
+from secagg_he.single_key import steps
 from secagg_he.single_key.messages import Aggregate, Release, ReleaseRequest
 from secagg_he.single_key.packing import Packing
 from secagg_protocols import (
@@ -75,14 +75,12 @@ def test_what_the_server_saw_opens_nothing_without_the_key(keeping, make_round):
 
     def opened(key):
         """What somebody with this key makes of the aggregate."""
-        words = rounds.release(
-            parameters, key.for_release(parameters.degree), session, 0, body, scheme.packing.limit(3)
-        )
+        words = steps.release(parameters, key.for_release(parameters.degree), session, 0, body, scheme.packing.limit(3))
         return words[: scheme.packing.lanes.words]
 
     guess, right = opened(scheme.make_group_key()[0]), opened(running.key)
     assert (guess == right).mean() < 0.05
-    kept = rounds.sum_in(scheme.packing, bytes(scheme.packing.lanes.to_bytes(right)), (1, 2, 3))
+    kept = steps.sum_in(scheme.packing, bytes(scheme.packing.lanes.to_bytes(right)), (1, 2, 3))
     assert (kept.total == plain(running)).all(), "the same bytes, with the key"
 
 
@@ -113,7 +111,7 @@ def test_a_participant_that_released_the_sum_anyway_is_dropped(keeping, make_rou
 
 
 def test_nothing_is_flooded_or_counted_where_nothing_is_released(keeping, make_round, monkeypatch):
-    monkeypatch.setattr(rounds, "flood", None)
+    monkeypatch.setattr(steps, "flood", None)
     running = make_round(keeping(3, 5)).run()
     assert running.key.budget == 0
     assert running.key.releases._released.keys == {}
@@ -206,7 +204,7 @@ def test_a_partial_sum_that_is_named_whole_is_not_seen(keeping, make_round):
     scheme = keeping(3, 50)
     running = make_round(scheme).encrypt()
     uploads = running.server._uploads
-    third = rounds.open_fresh(scheme.parameters, memoryview(_body(running, 3)), scheme.ciphertexts, 3)[0]
+    third = steps.open_fresh(scheme.parameters, memoryview(_body(running, 3)), scheme.ciphertexts, 3)[0]
     for index, prime in enumerate(scheme.parameters.primes):
         less = uploads.first[:, index].astype(np.int64) - third[:, index].astype(np.int64)
         uploads.first[:, index] = (less % prime).astype(np.uint64)
@@ -227,8 +225,8 @@ def test_a_server_that_makes_up_aggregates_learns_a_value_from_who_refuses(make_
     parameters, survivors = scheme.parameters, (1, 2)
     assert parameters.moduli == parameters.per_word == 1
     first_round = make_round(scheme, {who: np.array([77]) for who in (1, 2, 3)}).encrypt()
-    first, seed = rounds.open_fresh(parameters, memoryview(_body(first_round, 1)), 1, 1)
-    second = rounds.expand_seconds(parameters, [seed], 0, 1)
+    first, seed = steps.open_fresh(parameters, memoryview(_body(first_round, 1)), 1, 1)
+    second = steps.expand_seconds(parameters, [seed], 0, 1)
 
     def refused(number: int, shift: int) -> bool:
         context = RoundContext("he", number, bytes(32))
@@ -238,11 +236,11 @@ def test_a_server_that_makes_up_aggregates_learns_a_value_from_who_refuses(make_
         amount = parameters.modulus * shift // parameters.plain_moduli[0]
         for index, prime in enumerate(parameters.primes):
             shifted[0, index, 0] = (int(first[0, index, 0]) + amount) % prime
-        body = rounds.aggregate(parameters, shifted, second)
+        body = steps.aggregate(parameters, shifted, second)
         digests = (hashlib.sha256(body).digest(),)
         sealer = running.server._sealer
-        sealed = sealer.of_aggregate(rounds.aggregate_name(sealer.session, survivors, digests)).seal(2, 0, 0, body)
-        running.server._sealer = sealer.of_aggregate(rounds.aggregate_name(sealer.session, survivors, digests))
+        sealed = sealer.of_aggregate(steps.aggregate_name(sealer.session, survivors, digests)).seal(2, 0, 0, body)
+        running.server._sealer = sealer.of_aggregate(steps.aggregate_name(sealer.session, survivors, digests))
         victim = running.clients[2]
         victim.receive(running.parse(running.server.seal("ReleaseRequest", 2, ReleaseRequest(survivors, digests))))
         try:
@@ -282,13 +280,13 @@ def test_simulate_gives_the_participants_sum(keeping, backend, drop):
 
 def test_simulate_refuses_sums_that_differ(keeping, backend, monkeypatch):
     """A server that relays one aggregate to some and another to others, which no participant sees alone."""
-    honest, calls = client_module.rounds.release, []
+    honest, calls = client_module.steps.release, []
 
     def wrong_for_the_second(*arguments):
         calls.append(1)
         return honest(*arguments) ^ np.uint64(len(calls) == 2)
 
-    monkeypatch.setattr(client_module.rounds, "release", wrong_for_the_second)
+    monkeypatch.setattr(client_module.steps, "release", wrong_for_the_second)
     with pytest.raises(RoundFailed, match="participants were given different sums") as caught:
         simulate(keeping(3, 5), [np.ones(5, dtype=int)] * 3)
     assert caught.value.culprits == {0}

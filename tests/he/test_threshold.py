@@ -16,7 +16,7 @@ from secagg import (
     simulate,
 )
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
+from secagg_he.threshold import steps
 from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, MIN_LOG_Q, SIGMA
 from secagg_protocols import Workers
 
@@ -189,9 +189,9 @@ def encrypted_sum(scheme, seed):
     plain = np.zeros(scheme.ciphertexts.words, dtype=np.uint64)
     for participant, vector in enumerate(vectors(scheme, seed), start=1):
         own = bytes([seed, participant]) * 16
-        total += rounds.one_time_key(scheme, SESSION, participant, own)
-        encryption = rounds.Encryption.of(scheme, SESSION, participant, own)
-        ((block, residues),) = rounds.encrypt(encryption, vector)
+        total += steps.one_time_key(scheme, SESSION, participant, own)
+        encryption = steps.Encryption.of(scheme, SESSION, participant, own)
+        ((block, residues),) = steps.encrypt_blocks(encryption, vector)
         assert block == 0
         assert residues.max() < scheme.plaintext.modulus
         words += residues
@@ -204,14 +204,14 @@ def test_errors_never_pass_their_bound_and_have_their_width(participants):
     scheme = ThresholdCkks(participants, 4000)
     for seed in range(3):
         total, words, plain = encrypted_sum(scheme, seed)
-        found, errors = rounds.decrypt(scheme, SESSION, total, 0, words)
+        found, errors = steps.decrypt(scheme, SESSION, total, 0, words)
         assert (found == plain).all()
         assert errors.largest <= scheme.error_bound
         assert errors.count == scheme.ciphertexts.words
         width = participants * float(SIGMA) ** 2
         assert 0.8 * width < errors.squares / errors.count < 1.2 * width
         assert errors.largest > 2 * width**0.5  # the bound is nine deviations; thousands of errors reach three
-        assert rounds.is_noise(scheme, participants, [errors])
+        assert steps.is_noise(scheme, participants, [errors])
 
 
 @pytest.mark.parametrize(("participants", "value_bits"), [(2, 16), (10, 16), (10, 1), (100, 24), (1000, 32)])
@@ -225,14 +225,14 @@ def test_sums_at_both_ends_are_exact_up_to_the_very_bound_of_the_errors(particip
     plain = np.resize(np.array([0, 0, most, most, most // 2], dtype=np.int64), size)
     error = np.resize(np.array([1, -1]) * scheme.error_bound, size)
     total = np.random.default_rng(1).integers(-900, 900, DEGREE)
-    a = rounds.reference(scheme, SESSION, 0, size // DEGREE)
+    a = steps.reference(scheme, SESSION, 0, size // DEGREE)
     product_ = scheme.rings[0].times_then_inverse(a, scheme.rings[0].forward(total[None])[0]).reshape(-1)
     residues = (product_ + (error + (plain << scheme.shift)) % modulus) % modulus
-    found, errors = rounds.decrypt(scheme, SESSION, total, 0, residues.astype(np.uint64))
+    found, errors = steps.decrypt(scheme, SESSION, total, 0, residues.astype(np.uint64))
     assert (found.astype(np.int64) == plain).all()
     assert errors.largest == scheme.error_bound
     beyond = (residues + (1 << scheme.shift)) % modulus
-    found, errors = rounds.decrypt(scheme, SESSION, total, 0, beyond.astype(np.uint64))
+    found, errors = steps.decrypt(scheme, SESSION, total, 0, beyond.astype(np.uint64))
     assert (found.astype(np.int64)[:2] == 1).all()
 
 
@@ -248,35 +248,34 @@ def test_keys_and_errors_are_of_one_session_one_participant_and_one_block():
     scheme = ThresholdCkks(3, 5000, value_bits=32)
     seed, other = bytes(32), b"\x01" * 32
     keys = [
-        rounds.one_time_key(scheme, *of).tobytes()
+        steps.one_time_key(scheme, *of).tobytes()
         for of in [(SESSION, 1, seed), (SESSION, 2, seed), (other, 1, seed), (SESSION, 1, other)]
     ]
     assert len(set(keys)) == 4
     zeros = np.zeros(2 * DEGREE, dtype=np.uint64)
     made = [
-        rounds.Encryption.of(scheme, *of).block(block, zeros).tobytes()
+        steps.Encryption.of(scheme, *of).block(block, zeros).tobytes()
         for of in [(SESSION, 1, seed), (SESSION, 2, seed), (other, 1, seed), (SESSION, 1, other)]
         for block in (0, 1)
     ]
     assert len(set(made)) == 8
-    assert rounds.Encryption.of(scheme, SESSION, 1, seed).block(0, zeros).tobytes() == made[0]
+    assert steps.Encryption.of(scheme, SESSION, 1, seed).block(0, zeros).tobytes() == made[0]
 
 
 def test_the_reference_is_uniform_below_the_modulus_and_another_for_every_session_and_block():
     scheme = ThresholdCkks(3, 5000)
-    a = rounds.reference(scheme, SESSION, 0, 40)
+    a = steps.reference(scheme, SESSION, 0, 40)
     assert a.min() >= 0
     assert a.max() < scheme.plaintext.modulus
     counts = np.bincount((a // (scheme.plaintext.modulus // 16 + 1)).reshape(-1), minlength=16)
     assert counts.size == 16
     assert abs(counts - a.size / 16).max() < 6 * (a.size / 16) ** 0.5
-    assert (a[0] != rounds.reference(scheme, SESSION, 1, 1)[0]).any()
-    assert (a[0] != rounds.reference(scheme, b"\x01" * 32, 0, 1)[0]).any()
+    assert (a[0] != steps.reference(scheme, SESSION, 1, 1)[0]).any()
+    assert (a[0] != steps.reference(scheme, b"\x01" * 32, 0, 1)[0]).any()
 
 
 def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
     scheme = ThresholdCkks(3, 40)
-    attempt = Simulation(scheme, vectors(scheme))
     seen = []
 
     def look(machine, envelopes):
@@ -288,13 +287,13 @@ def test_secrets_are_forgotten_as_soon_as_they_have_served_and_never_shown():
             assert seen[0][0] not in machine.snapshot()
         return envelopes
 
-    attempt._misbehave = {1: look}
+    attempt = Simulation(scheme, vectors(scheme), misbehave={1: look})
     attempt.run()
     ((ring_seed, *shown),) = seen
     for text in shown:
         assert ring_seed.hex() not in text
         assert repr(ring_seed) not in text
-    assert "redacted" in repr(rounds.Encryption.of(scheme, SESSION, 1, ring_seed))
+    assert "redacted" in repr(steps.Encryption.of(scheme, SESSION, 1, ring_seed))
     for machine in attempt.clients.values():
         assert machine._memory.own is None
         assert not machine._memory.shares
@@ -325,7 +324,7 @@ def test_a_lost_worker_costs_no_round():
     attempt = Simulation(scheme, inputs, executor=pool, parts=1)
     with pytest.raises(WorkerLost):
         attempt.run()
-    attempt.server.workers = Workers(None, attempt.server.workers.parts)
+    attempt.server.workers = Workers()
     attempt.server.advance()
     assert (attempt.server.output.total == np.sum(inputs, axis=0)).all()
 

@@ -33,7 +33,6 @@ def schemes(draw: st.DrawFn) -> Scheme:
         colluders=colluders,
         threshold=draw(st.one_of(st.none(), st.integers(least, participants))),
         ciphersuite=draw(st.sampled_from(["x25519", "p256"])),
-        further_seeds=draw(st.integers(0, 2)),
     )
 
 

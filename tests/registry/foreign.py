@@ -15,7 +15,9 @@ from secagg_protocols.dealing import Dealing
 from secagg_protocols.plain.client import PlainClient
 from secagg_protocols.plain.server import PlainServer
 
-_BORROWED = ("_opened", "work", "reach", "opened_by", "secrets", "share_bytes")
+_BORROWED = ("exchange", "secrets", "work", "opened_by", "share_bytes")
+_SIZES = ("commitments_bytes", "share_root_bytes", "share_digests_bytes", "opened_bytes")
+"""What its messages name: how long their fields are."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Open(secagg.Scheme):
         protects=False, adversaries=frozenset(), keys=secagg.Keys.NONE, early_keys=False, opens=frozenset()
     )
     quorum: ClassVar[int] = 2
-    steps: ClassVar[tuple[secagg.Step, ...]] = (secagg.Step.SUM,)
-    payload_limit: ClassVar[int] = 1 << 21
+    exchange: ClassVar[Any] = secagg.Plain.exchange
+    secrets: ClassVar[tuple[()]] = ()
     leakage: ClassVar[tuple[tuple[str, str], ...]] = (("the server", "all of it"), ("other participants", "nothing"))
     guarantee: ClassVar[secagg.Guarantee] = secagg.Guarantee(
         adversary=None,
@@ -41,9 +43,6 @@ class Open(secagg.Scheme):
 
     def minimum_threshold(self, colluders: int) -> int:
         return 2
-
-    def _opened(self, view: secagg.RoundView) -> dict[str, tuple[int, ...]]:
-        return {}
 
     def work(self, run: secagg.MeasuredRound) -> tuple[secagg.Work, secagg.Work]:
         return secagg.Work(), secagg.Work()
@@ -58,7 +57,6 @@ class Mine(Dealing):
     name: ClassVar[str] = "mine"
     upload_step: ClassVar[secagg.Step] = secagg.Step.MASKED_INPUT
     opening_step: ClassVar[secagg.Step] = secagg.Step.UNMASKING
-    further_seeds: ClassVar[int] = 0
     traits: ClassVar[secagg.Traits] = secagg.Traits(
         protects=True,
         adversaries=frozenset(secagg.Adversary),
@@ -66,9 +64,8 @@ class Mine(Dealing):
         early_keys=True,
         opens=frozenset({"self_mask_seeds", "mask_keys"}),
     )
-    payload_limit: ClassVar[int] = 1 << 23
 
-    for _name in _BORROWED:
+    for _name in (*_BORROWED, *_SIZES):
         locals()[_name] = vars(secagg.Bonawitz)[_name]
     del _name
 

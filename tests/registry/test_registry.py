@@ -71,6 +71,12 @@ def test_a_scheme_that_declares_less_than_it_opens_is_refused_by_name() -> None:
         registry.check(opens_more)
 
 
+def test_a_scheme_that_does_not_say_how_long_a_field_of_its_messages_is_is_refused_by_name() -> None:
+    unsized = another(secagg.LightSecAgg, exchange=secagg.Bonawitz.exchange)
+    with pytest.raises(secagg.ParameterError, match=r"how long commitments can be.*commitments_bytes"):
+        registry.check(unsized)
+
+
 def test_what_a_round_opens_undeclared_is_recorded_by_nobody() -> None:
     """Also where the scheme was never registered."""
     opens_more = another(foreign.Mine, traits=replace(foreign.Mine.traits, opens=frozenset()))(5, 3)
@@ -79,7 +85,7 @@ def test_what_a_round_opens_undeclared_is_recorded_by_nobody() -> None:
         audit.describe(opens_more, secagg.RoundContext("job", 1, bytes(32)), run, now=datetime.now(UTC), salt=bytes(32))
 
 
-@pytest.mark.parametrize("unsaid", ["_opened", "work", "opened_by"])
+@pytest.mark.parametrize("unsaid", ["secrets", "work", "opened_by"])
 def test_what_a_scheme_does_not_say_is_not_guessed(unsaid: str) -> None:
     body = {name: value for name, value in vars(foreign.Mine).items() if name != unsaid and name[:2] != "__"}
     silent = type("Silent", (secagg.Bonawitz.__mro__[1],), {**body, "__annotations__": {}})

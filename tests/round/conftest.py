@@ -16,7 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg.round import Proposal, Round, Settings, Site, SitePolicy, bound_digest, kept_round, received_digest
+from secagg.round import (
+    Proposal,
+    Requests,
+    Round,
+    Settings,
+    Site,
+    SitePolicy,
+    bound_digest,
+    drive,
+    kept_round,
+    received_digest,
+)
 from secagg.round.audit import model_digest
 from secagg.round.updates import applied, change, layout_of, mean_of, vector_of
 from secagg_protocols import DurableServer, Identity, Roster, RoundContext, RoundFailed
@@ -58,6 +69,10 @@ def trained(own: int, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 def weight_of(own: int) -> int:
     return 10 + own
+
+
+class Reached(Exception):
+    """A round has come as far as it was to."""
 
 
 class Federation:
@@ -144,22 +159,40 @@ class Federation:
         rnd: Round[str],
         arrays: Mapping[str, np.ndarray] | None = None,
         way: Callable[[str, bytes, Round[str]], bytes | None] = lambda name, request, rnd: request,
+        answer: Callable[[str, bytes], bytes] | None = None,
     ) -> Round[str]:
         """Drive a round by function calls until there is a sum or none can be. way: what becomes of a request on its
-        way; None: it does not get there."""
+        way; None: it does not get there. answer: what a site answers; by default, as it should."""
         arrays = model() if arrays is None else arrays
         self.asked = []
+
+        def exchange(requests: Requests[str], uploads: bool) -> Iterator[tuple[str, bytes]]:
+            self.asked.append(len(requests))
+            for name in requests:
+                if (request := way(name, requests[name], rnd)) is not None:
+                    yield name, self.answer(name, request, arrays) if answer is None else answer(name, request)
+
         try:
-            requests = rnd.begin()
-            while rnd.output is None:
-                self.asked.append(len(requests))
-                for name in requests:
-                    if (request := way(name, requests[name], rnd)) is not None:
-                        rnd.take(name, self.answer(name, request, arrays))
-                requests = rnd.advance()
+            drive(rnd, exchange)
         except RoundFailed as failure:
             assert rnd.outcome.failure is failure
         return rnd
+
+    def reach(
+        self, rnd: Round[str], there: Callable[[Round[str]], bool], without: tuple[str, ...] = ()
+    ) -> Requests[str]:
+        """Drive a round until it is there, and return what is asked then. without: sites that never answer."""
+
+        def exchange(requests: Requests[str], uploads: bool) -> Iterator[tuple[str, bytes]]:
+            if there(rnd):
+                raise Reached(requests)
+            for name in requests.keys() - set(without):
+                yield name, self.answer(name, requests[name], model())
+
+        with pytest.raises(Reached) as reached:
+            drive(rnd, exchange)
+        requests: Requests[str] = reached.value.args[0]
+        return requests
 
     def check(self, rnd: Round[str], survivors: list[int], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """The mean is federated averaging's over these survivors, as exactly as the codec says."""

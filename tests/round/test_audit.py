@@ -349,11 +349,7 @@ def test_no_vector_leaves_a_site_that_cannot_write_it_down(federation, sample):
     parties = federation("bonawitz active")
     paths, identities = with_logs(parties)
     rnd = parties.round()
-    requests = rnd.begin()
-    while not rnd.uploads:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
+    requests = parties.reach(rnd, lambda rnd: rnd.uploads)
     turn = parties.site("site-1").take(requests["site-1"])
     whole = paths["site-1"].read_bytes()
     paths["site-1"].unlink()
@@ -387,6 +383,15 @@ def test_a_log_that_cannot_be_written_is_refused_before_the_first_round(federati
     parties.config["site-1"]["secagg-audit"] = str(log)
     with pytest.raises(InputError, match=rf"{log}: .*{text}.*give a file"):
         parties.site("site-1")
+
+
+def test_salts_that_cannot_be_kept_are_refused_before_the_first_round(federation, tmp_path):
+    """Else nobody could ever show which sum a record commits to."""
+    log = tmp_path / "server.jsonl"
+    (tmp_path / "server.jsonl.salts").mkdir()
+    identity = federation("bonawitz active").settings.identity
+    with pytest.raises(InputError, match=r"server\.jsonl\.salts: cannot be written \(Is a directory\)"):
+        secagg.round.Settings.of({"clip": 8.0, "weight_max": 100, "identity": identity, "audit": str(log)})
 
 
 def test_a_log_without_an_identity_to_sign_it_is_refused(federation, tmp_path):

@@ -41,11 +41,7 @@ def test_keys_that_nobody_asked_for_are_refused(federation, sample):
     parties = federation("bonawitz")
     rnd = parties.round(parties.proposal(1, sample(0)))
     key = parties.answer("site-1", parties.round(parties.proposal(2, sample(1))).begin()["site-1"], sample(1))
-    requests = rnd.begin()
-    while rnd.step != parties.scheme.steps[-1]:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
+    parties.reach(rnd, lambda rnd: rnd.step == parties.scheme.steps[-1])
     rnd.take("site-1", key)
     assert rnd.keys_ahead == {}
     assert [item.peer for item in rnd.refused] == ["site-1"]
@@ -101,11 +97,7 @@ def test_a_peer_that_sends_anothers_key_ahead_is_refused(federation, sample, var
     """Last answers of two sites are exchanged between them: neither key is kept under the other's name."""
     parties = federation(variant)
     rnd = parties.round(parties.proposal(1, sample(0), ahead=True))
-    requests = rnd.begin()
-    while rnd.step != parties.scheme.steps[-1]:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
+    requests = parties.reach(rnd, lambda rnd: rnd.step == parties.scheme.steps[-1])
     last = {name: parties.answer(name, requests[name], sample(0)) for name in requests}
     key_of_2 = Answers.from_bytes(last["site-2"], LIMIT).envelopes[-1]
     assert Envelope.from_bytes(key_of_2, LIMIT).kind == Step.ADVERTISE_KEYS
@@ -135,13 +127,8 @@ def test_who_was_not_there_sends_nothing_ahead(federation, sample):
     """With a roster: a peer of whom nothing has verified could hand in anything for the next round."""
     parties = federation("bonawitz active")
     rnd = parties.round(parties.proposal(1, sample(0), ahead=True))
-    requests = rnd.begin()
     key = parties.answer("site-4", parties.round(parties.proposal(2, sample(1))).begin()["site-4"], sample(1))
-    while rnd.step != parties.scheme.steps[-1]:
-        for name in requests:
-            if name != "site-4":
-                rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
+    parties.reach(rnd, lambda rnd: rnd.step == parties.scheme.steps[-1], without=("site-4",))
     rnd.take("site-4", key)
     assert rnd.keys_ahead == {}
     assert "was not there in this one" in rnd.refused[0].reason

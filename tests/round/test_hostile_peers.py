@@ -81,17 +81,16 @@ def test_too_large_an_answer_is_refused_before_it_is_read(federation, variant, s
 def test_what_honest_sites_send_is_within_the_limit(federation, scheme_name, sample):
     """With wide values, in which a scheme sends most for each, and a vector of several blocks."""
     parties = federation(scheme_name, value_bits=32, extra=100_000, config={"secagg-maximum-bits": 63})
-    arrays, longest = sample(0, extra=100_000), 0
-    rnd = parties.round(parties.proposal(1, arrays))
-    requests = rnd.begin()
-    while rnd.output is None:
-        for name in requests:
-            data = parties.answer(name, requests[name], arrays)
-            longest = max(longest, len(data))
-            rnd.take(name, data)
-        requests = rnd.advance()
+    arrays, sizes = sample(0, extra=100_000), []
+
+    def answer(name, request):
+        data = parties.answer(name, request, arrays)
+        sizes.append(len(data))
+        return data
+
+    rnd = parties.run(parties.round(parties.proposal(1, arrays)), arrays, answer=answer)
     assert rnd.refused == ()
-    assert longest < parties.scheme.length * BYTES_PER_VALUE / 2
+    assert max(sizes) < parties.scheme.length * BYTES_PER_VALUE / 2
 
 
 def test_an_answer_in_anothers_place_is_refused_and_takes_nobodys_place(federation, variant, sample):
@@ -140,7 +139,7 @@ def test_a_stranger_is_refused(federation, variant, sample):
     rnd = parties.round()
     answers = first_answers(parties, rnd, sample)
     rnd.take("mallory", answers["site-2"])
-    rnd.hear("mallory", Answers.from_bytes(answers["site-2"], LIMIT).envelopes[0])
+    rnd.take("mallory", Answers.from_bytes(answers["site-2"], LIMIT))
     assert reasons(rnd, "mallory") == ["it is nobody whom this round asks"] * 2
     assert "mallory" not in rnd.participants
     parties.check(finish(parties, rnd, answers, sample), [1, 2, 3, 4, 5])
@@ -150,10 +149,10 @@ def test_envelopes_that_come_singly_are_judged_alike(federation, variant, sample
     parties = federation(variant)
     rnd = parties.round()
     answers = first_answers(parties, rnd, sample)
-    rnd.hear("site-2", b"garbage")
+    rnd.take("site-2", Answers([b"garbage"]))
     envelope = bytes(Answers.from_bytes(answers.pop("site-2"), LIMIT).envelopes[0])
-    rnd.hear("site-2", envelope)
-    rnd.hear("site-2", envelope)
+    rnd.take("site-2", Answers([envelope]))
+    rnd.take("site-2", Answers([envelope]))
     assert len(reasons(rnd, "site-2")) == 2
     parties.check(finish(parties, rnd, answers, sample), [1, 2, 3, 4, 5])
 

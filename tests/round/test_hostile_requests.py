@@ -43,12 +43,11 @@ def test_another_model_to_one_site_is_refused_there(federation, variant, sample)
     """Gradient suppression, model inconsistency (Pasquini et al., CCS'22): the sum would be the victim's update."""
     parties = federation(variant)
     honest, other = sample(0), {name: 0 * values for name, values in sample(0).items()}
-    rnd = parties.round()
-    requests = rnd.begin()
-    while rnd.output is None:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], other if name == VICTIM else honest))
-        requests = rnd.advance()
+
+    def answer(name, request):
+        return parties.answer(name, request, other if name == VICTIM else honest)
+
+    rnd = parties.run(parties.round(), answer=answer)
     (reason,) = only_at(rnd, VICTIM)
     assert reason.startswith("ProtocolViolation: the model and configuration are not those of the context digest")
     parties.check(rnd, [1, 2, 4, 5], honest)
@@ -58,31 +57,29 @@ def test_a_site_that_does_not_look_at_what_it_received_trains_for_the_attacker(f
     """The same without the defence: the site says what the proposal wants to hear, whatever it was sent."""
     parties = federation(variant)
     honest, other = sample(0), {name: 0 * values for name, values in sample(0).items()}
-    rnd = parties.round()
-    requests = rnd.begin()
-    while rnd.output is None:
-        for name in requests:
-            turn = parties.site(name).take(requests[name])
-            if turn.awaits_vector:
-                sent = other if name == VICTIM else honest
-                turn.contribute(parties.vector(name, sent), parties.seen(honest))
-            rnd.take(name, turn.answers)
-        requests = rnd.advance()
+
+    def answer(name, request):
+        turn = parties.site(name).take(request)
+        if turn.awaits_vector:
+            sent = other if name == VICTIM else honest
+            turn.contribute(parties.vector(name, sent), parties.seen(honest))
+        return turn.answers
+
+    rnd = parties.run(parties.round(), answer=answer)
     assert 3 in rnd.output.survivors
 
 
 def test_another_configuration_for_one_site_is_refused_there(federation, variant, sample):
     parties = federation(variant)
-    rnd = parties.round()
-    requests = rnd.begin()
-    while rnd.output is None:
-        for name in requests:
-            turn = parties.site(name).take(requests[name])
-            if turn.awaits_vector:
-                seen = parties.seen(sample(0), rate=0.2) if name == VICTIM else parties.seen(sample(0))
-                turn.contribute(lambda name=name: parties.vector(name, sample(0)), seen)
-            rnd.take(name, turn.answers)
-        requests = rnd.advance()
+
+    def answer(name, request):
+        turn = parties.site(name).take(request)
+        if turn.awaits_vector:
+            seen = parties.seen(sample(0), rate=0.2) if name == VICTIM else parties.seen(sample(0))
+            turn.contribute(lambda: parties.vector(name, sample(0)), seen)
+        return turn.answers
+
+    rnd = parties.run(parties.round(), answer=answer)
     only_at(rnd, VICTIM)
     parties.check(rnd, [1, 2, 4, 5])
 
@@ -308,16 +305,15 @@ def test_both_secrets_of_one_site_are_not_opened(federation, variant):
 def test_a_request_that_comes_twice_gets_the_same_bytes(federation, variant, sample):
     """A site that was killed after it answered, or an answer that got lost: it answers from its files alone."""
     parties = federation(variant)
-    rnd = parties.round()
-    requests = rnd.begin()
-    while rnd.output is None:
-        for name in requests:
-            answers = parties.answer(name, requests[name], sample(0))
-            again = parties.site(name).take(requests[name])
-            assert not again.awaits_vector
-            assert again.answers == answers
-            rnd.take(name, answers)
-        requests = rnd.advance()
+
+    def answer(name, request):
+        answers = parties.answer(name, request, sample(0))
+        again = parties.site(name).take(request)
+        assert not again.awaits_vector
+        assert again.answers == answers
+        return answers
+
+    rnd = parties.run(parties.round(), answer=answer)
     parties.check(rnd, [1, 2, 3, 4, 5])
 
 
@@ -371,12 +367,7 @@ def test_a_vector_where_none_is_due_is_refused(federation, variant, sample):
 
 def uploading(parties, sample):
     """The turn of site-1 in which its vector is due."""
-    rnd = parties.round()
-    requests = rnd.begin()
-    while not rnd.uploads:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
+    requests = parties.reach(parties.round(), lambda rnd: rnd.uploads)
     return parties.site("site-1").take(requests["site-1"])
 
 

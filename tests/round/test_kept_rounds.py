@@ -7,14 +7,6 @@ import pytest
 from secagg_protocols import InputError, LocalError
 
 
-def finish(parties, rnd, sample, requests=None):
-    requests = rnd.begin() if requests is None else requests
-    while rnd.output is None:
-        for name in requests:
-            rnd.take(name, parties.answer(name, requests[name], sample(0)))
-        requests = rnd.advance()
-
-
 def test_killed_after_any_answer_and_after_any_step_a_round_ends_with_the_same_sum(
     federation, variant, sample, tmp_path
 ):
@@ -53,7 +45,7 @@ def test_other_schemes_are_kept_as_well(federation, sample, tmp_path, kept):
             rnd.take(name, parties.answer(name, requests[name], sample(0)))
         rnd.advance()
     with parties.kept(tmp_path / "kept", proposal) as rnd:
-        finish(parties, rnd, sample)
+        parties.run(rnd)
     parties.check(rnd, [1, 2, 3, 4, 5])
 
 
@@ -111,7 +103,7 @@ def test_in_another_order_each_peer_keeps_its_number(federation, sample, tmp_pat
         requests = rnd.begin()
         rnd.take("site-2", parties.answer("site-2", requests["site-2"], sample(0)))
     with parties.kept(tmp_path / "kept", parties.proposal(), list(reversed(parties.names))) as rnd:
-        finish(parties, rnd, sample)
+        parties.run(rnd)
     parties.check(rnd, [1, 2, 3, 4, 5])
 
 
@@ -150,5 +142,5 @@ def test_killed_between_an_answer_and_who_gave_it_that_site_is_a_dropout(federat
         rnd.take("site-1", parties.answer("site-1", requests["site-1"], sample(0)))
     shutil.copy(tmp_path / "peers", folder / "peers")
     with parties.kept(folder, proposal) as rnd:
-        finish(parties, rnd, sample)
+        parties.run(rnd)
         parties.check(rnd, [2, 3, 4, 5])

@@ -32,7 +32,7 @@ proposals = st.builds(
 )
 
 
-@given(proposals, st.integers(0, 65535), st.lists(st.binary(max_size=50), max_size=4))
+@given(proposals, st.integers(0, 2**32 - 1), st.lists(st.binary(max_size=50), max_size=4))
 def test_a_request_comes_back_as_it_was(proposal, participant, envelopes):
     request = Request(proposal, participant, envelopes)
     back = Request.from_bytes(request.to_bytes())

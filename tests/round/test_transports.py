@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from secagg.round import drive
 from secagg_protocols import RoundFailed
 
 GONE = "site-3"
@@ -88,18 +89,22 @@ async def serve(parties, rnd, arrays, hangs):
     sites = [asyncio.create_task(join(parties, name, port, arrays, hangs)) for name in parties.names]
     await asyncio.wait_for(everybody.wait(), 30)
 
-    async def ask(name: str, request: bytes) -> None:
+    async def ask(name: str, request: bytes) -> tuple[str, bytes]:
         reader, writer = ends[name]
         await send(writer, request)
-        rnd.take(name, await receive(reader, rnd.answer_limit))
+        return name, await receive(reader, rnd.answer_limit)
 
-    requests = rnd.begin()
-    while rnd.output is None:
+    async def ask_all(requests) -> list[tuple[str, bytes]]:
         asked = [asyncio.create_task(ask(name, request)) for name, request in requests.items()]
-        _, late = await asyncio.wait(asked, timeout=DEADLINE)
+        answered, late = await asyncio.wait(asked, timeout=DEADLINE)
         for task in late:
             task.cancel()
-        requests = rnd.advance()
+        return [task.result() for task in answered]
+
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(
+        drive, rnd, lambda requests, uploads: asyncio.run_coroutine_threadsafe(ask_all(requests), loop).result()
+    )
     for _, writer in ends.values():
         writer.close()
     for site in sites:

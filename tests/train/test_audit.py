@@ -13,7 +13,7 @@ from secagg_protocols.errors import InputError
 
 
 def config(folder: Path, **changes: object) -> TrainConfig:
-    return TrainConfig(**({"rounds": 3, "institutions": 4, "report": None, "audit": folder} | changes))  # type: ignore[arg-type]
+    return TrainConfig.of(**({"rounds": 3, "institutions": 4, "report": None, "audit": folder} | changes))
 
 
 def logs_in(folder: Path) -> list[audit.Log]:
@@ -53,3 +53,24 @@ def test_a_folder_that_holds_another_runs_logs_is_refused_before_the_first_round
     (tmp_path / "server.jsonl").write_text("{}")
     with pytest.raises(InputError, match=r"is not empty.*give a new folder"):
         run(config(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["nowhere/logs", "file/logs", "file"])
+def test_a_folder_that_cannot_be_made_is_refused_before_the_first_round(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be used for audit logs .*give a new folder") as refused:
+        run(config(tmp_path / place))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_each_site_writes_as_it_goes_and_says_what_was_spent(tmp_path: Path) -> None:
+    """As a real site does: when it begins, before its vector leaves, and when it has answered all that it was asked."""
+    result = run(config(tmp_path / "logs", rounds=1, dropouts=0, slow_sites=0, insecure_deterministic=True))
+    server, *sites = logs_in(tmp_path / "logs")
+    for site in sites:
+        assert [line.record["stage"] for line in site.lines] == ["begun", "begun", "ended"]
+        assert [line.record["contributed"] for line in site.lines] == [False, True, True]
+    records = [log.lines[-1].record for log in (server, *sites)]
+    assert {record["epsilon"]["server"] for record in records} == {result.rounds[0].epsilon}
+    assert {record["model"] for record in records} == {records[0]["model"]}
+    assert all(record["insecure_deterministic"] for record in records)

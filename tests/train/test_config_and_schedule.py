@@ -1,5 +1,6 @@
 """Settings are checked when made; faults are drawn from the seed and hit every step."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
-from secagg.train import TrainConfig
+from secagg.train import Aggregation, Data, Deployment, Run, TrainConfig, Training
 from secagg.train.schedule import RoundPlan, plan_rounds
 from secagg_protocols.errors import ParameterError
 
@@ -38,35 +39,46 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
 )
 def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError) as caught:
-        TrainConfig(**settings)
+        TrainConfig.of(**settings)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_default_server_and_colluders_are_the_most_a_scheme_withstands(scheme: str) -> None:
-    config = TrainConfig(scheme=scheme)
+    config = Aggregation(scheme=scheme)
     assert config.adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
     assert config.colluders == (0 if scheme in ONE_KEY else 1)
-    assert TrainConfig(scheme=scheme, colluders=2, adversary="semi-honest").colluders == 2
+    assert Aggregation(scheme=scheme, colluders=2, adversary="semi-honest").colluders == 2
+
+
+def test_settings_by_name_and_by_value_are_the_same() -> None:
+    config = TrainConfig(data=Data(institutions=4), training=Training(rounds=3), run=Run(report=None))
+    assert TrainConfig.of(institutions=4, rounds=3, report=None) == config
+    assert TrainConfig.of(**config.settings) == config
+    assert len(config.settings) == sum(len(fields(value)) for value in vars(config).values())
+
+
+def test_a_setting_that_there_is_none_of_is_refused() -> None:
+    with pytest.raises(ParameterError, match="no setting 'round'"):
+        TrainConfig.of(round=3)
 
 
 def plans(**changes: Any) -> tuple[RoundPlan, ...]:
-    settings = {"dropouts": 2, "slow_sites": 1, "deadline_s": 60.0} | changes
-    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, **settings)
+    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, Deployment(**changes))
 
 
 def test_two_sites_vanish_in_every_round_and_every_step_is_hit() -> None:
     drawn = plans()
-    assert all(len(plan.vanish) == 2 for plan in drawn)
-    assert {step for plan in drawn for step in plan.vanish.values()} == set(STEPS)
+    assert all(len(plan.dropouts) == 2 for plan in drawn)
+    assert {step for plan in drawn for step in plan.dropouts.values()} == set(STEPS)
 
 
 def test_a_slow_site_misses_the_deadline_at_the_step_that_carries_its_vector() -> None:
     late = [plan for plan in plans(deadline_s=30.0) if plan.late]
     assert late
     for plan in late:
-        assert not plan.late & plan.vanish.keys()
+        assert not plan.late & plan.dropouts.keys()
         assert all(plan.drops("MaskedInput")[site] == "MaskedInput" for site in plan.late)
     assert not any(plan.late for plan in plans(deadline_s=1e9))
 

@@ -36,7 +36,7 @@ class Balanced(HTMLParser):
 
 @pytest.fixture(scope="module")
 def result() -> TrainResult:
-    return run(TrainConfig(rounds=2, report=None))
+    return run(TrainConfig.of(rounds=2, report=None))
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,13 @@ def test_it_shows_every_setting_and_round(html: str, result: TrainResult) -> Non
 
 
 def test_insecure_deterministic_is_loud() -> None:
-    html = render(run(TrainConfig(rounds=1, report=None, insecure_deterministic=True)))
+    html = render(run(TrainConfig.of(rounds=1, report=None, insecure_deterministic=True)))
     assert 'class="warning loud"' in html
     assert "INSECURE-DETERMINISTIC" in html
 
 
 def test_a_run_without_privacy_in_the_clear_says_both() -> None:
-    html = render(run(TrainConfig(rounds=1, report=None, epsilon=None, scheme="plain")))
+    html = render(run(TrainConfig.of(rounds=1, report=None, epsilon=None, scheme="plain")))
     assert "the server sees every update" in html
     assert "may give away training rows" in html
 
@@ -98,7 +98,7 @@ def test_names_from_the_data_cannot_become_markup(result: TrainResult) -> None:
 
 def test_the_report_is_written_where_it_was_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    result = run(TrainConfig(rounds=1, report=file))
+    result = run(TrainConfig.of(rounds=1, report=file))
     assert result.report == str(file)
     assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
 
@@ -112,4 +112,4 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
     with pytest.raises(MissingExtra, match=r"pip install 'secagg\[train\]'"):
-        run(TrainConfig(report=None))
+        run(TrainConfig.of(report=None))

@@ -25,7 +25,7 @@ PROMISED_PER_ROUND = {"metric", "survivors", "dropped", "bytes", "seconds", "eps
 
 
 def config(**changes: Any) -> TrainConfig:
-    return TrainConfig(**({"rounds": 4, "report": None} | changes))
+    return TrainConfig.of(**({"rounds": 4, "report": None} | changes))
 
 
 def outcome_of(setup: Setup) -> Outcome:
@@ -35,7 +35,7 @@ def outcome_of(setup: Setup) -> Outcome:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The run that a new user sees, with every default but the place of its report."""
-    return run(TrainConfig(report=tmp_path_factory.mktemp("demo") / "report.html"))
+    return run(TrainConfig.of(report=tmp_path_factory.mktemp("demo") / "report.html"))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
 def test_a_failed_round_is_charged_and_its_model_is_asked_about_again() -> None:
     setup = make_setup(config())
     calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
-    massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "MaskedInput"))
+    massacre = replace(calm, dropouts=dict.fromkeys(range(1, 6), "MaskedInput"))
     outcome = outcome_of(replace(setup, plans=(calm, massacre, calm)))
     first, failed, third = outcome.records
     assert failed.failed is not None
@@ -172,7 +172,7 @@ def test_a_failed_round_is_charged_and_its_model_is_asked_about_again() -> None:
 def test_without_privacy_no_site_answers_twice_for_one_model_and_training_stops() -> None:
     setup = make_setup(config(epsilon=None))
     calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
-    late_massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "Unmasking"))
+    late_massacre = replace(calm, dropouts=dict.fromkeys(range(1, 6), "Unmasking"))
     outcome = outcome_of(replace(setup, plans=(calm, late_massacre, calm)))
     assert [record.failed is None for record in outcome.records] == [True, False]
     assert outcome.stopped is not None
@@ -182,7 +182,7 @@ def test_without_privacy_no_site_answers_twice_for_one_model_and_training_stops(
 def test_without_privacy_sites_answer_again_as_often_as_reruns_says() -> None:
     setup = make_setup(config(epsilon=None, reruns=1))
     calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
-    massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "Unmasking"))
+    massacre = replace(calm, dropouts=dict.fromkeys(range(1, 6), "Unmasking"))
     outcome = outcome_of(replace(setup, plans=(massacre, calm, massacre, massacre, calm)))
     assert [record.failed is None for record in outcome.records] == [False, True, False, False]
     assert "reruns = 1" in str(outcome.stopped)
@@ -196,7 +196,7 @@ def test_reruns_have_no_use_where_every_round_is_charged() -> None:
 def test_a_round_that_fails_before_any_update_left_is_tried_again_without_privacy() -> None:
     setup = make_setup(config(epsilon=None))
     calm = RoundPlan({}, dict.fromkeys(range(1, 11), 1.0), 60.0)
-    early_massacre = replace(calm, vanish=dict.fromkeys(range(1, 6), "ShareKeys"))
+    early_massacre = replace(calm, dropouts=dict.fromkeys(range(1, 6), "ShareKeys"))
     outcome = outcome_of(replace(setup, plans=(calm, early_massacre, calm)))
     assert [record.failed is None for record in outcome.records] == [True, False, True]
     assert outcome.stopped is None

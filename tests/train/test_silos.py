@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg.train.data import Dataset
+from secagg.train.data import Data, Dataset
 from secagg.train.silos import LEAST_ROWS, Silo, dirichlet, make_silos
 from secagg_protocols.errors import InputError
 
@@ -15,7 +15,7 @@ def dataset(labels: np.ndarray, sites: tuple[str, ...] | None = None) -> Dataset
 
 
 def silos_of(data: Dataset, count: int = 10) -> tuple[Silo, ...]:
-    return make_silos(data, count, label_alpha=0.5, size_alpha=2, test_fraction=0.25, rng=np.random.default_rng(3))
+    return make_silos(data, Data(institutions=count), np.random.default_rng(3))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,6 +11,8 @@ import pytest
 
 import secagg
 from secagg import audit
+from secagg.round import Proposal
+from secagg.round.audit import Seen, SiteTrail, Stamp, record_of
 from secagg_he import ThresholdCkks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -58,6 +60,36 @@ def test_where_only_a_sum_is_opened_the_record_says_so(scheme, opened):
     context = secagg.RoundContext("trial", 1, bytes(32))
     run = secagg.simulate(scheme, [np.arange(4)] * 5, drop={2: scheme.upload_step}, context=context)
     assert audit.describe(scheme, context, run, now=NOW, salt=bytes(32)).opened == opened
+
+
+@pytest.mark.parametrize(
+    ("scheme", "withstood"),
+    [
+        (secagg.Plain(5, 4), "none"),
+        (secagg.Bonawitz(5, 4), "semi-honest"),
+        (secagg.Bonawitz(5, 4, adversary="active"), "active"),
+    ],
+    ids=lambda given: str(getattr(given, "id", given))[:12],
+)
+def test_a_record_claims_no_server_that_was_not_withstood(scheme, withstood):
+    """From every party: under Plain the server sees every vector, and no record says that it was kept from anything."""
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    simulation = secagg.Simulation(scheme, [np.arange(4)] * 5, context=context)
+    run = simulation.run()
+    assert audit.describe(scheme, context, run, now=NOW, salt=bytes(32)).adversary == withstood
+    for client in simulation.clients.values():
+        seen = Seen.by_participant(client)
+        assert record_of(scheme, context, seen, Stamp(now=NOW)).adversary == withstood
+
+
+def test_nor_does_the_record_of_a_proposal_that_was_refused(tmp_path):
+    context = secagg.RoundContext("trial", 1, bytes(32))
+    identity = secagg.Identity.generate("site")
+    for scheme, withstood in ((secagg.Plain(5, 4), "none"), (secagg.Bonawitz(5, 4), "semi-honest")):
+        trail = SiteTrail(tmp_path / f"{scheme.name}.jsonl", identity)
+        trail.note_refused(Proposal.of(scheme, context), 1, "our own floor", Stamp(now=NOW))
+        (line,) = audit.verify(trail.path, identity.public_key)
+        assert line.record["adversary"] == withstood
 
 
 def test_the_commitment_opens_for_the_released_sum_only(round_one):

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from secagg_protocols.primitives.domain import VERSION, Use, digest, frame, separated
+from secagg_protocols.primitives.domain import MAX_ID, VERSION, Use, digest, frame, id_field, ids_field, separated
 
 
 def parse(data):
@@ -55,3 +55,12 @@ def test_no_two_uses_share_a_prefix():
 def test_the_version_is_bound_into_everything():
     for use in Use:
         assert separated(use).startswith(b"secagg v%d " % VERSION)
+
+
+def test_ids_are_four_bytes_in_whatever_is_hashed_or_signed():
+    assert id_field(1) == b"\0\0\0\x01"
+    assert ids_field((1, 65536, MAX_ID)) == b"\0\0\0\x01" + b"\0\x01\0\0" + b"\xff" * 4
+    assert ids_field(()) == b""
+    for participant in (-1, MAX_ID + 1):
+        with pytest.raises(OverflowError):
+            id_field(participant)

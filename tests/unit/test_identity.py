@@ -172,7 +172,7 @@ def test_rosters_that_cannot_be_are_refused():
         [first, first],
         [first, replace(second, id=1)],
         [replace(first, id=-1)],
-        [replace(first, id=65536)],
+        [replace(first, id=2**32)],
         [first, replace(second, public_key=first.public_key)],
         [replace(first, public_key=b"short")],
     ):

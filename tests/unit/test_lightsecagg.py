@@ -21,7 +21,7 @@ from secagg_protocols import (
     Step,
 )
 from secagg_protocols.dealing.messages import KeyList, SealedShares, UnmaskRequest
-from secagg_protocols.lightsecagg import rounds
+from secagg_protocols.lightsecagg import steps
 from secagg_protocols.lightsecagg.messages import ShareMasks, Unmasking
 from secagg_protocols.lightsecagg.packing import CHOICES, FIELDS, FieldPacking
 from secagg_protocols.packing.sums import Domain
@@ -221,7 +221,7 @@ def test_t_shares_are_compatible_with_every_mask():
     """For given shares of T holders and any other mask there are random pieces that give exactly those shares."""
     scheme = LightSecAgg(5, 4, colluders=2, threshold=4)
     field, holders = scheme.packing.field, [1, 4]
-    shares = rounds.encode_mask(scheme, SESSION, 1, b"s" * 32, holders)
+    shares = steps.encode_mask(scheme, SESSION, 1, b"s" * 32, holders)
     matrix = encoding_matrix(field, 5, 4).astype(np.int64)[[h - 1 for h in holders]]
     other = field.uniform((scheme.pieces, scheme.piece_length), InsecureDeterministicRandomness(1))
     rest = (shares - field.multiply(matrix[:, :2], other)) % field.prime
@@ -243,14 +243,14 @@ def test_sums_of_shares_decode_to_the_sum_of_the_masks_at_the_extremes(participa
     assert shares.tolist() == [[field.prime - 1] * scheme.piece_length] * participants  # a constant polynomial
     summed = shares * participants % field.prime
     holders = list(range(participants - scheme.quorum + 1, participants + 1))
-    decoded = rounds.decode_aggregate(scheme, holders, summed[[h - 1 for h in holders]])
+    decoded = steps.decode_aggregate(scheme, holders, summed[[h - 1 for h in holders]])
     assert decoded.tolist() == [-participants % field.prime] * scheme.packing.words
 
 
 def test_the_mask_is_another_one_in_every_session_and_is_spread_over_the_field():
     scheme = LightSecAgg(10, 50_000)
-    first, _ = rounds.draw_mask(scheme, SESSION, 1, bytes(32))
-    second, _ = rounds.draw_mask(scheme, bytes(32), 1, bytes(32))
+    first, _ = steps.draw_mask(scheme, SESSION, 1, bytes(32))
+    second, _ = steps.draw_mask(scheme, bytes(32), 1, bytes(32))
     assert np.mean(first == second) < 0.001
     counts, _ = np.histogram(first, bins=16, range=(0, scheme.packing.field.prime))
     assert np.sum((counts - first.size / 16) ** 2 / (first.size / 16)) < 60
@@ -438,7 +438,7 @@ def test_shares_of_strangers_and_too_few_dealers_are_refused():
 def test_a_survivor_list_that_cannot_be_is_refused(survivors, words):
     server, clients, _ = at("Unmasking")
     vanished = tuple(sorted({1, 2, 3, 4, 5} - set(survivors)))
-    aborts(clients[1], server.seal("UnmaskRequest", 1, UnmaskRequest(survivors, vanished, (), b"")), words)
+    aborts(clients[1], server.seal("UnmaskRequest", 1, UnmaskRequest(survivors, vanished, (), ())), words)
 
 
 def test_a_participant_answers_for_one_survivor_list_only():
@@ -446,7 +446,7 @@ def test_a_participant_answers_for_one_survivor_list_only():
     server, clients, opening = at("Unmasking")
     clients[1].receive(opening[1])
     with pytest.raises(Exception, match="not expected"):
-        clients[1].receive(server.seal("UnmaskRequest", 1, UnmaskRequest((1, 2, 3, 4), (5,), (), b"")))
+        clients[1].receive(server.seal("UnmaskRequest", 1, UnmaskRequest((1, 2, 3, 4), (5,), (), ())))
 
 
 @pytest.mark.parametrize(

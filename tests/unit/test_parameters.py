@@ -67,8 +67,6 @@ def test_semi_honest_threshold_is_above_the_colluders_and_a_majority_by_default(
         ({"threshold": 7, "colluders": 4, "adversary": "active"}, ["threshold=7", "colluders=4", "at least 8"]),
         ({"colluders": 9}, ["colluders=9", "8", "honest"]),
         ({"colluders": -1}, ["colluders=-1"]),
-        ({"further_seeds": -1}, ["further_seeds=-1", "255"]),
-        ({"further_seeds": 256}, ["further_seeds=256"]),
         ({"value_bits": 64}, ["value_bits=64", "63"]),
         ({"value_bits": 62}, ["62 bits", "66 bits", "lower value_bits"]),
         ({"ciphersuite": "md5"}, ["md5", "x25519", "p256"]),

@@ -22,7 +22,7 @@ from secagg_protocols import (
 INTEGERS = ("minimum_cohort", "colluders", "reruns", "maximum_participants")
 SCHEMES = [
     Plain(20, 5),
-    Bonawitz(20, 5, colluders=1, further_seeds=1),
+    Bonawitz(20, 5, colluders=1),
     SecAggPlus(20, 5, corrupt_rate=0.0, dropout_rate=0.25),
     SecAggPlus(20, 5, corrupt_rate=0.25, dropout_rate=0.0, neighbours=19, threshold=11),
     LightSecAgg(20, 5, colluders=1),

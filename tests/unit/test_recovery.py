@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from secagg_protocols.primitives import shamir
+from secagg_protocols.primitives import interpolation, shamir
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 from secagg_protocols.primitives.recovery import OpenedShares, Recovery, ScatteredShares, Unrecoverable, Verdict
 
@@ -212,6 +212,23 @@ def test_liars_about_a_few_dealers_each_are_found_at_all_of_them_together():
     assert recovery.secrets(given) == dict(enumerate(secrets, 1))
     assert {one.holder for one in recovery.corrections} == set(range(1, 9))
     assert known.verified == 20
+
+
+def test_for_liars_about_all_dealers_the_sums_without_them_are_made_once_for_many_dealers(monkeypatch):
+    secrets = some(130)
+    given = opened(secrets, tuple(range(1, 21)), threshold=11)
+    for holder in (3, 9, 17):
+        for dealer in range(1, 131):
+            spoil(given, holder, dealer, seed=dealer)
+    masks, inner = [], interpolation._sums_for_each
+    monkeypatch.setattr(
+        interpolation, "_sums_for_each", lambda chosen, summed: masks.append(len(chosen)) or inner(chosen, summed)
+    )
+    found, corrections = recover(given, secrets, threshold=11)
+    assert found == dict(enumerate(secrets, 1))
+    assert len(corrections) == 3 * 130
+    assert set(masks) == {1}
+    assert len(masks) <= 16  # at most four for each 64 dealers
 
 
 def test_bad_dealers_do_not_make_honest_holders_be_left_out_at_others():

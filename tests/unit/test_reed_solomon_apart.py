@@ -5,6 +5,7 @@ import pytest
 
 from secagg_protocols import SYSTEM
 from secagg_protocols.primitives.field import PrimeField
+from secagg_protocols.primitives.interpolation import Interpolation
 from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 
@@ -44,3 +45,22 @@ def test_it_agrees_with_the_decoder_of_one_word(m, t):
             continue
         assert found[column]
         assert {points[row] for row in np.flatnonzero(wrong[:, column])} == alone
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 7, 20])
+def test_a_word_that_goes_by_some_shares_only_is_decoded_up_to_half_of_the_spare_ones_among_them(left_out):
+    draw, field, m, t = np.random.default_rng(left_out), PrimeField(65537), 60, 31
+    points = np.arange(1, m + 1)
+    words = field.multiply(field.powers(points, t), draw.integers(0, 65537, (t, 30)))
+    kept, wrong = np.ones((m, 30), dtype=bool), np.zeros((m, 30), dtype=bool)
+    for column in range(30):
+        rows = draw.permutation(m)
+        out = rows[: min(column, left_out)]
+        off = rows[left_out : left_out + (m - t - out.size) // 2]
+        kept[out, column], wrong[off, column] = False, True
+        words[out, column] = draw.integers(0, 65537, out.size)
+        words[off, column] = (words[off, column] + draw.integers(1, 65537, off.size)) % 65537
+    weights = Interpolation(points, t, SYSTEM).weights_of(kept.T).T
+    found_wrong, found = ShareCode(points.tolist(), t).wrong_apart(words, weights)
+    assert found.all()
+    assert (found_wrong == wrong).all()

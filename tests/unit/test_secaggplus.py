@@ -227,17 +227,16 @@ def test_a_participant_hears_of_its_neighbours_only_and_pays_for_them_only():
 
 def test_too_many_gone_around_one_participant_fail_the_round_and_say_whose_secret_is_lost():
     scheme = sparse(threshold=8)
-    simulation = Simulation(scheme, vectors(scheme))
     circle: list[int] = []
 
     def vanish(server, envelopes):
         if not circle and envelopes and envelopes[0].kind == "SealedShares":
-            circle.extend(other for other in server._circles.of(1) if other != 1)
+            circle.extend(other for other in server._graph.circle(1) if other != 1)
         if envelopes and envelopes[0].kind == "UnmaskRequest":
             return [envelope for envelope in envelopes if envelope.recipient not in circle[:4]]
         return envelopes
 
-    simulation._misbehave = {0: vanish}
+    simulation = Simulation(scheme, vectors(scheme), misbehave={0: vanish})
     with pytest.raises(RoundFailed, match="cannot be reconstructed") as failed:
         simulation.run()
     assert failed.value.step == "Unmasking"
@@ -296,8 +295,8 @@ def test_a_neighbour_listed_as_survivor_and_as_gone_is_refused():
     def forge(server, envelopes):
         if not envelopes or envelopes[0].kind != "UnmaskRequest":
             return envelopes
-        circle = server._circles.of(1)
-        both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), b""))
+        circle = server._graph.circle(1)
+        both = server.seal("UnmaskRequest", 1, UnmaskRequest(circle, (circle[0],), (), ()))
         return [both, *(envelope for envelope in envelopes if envelope.recipient != 1)]
 
     run = simulate(scheme, vectors(scheme), misbehave={0: forge})

@@ -139,6 +139,11 @@ def test_a_misbehaving_server_reaches_every_participant_s_refusal():
     assert {refusal.party for refusal in run.refusals} == {1, 2, 3, 4}
 
 
+def test_an_option_that_there_is_not_is_named():
+    with pytest.raises(TypeError, match="no option 'dorp'; they are drop, misbehave"):
+        simulate(SCHEMES[0], VECTORS, dorp={1: "Sum"})
+
+
 def test_an_executor_gives_the_same_sum():
     scheme = Bonawitz(5, 1000)
     vectors = [np.full(1000, participant) for participant in range(5)]

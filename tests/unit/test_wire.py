@@ -10,19 +10,22 @@ from secagg_protocols.core.wire import MAX_KIND, check_participants, decode, enc
 from secagg_protocols.plain.messages import Sum
 
 LIMIT = 1 << 21
+HEADER = 45
+"""Bytes before an envelope's kind; the last three are the lengths of kind (1) and signature (2)."""
 MESSAGES = [
     bonawitz.AdvertiseKeys(bytes(32), bytes(32), bytes(32), b"", bytes(16), bytes(32)),
-    bonawitz.KeyList((bonawitz.KeyEntry(1, b"payload", b""), bonawitz.KeyEntry(65535, b"", bytes(64)))),
+    bonawitz.KeyList((bonawitz.KeyEntry(1, b"payload", b""), bonawitz.KeyEntry(2**32 - 1, b"", bytes(64)))),
     bonawitz.KeyList(()),
     bonawitz.ShareKeys(b"", memoryview(bytes(300))),
     bonawitz.SealedShares((1, 2, 300), memoryview(b"")),
     bonawitz.MaskedInput(0, memoryview(bytes(255))),
     bonawitz.MaskedInput(1000, memoryview(bytes(256))),
-    bonawitz.MaskedInput(2**40, memoryview(bytes(65535))),
+    bonawitz.MaskedInput(2**32 - 1, memoryview(bytes(65535))),
     bonawitz.MaskedInput(0, memoryview(bytes(65536))),
     bonawitz.SurvivorList((1, 5, 9)),
     bonawitz.ConsistencyCheck(bytes(32)),
-    bonawitz.UnmaskRequest((1, 2), (3,), (1,), bytes(64)),
+    bonawitz.UnmaskRequest((1, 2), (3,), (1,), (bytes(64),)),
+    bonawitz.UnmaskRequest((1, 2), (3,), (1, 2), (bytes(3309), bytes(666))),
     bonawitz.Unmasking((4,), memoryview(bytes(34))),
     Sum(3, memoryview(b"words")),
     Abort("this participant takes part with 5 or more"),
@@ -97,7 +100,7 @@ def test_a_declared_length_beyond_the_data_is_refused():
         decode(bonawitz.SurvivorList, b"\x91\xdd\xff\xff\xff\xff", LIMIT)
 
 
-@pytest.mark.parametrize("ids", [(2, 1), (1, 1), (0,), (0, 1), (-1,), (65536,), (1, 65536), (1, 3, 2)])
+@pytest.mark.parametrize("ids", [(2, 1), (1, 1), (0,), (0, 1), (-1,), (2**32,), (1, 2**32), (1, 3, 2)])
 def test_lists_of_participants_are_strictly_ascending_and_in_range(ids):
     with pytest.raises(ValueError, match="ascending"):
         bonawitz.SurvivorList(ids)
@@ -112,8 +115,14 @@ def test_lists_of_participants_are_strictly_ascending_and_in_range(ids):
         (bonawitz.AdvertiseKeys, [b"", b"", b"", b"", bytes(16), bytes(31)]),
         (bonawitz.ConsistencyCheck, [bytes(31)]),
         (bonawitz.ConsistencyCheck, [bytes(33)]),
-        (bonawitz.UnmaskRequest, [[1], [2], [1], bytes(63)]),
-        (bonawitz.UnmaskRequest, [[1], [2], [], bytes(64)]),
+        (bonawitz.ConsistencyCheck, [b""]),
+        (bonawitz.UnmaskRequest, [[1], [2], [1], []]),
+        (bonawitz.UnmaskRequest, [[1], [2], [], [bytes(64)]]),
+        (bonawitz.UnmaskRequest, [[1], [2], [1], bytes(64)]),
+        (bonawitz.MaskedInput, [2**32, b""]),
+        (bonawitz.MaskedInput, [-1, b""]),
+        (bonawitz.KeyEntry, [0, b"", b""]),
+        (bonawitz.KeyEntry, [2**32, b"", b""]),
     ],
 )
 def test_fields_of_the_wrong_size_are_refused(kind, fields):
@@ -144,13 +153,21 @@ def envelope(**changes):
 
 
 def test_the_layout_of_an_envelope_is_the_documented_one():
-    data = envelope(sender=258, recipient=65535, suite=2, signature=b"\x05" * 64).to_bytes()
-    expected = b"\x01\x02" + b"\x01\x02" + b"\xff\xff" + bytes(range(32)) + b"\x05" * 64 + b"\x03" + b"Sum" + b"payload"
+    data = envelope(sender=66051, recipient=2**32 - 1, suite=2, signature=b"\x05" * 64).to_bytes()
+    header = b"\x01\x02" + b"\0\x01\x02\x03" + b"\xff" * 4 + bytes(range(32)) + b"\x03" + b"\0\x40"
+    expected = header + b"Sum" + b"\x05" * 64 + b"payload"
     assert data == expected
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"signature": b"\x01" * 64}, {"sender": 0, "recipient": 65535}, {"kind": "k" * MAX_KIND}]
+    "changes",
+    [
+        {},
+        {"signature": b"\x01" * 64},
+        {"signature": b"\x01" * 63},
+        {"sender": 0, "recipient": 2**32 - 1},
+        {"kind": "k" * MAX_KIND},
+    ],
 )
 def test_envelopes_survive_bytes(changes):
     made = envelope(**changes)
@@ -171,12 +188,11 @@ def test_envelopes_survive_bytes(changes):
         {"version": 0},
         {"version": 2},
         {"sender": -1},
-        {"sender": 65536},
-        {"recipient": 65536},
+        {"sender": 2**32},
+        {"recipient": 2**32},
         {"kind": ""},
         {"kind": "k" * (MAX_KIND + 1)},
         {"kind": "Größe"},
-        {"signature": bytes(63)},
         {"signature": bytes(65)},
         {"binding": bytes(31)},
         {"suite": 256},
@@ -194,30 +210,30 @@ def test_bytes_that_are_no_envelope_are_refused():
     for wrong in (
         b"",
         b"\x01",
-        bytes(103),
+        bytes(HEADER),
         bytes(200),
-        good[:103],
+        good[:HEADER],
         b"\x02" + good[1:],
-        good[:103].replace(b"\x03", b"\x00"),
+        good[: HEADER - 3] + b"\x00" + good[HEADER - 2 :],
     ):
         with pytest.raises(WireError):
             Envelope.from_bytes(wrong, 1000)
     high = bytearray(good)
-    high[103] = 0xC3
+    high[HEADER] = 0xC3
     with pytest.raises(WireError, match="ASCII"):
         Envelope.from_bytes(bytes(high), 1000)
 
 
 def test_a_kind_longer_than_its_limit_is_refused():
     data = bytearray(envelope(payload=bytes(300)).to_bytes())
-    data[102] = MAX_KIND + 1
+    data[HEADER - 3] = MAX_KIND + 1
     with pytest.raises(WireError, match="32"):
         Envelope.from_bytes(bytes(data), 1000)
 
 
 def test_an_envelope_cut_within_its_kind_is_refused():
     data = envelope(kind="MaskedInput").to_bytes()
-    for cut in range(104, 103 + len("MaskedInput")):
+    for cut in range(HEADER + 1, HEADER + len("MaskedInput")):
         with pytest.raises(WireError):
             Envelope.from_bytes(data[:cut], 1000)
 
@@ -231,3 +247,13 @@ def test_the_repr_of_an_envelope_shows_no_content():
 def test_rounds_that_cannot_be_expressed_are_refused(count):
     with pytest.raises(ParameterError, match=str(count)):
         check_participants(count)
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_an_envelope_of_another_version_names_both_however_it_goes_on(version):
+    good = envelope().to_bytes()
+    for rest in (good[1:], good[1:HEADER], b"", bytes(900)):
+        with pytest.raises(WireError, match=rf"version {version}\b.*speaks version 1\b"):
+            Envelope.from_bytes(bytes([version]) + rest, 1000)
+    with pytest.raises(WireError, match=rf"version {version}\b.*speaks version 1\b"):
+        envelope(version=version)

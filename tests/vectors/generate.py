@@ -26,7 +26,7 @@ CASES: dict[str, tuple[Bonawitz, dict[int, str]]] = {
     "active-x25519": (Bonawitz(5, 9, value_bits=20, adversary="active"), {4: "MaskedInput", 1: "ShareKeys"}),
     "active-p256": (Bonawitz(4, 3, value_bits=1, adversary="active", ciphersuite="p256"), {2: "Unmasking"}),
     "everyone-stays": (Bonawitz(3, 1, value_bits=62, threshold=1), {}),
-    "further-seeds": (Bonawitz(5, 4, adversary="active", colluders=1, further_seeds=2), {5: "MaskedInput"}),
+    "colluders": (Bonawitz(5, 4, adversary="active", colluders=1), {5: "MaskedInput"}),
     "early-keys": (Bonawitz(4, 6, adversary="active", early_keys=True), {1: "MaskedInput"}),
 }
 
@@ -84,7 +84,6 @@ def positive(name: str, recording: Recording) -> dict[str, Any]:
             "early_keys": scheme.early_keys,
             "colluders": scheme.colluders,
             "threshold": scheme.quorum,
-            "further_seeds": scheme.further_seeds,
         },
         "context": {"job": CONTEXT.job, "round": CONTEXT.round, "context_digest": CONTEXT.context_digest.hex()},
         "roster": [[entry.id, entry.name, entry.public_key.hex()] for entry in roster.entries] if roster else [],
@@ -105,11 +104,83 @@ def positive(name: str, recording: Recording) -> dict[str, Any]:
     }
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """An envelope's bytes, field by field, as they are laid out: to be put together with one of them wrong."""
+
+    version: bytes
+    suite: bytes
+    sender: bytes
+    recipient: bytes
+    binding: bytes
+    kind_length: bytes
+    signature_length: bytes
+    kind: bytes
+    signature: bytes
+    payload: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> Cut:
+        parts, start = [], 0
+        for size in (1, 1, 4, 4, 32, 1, 2, data[42], int.from_bytes(data[43:45], "big")):
+            parts.append(data[start : start + size])
+            start += size
+        return cls(*parts, data[start:])
+
+    def with_(self, **wrong: bytes) -> bytes:
+        return b"".join(msgspec.structs.astuple(msgspec.structs.replace(self, **wrong)))
+
+    def signed(self, signature: bytes) -> bytes:
+        return self.with_(signature_length=len(signature).to_bytes(2, "big"), signature=signature)
+
+
+class Unchecked(msgspec.Struct, frozen=True, array_like=True):
+    """An UnmaskRequest as somebody encodes it who does not check it."""
+
+    survivors: tuple[int, ...]
+    vanished: tuple[int, ...]
+    signers: tuple[int, ...]
+    signatures: tuple[bytes, ...]
+
+
+def envelope_faults(cut: Cut, unauthenticated: str, count: int) -> list[tuple[str, bytes, str]]:
+    """Return (fault, bytes, error) for one envelope of the server to participant 3. None of them aborts."""
+    payload, signature = cut.payload, cut.signature
+    longer = b"\xdc" + count.to_bytes(2, "big") + payload[1:]
+    return [
+        ("version 0", cut.with_(version=b"\0"), "WireError"),
+        ("version 2", cut.with_(version=b"\x02"), "WireError"),
+        ("other ciphersuite", cut.with_(suite=bytes([3 - cut.suite[0]])), "WireError"),
+        ("unknown ciphersuite", cut.with_(suite=b"\xff"), "WireError"),
+        ("sender is a participant", cut.with_(sender=b"\0\0\0\1"), "WireError"),
+        ("sender is the server in its low 16 bits", cut.with_(sender=b"\0\1\0\0"), "WireError"),
+        ("for another participant", cut.with_(recipient=b"\0\0\0\1"), "WireError"),
+        ("for this participant in its low 16 bits", cut.with_(recipient=b"\0\1\0\3"), "WireError"),
+        ("bound to another session", cut.with_(binding=bytes(32)), "WireError"),
+        ("unknown kind", cut.with_(kind=b"x" + cut.kind[1:]), "WireError"),
+        ("kind ends behind the envelope", cut.with_(kind_length=b"\xff", payload=b""), "WireError"),
+        ("signature ends behind the envelope", cut.with_(payload=b"", **UNFINISHED), "WireError"),
+        ("signature of one byte more than any", cut.signed(b"\1" * 65), "WireError"),
+        ("signature of 65535 bytes that are not there", cut.with_(signature_length=b"\xff\xff"), "WireError"),
+        ("forged signature", cut.signed(b"\1" * 64), unauthenticated),
+        ("signature of zeros", cut.signed(bytes(64)), unauthenticated),
+        ("signature without its last byte", cut.signed((signature or bytes(64))[:-1]), unauthenticated),
+        ("signature stripped, and a trailing byte", cut.with_(payload=payload + b"\0", **STRIPPED), unauthenticated),
+        ("trailing byte", cut.with_(payload=payload + b"\0"), unauthenticated),
+        ("truncated payload", cut.with_(payload=payload[:-1]), unauthenticated),
+        ("no payload", cut.with_(payload=b""), unauthenticated),
+        ("claims 4 GiB", cut.with_(payload=b"\xdd\xff\xff\xff\xff"), unauthenticated),
+        ("not the shortest encoding", cut.with_(payload=longer), unauthenticated),
+    ]
+
+
+UNFINISHED = {"signature_length": b"\0\x40", "signature": bytes(63)}
+STRIPPED = {"signature_length": b"\0\0", "signature": b""}
+
+
 def negative(name: str, recording: Recording) -> list[dict[str, Any]]:
     """Return faults in what participant 3 receives. The outcome is stated here, not observed."""
     scheme, server = recording.scheme, recording.simulation.server
-    active = scheme.active
-    unauthenticated = "AuthenticationError" if active else "WireError"
+    unauthenticated = "AuthenticationError" if scheme.active else "WireError"
     found = []
 
     def add(fault: str, kind: str, data: bytes, error: str, aborted: bool = False) -> None:
@@ -123,29 +194,23 @@ def negative(name: str, recording: Recording) -> list[dict[str, Any]]:
             }
         )
 
+    client = recording.simulation.clients[3]
     for kind in ("KeyList", "SealedShares", "UnmaskRequest"):
         (envelope,) = (e for e in recording.envelopes if e.kind == kind and e.recipient == 3)
-        data = envelope.to_bytes()
-        start = len(data) - len(envelope.payload)
-        add("unknown version", kind, b"\x02" + data[1:], "WireError")
-        add("other ciphersuite", kind, data[:1] + bytes([3 - data[1]]) + data[2:], "WireError")
-        add("sender is a participant", kind, data[:2] + b"\x00\x01" + data[4:], "WireError")
-        add("for another participant", kind, data[:4] + b"\x00\x01" + data[6:], "WireError")
-        add("bound to another session", kind, data[:6] + bytes(32) + data[38:], "WireError")
-        add("unknown kind", kind, data[:103] + b"x" + data[104:], "WireError")
-        add("forged signature", kind, data[:38] + b"\x01" * 64 + data[102:], unauthenticated)
-        add("signature stripped or none", kind, data[:38] + bytes(64) + data[102:] + b"\x00", unauthenticated)
-        add("trailing byte", kind, data + b"\x00", unauthenticated)
-        add("truncated payload", kind, data[:-1], unauthenticated)
-        add("no payload", kind, data[:start], unauthenticated)
-        add("claims 4 GiB", kind, data[:start] + b"\xdd\xff\xff\xff\xff", unauthenticated)
-        fields = len(
-            msgspec.structs.fields(server.messages.get(kind) or recording.simulation.clients[3].messages[kind])
-        )
-        longer = data[:start] + b"\xdc" + fields.to_bytes(2, "big") + data[start + 1 :]
-        add("not the shortest encoding", kind, longer, unauthenticated)
+        count = len(msgspec.structs.fields(client.messages[kind]))
+        for fault, data, error in envelope_faults(Cut.of(envelope.to_bytes()), unauthenticated, count):
+            add(fault, kind, data, error)
     (envelope,) = (e for e in recording.envelopes if e.kind == "UnmaskRequest" and e.recipient == 3)
-    honest = recording.simulation.clients[3].open(envelope)
+    honest = client.open(envelope)
+    for fault, survivors, signers, signatures in (
+        ("an id of 33 bits", (*honest.survivors, 2**32), honest.signers, honest.signatures),
+        ("the id 0", (0, *honest.survivors), honest.signers, honest.signatures),
+        ("ids that descend", honest.survivors[::-1], honest.signers, honest.signatures),
+        ("a signer without a signature", honest.survivors, honest.survivors, honest.signatures[1:]),
+        ("a signature without a signer", honest.survivors, honest.signers, (*honest.signatures, bytes(64))),
+    ):
+        raw = Unchecked(survivors, honest.vanished, signers, signatures)
+        add(fault, "UnmaskRequest", server.seal("UnmaskRequest", 3, raw).to_bytes(), "WireError")
     for fault, survivors, vanished in (
         ("a participant as survivor and as vanished", honest.survivors, (*honest.vanished, honest.survivors[-1])),
         (

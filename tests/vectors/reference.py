@@ -45,6 +45,11 @@ def digest(use, *fields):
     return sha(separated(use, *fields))
 
 
+def party(number):
+    """A participant's id, wherever it is hashed, signed or derived from: 32 bits."""
+    return number.to_bytes(4, "big")
+
+
 def hkdf(secret, length, info):
     key = hmac.new(bytes(32), secret, hashlib.sha256).digest()
     out, block, counter = b"", b"", 0
@@ -264,16 +269,17 @@ def lanes(participants, value_bits):
 
 def parse(data):
     """Return the fields of an envelope."""
-    kind_end = 103 + data[102]
+    kind_end = 45 + data[42]
+    signature_end = kind_end + int.from_bytes(data[43:45], "big")
     return {
         "version": data[0],
         "suite": data[1],
-        "sender": int.from_bytes(data[2:4], "big"),
-        "recipient": int.from_bytes(data[4:6], "big"),
-        "binding": data[6:38],
-        "signature": data[38:102],
-        "kind": data[103:kind_end].decode("ascii"),
-        "payload": data[kind_end:],
+        "sender": int.from_bytes(data[2:6], "big"),
+        "recipient": int.from_bytes(data[6:10], "big"),
+        "binding": data[10:42],
+        "kind": data[45:kind_end].decode("ascii"),
+        "signature": data[kind_end:signature_end],
+        "payload": data[signature_end:],
     }
 
 
@@ -283,8 +289,8 @@ def verify_signature(suite, public, envelope):
         envelope["suite"],
         envelope["binding"],
         envelope["kind"],
-        envelope["sender"],
-        envelope["recipient"],
+        party(envelope["sender"]),
+        party(envelope["recipient"]),
         sha(envelope["payload"]),
     )
     signature = envelope["signature"]
@@ -302,7 +308,7 @@ class Check:
     def __init__(self, vector):
         p = self.p = vector["parameters"]
         self.vector, self.suite, self.active = vector, p["ciphersuite"], p["adversary"] == "active"
-        self.n, self.t, self.rows = p["participants"], p["threshold"], 2 + p["further_seeds"]
+        self.n, self.t, self.rows = p["participants"], p["threshold"], 2
         self.secrets = {
             int(u): {
                 "channel": bytes.fromhex(s["channel_secret"]),
@@ -329,10 +335,9 @@ class Check:
             "value_bits",
             "adversary",
             "ciphersuite",
-            "early_keys",
             "colluders",
             "threshold",
-            "further_seeds",
+            "early_keys",
         ]
         scheme = digest(b"scheme id", "bonawitz", *(frame(name, str(p[name])) for name in order))
         assert scheme.hex() == self.vector["scheme_id"]
@@ -377,12 +382,12 @@ class Check:
             if self.active:
                 verify_signature(self.suite, keys[sender], envelope)
             else:
-                assert envelope["signature"] == bytes(64)
+                assert envelope["signature"] == b""
 
     def pair_info(self, use, u, v):
         which = 0 if use == b"channel key" else 1
         low, high = sorted((u, v))
-        ids = low.to_bytes(4, "big") + high.to_bytes(4, "big")
+        ids = party(low) + party(high)
         return separated(use, self.session) + ids + self.public[low][which] + self.public[high][which]
 
     def channel_key(self, sender, holder):
@@ -401,7 +406,7 @@ class Check:
             sealed = envelope["payload"][-size * len(others) :]
             shares, paths = {}, {}
             for position, holder in enumerate(others):
-                ids = dealer.to_bytes(4, "big") + holder.to_bytes(4, "big")
+                ids = party(dealer) + party(holder)
                 aead = (ChaCha20Poly1305 if self.suite == "x25519" else AESGCM)(self.channel_key(dealer, holder))
                 data = separated(b"channel associated data", self.session) + ids
                 self.sealed[dealer, holder] = sealed[size * position : size * (position + 1)]
@@ -421,7 +426,9 @@ class Check:
                 leaves = [sha(separated(b"merkle leaf") + part) for part in hashed]
                 for holder, values in shares.items():
                     for row, value in enumerate(values):
-                        own = sha(separated(b"share leaf") + b"%8d%8d%8d" % (dealer, holder, row) + value)
+                        own = sha(
+                            separated(b"share leaf") + party(dealer) + party(holder) + row.to_bytes(4, "big") + value
+                        )
                         assert hashed[holder - 1][32 * row : 32 * row + 32] == own
                     assert paths[holder] == merkle_path(leaves, holder - 1)
                 self.root = {**getattr(self, "root", {}), dealer: merkle_root(leaves)}
@@ -432,7 +439,7 @@ class Check:
         for u, envelope in self.step("AdvertiseKeys").items():
             seeds = self.secrets[u]["shared"][1:]
             commitments = b"".join(
-                digest(b"seed commitment", self.address, u, row, s) for row, s in enumerate(seeds, 1)
+                digest(b"seed commitment", self.address, party(u), row, s) for row, s in enumerate(seeds, 1)
             )
             context = b"" if self.p["early_keys"] else bytes.fromhex(self.vector["context"]["context_digest"])
             end = len(envelope["payload"]) - 2 - len(context)
@@ -445,7 +452,7 @@ class Check:
     def mask_of(self, u, dealers):
         modulus = 2 ** (8 * self.word_bytes)
         size = MASK_KEY_BYTES[self.suite]
-        own = hkdf(self.secrets[u]["shared"][1], size, separated(b"self mask key", self.session, u))
+        own = hkdf(self.secrets[u]["shared"][1], size, separated(b"self mask key", self.session, party(u)))
         total = mask_words(own, self.words)
         for v in dealers:
             if v != u:
@@ -471,8 +478,9 @@ class Check:
         survivors = set(self.step("MaskedInput"))
         assert sorted(survivors) == self.vector["survivors"]
         if self.active:
+            agreed = digest(b"survivor list", self.session, b"".join(map(party, sorted(survivors))))
             for envelope in self.step("ConsistencyCheck").values():
-                assert envelope["payload"] == pack([digest(b"survivor list", self.session, *sorted(survivors))])
+                assert envelope["payload"] == pack([agreed])
         opened = {dealer: {} for dealer in self.dealt}
         for holder, envelope in self.step("Unmasking").items():
             shares = envelope["payload"][-34 * len(self.dealt) :]
@@ -491,7 +499,7 @@ class Check:
         first, dealers, survivors = self.step("AdvertiseKeys"), tuple(self.dealt), self.vector["survivors"]
         entries = [[u, e["payload"], e["signature"] if self.active else b""] for u, e in first.items()]
         signed = sorted(self.step("ConsistencyCheck").items())[: self.t]
-        signatures = b"".join(envelope["signature"] for _, envelope in signed)
+        signatures = [envelope["signature"] for _, envelope in signed]
         vanished = [u for u in dealers if u not in survivors]
         expected = {
             "KeyList": pack([entries]),

@@ -14,11 +14,11 @@ from secagg.cli.output import AsJson, console, print_json, progress_bar
 
 from ..overhead import machine
 from ..units import duration
-from .measure import LEAST_S, SCHEMES, TIMES, Row, rows_of
+from .measure import LEAST_S, SCHEMES, TIMES, WHOLE, Row, rows_of
 
 SIZES = (20, 100, 240, 1000)
 QUICK_SIZES = (20, 60)
-REAL_SIZES = (20, 100, 240)
+WHOLE_SIZES = (20, 100, 240)
 """Of a scheme whose participants are not shortened: more take a quarter of an hour, and are asked for by --clients."""
 
 
@@ -33,12 +33,8 @@ def run_liars(
     broken."""
     if scheme and not set(scheme) <= SCHEMES.keys():
         raise typer.BadParameter(f"choose among {', '.join(SCHEMES)}", param_hint="--scheme")
-    rounds = [
-        (name, size)
-        for name in SCHEMES
-        if not scheme or name in scheme
-        for size in clients or (QUICK_SIZES if quick else REAL_SIZES if name == "threshold-ckks" else SIZES)
-    ]
+    chosen = [name for name in SCHEMES if not scheme or name in scheme]
+    rounds = [(name, size) for name in chosen for size in clients or _sizes(name, quick=quick)]
     rows: list[Row] = []
     with progress_bar() as move:
         for name, size in rounds:
@@ -64,6 +60,13 @@ def run_liars(
         )
     if broken:
         raise typer.Exit(1)
+
+
+def _sizes(name: str, *, quick: bool) -> tuple[int, ...]:
+    """Return how many participants a scheme is played with."""
+    if quick:
+        return QUICK_SIZES
+    return WHOLE_SIZES if name in WHOLE else SIZES
 
 
 def _print_tables(rows: list[Row], *, as_json: bool) -> None:

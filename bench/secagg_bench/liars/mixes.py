@@ -9,7 +9,8 @@ import numpy as np
 
 from secagg_protocols.primitives.field import Elements
 
-from .stage import Answer, BadDealers, Stage
+from .shares import OF_THE_SUM, Answer
+from .stage import BadDealers, Stage
 
 Answers = dict[int, Answer]
 
@@ -26,8 +27,10 @@ class Script:
     """The means of liars in one round. All that they do follows from `seed`."""
 
     def __init__(self, stage: Stage, seed: int = 0) -> None:
-        self.stage, self.draw = stage, np.random.default_rng(seed)
-        n, t = stage.scheme.participants, stage.scheme.quorum
+        self.stage = stage
+        self.draw = np.random.default_rng(seed)
+        n = stage.scheme.participants
+        t = stage.scheme.quorum
         self.neighbours = stage.holders_of(stage.answers[1].dealers[0])
         self.sparse = len(self.neighbours) < n
         self.spare = len(self.neighbours) - t
@@ -70,7 +73,7 @@ class Script:
 
     def missing(self, holder: int, answer: Answer) -> Answer:
         """Say that half of the shares never came."""
-        if answer.dealers == (0,):
+        if answer.dealers == (OF_THE_SUM,):
             return replace(answer, missing=(holder % self.stage.scheme.participants + 1,))
         others = [dealer for dealer in answer.dealers if dealer != holder and self.draw.random() < 0.5]
         return replace(answer, missing=tuple(others))
@@ -109,7 +112,8 @@ def framing(script: Script) -> Lie:
     """Shares are shifted by a polynomial that is 0 at 0 and at t − 2 others: it fits them, and gives the secret."""
     liars = script.pick(script.many if script.stage.scheme.active else script.spare // 2)
     others = [holder for holder in script.neighbours if holder not in liars][: script.stage.scheme.quorum - 2]
-    modulus, factors = int(script.stage.modulus[0]), {}
+    modulus = int(script.stage.modulus[0])
+    factors = {}
     for liar in liars:
         value = liar
         for other in others:
@@ -126,6 +130,19 @@ def garbage(script: Script) -> Lie:
 def garbage_about_few(script: Script) -> Lie:
     """As many answer with noise, each about few dealers."""
     return script.lie(script.pick(script.spare - 1), script.about_few)
+
+
+def garbage_apart(script: Script) -> Lie:
+    """As many answer with noise, each about two dealers that no other lies about: nothing is learnt from the others."""
+    liars = script.pick(script.spare - 1)
+    dealers = script.draw.permutation(np.arange(1, script.stage.scheme.participants + 1))
+    own = {liar: dealers[2 * place : 2 * place + 2] for place, liar in enumerate(liars)}
+
+    def change(holder: int, answer: Answer) -> Answer:
+        lied = np.isin(answer.dealers, own[holder])
+        return replace(answer, elements=np.where(lied[:, None], script.noise(holder, answer).elements, answer.elements))
+
+    return script.lie(liars, change)
 
 
 def all_garbage(script: Script) -> Lie:
@@ -183,7 +200,7 @@ class Mix:
     def has_to_come_out(self, stage: Stage, lie: Lie) -> bool:
         """Tell whether the server has to give the sum: what is signed decides, else as much as can be located."""
         if self.bad_dealers:
-            return False  # a dealer can end a round of Bonawitz anyhow: it commits to what it does not deal
+            return self.must
         if stage.scheme.active or self.play in (missing, nobody):
             return True
         columns = sum(len(answer.dealers) for answer in stage.answers.values()) // len(stage.answers)
@@ -197,19 +214,21 @@ MIXES = (
     Mix("framing polynomial", framing),
     Mix("garbage of m − t − 1", garbage),
     Mix("garbage about few dealers", garbage_about_few, must=False),
+    Mix("each about its own few dealers", garbage_apart),
     Mix("n − t of garbage", all_garbage, must=False),
     Mix("n − t in concert", all_in_concert, must=False),
     Mix("crafted missing", missing),
     Mix("crafted missing, garbage", missing_and_garbage, must=False),
     Mix("mixed", mixed, must=False),
-    Mix("bad dealers", nobody, must=False, bad_dealers=True),
+    Mix("bad dealers", nobody, bad_dealers=True),
     Mix("bad dealers, garbage", half_garbage, must=False, bad_dealers=True),
 )
 
 
 def bad_dealers(participants: int, spare: int, seed: int = 0) -> BadDealers:
     """Return a third of as many dealers as there are spare shares, each of which deals noise to as many holders."""
-    draw, third = np.random.default_rng(seed), max(1, spare // 3)
+    draw = np.random.default_rng(seed)
+    third = max(1, spare // 3)
     everyone = np.arange(1, participants + 1)
     return {
         int(dealer): frozenset(draw.choice(everyone[everyone != dealer], third, replace=False).tolist())

@@ -9,33 +9,26 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg import SERVER, SYSTEM, Bonawitz, Client, Envelope, LightSecAgg, Scheme, Server, Simulation
-from secagg_protocols.bonawitz import rounds
+from secagg import SERVER, SYSTEM, Client, Envelope, Server, Simulation
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.core.wire import decode
 from secagg_protocols.dealing.messages import ConsistencyCheck, UnmaskRequest
 from secagg_protocols.dealing.params import Dealing
-from secagg_protocols.dealing.rounds import survivors_digest
-from secagg_protocols.primitives import shamir
-from secagg_protocols.primitives.field import PRIME, Elements
+from secagg_protocols.dealing.steps import survivors_digest
+from secagg_protocols.primitives.field import Elements
+
+from .shares import ENCODINGS, OF_THE_SUM, Answer, read, write
 
 Progress = Callable[[int, int, str], None]
 BadDealers = Mapping[int, frozenset[int]]
 """Dealer → the holders that it deals noise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a holder opens. dealers: whose shares, (0,) for one sum over all. elements: (dealers, columns)."""
-
-    dealers: tuple[int, ...]
-    elements: Elements
-    missing: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,39 +46,30 @@ class Stage:
     @property
     def by_dealer(self) -> bool:
         """Whether shares of every dealer are opened, and not one sum of them."""
-        return self.answers[1].dealers != (0,)
+        return self.answers[1].dealers != (OF_THE_SUM,)
+
+    @property
+    def opens(self) -> type[Any]:
+        """The message that a holder opens with."""
+        kind: type[Any] = self.server.messages[self.kind]
+        return kind
+
+    @property
+    def modulus(self) -> Elements:
+        """The prime of each column of elements."""
+        return ENCODINGS[self.opens].modulus(self.scheme)
 
     def holders_of(self, dealer: int) -> tuple[int, ...]:
         """Return who holds a share of a dealer (0: of the sum)."""
         return tuple(holder for holder, answer in self.answers.items() if dealer in answer.dealers)
 
-    @property
-    def modulus(self) -> Elements:
-        """The prime of each column of elements."""
-        if isinstance(self.scheme, LightSecAgg):
-            packing, primes = self.scheme.packing, np.empty(self.scheme.piece_length, dtype=np.int64)
-            for field, part in packing.sections(primes.size):
-                primes[part] = field.prime
-            return primes
-        return np.array([PRIME])
-
     def close(self, answers: Mapping[int, Answer]) -> tuple[Any, Callable[[], Any]]:
         """Return a server that was given these answers, and the call that closes its last step."""
         server = _twin(self.server)
         for holder, answer in answers.items():
-            server.receive(self.clients[holder].seal(self.kind, SERVER, self._message(answer)))
+            opened = write(self.scheme, self.opens, answer)
+            server.receive(self.clients[holder].seal(self.kind, SERVER, opened))
         return server, server.advance
-
-    def _message(self, answer: Answer) -> Any:
-        message_type = self.server.messages[self.kind]
-        if not self.by_dealer and answer.missing:
-            return message_type(answer.missing, memoryview(b""))
-        kept = [row for row, dealer in enumerate(answer.dealers) if dealer not in answer.missing]
-        elements = answer.elements[kept]
-        if isinstance(self.scheme, LightSecAgg):
-            return message_type(answer.missing, self.scheme.packing.to_bytes(elements.reshape(-1)))
-        shares = shamir.encode(elements.reshape(-1, shamir.LIMBS)).tobytes()
-        return message_type(answer.missing, memoryview(shares))
 
 
 def _twin(machine: Any) -> Any:
@@ -104,27 +88,32 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     parties = Simulation(scheme, vector_of)
     server: Any = parties.server
     clients: Mapping[int, Any] = parties.clients
-    members, total = tuple(clients), len(clients)
+    members = tuple(clients)
+    total = len(clients)
+    encoding = ENCODINGS[server.messages[scheme.opening_step.value]]
+    noise = partial(encoding.noise, scheme)
     server.start()
     for one, client in clients.items():
         move(one, total, "keys")
-        _deal_noise(client, bad.get(one, frozenset()))
+        _deal_noise(client, bad.get(one, frozenset()), noise)
         _deliver(server, client.start())
     server.advance()
     shares: dict[int, dict[int, bytes]] = {one: {} for one in members}
     for one, client in clients.items():
         move(one, total, "shares")
         client._memory.session = server._session
-        circle = server._circle(one)
+        circle = server._graph.circle(one)
         told, dealt = client._deal(circle)
         for holder in circle:
-            shares[holder][one] = _kept(scheme, dealt[holder])
+            # What it keeps of a share that it deals itself: all but the proof, which nobody needs here.
+            shares[holder][one] = client._accept(one, dealt[holder])
         sealed = memoryview(bytes((len(circle) - 1) * scheme.sealed_bytes))
         _deliver(server, [client.seal(scheme.deal_step.value, SERVER, client.deal_type(told, sealed))])
     server.advance()
     for one, client in clients.items():
         move(one, total, "uploads")
-        client._memory.dealers, client._memory.shares = (one,), shares[one]
+        client._memory.dealers = (one,)
+        client._memory.shares = shares[one]
         _deliver(server, client._contribute(vector_of(one)))
     server.advance()
     if scheme.active:
@@ -135,7 +124,7 @@ def short(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDea
     for one, client in clients.items():
         move(one, total, "answers")
         client._memory.dealers = tuple(sorted(shares[one]))
-        answers[one] = client._open(UnmaskRequest(tuple(sorted(shares[one])), (), (), b""))
+        answers[one] = client._open(UnmaskRequest(tuple(sorted(shares[one])), (), (), ()))
     return _stage(scheme, server, clients, answers, vector_of, bad)
 
 
@@ -143,7 +132,8 @@ def real(scheme: Dealing, vector_of: Callable[[int], NDArray[Any]], bad: BadDeal
     """Run a round of real participants up to its last step."""
     assert not bad
     parties = Simulation(scheme, vector_of)
-    server, clients = parties.server, parties.clients
+    server = parties.server
+    clients = parties.clients
     server.start()
     outgoing = [envelope for client in clients.values() for envelope in client.start()]
     while server.state is not scheme.opening_step:
@@ -169,16 +159,9 @@ def _stage(
     vector_of: Callable[[int], NDArray[Any]],
     bad: BadDealers,
 ) -> Stage:
-    answers = {holder: _answer(scheme, server, holder, message) for holder, message in messages.items()}
+    answers = {holder: read(server, holder, message) for holder, message in messages.items()}
     total = np.sum([vector_of(one).astype(np.uint64) for one in clients], axis=0)
     return Stage(scheme, server, clients, answers, total, bad, scheme.opening_step.value)
-
-
-def _answer(scheme: Dealing, server: Any, holder: int, message: Any) -> Answer:
-    if isinstance(scheme, Bonawitz):
-        rows = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-        return Answer(server._dealers_to(holder), shamir.decode(rows))
-    return Answer((0,), server._decode_sum(message.share)[None, :])
 
 
 def _deliver(server: Server, envelopes: list[Envelope]) -> None:
@@ -186,13 +169,8 @@ def _deliver(server: Server, envelopes: list[Envelope]) -> None:
         server.receive(Envelope.from_bytes(envelope.to_bytes(), server.scheme.envelope_limit))
 
 
-def _kept(scheme: Scheme, dealt: bytes) -> bytes:
-    """Return what a holder keeps of what it was dealt: not the proof."""
-    return dealt[: scheme.secrets * shamir.SHARE_BYTES] if isinstance(scheme, Bonawitz) else dealt
-
-
-def _deal_noise(client: Any, holders: frozenset[int]) -> None:
-    """Make a participant deal noise to these holders, and sign it where it signs."""
+def _deal_noise(client: Any, holders: frozenset[int], noise: Callable[[int], bytes]) -> None:
+    """Make a participant deal noise to these holders, and sign it where it signs. noise: of so many bytes."""
     scheme = client.scheme
     if not holders:
         return
@@ -201,12 +179,13 @@ def _deal_noise(client: Any, holders: frozenset[int]) -> None:
 
         def drawn() -> Any:
             draw()
-            own, size = client._memory.own, scheme.secrets * shamir.SHARE_BYTES
+            own = client._memory.own
             shares = bytearray(own.shares)
+            size = len(shares) // scheme.participants
             for holder in holders:
-                shares[(holder - 1) * size : holder * size] = _noise(scheme, size)
+                shares[(holder - 1) * size : holder * size] = noise(size)
             client._memory.own = msgspec.structs.replace(own, shares=bytes(shares))
-            return rounds.advertise(scheme, client.me, client._memory.own, client._address, client.context, SYSTEM)
+            return steps.advertise(scheme, client.me, client._memory.own, client._address, client.context, SYSTEM)
 
         client._draw = drawn
         return
@@ -214,16 +193,6 @@ def _deal_noise(client: Any, holders: frozenset[int]) -> None:
 
     def dealt(circle: tuple[int, ...]) -> tuple[bytes, Mapping[int, bytes]]:
         told, shares = deal(circle)
-        return told, {
-            holder: _noise(scheme, len(share)) if holder in holders else share for holder, share in shares.items()
-        }
+        return told, {holder: noise(len(share)) if holder in holders else share for holder, share in shares.items()}
 
     client._deal = dealt
-
-
-def _noise(scheme: Scheme, size: int) -> bytes:
-    """Return so many bytes of uniform elements."""
-    if isinstance(scheme, LightSecAgg):
-        return bytes(scheme.packing.to_bytes(np.random.default_rng().integers(0, 1 << 23, scheme.piece_length)))
-    elements = np.random.default_rng().integers(0, 1 << 16, (size // shamir.SHARE_BYTES, shamir.LIMBS))
-    return shamir.encode(elements).tobytes()

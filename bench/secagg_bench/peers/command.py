@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from secagg.cli.output import AsJson, bytes_in_words, console, print_json, progress_bar
+from secagg.cli.options import with_options
+from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 
 from .engine_command import compare
-from .runner import Outcome, Status, line_up, ratios, run_one
+from .runner import Contestant, Outcome, Status, line_up, ratios, run_one
 
 ENGINE_ROUNDS = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """The round that everybody is measured in."""
+
+    clients: Annotated[int, typer.Option(min=4, help="Participants.")] = 100
+    length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 100_000
+    dropped: Annotated[int, typer.Option(min=0, help="How many drop out before they upload.")] = 10
+    neighbours: Annotated[int, typer.Option(min=2, help="Of a participant, on the sparse graph.")] = 20
+    threshold: Annotated[int, typer.Option(min=2, help="Of the shares of a secret, on the sparse graph.")] = 11
+
+    def line_up(self) -> list[Contestant]:
+        """Return the contestants. Raises `typer.BadParameter` when too many drop out for one of them."""
+        contestants = line_up(self.clients, self.length, self.dropped, self.neighbours, self.threshold)
+        most = self.clients - max(contestant.task.threshold for contestant in contestants)
+        if self.dropped > most:
+            raise typer.BadParameter(f"at most {most} of {self.clients} may drop out", param_hint="--dropped")
+        return contestants
+
+
+@with_options
 def run_peers(
-    clients: Annotated[int, typer.Option(min=4, help="Participants.")] = 100,
-    length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 100_000,
-    dropped: Annotated[int, typer.Option(min=0, help="How many vanish before they upload.")] = 10,
-    neighbours: Annotated[int, typer.Option(min=2, help="Of a participant, on the sparse graph.")] = 20,
-    threshold: Annotated[int, typer.Option(min=2, help="Of the shares of a secret, on the sparse graph.")] = 11,
+    asked: Round,
     only: Annotated[
         list[str] | None, typer.Option(help="flower, flare or naive; may be repeated. Ours always runs.")
     ] = None,
@@ -33,10 +50,7 @@ def run_peers(
     as_json: AsJson = False,
 ) -> None:
     """Compare with Flower's SecAgg+, FLARE's HE and naive masking on this machine. Ratios to ours are the result."""
-    contestants = line_up(clients, length, dropped, neighbours, threshold)
-    most = clients - max(contestant.task.threshold for contestant in contestants)
-    if dropped > most:
-        raise typer.BadParameter(f"at most {most} of {clients} may vanish", param_hint="--dropped")
+    contestants = asked.line_up()
     known = {contestant.module for contestant in contestants} - {"ours"}
     if only and not set(only) <= known:
         raise typer.BadParameter(f"choose among {', '.join(sorted(known))}", param_hint="--only")
@@ -44,22 +58,24 @@ def run_peers(
     contestants = [contestant for contestant in contestants if contestant.module in wanted]
     if 0 < engine_nodes < 4:
         raise typer.BadParameter("0, or 4 and more", param_hint="--engine-nodes")
-    told, outcomes = console(as_json), []
+    told = console(as_json)
+    outcomes = []
     engine = None
-    if neighbours >= clients - 1:
-        told.print(f"No sparse graph: {neighbours} neighbours need more than {neighbours + 1} clients.")
+    if asked.neighbours >= asked.clients - 1:
+        told.print(f"No sparse graph: {asked.neighbours} neighbours need more than {asked.neighbours + 1} clients.")
     with progress_bar() as move:
         for done, contestant in enumerate(contestants):
             move(done, len(contestants), contestant.label)
             outcomes.append(run_one(contestant, limit))
         if engine_nodes and "flower" in wanted:
-            engine = compare(engine_nodes, length, ENGINE_ROUNDS, limit, move)
+            engine = compare(engine_nodes, asked.length, ENGINE_ROUNDS, limit, move)
     if as_json:
-        found = {"clients": clients, "length": length, "dropped": dropped, "peers": _fields(outcomes)}
-        print_json({**found, "engine": engine.fields() if engine else None})
+        found = {"clients": asked.clients, "length": asked.length, "dropped": asked.dropped}
+        engine_fields = engine.fields() if engine else None
+        print_json({**found, "peers": _fields(outcomes), "engine": engine_fields})
     else:
-        title = f"{clients} clients, {length:,} coordinates, {dropped} dropped; CPU time; ratios to ours"
-        told.print(_table(outcomes, title))
+        title = f"{asked.clients} clients, {asked.length:,} coordinates, {asked.dropped} dropped"
+        told.print(_table(outcomes, f"{title}; CPU time; ratios to ours"))
     for outcome in outcomes:
         if outcome.status is not Status.MEASURED:
             told.print(f"{outcome.contestant.label}: {outcome.status.value}: {outcome.reason}", soft_wrap=True)
@@ -91,7 +107,8 @@ def _table(outcomes: list[Outcome], title: str) -> Table:
     for heading in ("", "client ms", "ratio", "server ms", "ratio", "upload", "ratio"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for outcome in outcomes:
-        cost, found = outcome.cost, ratios(outcome, outcomes)
+        cost = outcome.cost
+        found = ratios(outcome, outcomes)
         if cost is None:
             table.add_row(outcome.contestant.label, outcome.status.value)
             continue
@@ -102,7 +119,7 @@ def _table(outcomes: list[Outcome], title: str) -> Table:
             client,
             f"{cost.server_ms:,.0f}",
             server,
-            bytes_in_words(cost.upload_bytes),
+            readable_bytes(cost.upload_bytes),
             upload,
         )
     return table

@@ -89,7 +89,7 @@ def missing() -> str | None:
 
 
 def complete(clients: int, length: int, threshold: int) -> Task:
-    """Return the task of a run: the complete graph, nobody vanishes."""
+    """Return the task of a run: the complete graph, nobody drops out."""
     return Task(clients, length, 0, clients - 1, threshold)
 
 
@@ -100,7 +100,8 @@ def run_engine(side: str, task: Task, rounds: int, limit_s: float) -> Rounds:
     """
     with TemporaryDirectory(prefix="secagg-", ignore_cleanup_errors=True) as name:
         home = Path(name).resolve()
-        app, log = _write_app(home, side), home / "run.log"
+        app = _write_app(home, side)
+        log = home / "run.log"
         shape = f"clients={task.clients} length={task.length} threshold={task.threshold}"
         settings = f"{shape} rounds={rounds} limit={float(limit_s)} home='{home}'"
         federation = f"num-supernodes={task.clients} client-resources-num-cpus=1"

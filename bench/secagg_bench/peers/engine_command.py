@@ -41,12 +41,15 @@ def run_flower(
 
 @dataclass
 class Comparison:
-    """Both sides in the engine. found: figures by side. failures: why there are none. absent: what is not installed."""
+    """Both sides in the engine.
+
+    found: figures by side. failures: why there are none. missing: what is not installed.
+    """
 
     task: Task
     found: dict[str, Rounds] = field(default_factory=dict)
     failures: dict[str, tuple[Status, str]] = field(default_factory=dict)
-    absent: str | None = None
+    missing: str | None = None
 
     @property
     def ratios(self) -> dict[str, float | None] | None:
@@ -59,7 +62,7 @@ class Comparison:
 
     def fields(self) -> dict[str, object]:
         """Return everything as JSON values."""
-        if self.absent:
+        if self.missing:
             return {"status": Status.SKIPPED.value, "reason": self._why_skipped}
         measured: list[dict[str, object]] = [
             {"name": SIDES[side], "status": Status.MEASURED.value, **asdict(rounds)}
@@ -80,7 +83,7 @@ class Comparison:
 
     def tell(self, told: Console, *, table: bool) -> None:
         """Print it for a person; without the table, only what went wrong."""
-        if self.absent:
+        if self.missing:
             told.print(f"Flower's engine: {Status.SKIPPED.value}: {self._why_skipped}", soft_wrap=True)
         elif table:
             told.print(self._table())
@@ -89,7 +92,7 @@ class Comparison:
 
     @property
     def _why_skipped(self) -> str:
-        return f"{self.absent} is not installed; {INSTALL['flower']}"
+        return f"{self.missing} is not installed; {INSTALL['flower']}"
 
     def _table(self) -> Table:
         task = self.task
@@ -115,8 +118,8 @@ def compare(
     clients: int, length: int, rounds: int, limit_s: float, move: Callable[[int, int, str], None]
 ) -> Comparison:
     """Run both sides, one after the other. A side that fails or takes too long is told of, not raised."""
-    comparison = Comparison(complete(clients, length, ceil(2 * clients / 3)), absent=missing())
-    for done, (side, label) in enumerate(SIDES.items() if not comparison.absent else ()):
+    comparison = Comparison(complete(clients, length, ceil(2 * clients / 3)), missing=missing())
+    for done, (side, label) in enumerate(SIDES.items() if not comparison.missing else ()):
         move(done, len(SIDES), f"{label} in Flower's engine")
         try:
             comparison.found[side] = run_engine(side, comparison.task, rounds, limit_s)

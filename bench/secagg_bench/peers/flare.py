@@ -1,7 +1,7 @@
 """FLARE's own homomorphic encryption: its provisioned CKKS keys, its filters at a client, its aggregator at the server.
 
 In-process, with FLARE's own bytes between the parties. One layer, its cheapest case: every further layer carries the
-encryption context again. A client that vanishes costs FLARE nothing, so only survivors are run. Decrypting the mean is
+encryption context again. A client that drops out costs FLARE nothing, so only survivors are run. Decrypting the mean is
 part of a client's time, since nobody else can.
 """
 
@@ -39,7 +39,8 @@ def measure(task: Task) -> Cost:
     logging.disable(logging.CRITICAL)
     fobs_initialize()
     provision()
-    clock, uploaded = CpuClock(), 0
+    clock = CpuClock()
+    uploaded = 0
     server = _context("server", "site-1", 0)
     aggregator = _started(
         HEInTimeAccumulateWeightedAggregator(expected_data_kind=DataKind.WEIGHTS, weigh_by_local_iter=False), server
@@ -63,7 +64,8 @@ def measure(task: Task) -> Cost:
         answer = generator.learnable_to_shareable(model, server)
     with clock.spent_on("server", "server wire"):
         download = fobs.dumps(answer)
-    survivors, decrypting = len(task.survivors), CpuClock()
+    survivors = len(task.survivors)
+    decrypting = CpuClock()
     mean = _decrypted(download, decrypting)
     return Cost(
         version=version("nvflare"),

@@ -29,13 +29,17 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from .task import CLIP, WEIGHT_MAX, Cost, CpuClock, Task
 
-RUN, SERVER_NODE = 1, 0
-WAIT_S = 5.0  # nobody waits: those who vanish simply have no reply
+RUN = 1
+SERVER_NODE = 0
+WAIT_S = 5.0  # nobody waits: dropouts simply have no reply
 
 
 def measure(task: Task) -> Cost:
     """Run one round. Raises ArithmeticError if Flower gives no mean or a wrong one."""
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN, SERVER_NODE, 1  # as its launcher does
+    # As its launcher does.
+    TaskIdentity.run_id = RUN
+    TaskIdentity.node_id = SERVER_NODE
+    TaskIdentity.task_id = 1
     grid = DirectGrid(task)
     context = _server_context(task, grid)
     workflow = SecAggPlusWorkflow(
@@ -66,7 +70,8 @@ class DirectGrid:
     """What the workflow needs of a grid: every message reaches its client at once, and its reply comes back."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.clock = task, CpuClock()
+        self.task = task
+        self.clock = CpuClock()
         self.uploaded: dict[int, int] = defaultdict(int)
         self._contexts = {node: _context(node) for node in range(1, task.clients + 1)}
 
@@ -78,12 +83,13 @@ class DirectGrid:
 
     def _is_there(self, message: Any) -> bool:
         stage = message.content.config_records[RECORD_KEY_CONFIGS][Key.STAGE]
-        return message.metadata.dst_node_id not in self.task.vanishing or stage in (Stage.SETUP, Stage.SHARE_KEYS)
+        return message.metadata.dst_node_id not in self.task.dropouts or stage in (Stage.SETUP, Stage.SHARE_KEYS)
 
     def _reply(self, message: Any) -> Any:
         node = message.metadata.dst_node_id
-        update, weight = self.task.update(node), self.task.weight(node)
-        client = "unused" if node in self.task.vanishing else "client"
+        update = self.task.update(node)
+        weight = self.task.weight(node)
+        client = "unused" if node in self.task.dropouts else "client"
 
         def train(request: Any, _: Any) -> Any:
             result = FitRes(Status(Code.OK, ""), ndarrays_to_parameters([update]), weight, {})

@@ -1,7 +1,7 @@
 """The masking that one writes in an afternoon: numpy, a loop over the peers, and nothing that a real server needs.
 
 Each pair agrees on a seed; the lower id adds the mask of that seed, the higher one subtracts it. Survivors hand the
-server their seeds with those who vanished. No second mask, so a late upload is open; no shares, so whoever vanishes
+server their seeds with the dropouts. No second mask, so a late upload is open; no shares, so whoever drops out
 while handing over seeds stops the round; masks from a statistical generator, not a cipher. A yardstick for cost only.
 """
 
@@ -53,7 +53,7 @@ def mask_between(participant: int, other: int, seed: bytes, length: int) -> NDAr
 
 
 def unmasked(uploads: dict[int, bytes], handed: dict[int, dict[int, bytes]], length: int) -> NDArray[np.uint64]:
-    """Server: the sum of the uploads. handed: survivor → the seeds it had with those who vanished."""
+    """Server: the sum of the uploads. handed: survivor → the seeds it had with the dropouts."""
     total = np.zeros(length, np.uint64)
     for upload in uploads.values():
         total += np.frombuffer(upload, np.uint64)
@@ -64,30 +64,32 @@ def unmasked(uploads: dict[int, bytes], handed: dict[int, dict[int, bytes]], len
 
 
 def secure_sum(
-    vectors: dict[int, NDArray[np.unsignedinteger]], vanishing: range, clock: CpuClock
+    vectors: dict[int, NDArray[np.unsignedinteger]], dropouts: range, clock: CpuClock
 ) -> tuple[NDArray[np.uint64], int]:
-    """Run one round over vectors of survivors and of those that vanish; return the sum and a survivor's upload."""
+    """Run one round over vectors of survivors and of dropouts; return the sum and a survivor's upload."""
     with clock.spent_on("client"):
         peers = {participant: Peer(participant) for participant in vectors}
         publics = {participant: peer.public() for participant, peer in peers.items()}
-    survivors = {participant: peer for participant, peer in peers.items() if participant not in vanishing}
-    uploads, handed = {}, {}
+    survivors = {participant: peer for participant, peer in peers.items() if participant not in dropouts}
+    uploads = {}
+    handed = {}
     for participant, peer in survivors.items():
         with clock.spent_on("client"):
             peer.agree(publics)
             uploads[participant] = peer.masked(vectors[participant])
-            handed[participant] = {gone: peer.seeds[gone] for gone in vanishing}
+            handed[participant] = {dropout: peer.seeds[dropout] for dropout in dropouts}
     length = len(next(iter(vectors.values())))
     with clock.spent_on("server"):
         total = unmasked(uploads, handed, length)
-    return total, 32 + 8 * length + 32 * len(vanishing)
+    return total, 32 + 8 * length + 32 * len(dropouts)
 
 
 def measure(task: Task) -> Cost:
     """Run one round. Raises ArithmeticError if the sum is wrong."""
-    codec, clock = task.codec(), CpuClock()
+    codec = task.codec()
+    clock = CpuClock()
     vectors = {participant: _encoded(task, codec, participant, clock) for participant in range(1, task.clients + 1)}
-    total, upload = secure_sum(vectors, task.vanishing, clock)
+    total, upload = secure_sum(vectors, task.dropouts, clock)
     if not np.array_equal(total, sum(vectors[participant].astype(np.uint64) for participant in task.survivors)):
         raise ArithmeticError("the sum is not the sum of the encoded updates")
     with clock.spent_on("server"):
@@ -97,6 +99,7 @@ def measure(task: Task) -> Cost:
 
 
 def _encoded(task: Task, codec: Codec, participant: int, clock: CpuClock) -> NDArray[np.unsignedinteger]:
-    update, weight = {NAME: task.update(participant)}, task.weight(participant)
-    with clock.spent_on("unused" if participant in task.vanishing else "client"):
+    update = {NAME: task.update(participant)}
+    weight = task.weight(participant)
+    with clock.spent_on("unused" if participant in task.dropouts else "client"):
         return codec.encode(update, weight=weight).vector

@@ -24,18 +24,20 @@ def measure(task: Task) -> Cost:
 
     Making the group key, where a scheme has one, is outside the times: it serves many rounds.
     """
-    codec, clock = task.codec(), CpuClock()
+    codec = task.codec()
+    clock = CpuClock()
     expected = np.zeros(codec.length, np.uint64)
 
     def vector(participant: int) -> NDArray[np.unsignedinteger]:
-        update, weight = {NAME: task.update(participant)}, task.weight(participant)
+        update = {NAME: task.update(participant)}
+        weight = task.weight(participant)
         with clock.spent_on("encode"):
             encoded = codec.encode(update, weight=weight).vector
         np.add(expected, encoded, out=expected)
         return encoded
 
     scheme = scheme_for(task)
-    run = secagg.simulate(scheme, vector, drop=vanishing(scheme, task))
+    run = secagg.simulate(scheme, vector, drop=dropouts(scheme, task))
     if np.abs((run.total - expected).astype(np.int64)).max() > scheme.precision:
         raise ArithmeticError("the sum is not the sum of the encoded updates")
     with clock.spent_on("decode"):
@@ -72,9 +74,10 @@ def scheme_for(task: Task) -> secagg.Scheme:
     return SCHEMES[task.scheme](task.clients, length, **graph)
 
 
-def vanishing(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:
-    """Return who vanishes before which step's message: participants 1, 2 …, in the order of the steps."""
-    losses, numbers = task.losses or {scheme.upload_step.value: task.dropped}, count(1)
+def dropouts(scheme: secagg.Scheme, task: Task) -> dict[int, secagg.Step]:
+    """Return who drops out before which step's message: participants 1, 2 …, in the order of the steps."""
+    losses = task.losses or {scheme.upload_step.value: task.dropped}
+    numbers = count(1)
     return {next(numbers): step for step in scheme.steps for _ in range(losses.get(step.value, 0))}
 
 

@@ -72,20 +72,20 @@ def line_up(clients: int, length: int, dropped: int, neighbours: int, threshold:
     Contestants without a graph of their own stand against ours on the complete one, which is our dearest.
     """
     complete = Task(clients, length, dropped, clients - 1, ceil(2 * clients / 3))
-    full_words = f"{clients}/{complete.threshold}"  # shares of a secret / how many open it
-    full = f"ours {full_words}"
+    all_shares = f"{clients}/{complete.threshold}"  # shares of a secret / how many open it
+    full = f"ours {all_shares}"
     chosen = [
         Contestant(full, "ours", complete, full),
-        Contestant(f"Flower SecAgg+ {full_words}", "flower", complete, full),
+        Contestant(f"Flower SecAgg+ {all_shares}", "flower", complete, full),
         Contestant("FLARE HE", "flare", complete, full),
         Contestant("naive numpy", "naive", complete, full),
     ]
     if neighbours < clients - 1:
         sparse = Task(clients, length, dropped, neighbours, threshold, scheme="secagg-plus")
-        words = f"{neighbours + 1}/{threshold}"
-        ours = f"ours {words}"
+        shares = f"{neighbours + 1}/{threshold}"
+        ours = f"ours {shares}"
         chosen.insert(1, Contestant(ours, "ours", sparse, ours))
-        chosen.insert(2, Contestant(f"Flower SecAgg+ {words}", "flower", sparse, ours))
+        chosen.insert(2, Contestant(f"Flower SecAgg+ {shares}", "flower", sparse, ours))
     return chosen
 
 
@@ -93,7 +93,8 @@ def run_one(contestant: Contestant, limit_s: float) -> Outcome:
     """Run one for at most `limit_s` seconds. Whatever it started is gone when this returns, even by an interrupt."""
     with TemporaryDirectory(prefix="secagg-peers-") as name:
         folder = Path(name)
-        result, errors = folder / "result.json", folder / "stderr"
+        result = folder / "result.json"
+        errors = folder / "stderr"
         command = [sys.executable, "-m", f"{__package__}.worker", contestant.module]
         command += [json.dumps(asdict(contestant.task)), str(result), str(ceil(limit_s) + GRACE_S)]
         with errors.open("wb") as stderr:

@@ -20,11 +20,11 @@ NAME = "update"  # the one array of an update
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One round: the weighted mean of `clients` updates of `length` float32; 1 … `dropped` vanish before uploading.
+    """One round: the weighted mean of `clients` updates of `length` float32; 1 … `dropped` drop out before uploading.
 
     neighbours: clients − 1 is the complete graph. threshold: of the shares of a secret; 0: derived. Both are for the
     protocols that have them. value_bits: precision of a coordinate, for all that quantise. scheme: ours, by its name.
-    losses: step of that scheme → how many vanish before its message, the first `dropped` of them before they upload;
+    losses: step of that scheme → how many drop out before its message, the first `dropped` of them before they upload;
     empty: all of them before they upload.
     """
 
@@ -38,8 +38,8 @@ class Task:
     losses: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def vanishing(self) -> range:
-        """Ids of those that vanish."""
+    def dropouts(self) -> range:
+        """Ids of those that drop out."""
         return range(1, self.dropped + 1)
 
     @property

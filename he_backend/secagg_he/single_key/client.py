@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from enum import StrEnum
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,40 +10,20 @@ from numpy.typing import NDArray
 
 from secagg_protocols.core.client import Client, Memory
 from secagg_protocols.core.context import RoundContext
-from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal, Transitions
+from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.party import Participant
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.errors import SERVER, ProtocolViolation, StateError, WorkerLost
+from secagg_protocols.errors import SERVER, ProtocolViolation, WorkerLost
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives import workers
 
 from .. import seal
-from ..envelope import Content, Sealer
+from ..envelope import Sealer
 from ..group_key import GroupKey, check_group_key
-from . import rounds
-from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from . import steps
+from .messages import Aggregate, ReleaseRequest
 from .params import SingleKey
-
-_NONCE_BYTES = 16
-
-
-class Waiting(StrEnum):
-    """What a participant waits for next."""
-
-    VECTOR = "waiting for its vector"
-    RELEASE_REQUEST = "waiting for ReleaseRequest"
-    AGGREGATE = "waiting for Aggregate"
-
-
-TRANSITIONS: Transitions = MappingProxyType(
-    {
-        (Terminal.NEW, START): Waiting.VECTOR,
-        (Waiting.VECTOR, CONTRIBUTE): Waiting.RELEASE_REQUEST,
-        (Waiting.RELEASE_REQUEST, "ReleaseRequest"): Waiting.AGGREGATE,
-        (Waiting.AGGREGATE, "Aggregate"): Waiting.AGGREGATE,
-    }
-)
 
 
 class ReleaseMemory(Memory, array_like=True):
@@ -70,7 +48,6 @@ class SingleKeyClient(Client):
     """
 
     scheme: SingleKey
-    messages = MappingProxyType({kind.__name__: kind for kind in (ReleaseRequest, Aggregate)})
     memory_type = ReleaseMemory
 
     def __init__(self, scheme: SingleKey, context: RoundContext, participant: int, party: Participant) -> None:
@@ -78,16 +55,14 @@ class SingleKeyClient(Client):
         check_group_key(party.standing, GroupKey, scheme.need)
         seal.require()
         assert isinstance(party.standing, GroupKey)
-        self._key = key = party.standing
-        self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
+        key = party.standing
+        sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
+        self._holder = steps.Holder(participant, key, sealer)
         self.worker_lost: str | None = None
 
     @property
-    def transitions(self) -> Transitions:
-        return TRANSITIONS
-
-    def _binding(self, kind: str) -> bytes:
-        return self._address if kind == Step.ENCRYPT.value else self._sealer.session
+    def _session_binding(self) -> bytes:
+        return self._holder.sealer.session
 
     def _forget(self) -> None:
         """The group key outlives the round; of its own a round has only what was opened of a sum."""
@@ -99,7 +74,7 @@ class SingleKeyClient(Client):
             return None
         blocks = dict(zip(self._memory.released, self._memory.opened, strict=True))
         values = b"".join(blocks[number] for number in sorted(blocks))
-        return rounds.sum_in(self.scheme.packing, values, self._memory.survivors)
+        return steps.sum_in(self.scheme.packing, values, self._memory.survivors)
 
     @property
     def survivors(self) -> tuple[int, ...]:
@@ -118,7 +93,7 @@ class SingleKeyClient(Client):
                 return workers.run(self.workers.executor, workers.Task.__call__, tasks)
             except WorkerLost as lost:
                 self.worker_lost = str(lost).partition(";")[0]  # what follows is advice, and not needed
-        return [task() for task in tasks]
+        return steps.here(tasks)
 
     # --- Encrypt
 
@@ -126,22 +101,8 @@ class SingleKeyClient(Client):
         return []
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
-        scheme, parameters = self.scheme, self.scheme.parameters
-        words = scheme.packing.words_of(vector).reshape(-1, parameters.degree)
-        secret = self._key.polynomial(parameters.degree)
-        envelopes = []
-        for block in range(scheme.fresh_blocks):
-            start = block * scheme.fresh_rows
-            rows = words[start : start + scheme.fresh_rows]
-            tasks = []
-            for piece in np.array_split(rows, min(self.workers.parts, len(rows))):
-                arguments = parameters, secret, piece, start
-                tasks.append(workers.Task(rounds.encrypt, arguments, self._randomness.bytes(_NONCE_BYTES)))
-                start += len(piece)
-            body = rounds.join_fresh(parameters, self._work(tasks))
-            sealed = self._sealer.seal(Content.FRESH, self.me, block, body)
-            envelopes.append(self.seal(Step.ENCRYPT.value, SERVER, Encrypt(block, sealed)))
-        return envelopes
+        blocks = steps.upload(self.scheme, self._holder, vector, self._randomness, self.workers.parts, self._work)
+        return list(map(partial(self.seal, Step.ENCRYPT.value, SERVER), blocks))
 
     # --- Release
 
@@ -154,57 +115,27 @@ class SingleKeyClient(Client):
         raise AssertionError(kind)
 
     def _hear_of(self, message: ReleaseRequest) -> list[Envelope]:
-        survivors, floor = message.survivors, self.scheme.floor(self.policy)
-        if self.me not in survivors or survivors[-1] > self.scheme.participants:
-            raise ProtocolViolation("the survivors are not members of this round with me among them", {SERVER})
-        if len(survivors) < floor:
-            raise ProtocolViolation(
-                f"the survivor list counts {len(survivors)} participants; this one takes part with {floor} or more",
-                {SERVER} if len(survivors) < self.scheme.quorum else (),  # an honest server does not know this floor
-            )
-        if len(message.blocks) != self.scheme.aggregate_blocks:
-            raise ProtocolViolation(
-                f"an aggregate of {len(message.blocks)} blocks cannot be: {self.scheme.aggregate_blocks} hold a sum",
-                {SERVER},
-            )
-        session = self._sealer.session
-        name = rounds.aggregate_name(session, survivors, message.blocks)
+        steps.check_request(self.scheme, self.me, self.scheme.floor(self.policy), message)
+        key, session, survivors = self._holder.key, self._holder.sealer.session, message.survivors
+        name = steps.aggregate_name(session, survivors, message.blocks)
         opens = self.me in self.scheme.releasers(survivors, self.context.round)
         if not self.scheme.to_participants:
-            self._key.releases.claim(self._key.key_id, self._key.budget, session, name, opens)
+            key.releases.claim(key.key_id, key.budget, session, name, opens)
         self._memory.survivors, self._memory.aggregate = survivors, name
         if opens:
             self._memory.blocks = message.blocks
             return []
-        return [self._acknowledgement()]
-
-    def _acknowledgement(self) -> Envelope:
-        return self.seal(Step.RELEASE.value, SERVER, Release(0, memoryview(b"")))
+        return [self.seal(Step.RELEASE.value, SERVER, steps.acknowledge())]
 
     def _open(self, message: Aggregate) -> list[Envelope]:
         memory, block = self._memory, message.block
-        sealer = self._sealer.of_aggregate(memory.aggregate)
-        body = sealer.open(Content.AGGREGATE, SERVER, block, message.words)
-        if not 0 <= block < len(memory.blocks):
-            raise ProtocolViolation(
-                f"block {block} of an aggregate was not announced: {len(memory.blocks)} blocks were", {SERVER}
-            )
-        if block in memory.released:
-            raise StateError(f"block {block} of this aggregate has been released")
-        if hashlib.sha256(body).digest() != memory.blocks[block]:
-            raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
-        parameters, limit = self.scheme.parameters, self.scheme.packing.limit(len(memory.survivors))
-        key = self._key.for_release(parameters.degree)
-        number = block * self.scheme.aggregate_rows
-        arguments = parameters, key, self._sealer.session, block, bytes(body), limit, number
-        task = workers.Task(rounds.release, arguments)
-        (words,) = self._work([task])
-        opened = self.scheme.packing.released.to_bytes(words)
+        sealer = self._holder.sealer.of_aggregate(memory.aggregate)
+        body = steps.open_aggregate(sealer, memory.blocks, memory.released, message)
+        opened = steps.open_block(self.scheme, self._holder, memory.survivors, block, body, self._work)
         memory.released = (*memory.released, block)
         if self.scheme.to_participants:
             return self._keep(bytes(opened))
-        sealed = sealer.seal(Content.RELEASED, self.me, block, opened)
-        return [self.seal(Step.RELEASE.value, SERVER, Release(block, sealed))]
+        return [self.seal(Step.RELEASE.value, SERVER, steps.release_block(sealer, self.me, block, opened))]
 
     def _keep(self, opened: bytes) -> list[Envelope]:
         """Keep one block of a sum that stays with the participants; acknowledge when all of it is here."""
@@ -216,4 +147,4 @@ class SingleKeyClient(Client):
                 f"what was opened is no sum of {len(self._memory.survivors)} valid vectors: some participant sent "
                 "garbage, or the server another aggregate; nobody can be named"
             )
-        return [self._acknowledgement()]
+        return [self.seal(Step.RELEASE.value, SERVER, steps.acknowledge())]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from secagg_protocols.core.wire import Message, check_ascending, check_size
+from typing import Annotated, TypeAlias
 
-DIGEST_BYTES = 32
+from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
+from secagg_protocols.core.fields import Block, Digest, Participant, at_most
+from secagg_protocols.core.step import Step
+from secagg_protocols.core.wire import Message, check_ascending
+
+Words: TypeAlias = Annotated[memoryview, at_most("block_bytes")]
 
 
 class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Some of a participant's ciphertexts. block: from 0. words: an envelope of fresh ciphertexts."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Words
 
 
 class ReleaseRequest(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -20,20 +25,18 @@ class ReleaseRequest(Message, frozen=True, array_like=True, forbid_unknown_field
     blocks: SHA-256 of each block of the aggregate, in order.
     """
 
-    survivors: tuple[int, ...]
-    blocks: tuple[bytes, ...]
+    survivors: Annotated[tuple[Participant, ...], at_most("participants")]
+    blocks: Annotated[tuple[Digest, ...], at_most("aggregate_blocks")]
 
     def __post_init__(self) -> None:
         check_ascending("survivors", self.survivors)
-        for block in self.blocks:
-            check_size("block digest", block, DIGEST_BYTES)
 
 
 class Aggregate(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Some of the summed ciphertexts: to those who open them. block: from 0. words: an envelope of an aggregate."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Words
 
 
 class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -43,5 +46,13 @@ class Release(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
     the aggregate, or opened all of it.
     """
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Words
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ENCRYPT, (), (Sent(Encrypt, Binding.ADDRESS, many=True),), vector=True),
+        Row(Step.RELEASE, (Sent(ReleaseRequest), Sent(Aggregate, many=True)), (Sent(Release, many=True),)),
+    )
+)

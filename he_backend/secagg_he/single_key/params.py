@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, RoundView, Traits, parse_adversary
+from secagg_protocols.core.exchange import Exchange
+from secagg_protocols.core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits, parse_adversary
 from secagg_protocols.core.policy import Policy
 from secagg_protocols.core.scheme import Scheme
+from secagg_protocols.core.secrets import Secrets
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import check_participants
 from secagg_protocols.core.work import MeasuredRound, Work
@@ -19,6 +21,7 @@ from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 from ..envelope import OVERHEAD
 from ..group_key import GroupKey, GroupKeyHandle, make_group_key
 from ..parameters import Kind, Need, Parameters, derive
+from .messages import EXCHANGE
 from .packing import Packing
 
 MIN_FLOODING_BITS = 30
@@ -57,7 +60,9 @@ class SingleKey(Scheme):
 
     kind: ClassVar[Kind]
     colluders: ClassVar[int] = 0
-    upload_step: ClassVar[Step] = Step.ENCRYPT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()  # the sum is decrypted by those who hold the key; no secret is put together
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
 
     def __post_init__(self) -> None:
         if self.active:
@@ -174,10 +179,6 @@ class SingleKey(Scheme):
         turn = (survivors[first:] + survivors[:first])[: self.participants - self.quorum + 1]
         return tuple(sorted(turn))
 
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        return (Step.ENCRYPT, Step.RELEASE)
-
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         if self.to_participants:
@@ -224,9 +225,6 @@ class SingleKey(Scheme):
             sum_known_to="participants" if self.to_participants else "server, releasers",
         )
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {}  # the sum is decrypted by those who hold the key; no secret is put together
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()  # the raw cryptography of ciphertexts is not timed
 
@@ -255,10 +253,9 @@ class SingleKey(Scheme):
         """Blocks of the aggregate, and of what is released."""
         return -(-self.ciphertexts // self.aggregate_rows)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        block = max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
-        return max(block, 5 * self.participants + 34 * self.aggregate_blocks) + 1024
+    @property
+    def block_bytes(self) -> int:
+        return max(BLOCK_BYTES, 2 * self.parameters.polynomial_bytes) + OVERHEAD
 
 
 @dataclass(frozen=True)

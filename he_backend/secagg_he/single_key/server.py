@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 
@@ -13,17 +11,17 @@ from secagg_protocols.core.party import Aggregator
 from secagg_protocols.core.server import Server
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
+from secagg_protocols.errors import ProtocolViolation, RoundFailed, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives import workers
 
 from .. import seal
-from ..envelope import Content, Sealer
+from ..envelope import Sealer
 from ..group_key import GroupKeyHandle, check_group_key
 from ..parameters import Parameters
-from . import rounds
-from .messages import Aggregate, Encrypt, Release, ReleaseRequest
+from . import steps
+from .messages import Encrypt, Release
 from .params import SingleKey
 
 
@@ -44,10 +42,8 @@ class Uploads:
         if block in self._open.get(sender, {}):
             raise StateError(f"participant {sender} has already sent block {block}")
 
-    def take(self, sender: int, block: int, body: memoryview) -> bool:
-        """Take one block; return whether the upload is complete, and then added. Raises `ProtocolViolation`."""
-        rows = min(self._scheme.fresh_rows, self._scheme.ciphertexts - block * self._scheme.fresh_rows)
-        opened = rounds.open_fresh(self._parameters, body, rows, sender)
+    def take(self, sender: int, block: int, opened: tuple[Words, memoryview]) -> bool:
+        """Take one block, as `steps.open_upload` returns it; return whether the upload is complete, and then added."""
         upload = self._open.setdefault(sender, {})
         upload[block] = opened
         if len(upload) < self._scheme.fresh_blocks:
@@ -55,7 +51,7 @@ class Uploads:
         del self._open[sender]
         for number, (polynomials, _) in upload.items():
             start = number * self._scheme.fresh_rows
-            rounds.add_polynomials(self._parameters, self.first[start : start + len(polynomials)], polynomials)
+            steps.add_polynomials(self._parameters, self.first[start : start + len(polynomials)], polynomials)
         self.seeds[sender] = b"".join(upload[number][1] for number in sorted(upload))
         return True
 
@@ -101,7 +97,6 @@ class SingleKeyServer(Server):
     """
 
     scheme: SingleKey
-    messages = MappingProxyType({kind.__name__: kind for kind in (Encrypt, Release)})
 
     def __init__(
         self,
@@ -123,8 +118,9 @@ class SingleKeyServer(Server):
     def upload_bytes(self) -> int:
         return self._uploads.first.nbytes
 
-    def _binding(self, kind: str) -> bytes:
-        return self._address if kind == Step.ENCRYPT.value else self._sealer.session
+    @property
+    def _session_binding(self) -> bytes:
+        return self._sealer.session
 
     def _lose(self, participant: int) -> None:
         self._uploads.forget(participant)
@@ -133,8 +129,8 @@ class SingleKeyServer(Server):
         match message:
             case Encrypt():
                 self._uploads.check_block(sender, message.block)
-                body = self._sealer.open(Content.FRESH, sender, message.block, message.words)
-                return self._uploads.take(sender, message.block, body)
+                opened = steps.open_upload(self.scheme, self._sealer, sender, message)
+                return self._uploads.take(sender, message.block, opened)
             case Release():
                 return self._take_release(sender, message)
         raise AssertionError(envelope.kind)
@@ -145,14 +141,8 @@ class SingleKeyServer(Server):
                 raise ProtocolViolation(f"participant {sender} released values that it was not sent", {sender})
             return True
         self._answers.check_block(sender, message.block)
-        body = self._sealer.open(Content.RELEASED, sender, message.block, message.words)
-        if len(body) != self._block_words(message.block) * self.scheme.packing.released.word_bytes:
-            raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
-        return self._answers.take(sender, message.block, bytes(body))
-
-    def _block_words(self, block: int) -> int:
-        rows = self.scheme.aggregate_rows
-        return min(rows, self.scheme.ciphertexts - block * rows) * self.scheme.parameters.degree
+        values = steps.read_release(self.scheme, self._sealer, sender, message)
+        return self._answers.take(sender, message.block, values)
 
     def _close(self, step: Step, answered: tuple[int, ...]) -> list[Envelope]:
         if step is Step.ENCRYPT:
@@ -161,33 +151,27 @@ class SingleKeyServer(Server):
         return []
 
     def _request_release(self, survivors: tuple[int, ...]) -> list[Envelope]:
-        parameters, rows = self.scheme.parameters, self.scheme.aggregate_rows
         seeds = [self._uploads.seeds[survivor] for survivor in survivors]
-        first, second = self._uploads.first, self._expand(seeds)
-        blocks = [
-            rounds.aggregate(parameters, first[start : start + rows], second[start : start + rows])
-            for start in range(0, self.scheme.ciphertexts, rows)
-        ]
+        blocks = steps.aggregate_blocks(self.scheme, self._uploads.first, self._expand(seeds))
         self._survivors, self._releasers = survivors, self.scheme.releasers(survivors, self.context.round)
         self._uploads = Uploads(self.scheme)
-        request = ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
-        name = rounds.aggregate_name(self._sealer.session, survivors, request.blocks)
+        request = steps.request_release(survivors, blocks)
+        name = steps.aggregate_name(self._sealer.session, survivors, request.blocks)
         self._sealer = self._sealer.of_aggregate(name)
         outgoing = self.seal_for_all("ReleaseRequest", survivors, request)
-        for block, body in enumerate(blocks):
-            sealed = self._sealer.seal(Content.AGGREGATE, SERVER, block, body)
-            outgoing += self.seal_for_all("Aggregate", self._releasers, Aggregate(block, sealed))
+        for block in steps.seal_aggregate(self._sealer, blocks):
+            outgoing += self.seal_for_all("Aggregate", self._releasers, block)
         return outgoing
 
     def _expand(self, seeds: Sequence[bytes]) -> Words:
         parameters, ciphertexts = self.scheme.parameters, self.scheme.ciphertexts
         if self.workers.executor is None:
-            return rounds.expand_seconds(parameters, seeds, 0, ciphertexts)
+            return steps.expand_seconds(parameters, seeds, 0, ciphertexts)
         bounds = [ciphertexts * part // self.workers.parts for part in range(self.workers.parts + 1)]
         work = [(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
         starts, counts = zip(*work, strict=True)
         same: tuple[list[Parameters], list[Sequence[bytes]]] = [parameters] * len(work), [seeds] * len(work)
-        return np.concatenate(workers.run(self.workers.executor, rounds.expand_seconds, *same, starts, counts))
+        return np.concatenate(workers.run(self.workers.executor, steps.expand_seconds, *same, starts, counts))
 
     def _finish(self, answered: tuple[int, ...]) -> None:
         if self.scheme.to_participants:
@@ -202,7 +186,7 @@ class SingleKeyServer(Server):
                 f"participants {sorted(self._answers.disagreeing)} released different values for one aggregate",
                 self._answers.disagreeing,
             )
-        output = rounds.sum_in(self.scheme.packing, self._answers.values(), self._survivors)
+        output = steps.sum_in(self.scheme.packing, self._answers.values(), self._survivors)
         if output is None:
             raise RoundFailed(
                 Step.RELEASE.value,

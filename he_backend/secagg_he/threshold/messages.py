@@ -1,23 +1,29 @@
 """What ThresholdCkks sends of its own; the rest is `secagg_protocols.dealing.messages`.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | AdvertiseKeys | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| Encrypt | ShareCheck at once; Encrypt (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| Opening | Opening | – |
+`EXCHANGE` says which follows which: ShareCheck at once, Encrypt when the vector is there.
 """
 
 from __future__ import annotations
 
-from secagg_protocols.core.wire import Message, check_ascending, check_size
-from secagg_protocols.dealing import messages as dealing
-from secagg_protocols.dealing.messages import AdvertiseKeys, OpenedSum
-from secagg_protocols.primitives.domain import Use, digest
-from secagg_protocols.primitives.merkle import HASH_BYTES
+from typing import Annotated
 
-__all__ = ["AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
+from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
+from secagg_protocols.core.fields import Block, Digest, at_most
+from secagg_protocols.core.step import Step
+from secagg_protocols.core.wire import Message, check_ascending
+from secagg_protocols.dealing import messages as dealing
+from secagg_protocols.dealing.messages import (
+    AdvertiseKeys,
+    ConsistencyCheck,
+    OpenedSum,
+    Participants,
+    ShareKeys,
+    SurvivorList,
+    UnmaskRequest,
+)
+from secagg_protocols.primitives.domain import Use, digest
+
+__all__ = ["EXCHANGE", "AdvertiseKeys", "Encrypt", "KeyList", "Opening", "SealedShares", "ShareCheck"]
 
 CHALLENGE_BYTES = 32
 
@@ -25,27 +31,22 @@ CHALLENGE_BYTES = 32
 class KeyList(dealing.KeyList, frozen=True, array_like=True, forbid_unknown_fields=True):
     """U₁, and the commitment (32 bytes) to the challenge that dealers will be checked with: the session names both."""
 
-    commitment: bytes
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_size("commitment", self.commitment, HASH_BYTES)
+    commitment: Digest
 
     @property
     def digest(self) -> bytes:
-        return digest(Use.SHARE_CHALLENGE, super().digest, self.commitment)
+        return digest(Use.CHALLENGED_KEY_LIST, super().digest, self.commitment)
 
 
 class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """As in the other protocols, and the challenge (32 bytes) that the session is bound to."""
 
-    dealers: tuple[int, ...]
-    challenge: bytes
-    sealed: memoryview
+    dealers: Participants
+    challenge: Digest
+    sealed: Annotated[memoryview, at_most("most_listed", "sealed_bytes")]
 
     def __post_init__(self) -> None:
         check_ascending("dealers", self.dealers)
-        check_size("challenge", self.challenge, CHALLENGE_BYTES)
 
 
 class ShareCheck(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -55,8 +56,8 @@ class ShareCheck(Message, frozen=True, array_like=True, forbid_unknown_fields=Tr
     combinations of its share, 0 where it is missing; encoded as shares are, filled up with 0.
     """
 
-    missing: tuple[int, ...]
-    values: memoryview
+    missing: Participants
+    values: Annotated[memoryview, at_most("checks_bytes")]
 
     def __post_init__(self) -> None:
         check_ascending("missing", self.missing)
@@ -65,9 +66,20 @@ class ShareCheck(Message, frozen=True, array_like=True, forbid_unknown_fields=Tr
 class Encrypt(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of cᵢ = a·sᵢ + eᵢ + Δ·mᵢ. block: from 0. words: coefficients in [0, q), little-endian."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Annotated[memoryview, at_most("block_bytes")]
 
 
 class Opening(OpenedSum, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The sum of key shares over U₃."""
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ADVERTISE_KEYS, (), (Sent(AdvertiseKeys, Binding.ADDRESS),)),
+        Row(Step.SHARE_KEYS, (Sent(KeyList, Binding.KEY_LIST),), (Sent(ShareKeys),)),
+        Row(Step.ENCRYPT, (Sent(SealedShares),), (Sent(ShareCheck), Sent(Encrypt, many=True)), vector=True),
+        Row(Step.CONSISTENCY_CHECK, (Sent(SurvivorList),), (Sent(ConsistencyCheck),), active=True),
+        Row(Step.OPENING, (Sent(UnmaskRequest),), (Sent(Opening),)),
+    )
+)

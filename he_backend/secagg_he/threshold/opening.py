@@ -8,13 +8,15 @@ from itertools import chain, combinations, islice
 
 import numpy as np
 
+from secagg_protocols.errors import SERVER, RoundFailed
+from secagg_protocols.packing.lanes import Words
 from secagg_protocols.primitives.coded import lagrange_basis
 from secagg_protocols.primitives.field import GF65537, Elements
 from secagg_protocols.primitives.randomness import Randomness
 from secagg_protocols.primitives.reed_solomon import ShareCode, TooManyErrors
 
 from ..ring import Integers, centred
-from . import rounds
+from . import steps
 from .params import ThresholdCkks
 
 _GUESSES, _WORK = 256, 1 << 20
@@ -55,6 +57,32 @@ class Opened:
 
 Candidate = tuple[Integers, tuple[int, ...]]
 """A sum of keys, and the t holders that it is from."""
+
+
+def find_key_sum(
+    opened: Opened,
+    doubted: frozenset[int],
+    survivors: Sequence[int],
+    session: bytes,
+    first: Words,
+    randomness: Randomness,
+) -> Candidate:
+    """Return S and the holders it is from. first: the first polynomial of the sum of ciphertexts, whose errors decide.
+
+    Raises `RoundFailed` when under no candidate they are those of honest encryptions.
+    """
+    scheme = opened.scheme
+    for total, right in candidates(opened, doubted, randomness):
+        _, errors = steps.decrypt(scheme, session, total, 0, first)
+        if steps.is_noise(scheme, len(survivors), [errors]):
+            return total, right
+    raise RoundFailed(
+        scheme.opening_step.value,
+        len(opened.holders),
+        scheme.quorum,
+        "the opened sums of key shares decrypt to noise: wrong shares, or a ciphertext that is garbage",
+        frozenset({SERVER, *opened.holders, *survivors}),
+    )
 
 
 def candidates(opened: Opened, doubted: frozenset[int], randomness: Randomness) -> Iterator[Candidate]:
@@ -123,7 +151,7 @@ def _independently_wrong(opened: Opened, randomness: Randomness) -> frozenset[in
 def _key_sum(opened: Opened) -> Candidate:
     scheme = opened.scheme
     chosen = opened.of(range(scheme.quorum))
-    return rounds.key_sum(scheme, chosen.holders, chosen.sums), chosen.holders
+    return steps.key_sum(scheme, chosen.holders, chosen.sums), chosen.holders
 
 
 def _all_but_one(opened: Opened) -> Iterator[Candidate]:

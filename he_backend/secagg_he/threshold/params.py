@@ -13,19 +13,21 @@ from secagg_protocols import (
     MeasuredRound,
     ParameterError,
     Policy,
-    RoundView,
     Step,
     Traits,
     Work,
 )
+from secagg_protocols.core.exchange import Exchange
+from secagg_protocols.core.secrets import Secret, Secrets, names, survived
 from secagg_protocols.dealing import Dealing
-from secagg_protocols.packing.blocks import BLOCK_BYTES, block_words
+from secagg_protocols.packing.blocks import block_words
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.coded import CodedSharing
 from secagg_protocols.primitives.field import GF65537
 
 from ..ring import Ring, ring
 from .ciphertexts import Ciphertexts
+from .messages import EXCHANGE
 from .noise import MAX_LOG_Q, WIDE_DEGREE, error_bound
 from .plaintext import Plaintext
 
@@ -35,6 +37,9 @@ _FEW = 32
 CHECKS = 4
 """Combinations of its shares that a dealer is checked by: 65537⁻⁴ = 2⁻⁶⁴."""
 _CHECK_BYTES = 2 * CHECKS + 1
+
+SECRETS = (Secret("sum_of_shares", survived, summed=True),)
+"""The one-time key sᵢ."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,11 @@ class ThresholdCkks(Dealing):
         adversaries=frozenset(Adversary),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"sum_of_shares"}),
+        opens=names(SECRETS),
     )
-    upload_step: ClassVar[Step] = Step.ENCRYPT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = SECRETS
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
     opening_step: ClassVar[Step] = Step.OPENING
 
     def __post_init__(self) -> None:
@@ -108,9 +115,6 @@ class ThresholdCkks(Dealing):
         if begins == self.quorum:
             return (everything,)
         return (Coalition(begins, "parts of every key", partly=True), everything)
-
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {"sum_of_shares": view.survivors}
 
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()  # the raw cryptography of ciphertexts is not timed
@@ -186,6 +190,7 @@ class ThresholdCkks(Dealing):
     def share_bytes(self) -> int:
         return self.sum_bytes + _CHECK_BYTES
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 512) + 16)) + 1024
+    @property
+    def checks_bytes(self) -> int:
+        """Most bytes of what a holder says of the shares of all dealers."""
+        return -(-self.participants * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES

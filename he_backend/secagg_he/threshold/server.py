@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from secagg_protocols.core.machine import Transitions
-from secagg_protocols.core.server import server_transitions
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import Envelope, Message
-from secagg_protocols.dealing.messages import ConsistencyCheck, KeyEntry, ShareKeys
+from secagg_protocols.dealing.messages import KeyEntry
 from secagg_protocols.dealing.summing import SummingServer
-from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed, StateError
-from secagg_protocols.packing.lanes import Words
+from secagg_protocols.errors import SERVER, StateError
 from secagg_protocols.packing.sums import Output
-from secagg_protocols.primitives import workers
 from secagg_protocols.primitives.field import Elements
 from secagg_protocols.primitives.recovery import Correction
 
-from ..ring import Integers
-from . import rounds
-from .messages import CHALLENGE_BYTES, AdvertiseKeys, Encrypt, KeyList, Opening, SealedShares, ShareCheck
-from .opening import Candidate, Opened, candidates
+from . import encoding, steps
+from .messages import CHALLENGE_BYTES, Encrypt, KeyList, SealedShares, ShareCheck
+from .opening import Candidate, Opened, find_key_sum
 from .params import ThresholdCkks
 from .share_check import Checks, Verdict, fits, judge
 from .uploads import HeldUploads
 
 _HELD_BYTES = 1 << 28
 """Beyond so many bytes of uploads that wait, dealers are judged by the holders that have spoken, if they are enough."""
-
-
-def transitions(steps: tuple[Step, ...]) -> Transitions:
-    """Return the table of the server: ShareCheck is taken beside Encrypt, so that it costs no round trip."""
-    return MappingProxyType({**server_transitions(steps), (Step.ENCRYPT, "ShareCheck"): Step.ENCRYPT})
 
 
 class ThresholdCkksServer(SummingServer):
@@ -46,15 +35,11 @@ class ThresholdCkksServer(SummingServer):
     """
 
     scheme: ThresholdCkks
-    messages = MappingProxyType(
-        {kind.__name__: kind for kind in (AdvertiseKeys, ShareKeys, ShareCheck, Encrypt, ConsistencyCheck, Opening)}
-    )
     upload_type = Encrypt
     _sum: HeldUploads
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._transitions = transitions(self.scheme.steps)
         self._order["ShareCheck"] = self._order[Step.ENCRYPT]
         self._challenge = b""
         self._checked: dict[int, tuple[Elements, tuple[int, ...]]] = {}
@@ -71,13 +56,13 @@ class ThresholdCkksServer(SummingServer):
         return self.scheme.sum_bytes
 
     def _decode_sum(self, share: memoryview) -> Elements:
-        return rounds.decode_share(self.scheme, share)
+        return encoding.decode_share(self.scheme, share)
 
     # --- AdvertiseKeys and ShareKeys: the challenge is promised before anything is dealt, and shown with the shares
 
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
+    def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], KeyList]]:
         self._challenge = self._randomness.bytes(CHALLENGE_BYTES)
-        return KeyList(entries, rounds.commit(self._challenge))
+        yield tuple(entries), KeyList(tuple(entries.values()), steps.commit(self._challenge))
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> SealedShares:
         return SealedShares(dealers, self._challenge, sealed)
@@ -110,12 +95,7 @@ class ThresholdCkksServer(SummingServer):
     def _take_check(self, sender: int, message: ShareCheck) -> bool:
         if sender in self._checked:
             raise StateError(f"participant {sender} has already checked its shares")
-        if not set(message.missing) <= set(self._dealers) - {sender}:
-            raise ProtocolViolation("shares are reported missing of someone who dealt none", {sender})
-        expected = rounds.check_bytes(len(self._dealers))
-        if len(message.values) != expected:
-            raise ProtocolViolation(f"checks of shares have {len(message.values)} bytes, not {expected}", {sender})
-        self._checked[sender] = rounds.decode_check(len(self._dealers), message.values), message.missing
+        self._checked[sender] = steps.read_check(self._dealers, sender, message), message.missing
         if self._right is not None:
             self._compare(sender, self._right)
             self._sum.clear([sender])
@@ -173,53 +153,14 @@ class ThresholdCkksServer(SummingServer):
 
     def _finish(self, answered: tuple[int, ...]) -> Output:
         self._sum.settle()
-        sums = np.stack([self._opened[holder] for holder in answered])
-        opened = Opened(self.scheme, answered, sums)
+        opened = Opened(self.scheme, answered, np.stack([self._opened[holder] for holder in answered]))
+        session, residues, survivors = self._session, self._sum.words, self._survivors
         if self._found is None:  # it is here already when an executor failed after it was found
-            self._found = self._key_sum(opened)
+            first, doubted = residues[: self.scheme.ciphertexts.granule], frozenset(self._doubted)
+            self._found = find_key_sum(opened, doubted, survivors, session, first, self._randomness)
         total, right = self._found
-        words = self._decrypt(total)
+        output = steps.decrypt_sum(self.scheme, session, total, residues, survivors, self.workers)
         for holder in opened.misfits(right):
             if holder not in self._doubted:
-                self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *self._survivors})))
-        return self.scheme.plaintext.output(words, self._survivors, self.step)
-
-    def _key_sum(self, opened: Opened) -> tuple[Integers, tuple[int, ...]]:
-        """Return S and the holders it is from. The first polynomial's errors show that it is right."""
-        first = self._sum.words[: self.scheme.ciphertexts.granule]
-        for total, right in candidates(opened, frozenset(self._doubted), self._randomness):
-            _, errors = rounds.decrypt(self.scheme, self._session, total, 0, first)
-            if rounds.is_noise(self.scheme, len(self._survivors), [errors]):
-                return total, right
-        raise RoundFailed(
-            self.step.value,
-            len(opened.holders),
-            self.scheme.quorum,
-            "the opened sums of key shares decrypt to noise: wrong shares, or a ciphertext that is garbage",
-            frozenset({SERVER, *opened.holders, *self._survivors}),
-        )
-
-    def _decrypt(self, total: Integers) -> Words:
-        """Return the packed sums. Raises `RoundFailed` when the errors are not those of honest encryptions."""
-        scheme, residues, step = self.scheme, self._sum.words, self.scheme.block_words
-        blocks = [residues[start : start + step] for start in range(0, residues.size, step)]
-        count = len(blocks)
-        same = [scheme] * count, [self._session] * count, [total] * count
-        parts: Iterable[tuple[Words, rounds.Errors]]
-        if self.workers.executor is None:
-            parts = map(rounds.decrypt, *same, range(count), blocks)
-        else:
-            parts = workers.run(self.workers.executor, rounds.decrypt, *same, range(count), blocks)
-        errors, done = [], 0
-        for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
-            residues[done : done + sums.size] = sums
-            done += sums.size
-            errors.append(found)
-        if not rounds.is_noise(scheme, len(self._survivors), errors):
-            raise RoundFailed(
-                self.step.value,
-                len(self._survivors),
-                scheme.quorum,
-                "the values are no sum of honest encryptions: some participant sent garbage; nobody can be named",
-            )
-        return residues[: scheme.plaintext.lanes.words]
+                self._corrections.append(Correction(SERVER, holder, frozenset({SERVER, holder, *survivors})))
+        return output

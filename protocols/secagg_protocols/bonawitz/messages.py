@@ -1,23 +1,23 @@
 """Messages of Bonawitz, named by the paper's steps. Each checks its own shape; the machines check the meaning.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | AdvertiseKeys | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| MaskedInput | MaskedInput (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| Unmasking | Unmasking | – |
-| any | Abort (`aborts`) | Abort |
+`EXCHANGE` says which follows which.
 """
 
 from __future__ import annotations
 
-from ..core.wire import Message, check_ascending, check_size
+from typing import Annotated
+
+from ..core.exchange import Binding, Exchange, Row, Sent
+from ..core.fields import Block, Exactly, Nonce, PublicKey, at_most
+from ..core.step import Step
+from ..core.wire import Message, check_ascending
 from ..dealing.messages import (
     NONCE_BYTES,
     ConsistencyCheck,
+    ContextDigest,
     KeyEntry,
     KeyList,
+    Participants,
     SealedShares,
     ShareKeys,
     SurvivorList,
@@ -26,6 +26,7 @@ from ..dealing.messages import (
 )
 
 __all__ = [
+    "EXCHANGE",
     "NONCE_BYTES",
     "AdvertiseKeys",
     "ConsistencyCheck",
@@ -48,31 +49,42 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
     nonce: 16 fresh bytes. context_digest: 32 bytes, what this participant was sent; empty under `early_keys`.
     """
 
-    channel_key: bytes
-    mask_key: bytes
-    commitments: bytes
-    share_root: bytes
-    nonce: bytes
-    context_digest: bytes
+    channel_key: PublicKey
+    mask_key: PublicKey
+    commitments: Annotated[bytes, Exactly("commitments_bytes")]
+    share_root: Annotated[bytes, Exactly("share_root_bytes")]
+    nonce: Nonce
+    context_digest: ContextDigest
 
     def __post_init__(self) -> None:
-        check_size("nonce", self.nonce, NONCE_BYTES)
         check_context_digest(self.context_digest)
 
 
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of y_u, the masked packed vector. block: from 0. words: the words' low bytes, little-endian."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Annotated[memoryview, at_most("block_bytes")]
 
 
 class Unmasking(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One share for each member of U₂ but those in `missing` (this holder got no valid share from them), ascending:
     of a survivor's self-mask seed, of a vanished participant's mask key. Never both. SHARE_BYTES each."""
 
-    missing: tuple[int, ...]
-    shares: memoryview
+    missing: Participants
+    shares: Annotated[memoryview, at_most("most_listed", "opened_bytes")]
 
     def __post_init__(self) -> None:
         check_ascending("missing", self.missing)
+
+
+EXCHANGE = Exchange(
+    (
+        Row(Step.ADVERTISE_KEYS, (), (Sent(AdvertiseKeys, Binding.ADDRESS),)),
+        Row(Step.SHARE_KEYS, (Sent(KeyList, Binding.KEY_LIST),), (Sent(ShareKeys),)),
+        Row(Step.MASKED_INPUT, (Sent(SealedShares),), (Sent(MaskedInput, many=True),), vector=True),
+        Row(Step.CONSISTENCY_CHECK, (Sent(SurvivorList),), (Sent(ConsistencyCheck),), active=True),
+        Row(Step.UNMASKING, (Sent(UnmaskRequest),), (Sent(Unmasking),)),
+    )
+)
+"""Rounds 0 to 4 of figure 4."""

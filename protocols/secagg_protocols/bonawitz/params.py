@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar
 
-from ..core.guarantee import Adversary, Coalition, Keys, RoundView, Traits
+from ..core.exchange import Exchange
+from ..core.guarantee import Adversary, Coalition, Keys, Traits
+from ..core.secrets import Secret, Secrets, names, survived, vanished
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..dealing import Dealing
-from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives import merkle, shamir
+from .messages import EXCHANGE
 from .work import work
+
+SECRETS = (
+    Secret("mask_keys", vanished),
+    Secret("self_mask_seeds", survived),
+)
+"""s_u^SK and b_u: the mask key of who vanished before its vector was in, the self-mask seed of who is in the sum."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,9 @@ class Bonawitz(Dealing):
     participants: n, at most 65535. length: coordinates per vector. value_bits: each coordinate is in [0, 2^value_bits).
     colluders: c, participants that may work with the server. adversary: "semi-honest" or "active".
     threshold: t, how many must finish; derived when not given, refused when too small. ciphersuite: "x25519" or "p256".
-    further_seeds: 32-byte seeds that are shared beside the protocol's own (dropout-resilient noise needs them).
 
     Threshold rules: see `Dealing`.
     """
-
-    further_seeds: int = field(default=0, kw_only=True)
 
     name: ClassVar[str] = "bonawitz"
     traits: ClassVar[Traits] = Traits(
@@ -36,50 +39,43 @@ class Bonawitz(Dealing):
         adversaries=frozenset(Adversary),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+        opens=names(SECRETS),
     )
-    upload_step: ClassVar[Step] = Step.MASKED_INPUT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = SECRETS
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
     opening_step: ClassVar[Step] = Step.UNMASKING
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_integer("further_seeds")
-        if not 0 <= self.further_seeds <= 255:
-            raise ParameterError(f"further_seeds={self.further_seeds} is not between 0 and 255")
-
-    @property
-    def secrets(self) -> int:
-        """Secrets each participant shares: its mask key, its self-mask seed, further seeds."""
-        return 2 + self.further_seeds
 
     @property
     def share_bytes(self) -> int:
         """Bytes that one dealer seals for one holder."""
         proof = merkle.depth(self.participants) * merkle.HASH_BYTES if self.active else 0
-        return self.secrets * shamir.SHARE_BYTES + proof
+        return len(self.secrets) * shamir.SHARE_BYTES + proof
 
     @property
     def opened_by(self) -> tuple[Coalition, ...]:
         return (Coalition(self.quorum, "every vector"),)
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        """The self-mask seed of whoever is in the sum, the mask key of whoever vanished before: never both."""
-        dealers, survivors = set(view.listed), set(view.survivors)
-        return {
-            "self_mask_seeds": tuple(sorted(dealers & survivors)),
-            "mask_keys": tuple(sorted(dealers - survivors)) if survivors else (),
-        }
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return work(self, run)
 
-    def reach(self, members: int) -> float:
-        """Return how many of so many members share masks with any one of them, itself included."""
-        return members
+    # --- how long fields of messages are (`core.fields`)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        entry = 512 + merkle.HASH_BYTES * (self.secrets + 1)
-        digests = self.secrets * merkle.HASH_BYTES if self.active else 0
-        per_participant = max(entry, self.sealed_bytes + digests, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, self.participants * per_participant) + 1024
+    @property
+    def commitments_bytes(self) -> int:
+        """Bytes of the commitments to a dealer's seeds."""
+        return (len(self.secrets) - 1) * merkle.HASH_BYTES
+
+    @property
+    def share_root_bytes(self) -> int:
+        """Bytes of the root over a dealer's shares."""
+        return merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def share_digests_bytes(self) -> int:
+        return self.participants * len(self.secrets) * merkle.HASH_BYTES if self.active else 0
+
+    @property
+    def opened_bytes(self) -> int:
+        """Bytes that a holder opens of one dealer."""
+        return shamir.SHARE_BYTES

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
-
-if TYPE_CHECKING:
-    from .params import Bonawitz
+from ..dealing import Dealing
 
 
-def work(scheme: Bonawitz, run: MeasuredRound) -> tuple[Work, Work]:
+def work(scheme: Dealing, run: MeasuredRound) -> tuple[Work, Work]:
     """Return the work of one surviving client and of the server, counted from what happened."""
     mask_bytes = 8 * scheme.domain.lanes.words
     answered = {step: len(run.answered.get(step, ())) for step in Step}

@@ -7,6 +7,10 @@ round's address, known to both ends before any session is, and signed like every
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from .wire import Message
 
 ABORT = "Abort"
@@ -17,7 +21,7 @@ PAYLOAD_LIMIT = REASON_BYTES + 8
 class Abort(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """reason: why, 1 to 256 bytes of UTF-8, printable on one line. Texts of errors, which hold no secret."""
 
-    reason: str
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_BYTES)]
 
     def __post_init__(self) -> None:
         if not 0 < len(self.reason.encode()) <= REASON_BYTES or not self.reason.isprintable():

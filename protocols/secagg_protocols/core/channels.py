@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ProtocolViolation
-from ..primitives.domain import Use, digest, prefix
+from ..primitives.domain import Use, digest, id_field, prefix
 from ..primitives.kdf import derive
 from ..primitives.suites import Ciphersuite
 from .context import RoundContext
@@ -71,7 +71,7 @@ class PairwiseKeys:
 
     def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
         self._suite, self._owner = suite, owner
-        self._prefix, self._id = prefix(use, session), owner.to_bytes(4, "big")
+        self._prefix, self._id = prefix(use, session), id_field(owner)
         self._secret = suite.agreement.load_secret(secret_key)
         self.public_key = suite.agreement.public_of(self._secret)
         self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
@@ -85,9 +85,9 @@ class PairwiseKeys:
         shared = self._suite.agreement.agree(self._secret, loaded)
         # Both ends bind ids and public keys in the same order, the smaller id first.
         if self._owner < peer:
-            binding = self._id + peer.to_bytes(4, "big") + self.public_key + public_key
+            binding = self._id + id_field(peer) + self.public_key + public_key
         else:
-            binding = peer.to_bytes(4, "big") + self._id + public_key + self.public_key
+            binding = id_field(peer) + self._id + public_key + self.public_key
         return derive(shared, self._length, self._prefix + binding)
 
 
@@ -106,7 +106,7 @@ class ChannelKeys:
 
 
 def _associated_data(session: bytes, sender: int, recipient: int) -> bytes:
-    return prefix(Use.CHANNEL_DATA, session) + sender.to_bytes(4, "big") + recipient.to_bytes(4, "big")
+    return prefix(Use.CHANNEL_DATA, session) + id_field(sender) + id_field(recipient)
 
 
 def seal_share(suite: Ciphersuite, key: bytes, session: bytes, sender: int, recipient: int, share: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import astuple, replace
 from typing import Any, ClassVar, Self
 
@@ -24,7 +25,7 @@ from ..packing.sums import Output
 from .aborts import ABORT, Abort, abort_for
 from .context import RoundContext
 from .ledger import ContributionLedger, MemoryLedger
-from .machine import CONTRIBUTE, START, Machine, Terminal
+from .machine import CONTRIBUTE, START, Machine, Terminal, Transitions
 from .party import Participant
 from .policy import Policy
 from .turns import one_at_a_time
@@ -84,6 +85,14 @@ class Client(Machine):
             context.context_digest,
             astuple(policy),
         )
+
+    @property
+    def transitions(self) -> Transitions:
+        return self.scheme.exchange.against(self.scheme.adversary).participant_transitions
+
+    @property
+    def messages(self) -> Mapping[str, type[Message]]:
+        return self.scheme.exchange.against(self.scheme.adversary).to_participant
 
     @property
     def participant(self) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import ProtocolViolation, SecAggError
 from ..packing.sums import Output
-from ..primitives.domain import Use, digest, frame
+from ..primitives.domain import Use, digest, frame, id_field
 from .client import Client
 from .context import RoundContext
 from .machine import Terminal
@@ -52,7 +52,7 @@ class DurableClient:
         address = scheme.address(context, party.roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.
         about = b"" if scheme.early_keys else context.context_digest
-        self.session = digest(Use.STORED_SESSION, address, about, participant).hex()
+        self.session = digest(Use.STORED_SESSION, address, about, id_field(participant)).hex()
         self._make(None)  # a scheme that this participant's policy refuses is refused now
 
     @property

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SERVER, AuthenticationError, InputError, ParameterError
-from ..primitives.domain import Use, digest, separated
+from ..primitives.domain import MAX_ID, Use, digest, separated
 from ..primitives.randomness import SYSTEM, Randomness
 from ..primitives.suites import Ciphersuite, suite_named
 from . import strict_json
-from .wire import MAX_PARTICIPANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Identity:
         return self.suite.signatures.public_of(self._loaded)
 
     def sign(self, message: bytes) -> bytes:
-        """Return a 64-byte signature."""
+        """Return a signature."""
         return self.suite.signatures.sign(self._loaded, message)
 
     def public(self, participant: int, not_before: str | None = None, not_after: str | None = None) -> PublicIdentity:
@@ -132,8 +131,8 @@ class Roster:
 
     def __post_init__(self) -> None:
         ids = [entry.id for entry in self.entries]
-        if ids != sorted(set(ids)) or not ids or ids[0] < SERVER or ids[-1] > MAX_PARTICIPANTS:
-            raise ParameterError("roster ids must be unique, ascending and between 0 (the server) and 65535")
+        if ids != sorted(set(ids)) or not ids or ids[0] < SERVER or ids[-1] > MAX_ID:
+            raise ParameterError(f"roster ids must be unique, ascending and between 0 (the server) and {MAX_ID}")
         owners: dict[bytes, PublicIdentity] = {}
         for entry in self.entries:
             try:
@@ -173,6 +172,11 @@ class Roster:
         """32 bytes that name this roster; bound into every round."""
         return digest(Use.ROSTER, self._canonical())
 
+    @property
+    def _signed(self) -> bytes:
+        """What a consortium signs."""
+        return separated(Use.ROSTER_SIGNATURE, self._canonical())
+
     def _canonical(self) -> str:
         rows = [
             {
@@ -206,8 +210,7 @@ class Roster:
         """Write the roster file; with `consortium`, signed by that key."""
         content = json.loads(self._canonical())
         if consortium is not None:
-            signature = consortium.sign(separated(Use.ROSTER_SIGNATURE, self._canonical()))
-            content["signature"] = signature.hex()
+            content["signature"] = consortium.sign(self._signed).hex()
         path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -226,8 +229,7 @@ class Roster:
             if consortium_key is not None:
                 roster.suite.signatures.check_public(consortium_key)
                 signature = bytes.fromhex(content["signature"])
-                message = separated(Use.ROSTER_SIGNATURE, roster._canonical())
-                roster.suite.signatures.verify(consortium_key, signature, message)
+                roster.suite.signatures.verify(consortium_key, signature, roster._signed)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is not a roster file: {error}") from None
         return roster

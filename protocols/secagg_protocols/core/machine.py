@@ -18,8 +18,6 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum, StrEnum
-from typing import ClassVar, TypeAlias
 
 import msgspec
 
@@ -27,31 +25,17 @@ from ..errors import SERVER, AuthenticationError, ParameterError, StateError, Wi
 from ..primitives.domain import VERSION, Use, digest
 from .aborts import ABORT, PAYLOAD_LIMIT, Abort
 from .context import RoundContext
+from .exchange import ADVANCE, CONTRIBUTE, START, Binding, State, Terminal, Transitions
 from .parameters import Parameters
 from .party import Aggregator, Participant
 from .turns import Turn
 from .wire import Envelope, Message, decode, encode, signed_bytes
 
-START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
-
-
-class Terminal(StrEnum):
-    """States that every machine shares."""
-
-    NEW = "New"
-    DONE = "Done"
-    ABORTED = "Aborted"
-
-
-State: TypeAlias = Enum
-Transitions = Mapping[tuple[State, str], State]
+__all__ = ["ADVANCE", "CONTRIBUTE", "START", "Machine", "State", "Terminal", "Transitions"]
 
 
 class Machine(ABC):
     """What a client and a server share: the table, the address and the signature of envelopes."""
-
-    messages: ClassVar[Mapping[str, type[Message]]]
-    """Every kind of message that this machine may receive."""
 
     def __init__(self, scheme: Parameters, context: RoundContext, me: int, party: Participant | Aggregator) -> None:
         self.scheme, self.context, self.me = scheme, context, me
@@ -94,9 +78,24 @@ class Machine(ABC):
     def transitions(self) -> Transitions:
         """The machine's whole behaviour: (state, event) → state."""
 
+    @property
     @abstractmethod
+    def messages(self) -> Mapping[str, type[Message]]:
+        """Every kind of message that this machine may receive."""
+
+    @property
+    def _session_binding(self) -> bytes:
+        """What binds messages from the session on: 32 bytes; empty, which no envelope is, where there is none yet."""
+        return b""
+
     def _binding(self, kind: str) -> bytes:
-        """Return the 32 bytes that envelopes of this kind must carry: the round's address or the session."""
+        """Return the 32 bytes that envelopes of this kind must carry, by the table of what is exchanged."""
+        match self.scheme.exchange.binding[kind]:
+            case Binding.ADDRESS:
+                return self._address
+            case Binding.KEY_LIST:
+                return self._list_binding
+        return self._session_binding
 
     @property
     def _list_binding(self) -> bytes:

@@ -9,16 +9,20 @@ from functools import cached_property
 from typing import ClassVar
 
 from ..errors import ParameterError
+from ..packing.blocks import BLOCK_BYTES
 from ..packing.sums import Domain
 from ..primitives.domain import Use, digest, frame
 from ..primitives.suites import Ciphersuite, suite_named
 from .context import RoundContext
+from .exchange import Exchange
+from .fields import longest_of
 from .guarantee import Adversary, Guarantee, RoundView, Traits, parse_adversary
 from .identity import Roster
 from .numbers import fraction, whole
 from .policy import Policy
+from .secrets import Secrets, opened
 from .step import Step
-from .wire import ENVELOPE_OVERHEAD, check_participants
+from .wire import check_participants, envelope_overhead
 from .work import MeasuredRound, Work
 
 
@@ -103,7 +107,7 @@ class Parameters(ABC):
     @cached_property
     def envelope_limit(self) -> int:
         """Longest envelope any party of this scheme may send, in bytes: give it to `Envelope.from_bytes`."""
-        return self.payload_limit + ENVELOPE_OVERHEAD
+        return self.payload_limit + envelope_overhead(self.suite)
 
     @property
     @abstractmethod
@@ -137,8 +141,13 @@ class Parameters(ABC):
 
     @property
     @abstractmethod
+    def exchange(self) -> Exchange:
+        """All that is sent, whatever the adversary: the machines' tables follow from it."""
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The steps in order: what a participant sends, each closed by the server."""
+        return self.exchange.against(self.adversary).steps
 
     @property
     def share_bytes(self) -> int:
@@ -146,9 +155,14 @@ class Parameters(ABC):
         return 0
 
     @property
-    @abstractmethod
+    def block_bytes(self) -> int:
+        """Most bytes of one block of an upload."""
+        return BLOCK_BYTES
+
+    @cached_property
     def payload_limit(self) -> int:
-        """Longest payload any message of this scheme may have, in bytes."""
+        """Longest payload that any message of this scheme may have, in bytes: it follows from their fields."""
+        return longest_of(self.exchange.messages, self)
 
     @property
     @abstractmethod
@@ -172,14 +186,15 @@ class Parameters(ABC):
 
         Raises `ParameterError` for a secret that `traits` do not declare.
         """
-        found = self._opened(view)
+        found = opened(self.secrets, view.listed, view.survivors)
         if undeclared := sorted(found.keys() - self.traits.opens):
             raise ParameterError(f"{self.name} opens {undeclared[0]!r}, which its traits do not declare: add it there")
         return found
 
+    @property
     @abstractmethod
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        """Return what `opened` does: name of a secret → whose; the names are those in `traits.opens`."""
+    def secrets(self) -> Secrets:
+        """What participants share among each other, and when it is put together; nothing where no shares are dealt."""
 
     @abstractmethod
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:

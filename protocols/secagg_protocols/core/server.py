@@ -13,7 +13,7 @@ from ..packing.sums import Output
 from ..primitives.recovery import Correction
 from .aborts import ABORT, Abort, abort_for
 from .context import RoundContext
-from .machine import ADVANCE, START, Machine, State, Terminal, Transitions
+from .machine import ADVANCE, START, Machine, Terminal, Transitions
 from .party import Aggregator
 from .step import Step
 from .turns import one_at_a_time
@@ -32,16 +32,6 @@ _SILENT = "did not answer"
 """Why a participant dropped out of whom nothing more is known."""
 
 
-def server_transitions(steps: tuple[Step, ...]) -> Transitions:
-    """Return the table of a server: each step takes its own message and is closed by `advance`."""
-    table: dict[tuple[State, str], State] = {(Terminal.NEW, START): steps[0]}
-    after: list[State] = [*steps[1:], Terminal.DONE]
-    for step, following in zip(steps, after, strict=True):
-        table[step, step.value] = step
-        table[step, ADVANCE] = following
-    return MappingProxyType(table)
-
-
 HELD_BYTES = 1 << 30
 
 
@@ -56,8 +46,8 @@ class Server(Machine):
         super().__init__(scheme, context, SERVER, party)
         if not context.known:
             raise ParameterError("context_digest is empty: a server knows what its round is about")
-        self._transitions = server_transitions(scheme.steps)
-        self._order = {step: position for position, step in enumerate((Terminal.NEW, *scheme.steps))}
+        rows = enumerate(self.scheme.exchange.rows, 1)
+        self._order = {Terminal.NEW.value: 0} | {sent.kind: place for place, row in rows for sent in row.answers}
         self._expected: frozenset[int] = frozenset()
         self._answered: set[int] = set()
         self._dropped: dict[int, Dropout] = {}
@@ -71,7 +61,11 @@ class Server(Machine):
 
     @property
     def transitions(self) -> Transitions:
-        return self._transitions
+        return self.scheme.exchange.against(self.scheme.adversary).server_transitions
+
+    @property
+    def messages(self) -> Mapping[str, type[Message]]:
+        return self.scheme.exchange.against(self.scheme.adversary).to_server
 
     @property
     def step(self) -> Step:
@@ -191,7 +185,7 @@ class Server(Machine):
 
     def _check_in_time(self, sender: int, kind: str) -> None:
         order = self._order
-        if order[kind] < order.get(self.state, len(order)) or sender in self._dropped:
+        if order[kind] < order.get(self.state.value, len(order)) or sender in self._dropped:
             raise LateMessage(f"{kind} from participant {sender} comes too late: it is not part of this step any more")
 
     @one_at_a_time

@@ -1,11 +1,16 @@
-"""What is on disk before it is relied on: locked files, files replaced as a whole, folders that know their entries."""
+"""What is on disk before it is relied on: locked files, files replaced as a whole, folders that know their entries.
+
+Secrets are in files for their owner alone: `write_new` and `read_own`.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 from pathlib import Path
 
-from ..errors import LocalError
+from ..errors import InputError, LocalError
 
 try:
     import fcntl
@@ -55,3 +60,38 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file for its owner alone, which appears whole, on disk, or not at all. Raises `InputError`."""
+    try:
+        descriptor, hidden = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # readable by its owner alone
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(hidden, path)  # a link, not a renaming: that would overwrite
+        finally:
+            os.unlink(hidden)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise InputError(f"{path} exists; it is never overwritten, choose another file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from None
+
+
+def read_own(path: Path) -> str:
+    """Return the text of a file that nobody but its owner may read. Raises `InputError`."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise InputError(
+                    f"others may read or write {path} (mode {mode:04o}): chmod 600 it, and rotate the key if anyone has"
+                )
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} cannot be read: it is no text") from None

@@ -14,13 +14,16 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ..errors import ParameterError, WireError
-from ..primitives.domain import VERSION, Use, separated
+from ..primitives.domain import MAX_ID, VERSION, Use, id_field, separated
+from ..primitives.suites import SUITES, Ciphersuite
+from .fields import CheckedWhenMade
 
 MAX_PARTICIPANTS = 65535
+"""Of one round: shares are values at points of GF(65537), one for each participant. Ids have more room (`MAX_ID`)."""
 BINDING_BYTES = 32
 MAX_KIND = 32
-ENVELOPE_OVERHEAD = 256
-"""More than everything in an envelope except its payload."""
+MAX_SIGNATURE = 2**16 - 1
+"""What the length of a signature can say, in bytes. Each ciphersuite allows less."""
 
 
 class Buffer(Protocol):
@@ -29,8 +32,8 @@ class Buffer(Protocol):
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Base of everything that is encoded: fields in order, no names on the wire.
+class Message(msgspec.Struct, metaclass=CheckedWhenMade, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of everything that is encoded: fields in order, no names on the wire, sizes beside them (`fields`).
 
     A last field of type memoryview is the message's bulk: it is decoded in place and never copied.
     """
@@ -87,19 +90,22 @@ def _check_canonical(message: msgspec.Struct, data: bytes | memoryview) -> None:
         raise WireError(f"{type(message).__name__} is not in canonical form")
 
 
-def check_size(name: str, value: bytes | memoryview, size: int) -> None:
-    """Raise `ValueError` unless a field has exactly `size` bytes (for a message's own checks)."""
-    if len(value) != size:
-        raise ValueError(f"{name} has {len(value)} bytes, not {size}")
-
-
 def check_ascending(name: str, ids: tuple[int, ...]) -> None:
-    """Raise `ValueError` unless ids are participants (1 … 65535), strictly ascending: sorted, none twice."""
-    if any(map(ge, ids, ids[1:])) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_PARTICIPANTS):
+    """Raise `ValueError` unless ids are participants (1 … 2³² − 1), strictly ascending: sorted, none twice."""
+    if any(map(ge, ids, ids[1:])) or (ids and not 1 <= ids[0] <= ids[-1] <= MAX_ID):
         raise ValueError(f"{name} is not a strictly ascending list of participants")
 
 
-_HEADER = struct.Struct(">BBHH32s64sB")
+_HEADER = struct.Struct(">BBII32sBH")
+
+
+def envelope_overhead(suite: Ciphersuite) -> int:
+    """Return the most bytes that an envelope of this suite has beside its payload."""
+    return _HEADER.size + MAX_KIND + suite.signatures.signature_bytes
+
+
+_LONGEST_SIGNATURE = {suite.id: suite.signatures.signature_bytes for suite in SUITES.values()}
+"""Of each suite, by its id. Of one that is not known here no machine takes any."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -107,10 +113,11 @@ class Envelope(msgspec.Struct, frozen=True):
 
     version: of the protocol and the wire (1). suite: ciphersuite id. binding (32 bytes): which round this belongs
     to; from ShareKeys on, the session. kind: the message's name. sender, recipient: participant ids, 0 the server.
-    payload: the encoded message. signature: 64 bytes by the sender's pinned identity, or empty (semi-honest).
+    payload: the encoded message. signature: by the sender's pinned identity, or empty (semi-honest).
 
-    On the wire: version (1 byte), suite (1), sender (2), recipient (2), binding (32), signature (64; all zero when
-    there is none), length of kind (1), kind (ASCII), payload (the rest). Integers are big-endian.
+    On the wire: version (1 byte), suite (1), sender (4), recipient (4), binding (32), length of kind (1), length of
+    signature (2), kind (ASCII), signature, payload (the rest). Integers are big-endian. Every later version begins with
+    its number as well, and may go on in its own way.
     """
 
     version: int
@@ -124,21 +131,23 @@ class Envelope(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
-            raise WireError(f"protocol version {self.version} is not supported; this side speaks {VERSION}")
-        if not (0 <= self.sender <= MAX_PARTICIPANTS and 0 <= self.recipient <= MAX_PARTICIPANTS):
-            raise WireError(
-                f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_PARTICIPANTS}"
-            )
+            raise _other_version(self.version)
+        if not (0 <= self.sender <= MAX_ID and 0 <= self.recipient <= MAX_ID):
+            raise WireError(f"sender {self.sender} or recipient {self.recipient} is not between 0 and {MAX_ID}")
         if not 1 <= len(self.kind) <= MAX_KIND or not self.kind.isascii():
             raise WireError(f"kind of {len(self.kind)} characters; 1 to {MAX_KIND} ASCII characters are allowed")
-        if len(self.signature) not in (0, 64) or len(self.binding) != BINDING_BYTES or not 0 <= self.suite <= 255:
-            raise WireError("an envelope's signature, binding or suite has the wrong size")
+        if len(self.binding) != BINDING_BYTES or not 0 <= self.suite <= 255:
+            raise WireError("an envelope's binding or suite has the wrong size")
+        if len(self.signature) > _LONGEST_SIGNATURE.get(self.suite, MAX_SIGNATURE):
+            raise _too_long(self.suite, len(self.signature))
 
     def to_bytes(self) -> bytes:
         """Return the encoding that travels."""
-        signature, kind = self.signature or bytes(64), self.kind.encode()
-        header = _HEADER.pack(self.version, self.suite, self.sender, self.recipient, self.binding, signature, len(kind))
-        return b"".join((header, kind, self.payload))
+        kind, signature = self.kind.encode(), self.signature
+        header = _HEADER.pack(
+            self.version, self.suite, self.sender, self.recipient, self.binding, len(kind), len(signature)
+        )
+        return b"".join((header, kind, signature, self.payload))
 
     @classmethod
     def from_bytes(cls, data: Buffer, limit: int) -> Envelope:
@@ -147,26 +156,41 @@ class Envelope(msgspec.Struct, frozen=True):
         data: bytes, or anything that gives its bytes. The payload is a view of `bytes` (and of a plain memoryview of
         them); whatever else may change later, as a receive buffer does when it is used again, and is copied once.
 
-        Raises `WireError` before anything of the payload's size is allocated.
+        Raises `WireError` before anything of the payload's size, or a signature's, is allocated.
         """
         size = memoryview(data).nbytes
-        if not _HEADER.size < size <= limit:
+        if not 1 <= size <= limit:
             raise WireError(f"an envelope is {size} bytes long; {_HEADER.size + 1} to {limit} are allowed")
         data = _unchanging(data)
-        version, suite, sender, recipient, binding, signature, width = _HEADER.unpack_from(data)
-        start = _HEADER.size + width
+        if data[0] != VERSION:
+            raise _other_version(data[0])
+        if size <= _HEADER.size:
+            raise WireError(f"an envelope is {size} bytes long; {_HEADER.size + 1} to {limit} are allowed")
+        version, suite, sender, recipient, binding, width, signed = _HEADER.unpack_from(data)
+        if signed > _LONGEST_SIGNATURE.get(suite, MAX_SIGNATURE):
+            raise _too_long(suite, signed)
+        end_of_kind = _HEADER.size + width
+        start = end_of_kind + signed
         if len(data) < start:
-            raise WireError("an envelope ends inside its kind")
+            raise WireError("an envelope ends inside its kind or its signature")
         try:
-            kind = str(data[_HEADER.size : start], "ascii")
+            kind = str(data[_HEADER.size : end_of_kind], "ascii")
         except UnicodeDecodeError:
             raise WireError("an envelope's kind is not ASCII") from None
-        if signature == bytes(64):
-            signature = b""
+        signature = bytes(data[end_of_kind:start])
         return cls(version, suite, binding, kind, sender, recipient, memoryview(data)[start:], signature)
 
     def __repr__(self) -> str:
         return f"Envelope({self.kind}, {self.sender} → {self.recipient}, {len(self.payload)} bytes)"
+
+
+def _other_version(version: int) -> WireError:
+    return WireError(f"an envelope of protocol version {version}; this side speaks version {VERSION}")
+
+
+def _too_long(suite: int, size: int) -> WireError:
+    most = _LONGEST_SIGNATURE.get(suite, MAX_SIGNATURE)
+    return WireError(f"a signature of {size} bytes; those of ciphersuite {suite} have at most {most}")
 
 
 def _unchanging(data: Buffer) -> bytes | memoryview:
@@ -188,8 +212,8 @@ def signed_bytes(envelope: Envelope, payload_digest: bytes) -> bytes:
         envelope.suite,
         envelope.binding,
         envelope.kind,
-        envelope.sender,
-        envelope.recipient,
+        id_field(envelope.sender),
+        id_field(envelope.recipient),
         payload_digest,
     )
 

@@ -1,22 +1,25 @@
 """Messages of every protocol that deals shares. Each checks its own shape; the machines check the meaning.
 
-| step | participant → server | server → participant |
-|------|----------------------|----------------------|
-| AdvertiseKeys | the scheme's own | KeyList |
-| ShareKeys | ShareKeys | SealedShares |
-| the upload | the scheme's own (one per block) | SurvivorList (active) or UnmaskRequest |
-| ConsistencyCheck (active) | ConsistencyCheck | UnmaskRequest |
-| the opening | the scheme's own | – |
-| any | Abort (`aborts`) | Abort |
+Which follows which, with those of their own, schemes say (`exchange`).
 """
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
 from ..core.channels import key_list_digest
-from ..core.wire import Message, check_ascending, check_size
+from ..core.fields import Digest, Exactly, Nonce, Participant, PublicKey, Signature, at_most
+from ..core.wire import Message, check_ascending
 from ..primitives.merkle import HASH_BYTES
 
 NONCE_BYTES = 16
+
+ContextDigest: TypeAlias = Annotated[bytes, Meta(max_length=HASH_BYTES)]
+"""32 bytes, or none."""
+Participants: TypeAlias = Annotated[tuple[Participant, ...], at_most("most_listed")]
+"""Ids, ascending."""
 
 
 class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -26,33 +29,32 @@ class AdvertiseKeys(Message, frozen=True, array_like=True, forbid_unknown_fields
     empty under `early_keys`.
     """
 
-    channel_key: bytes
-    nonce: bytes
-    context_digest: bytes
+    channel_key: PublicKey
+    nonce: Nonce
+    context_digest: ContextDigest
 
     def __post_init__(self) -> None:
-        check_size("nonce", self.nonce, NONCE_BYTES)
         check_context_digest(self.context_digest)
 
 
 def check_context_digest(digest: bytes) -> None:
     """Raise `ValueError` unless this is a digest, or empty (for a message's own checks)."""
-    if digest:
-        check_size("context_digest", digest, HASH_BYTES)
+    if digest and len(digest) != HASH_BYTES:
+        raise ValueError(f"context_digest has {len(digest)} bytes, not {HASH_BYTES} or none")
 
 
 class KeyEntry(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One participant's AdvertiseKeys as it came: encoded message and envelope signature (empty: semi-honest)."""
 
-    participant: int
-    payload: bytes
-    signature: bytes
+    participant: Participant
+    payload: Annotated[bytes, at_most("advertised_bytes")]
+    signature: Signature
 
 
 class KeyList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """U₁: everyone whose keys arrived, ascending."""
 
-    entries: tuple[KeyEntry, ...]
+    entries: Annotated[tuple[KeyEntry, ...], at_most("most_listed")]
 
     def __post_init__(self) -> None:
         check_ascending("key list", tuple(entry.participant for entry in self.entries))
@@ -66,19 +68,22 @@ class KeyList(Message, frozen=True, array_like=True, forbid_unknown_fields=True)
 class ShareKeys(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A dealer's shares, sealed for each member of U₁ but itself, in ascending order, at equal lengths.
 
+    sealed: for each, the ciphertexts that answer its public keys (`Agreement.ciphertext_bytes` for each key that it
+    advertised; none in today's suites) and the sealed share behind them: `sealed_bytes` in all.
+
     share_digests (active; else empty): the hash of every share it deals, holder-major, 32 bytes each; their Merkle root
     is the `share_root` it signed. The server looks at them only when a share is wrong.
     """
 
-    share_digests: bytes
-    sealed: memoryview
+    share_digests: Annotated[bytes, Exactly("share_digests_bytes")]
+    sealed: Annotated[memoryview, at_most("most_listed", "sealed_bytes")]
 
 
 class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """U₂ and what its members sealed for this participant: one ciphertext from each dealer but itself, ascending."""
+    """U₂ and what its members sealed for this participant: `sealed_bytes` from each dealer but itself, ascending."""
 
-    dealers: tuple[int, ...]
-    sealed: memoryview
+    dealers: Participants
+    sealed: Annotated[memoryview, at_most("most_listed", "sealed_bytes")]
 
     def __post_init__(self) -> None:
         check_ascending("dealers", self.dealers)
@@ -87,7 +92,7 @@ class SealedShares(Message, frozen=True, array_like=True, forbid_unknown_fields=
 class SurvivorList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """U₃, to be signed by its members (active)."""
 
-    survivors: tuple[int, ...]
+    survivors: Participants
 
     def __post_init__(self) -> None:
         check_ascending("survivors", self.survivors)
@@ -96,38 +101,36 @@ class SurvivorList(Message, frozen=True, array_like=True, forbid_unknown_fields=
 class ConsistencyCheck(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The digest of U₃ (32 bytes). The envelope's signature over it is what the server relays."""
 
-    survivors_digest: bytes
-
-    def __post_init__(self) -> None:
-        check_size("survivors_digest", self.survivors_digest, HASH_BYTES)
+    survivors_digest: Digest
 
 
 class UnmaskRequest(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Who survived (U₃) and who vanished (U₂ \\ U₃).
 
-    signers, signatures (active; else empty): t members of U₃ and their ConsistencyCheck signatures, 64 bytes each.
+    signers, signatures (active; else empty): t members of U₃ and their ConsistencyCheck signatures, in their order.
     """
 
-    survivors: tuple[int, ...]
-    vanished: tuple[int, ...]
-    signers: tuple[int, ...]
-    signatures: bytes
+    survivors: Participants
+    vanished: Participants
+    signers: Participants
+    signatures: Annotated[tuple[Signature, ...], at_most("most_listed")]
 
     def __post_init__(self) -> None:
         check_ascending("survivors", self.survivors)
         check_ascending("vanished", self.vanished)
         check_ascending("signers", self.signers)
-        check_size("signatures", self.signatures, 64 * len(self.signers))
+        if len(self.signatures) != len(self.signers):
+            raise ValueError(f"{len(self.signatures)} signatures of {len(self.signers)} signers")
 
 
 class OpenedSum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The sum, over U₃, of the shares that this holder has: `share_bytes` long. Protocols give it a name of their own.
+    """The sum, over U₃, of the shares that this holder has: `sum_bytes` long. Protocols give it a name of their own.
 
     missing: members of U₃ of whom it holds no valid share; it can then give no sum, and `share` is empty.
     """
 
-    missing: tuple[int, ...]
-    share: memoryview
+    missing: Participants
+    share: Annotated[memoryview, at_most("sum_bytes")]
 
     def __post_init__(self) -> None:
         check_ascending("missing", self.missing)

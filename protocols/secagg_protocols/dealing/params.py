@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ..core.fields import longest, public_keys
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
 from ..core.policy import Policy
 from ..core.scheme import Scheme
 from ..core.step import Step
+from ..core.wire import Message
 from ..errors import ParameterError
+from ..primitives.randomness import Randomness
+from .graph import CompleteGraph, Graph
+from .messages import KeyEntry, KeyList
 
 AEAD_TAG_BYTES = 16
 
@@ -78,11 +83,6 @@ class Dealing(Scheme):
         assert self.threshold is not None
         return self.threshold
 
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        check = (Step.CONSISTENCY_CHECK,) if self.active else ()
-        return (Step.ADVERTISE_KEYS, self.deal_step, self.upload_step, *check, self.opening_step)
-
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         collusion = f"the server with up to {self.colluders} colluding participants"
@@ -109,6 +109,36 @@ class Dealing(Scheme):
         """What too many colluders learn, for `leakage`."""
         return f"everything, once t = {self.quorum} share holders work together"
 
+    # --- the graph: here everyone shares keys and secrets with everyone
+
+    knows_holders: ClassVar[bool] = True
+    """Whether a participant knows to whom it deals before anyone's keys are known: then it deals and signs at once."""
+
+    def draw_graph(self, members: tuple[int, ...], randomness: Randomness) -> Graph:
+        """Return who shares keys and secrets with whom, once it is known whose keys have come (the server)."""
+        return CompleteGraph(members)
+
+    def reach(self, members: int) -> float:
+        """Return how many of so many members share masks with any one of them, itself included."""
+        return members
+
+    def key_lists(self, graph: Graph, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Yield (members of U₁, the list of keys that they are sent), from what each member advertised (the server)."""
+        yield tuple(entries), KeyList(tuple(entries.values()))
+
+    @property
+    def fewest_listed(self) -> int:
+        """Fewest participants that an honest server ever lists to one of them."""
+        return self.quorum
+
+    def needed(self, step: Step) -> int:
+        """Return the fewest answers with which the server may close a step."""
+        return self.quorum
+
+    def why_needed(self, step: Step) -> str:
+        """Say why more answers than the quorum are needed, for who has too few; empty where they are not."""
+        return ""
+
     def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(sorted(answered.get(self.deal_step, ())))
 
@@ -132,7 +162,33 @@ class Dealing(Scheme):
     def share_bytes(self) -> int:
         """Bytes that one dealer seals for one holder."""
 
+    # --- how long fields of messages are (`core.fields`)
+
+    @property
+    def most_listed(self) -> int:
+        """Most participants of whom one is ever told."""
+        return self.participants
+
+    @property
+    def advertised_bytes(self) -> int:
+        """Most bytes of an encoded AdvertiseKeys."""
+        return longest(self._advertised, self)
+
+    @property
+    def share_digests_bytes(self) -> int:
+        """Bytes of what a dealer tells the server about its shares."""
+        return 0
+
+    @property
+    def ciphertexts_bytes(self) -> int:
+        """Bytes with which a dealer answers all public keys of one holder: none where keys are agreed from them."""
+        return public_keys(self._advertised) * self.suite.agreement.ciphertext_bytes
+
+    @property
+    def _advertised(self) -> type[Message]:
+        return self.exchange.rows[0].answers[0].message
+
     @cached_property
     def sealed_bytes(self) -> int:
-        """Bytes of one sealed share on the wire."""
-        return self.share_bytes + AEAD_TAG_BYTES
+        """Bytes from one dealer for one holder on the wire: ciphertexts for its keys, and the sealed share."""
+        return self.ciphertexts_bytes + self.share_bytes + AEAD_TAG_BYTES

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..core.channels import session_id
 from ..core.context import RoundContext
+from ..core.fields import check_sizes
 from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
-from ..errors import ProtocolViolation
+from ..errors import ProtocolViolation, RoundFailed
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
-from . import rounds
-from .messages import ConsistencyCheck, KeyEntry, KeyList, SealedShares, ShareKeys, SurvivorList, UnmaskRequest
+from . import steps
+from .graph import CompleteGraph, Graph
+from .messages import ConsistencyCheck, KeyEntry, SealedShares, ShareKeys, SurvivorList
 from .params import Dealing
 
 
@@ -32,7 +31,6 @@ class DealingServer(Server):
     advertise_type: ClassVar[type[Message]]
     upload_type: ClassVar[type[Message]]
     """The scheme's messages. An upload has a `block` and its `words`."""
-    list_kind: ClassVar[str] = "KeyList"
 
     def __init__(
         self,
@@ -45,9 +43,12 @@ class DealingServer(Server):
         self._entries: dict[int, KeyEntry] = {}
         self._key_owners: dict[bytes, int] = {}
         self._members: tuple[int, ...] = ()
+        self._graph: Graph = CompleteGraph(())
         self._advertised: dict[int, Any] = {}
         self._sealed: dict[int, memoryview] = {}
         self._dealers: tuple[int, ...] = ()
+        self._delivered: dict[int, tuple[int, ...]] = {}
+        """Whose shares each holder was sent, itself included, ascending."""
         self._sum = self._new_sum()
         self._survivors: tuple[int, ...] = ()
         self._signatures: dict[int, bytes] = {}
@@ -62,10 +63,8 @@ class DealingServer(Server):
     def _check_advertised(self, message: Any) -> tuple[bytes, ...]:
         """Check the content of someone's AdvertiseKeys; return its public keys. Raises `ProtocolViolation`."""
 
-    def _check_told(self, sender: int, share_digests: bytes) -> None:
-        """Check what a dealer told the server about its shares. Raises `ProtocolViolation`."""
-        if share_digests:
-            raise ProtocolViolation(f"{len(share_digests)} bytes of share digests, not 0", {sender})
+    def _keep_told(self, sender: int, share_digests: bytes) -> None:
+        """Keep what a dealer told the server about its shares."""
 
     @abstractmethod
     def _take_opened(self, sender: int, message: Any) -> bool:
@@ -81,10 +80,19 @@ class DealingServer(Server):
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
-    def _binding(self, kind: str) -> bytes:
-        if kind == Step.ADVERTISE_KEYS:
-            return self._address
-        return self._list_binding if kind == self.list_kind else self._session
+    @property
+    def _session_binding(self) -> bytes:
+        return self._session
+
+    def _needed(self, step: Step) -> int:
+        return self.scheme.needed(step)
+
+    def _too_few(self) -> RoundFailed:
+        failure = super()._too_few()
+        why = self.scheme.why_needed(self.step)
+        if not why:
+            return failure
+        return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -141,56 +149,46 @@ class DealingServer(Server):
         raise ProtocolViolation(reason, who)
 
     def _send_key_list(self, answered: tuple[int, ...]) -> list[Envelope]:
-        entries = tuple(self._entries[participant] for participant in answered)
-        self._members, self._entries = answered, {}
-        message = self._key_list(entries)
-        outgoing = self.seal_for_all("KeyList", answered, message)
-        roster_digest = self._roster.digest if self._roster is not None else b""
-        self._session = session_id(self.scheme, roster_digest, self.context, message.digest)
+        self._graph = self.scheme.draw_graph(answered, self._randomness)
+        self._members = answered
+        entries = {member: self._entries[member] for member in answered}
+        self._entries = {}
+        outgoing = []
+        list_digest = b""
+        for recipients, message in self._key_lists(entries):
+            list_digest = message.digest  # one for all
+            outgoing += self.seal_for_all(type(message).__name__, recipients, message)
+        self._session = steps.session_of(self.scheme, self._roster, self.context, list_digest)
         return outgoing
 
-    def _key_list(self, entries: tuple[KeyEntry, ...]) -> KeyList:
-        """Return U₁ as it travels."""
-        return KeyList(entries)
+    def _key_lists(self, entries: Mapping[int, KeyEntry]) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """Yield (members, the list of keys that they are sent)."""
+        yield from self.scheme.key_lists(self._graph, entries)
 
     def _sealed_shares(self, dealers: tuple[int, ...], sealed: memoryview) -> Message:
         """Return U₂ and what was sealed for one holder, as it travels."""
         return SealedShares(dealers, sealed)
 
-    def _circle(self, member: int) -> tuple[int, ...]:
-        """Return with whom a member of U₁ shares keys and secrets, itself included, ascending: everyone."""
-        return self._members
-
-    def _others(self, member: int) -> int:
-        """Return to how many others a member of U₁ deals."""
-        return len(self._members) - 1
-
     # --- ShareKeys
 
     def _take_shares(self, sender: int, message: ShareKeys) -> bool:
-        others, size = self._others(sender), self.scheme.sealed_bytes
+        others = self._graph.others(sender)
+        size = self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
-        self._check_told(sender, message.share_digests)
+        check_sizes(message, self.scheme)
+        self._keep_told(sender, message.share_digests)
         self._sealed[sender] = message.sealed
         return True
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
         self._dealers = answered
-        members, size = self._members, self.scheme.sealed_bytes
-        sealed = np.frombuffer(b"".join(self._sealed[dealer] for dealer in answered), dtype=np.uint8)
-        sealed = sealed.reshape(len(answered), len(members) - 1, size)
+        sealed = b"".join(self._sealed[dealer] for dealer in answered)
         self._sealed = {}
         outgoing = []
-        for position, holder in enumerate(members):
-            if holder in self._answered:
-                # A dealer's row leaves the dealer out, so a holder that comes after it stands one place further up.
-                before, after = bisect_left(answered, holder), bisect_right(answered, holder)
-                column = np.concatenate(
-                    [sealed[:before, position - 1], *sealed[after:, position : position + 1].swapaxes(0, 1)]
-                )
-                message = self._sealed_shares(answered, column.reshape(-1).data)
-                outgoing.append(self.seal("SealedShares", holder, message))
+        for holder, dealers, column in self._graph.deliver(answered, sealed, self.scheme.sealed_bytes):
+            self._delivered[holder] = dealers
+            outgoing.append(self.seal("SealedShares", holder, self._sealed_shares(dealers, column)))
         return outgoing
 
     # --- the upload
@@ -204,16 +202,17 @@ class DealingServer(Server):
     # --- ConsistencyCheck
 
     def _take_signature(self, sender: int, message: ConsistencyCheck, envelope: Envelope) -> bool:
-        if message.survivors_digest != rounds.survivors_digest(self._session, self._survivors):
-            raise ProtocolViolation("the consistency check is over other survivors", {sender})
+        steps.check_signed(self._session, sender, message, self._survivors)
         self._signatures[sender] = envelope.signature
         return True
 
     # --- the opening
 
     def _request_opening(self, answered: tuple[int, ...]) -> list[Envelope]:
-        vanished = tuple(sorted(set(self._dealers) - set(self._survivors)))
-        signers = tuple(sorted(self._signatures))[: self.scheme.quorum]
-        signatures = b"".join(self._signatures[signer] for signer in signers)
-        request = UnmaskRequest(self._survivors, vanished, signers, signatures)
-        return self.seal_for_all("UnmaskRequest", answered, request)
+        shown = {signer: self._signatures[signer] for signer in sorted(self._signatures)[: self.scheme.quorum]}
+        requests = steps.unmask_requests(self._graph, self._dealers, self._survivors, answered, shown)
+        return [
+            envelope
+            for holders, request in requests
+            for envelope in self.seal_for_all("UnmaskRequest", holders, request)
+        ]

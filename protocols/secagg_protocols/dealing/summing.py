@@ -7,50 +7,38 @@ that misses a survivor's share gives none: a sum over part of the survivors woul
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from ..core.wire import Message
 from ..errors import SERVER, ProtocolViolation
 from ..primitives.field import Elements
-from . import client, rounds
-from .messages import AdvertiseKeys, OpenedSum, UnmaskRequest
+from . import client, steps
+from .messages import AdvertiseKeys, OpenedSum
 from .server import DealingServer
 
 
 class Memory(client.Memory, array_like=True):
     """What a participant remembers between messages. own: until the vector has left."""
 
-    own: rounds.OwnSecrets | None = None
+    own: steps.OwnSecrets | None = None
 
 
 class SummingClient(client.DealingClient):
-    """Base of participants: what it makes of its seed, and the form of a sum, are the scheme's."""
+    """Base of participants: what it makes of its seed, and the sum that it opens, are the scheme's."""
 
     memory_type = Memory
     advertise_type = AdvertiseKeys
-    opening_type: ClassVar[type[OpenedSum]]
-
-    @abstractmethod
-    def _add_up(self, shares: Sequence[bytes]) -> memoryview:
-        """Return the sum of the survivors' shares, as it travels."""
 
     def _draw(self) -> Message:
-        self._memory.own = rounds.make_secrets(self.scheme, self._randomness)
-        return rounds.advertise(self.scheme, self._memory.own, self.context, self._randomness)
+        self._memory.own = steps.make_secrets(self.scheme, self._randomness)
+        return steps.advertise(self.scheme, self._memory.own, self.context, self._randomness)
 
     def _check_advertised(self, advertised: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, advertised, self.context)
+        return steps.check_advertised(self.scheme, advertised, self.context)
 
     def _remember_peers(self, peers: Mapping[int, Any]) -> None:
         pass  # nothing of what they advertised is needed again
-
-    def _open(self, message: UnmaskRequest) -> Message:
-        shares = self._memory.shares
-        missing = tuple(survivor for survivor in message.survivors if survivor not in shares)
-        if missing:
-            return self.opening_type(missing, memoryview(b""))
-        return self.opening_type((), self._add_up([shares[survivor] for survivor in message.survivors]))
 
 
 class SummingServer(DealingServer):
@@ -72,7 +60,7 @@ class SummingServer(DealingServer):
         return self.scheme.share_bytes
 
     def _check_advertised(self, message: AdvertiseKeys) -> tuple[bytes, ...]:
-        return rounds.check_advertised(self.scheme, message, self.context)
+        return steps.check_advertised(self.scheme, message, self.context)
 
     def _take_opened(self, sender: int, message: OpenedSum) -> bool:
         if not set(message.missing) <= set(self._survivors) - {sender}:

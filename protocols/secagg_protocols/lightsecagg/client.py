@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from ..core.step import Step
 from ..core.wire import Envelope
-from ..dealing.messages import KeyList, SealedShares, UnmaskRequest
+from ..dealing.messages import UnmaskRequest
 from ..dealing.summing import SummingClient
-from ..errors import SERVER, ProtocolViolation
-from ..packing.blocks import split
-from . import rounds
-from .messages import MaskedInput, ShareMasks, Unmasking
+from ..errors import SERVER
+from . import steps
+from .messages import ShareMasks, Unmasking
 from .params import LightSecAgg
 
 
@@ -24,28 +23,21 @@ class LightSecAggClient(SummingClient):
     """Made by `LightSecAgg.client`. See `core.client.Client` for the calls."""
 
     scheme: LightSecAgg
-    messages = MappingProxyType({kind.__name__: kind for kind in (KeyList, SealedShares, UnmaskRequest)})
-    deal_type, opening_type = ShareMasks, Unmasking
+    deal_type = ShareMasks
 
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
-        memory, scheme = self._memory, self.scheme
-        coded = rounds.encode_mask(scheme, memory.session, self.me, memory.own.seed, holders)
-        shares, size = scheme.packing.to_bytes(coded), scheme.share_bytes
-        return b"", {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
+        memory = self._memory
+        return steps.deal(self.scheme, memory.session, self.me, memory.own.seed, holders)
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
-        if len(dealt) != self.scheme.share_bytes:
-            raise ProtocolViolation(f"a coded share has {len(dealt)} bytes, not {self.scheme.share_bytes}", {dealer})
-        self.scheme.packing.from_bytes(dealt)  # elements of their fields, every one
-        return dealt
+        return steps.accept(self.scheme, dealer, dealt)
 
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
-        memory, scheme = self._memory, self.scheme
-        pieces, _ = rounds.draw_mask(scheme, memory.session, self.me, memory.own.seed)
-        masked = rounds.mask(scheme, scheme.packing.pack(vector), pieces).astype(np.uint64)
+        memory = self._memory
+        blocks = steps.masked_input(self.scheme, memory.session, self.me, memory.own.seed, vector)
+        outgoing = list(map(partial(self.seal, Step.MASKED_INPUT.value, SERVER), blocks))
         memory.own = None
-        kind = Step.MASKED_INPUT.value
-        return [self.seal(kind, SERVER, MaskedInput(block, data)) for block, data in split(scheme.packing, masked)]
+        return outgoing
 
-    def _add_up(self, shares: Sequence[bytes]) -> memoryview:
-        return self.scheme.packing.to_bytes(rounds.aggregate_shares(self.scheme, shares))
+    def _open(self, message: UnmaskRequest) -> Unmasking:
+        return steps.unmasking(self.scheme, self._memory.shares, message.survivors)

@@ -6,19 +6,23 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
-from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, RoundView, Traits
+from ..core.exchange import Exchange
+from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
 from ..core.scheme import Scheme
+from ..core.secrets import Secret, Secrets, names, survived
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..dealing.params import Dealing
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
 from ..primitives.coded import CodedSharing
+from .messages import EXCHANGE
 from .packing import FieldPacking
-from .work import work
 
 MAX_DEALT_BYTES = 1 << 30
+
+SECRETS = (Secret("sum_of_shares", survived, summed=True),)
+"""The mask z_u, in coded shares."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,11 @@ class LightSecAgg(Dealing):
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"sum_of_shares"}),
+        opens=names(SECRETS),
     )
-    upload_step: ClassVar[Step] = Step.MASKED_INPUT
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = SECRETS
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
     deal_step: ClassVar[Step] = Step.SHARE_MASKS
     opening_step: ClassVar[Step] = Step.UNMASKING
 
@@ -138,11 +144,12 @@ class LightSecAgg(Dealing):
             return (everything,)
         return (Coalition(self.privacy + 1, "parts of every mask", partly=True), everything)
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {"sum_of_shares": view.survivors}
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
-        return work(self, run)
+        # A client's mask with its T uniform pieces, and a channel to every peer. Coding and decoding are matrix
+        # products, which are not counted; the server expands no mask.
+        expanded = self.quorum * self.piece_length * self.packing.word_bytes
+        peers = len(run.answered.get(Step.ADVERTISE_KEYS, ())) - 1
+        return Work(peers, expanded), Work()
 
     @cached_property
     def packing(self) -> FieldPacking:
@@ -171,6 +178,7 @@ class LightSecAgg(Dealing):
         """Bytes of one coded share."""
         return self.piece_length * self.packing.word_bytes
 
-    @cached_property
-    def payload_limit(self) -> int:
-        return max(BLOCK_BYTES, self.participants * (max(self.sealed_bytes, 256) + 16)) + 1024
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of a sum of coded shares."""
+        return self.share_bytes

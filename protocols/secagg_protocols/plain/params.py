@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
-from ..core.guarantee import Coalition, Guarantee, Keys, RoundView, Traits
+from ..core.exchange import Exchange
+from ..core.guarantee import Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
 from ..core.scheme import Scheme
+from ..core.secrets import Secrets
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
+from .messages import EXCHANGE
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Plain(Scheme):
     traits: ClassVar[Traits] = Traits(
         protects=False, adversaries=frozenset(), keys=Keys.NONE, early_keys=False, opens=frozenset()
     )
-    upload_step: ClassVar[Step] = Step.SUM
+    upload_step: ClassVar[Step] = EXCHANGE.upload_step
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()
 
     def __post_init__(self) -> None:
         if self.active:
@@ -49,10 +52,6 @@ class Plain(Scheme):
                 f"colluders={policy.colluders}; plain shows the server every vector: choose bonawitz"
             )
 
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        return (Step.SUM,)
-
     @property
     def leakage(self) -> tuple[tuple[str, str], ...]:
         return (("the server", "every participant's vector"), ("other participants", "nothing"))
@@ -67,12 +66,5 @@ class Plain(Scheme):
             sum_known_to="server",
         )
 
-    def _opened(self, view: RoundView) -> dict[str, tuple[int, ...]]:
-        return {}
-
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()
-
-    @cached_property
-    def payload_limit(self) -> int:
-        return BLOCK_BYTES + 1024

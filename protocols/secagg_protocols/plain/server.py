@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from ..core.context import RoundContext
 from ..core.party import Aggregator
 from ..core.server import Server
@@ -18,7 +16,6 @@ class PlainServer(Server):
     """Made by `Plain.server`. See `core.server.Server` for the calls."""
 
     scheme: Plain
-    messages = MappingProxyType({"Sum": Sum})
 
     def __init__(
         self,
@@ -32,9 +29,6 @@ class PlainServer(Server):
     @property
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
-
-    def _binding(self, kind: str) -> bytes:
-        return self._address
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         assert isinstance(message, Sum)

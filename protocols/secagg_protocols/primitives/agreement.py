@@ -37,6 +37,8 @@ class Agreement(ABC):
     """A Diffie–Hellman group. Keys are handled as encoded bytes; loaded keys are opaque objects."""
 
     public_key_bytes: int
+    ciphertext_bytes = 0
+    """Bytes with which a peer's public key is answered, where public keys alone do not make a shared secret (a KEM)."""
 
     @abstractmethod
     def generate(self, randomness: Randomness) -> bytes:

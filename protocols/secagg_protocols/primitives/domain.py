@@ -7,17 +7,23 @@ NIST SP 800-185 TupleHash).
 from __future__ import annotations
 
 import hashlib
+import struct
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 
 VERSION = 1
 """Version of the protocol and of its wire format; bound into every derivation."""
 
+ID_BYTES = 4
+MAX_ID = 2**32 - 1
+"""The largest participant id that can be written: on the wire, and in whatever is hashed or signed."""
+
 _PREFIX = b"secagg v%d " % VERSION
 
 
 class Use(bytes, Enum):
-    """What a derived value is for. One value per use, never shared."""
+    """What a derived value is for. One value per use, never shared: a test finds each in one place of the code."""
 
     SCHEME_ID = b"scheme id"
     ROSTER = b"roster"
@@ -32,6 +38,7 @@ class Use(bytes, Enum):
     CHANNEL_DATA = b"channel associated data"
     MASK_KEY = b"pairwise mask key"
     SELF_MASK_KEY = b"self mask key"
+    CODED_MASK_KEY = b"coded mask key"
     SEED_COMMITMENT = b"seed commitment"
     SHARE_LEAF = b"share leaf"
     SURVIVORS = b"survivor list"
@@ -49,23 +56,31 @@ class Use(bytes, Enum):
     PEERS = b"peers of a round"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
     AUDIT_MODEL = b"model in an audit record"
-    HE_KEY = b"group key"
     HE_PARAMETERS = b"lattice parameters"
     HE_SESSION = b"encryption session"
-    HE_WIRE = b"ciphertext authentication"
+    HE_TAG_KEY = b"ciphertext authentication"
+    HE_AGGREGATE = b"aggregate"
+    HE_AGGREGATE_TAG_KEY = b"aggregate authentication"
+    HE_FLOODED_BLOCK = b"flooded block"
     HE_FLOOD = b"noise flooding"
+    DELIVERY_REQUEST = b"request for a group key"
+    DELIVERY_KEY = b"delivery key"
+    DELIVERY_DATA = b"delivery associated data"
+    DELIVERY_ANSWER = b"sealed group key"
     RING_REFERENCE = b"common reference of the ring"
     RING_SECRET = b"one-time ring key"
+    RING_ERROR_SEED = b"seed of ring errors"
     RING_ERROR = b"ring errors"
     RING_SHARES = b"ring key shares"
     SHARE_CHALLENGE = b"commitment to a challenge of dealers"
+    CHALLENGED_KEY_LIST = b"key list and commitment to a challenge"
     SHARE_CHECK = b"combinations of shares"
 
 
 def frame(*fields: bytes | str | int) -> bytes:
     """Concatenate fields so that the result can be parsed in one way only.
 
-    Integers take 8 bytes big-endian (0 ≤ value < 2⁶⁴); text is UTF-8.
+    Integers take 8 bytes big-endian (0 ≤ value < 2⁶⁴), ids of participants 4 (`id_field`); text is UTF-8.
     """
     parts = []
     for field in fields:
@@ -76,6 +91,16 @@ def frame(*fields: bytes | str | int) -> bytes:
         parts.append(len(field).to_bytes(4, "big"))
         parts.append(field)
     return b"".join(parts)
+
+
+def id_field(participant: int) -> bytes:
+    """Return a participant's id as it stands in what is hashed, signed or derived from: 4 bytes, big-endian."""
+    return participant.to_bytes(ID_BYTES, "big")
+
+
+def ids_field(participants: Sequence[int]) -> bytes:
+    """Return ids one after another, as `id_field` writes each."""
+    return struct.pack(f">{len(participants)}I", *participants)
 
 
 def separated(use: Use, *fields: bytes | str | int) -> bytes:

@@ -44,7 +44,7 @@ class Interpolation:
         self._factors = uniform((max(0, points.size - threshold), CHECKS), randomness)
         self._sums = [np.zeros((points.size, CHECKS), dtype=np.int64)]  # of the first terms, _STEP more in each
 
-    def read(self, kept: Masks, elements: Elements) -> tuple[Elements, NDArray[np.bool_]]:
+    def read(self, kept: Masks, elements: Elements | Floats) -> tuple[Elements, NDArray[np.bool_]]:
         """Return the limbs of each dealer's secret, (dealers, LIMBS), from the shares kept; and whose do not fit.
 
         `elements`: shape (m, dealers, LIMBS); those not kept may be anything. With `threshold` shares nothing can be
@@ -52,8 +52,7 @@ class Interpolation:
         """
         dealers = len(kept)
         if (kept == kept[0]).all():
-            forms = self._forms(kept[:1])[0][:, kept[0]]
-            values = multiply(forms, elements[kept[0]].reshape(forms.shape[1], -1))
+            values = multiply(self._forms(kept[:1])[0], elements.reshape(len(elements), -1))
             values = values.reshape(-1, dealers, shamir.LIMBS).swapaxes(0, 1)
         else:
             values = multiply(self._forms(kept), elements.swapaxes(0, 1))
@@ -84,21 +83,23 @@ class Interpolation:
         off = np.zeros_like(others)
         if rows.size:
             # P(x) = ∏ (x − xₖ) · Σᵢ wᵢ yᵢ / (x − xᵢ) over the points kept, with the weights w of their own.
-            weights = (from_logarithms(self._weights_of(kept)) * kept).astype(np.int64)
-            terms = weights.T[:, :, None] * words % PRIME
-            quotients = from_logarithms(-self._differences[rows])
-            sums = multiply(quotients, terms.reshape(len(words), -1)).reshape(rows.size, *words.shape[1:])
+            used = np.flatnonzero(kept.any(axis=0))
+            weights = self.weights_of(kept).T[used]
+            terms = weights[:, :, None] * words[used] % PRIME
+            quotients = from_logarithms(-self._differences[np.ix_(rows, used)])
+            sums = multiply(quotients, terms.reshape(used.size, -1)).reshape(rows.size, *words.shape[1:])
             totals = _sums_of_logarithms(kept, self._differences[rows].T).T
             expected = from_logarithms(totals).astype(np.int64)[:, :, None] * sums % PRIME
             off[:, rows] = (expected != words[rows]).any(axis=2).T
         return off & others
 
-    def weights(self, kept: Mask) -> Elements:
-        """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them."""
-        return from_logarithms(self._weights_of(kept[None, :])[0, kept]).astype(np.int64)
+    def weights_of(self, kept: Masks) -> Elements:
+        """Return 1 / ∏ (xᵢ − xₖ) over the other points kept, for each of them, and 0 at the others: (dealers, m)."""
+        weights: Elements = (from_logarithms(self._weights_of(kept)) * kept).astype(np.int64)
+        return weights
 
     def _weights_of(self, kept: Masks) -> Logarithms:
-        """Return the weights of the points kept, (dealers, m); anything at the others."""
+        """Return the logarithms of the weights of the points kept, (dealers, m); anything at the others."""
         left_out = ~kept
         # log(xₖ − xᵢ) along rows, which lie together in memory; log −1 = (p − 1) / 2 for each turns it into xᵢ − xₖ.
         distances = _sums_of_logarithms(left_out, self._differences)
@@ -119,7 +120,7 @@ class Interpolation:
         powers: Logarithms = self._x[:, None] * degrees
         return multiply(from_logarithms(powers), self._factors[low:high])
 
-    def guesses(self, elements: Elements, kept: Mask, most: int, randomness: Randomness) -> Iterator[Guesses]:
+    def guesses(self, elements: Elements | Floats, kept: Mask, most: int, randomness: Randomness) -> Iterator[Guesses]:
         """Yield the secrets of all sets of `threshold` points, or of `most` random ones where they are more.
 
         `elements`: shape (m, LIMBS), the shares of one secret.
@@ -145,14 +146,30 @@ Guesses = tuple[NDArray[np.intp], list[bytes | None]]
 
 
 def _sums_of_logarithms(chosen: Masks, summed: Logarithms) -> Logarithms:
-    """Return for each mask the sum of the rows chosen; of many by a product of matrices, exact before it wraps."""
+    """Return for each mask the sum of the rows chosen: made once for masks that are the same."""
+    places: dict[bytes, int] = {}
+    which = [places.setdefault(mask.tobytes(), len(places)) for mask in np.packbits(chosen, axis=1)]
+    if len(places) == len(chosen):
+        return _sums_for_each(chosen, summed)
+    first = [which.index(place) for place in range(len(places))]
+    sums: Logarithms = _sums_for_each(chosen[first], summed)[which]
+    return sums
+
+
+def _sums_for_each(chosen: Masks, summed: Logarithms) -> Logarithms:
+    """Return the sums; of many masks by a product of matrices, exact before it wraps."""
     if len(chosen) <= _FEW:
         return np.stack([summed[rows].sum(axis=0, dtype=np.uint16) for rows in chosen])
+    always = chosen.all(axis=0)
+    sometimes = chosen.any(axis=0) & ~always
+    common = summed[always].sum(axis=0, dtype=np.uint16)
     sums = np.empty((len(chosen), summed.shape[1]), dtype=np.uint16)
-    weights = chosen.astype(np.float64)
+    weights = chosen[:, sometimes].astype(np.float64)
+    varied = summed[sometimes]
     for start in range(0, summed.shape[1], _COLUMNS):
         part = slice(start, start + _COLUMNS)
-        sums[:, part] = (weights @ summed[:, part].astype(np.float64)).astype(np.int64)
+        sums[:, part] = (weights @ varied[:, part].astype(np.float64)).astype(np.int64)
+    sums += common
     return sums
 
 

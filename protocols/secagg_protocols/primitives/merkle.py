@@ -14,28 +14,24 @@ from .domain import Use, separated
 
 HASH_BYTES = 32
 
-_LEAF = hashlib.sha256(separated(Use.MERKLE_LEAF))
-_NODE = hashlib.sha256(separated(Use.MERKLE_NODE))
+_LEAF = separated(Use.MERKLE_LEAF)
+_NODE = separated(Use.MERKLE_NODE)
 
 
 def leaf(content: bytes) -> bytes:
     """Return the 32-byte hash of a leaf's content."""
-    state = _LEAF.copy()
-    state.update(content)
-    return state.digest()
+    return hashlib.sha256(_LEAF + content).digest()  # all at once: a copied state takes half as long again
 
 
 def _node(left: bytes, right: bytes) -> bytes:
-    state = _NODE.copy()
-    state.update(left + right)
-    return state.digest()
+    return hashlib.sha256(_NODE + left + right).digest()
 
 
 def _levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
     levels = [leaves]
     while len(levels[-1]) > 1:
         row = levels[-1]
-        above = [_node(row[i], row[i + 1]) for i in range(0, len(row) - 1, 2)]
+        above = [_node(left, right) for left, right in zip(row[::2], row[1::2], strict=False)]
         if len(row) % 2:
             above.append(row[-1])
         levels.append(above)

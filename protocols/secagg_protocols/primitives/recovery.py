@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
+from .cases import Case
 from .interpolation import Interpolation
 from .randomness import Randomness
-from .repair import Case, Repair
+from .repair import Repair
 
 __all__ = ["Correction", "Evidence", "OpenedShares", "Recovery", "ScatteredShares", "Unrecoverable", "Verdict"]
 
@@ -76,13 +77,14 @@ class Recovery:
             dealers, shares, kept = opened.dealers[part], opened.shares[:, part], opened.present[:, part].T
             for dealer, mask in zip(dealers, kept, strict=True):
                 self._check_enough(dealer, holders, mask)
-            elements = shamir.decode(shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING))
+            there = shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING)
+            elements = shamir.decode_as(np.dtype(np.float64), there)
             secrets = shamir.secrets_of(*points.read(kept, elements))
             for place, (dealer, secret) in enumerate(zip(dealers, secrets, strict=True)):
                 if secret is not None and self._evidence.verify(dealer, secret):
                     found[dealer] = secret
                 else:
-                    off.append(Case(dealer, holders, shares[:, place], kept[place], points))
+                    off.append(Case(dealer, holders, opened.shares, start + place, kept[place], points))
         return found | self._repaired(off)
 
     def secrets_apart(self, opened: ScatteredShares) -> dict[int, bytes]:
@@ -97,7 +99,7 @@ class Recovery:
             holders, kept = np.asarray(alone.holders, dtype=np.int64), alone.present[:, 0]
             self._check_enough(dealer, holders, kept)
             points = Interpolation(holders, self._threshold, self._randomness)
-            off.append(Case(dealer, holders, alone.shares[:, 0], kept, points))
+            off.append(Case(dealer, holders, alone.shares, 0, kept, points))
         return found | self._repaired(off)
 
     def _check_enough(self, dealer: int, holders: NDArray[np.int64], kept: NDArray[np.bool_]) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SecAggError
-from .field import GF65537, Elements, Logarithms, PrimeField, from_logarithms, logarithms
+from .field import GF65537, Elements, Floats, Logarithms, PrimeField, from_logarithms, logarithms
 from .randomness import Randomness
 
 _COMBINATIONS = 4
@@ -55,24 +55,35 @@ class ShareCode:
         """How many wrong shares can be located whatever they are."""
         return (len(self.points) - self.threshold) // 2
 
-    def wrong_apart(self, words: Elements) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def wrong_apart(
+        self, words: Elements, weights: Elements | None = None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Tell of words that need not have their errors in common, each for itself, which shares are wrong.
 
-        `words`: shape (m, words). Returns (wrong, shape (m, words); found, shape (words,)): where more than
-        `correctable` shares of a word are wrong it is not found (or taken for another word, as few shares away).
+        `words`: shape (m, words). `weights`: the same shape, where a word goes by some of the shares only: theirs among
+        themselves, 0 for the others. Returns (wrong, shape (m, words); found, shape (words,)): where more than half of
+        a word's spare shares are wrong it is not found (or taken for another word, as few shares away).
         """
         field = self._field
-        syndromes = self._syndromes(words).T
-        wrong, found = np.zeros(words.shape, dtype=bool), np.ones(words.shape[1], dtype=bool)
+        if weights is None:
+            weights = np.broadcast_to(self._weights[:, None], words.shape)
+        kept = weights != 0
+        spare = kept.sum(axis=0) - self.threshold
+        # What a word's own syndromes are is known up to as many as it has spare shares: the others say nothing.
+        syndromes = field.multiply(self._powers.T, words * weights % field.prime).T
+        syndromes[np.arange(syndromes.shape[1]) >= spare[:, None]] = 0
+        wrong = np.zeros(words.shape, dtype=bool)
+        found = np.ones(words.shape[1], dtype=bool)
         off = np.flatnonzero(syndromes.any(axis=1))
         if off.size:
-            locators, errors = _shortest_recurrences(field, syndromes[off])
-            zeros = field.multiply(field.powers(field.inverse(self._x), locators.shape[1]), locators.T) == 0
-            found[off] = (errors <= self.correctable) & (zeros.sum(axis=0) == errors)
+            locators, errors = _shortest_recurrences(field, syndromes[off], spare[off])
+            inverses = _powers(field, field.inverse(self._x), locators.shape[1])
+            zeros = (field.multiply(inverses, locators.T) == 0) & kept[:, off]
+            found[off] = (errors <= spare[off] // 2) & (zeros.sum(axis=0) == errors)
             wrong[:, off] = zeros & found[off]
         return wrong, found
 
-    def wrong_shares(self, elements: Elements, randomness: Randomness) -> frozenset[int]:
+    def wrong_shares(self, elements: Elements | Floats, randomness: Randomness) -> frozenset[int]:
         """Return the points whose shares do not lie on the polynomials: all others do, and are more than threshold.
 
         `elements`: shape (m, columns), one polynomial per column. With m = threshold every vector is a codeword and
@@ -119,7 +130,7 @@ class ShareCode:
         return bool(field.multiply(windows.reshape(-1, left_out.size + 1), locator).any())
 
 
-def _fold(field: PrimeField, elements: Elements, count: int, randomness: Randomness) -> Elements:
+def _fold(field: PrimeField, elements: Elements | Floats, count: int, randomness: Randomness) -> Elements:
     """Return `count` random combinations of the columns, shape (m, count)."""
     folded = np.zeros((elements.shape[0], count), dtype=np.int64)
     for start in range(0, elements.shape[1], _COLUMNS):
@@ -228,32 +239,38 @@ def _solutions(field: PrimeField, equations: Elements, randomness: Randomness) -
     return solutions
 
 
-def _shortest_recurrences(field: PrimeField, sequences: Elements) -> tuple[Elements, Elements]:
-    """Return for each row s the shortest C with C₀ = 1 and Σ Cᵢ s_{n−i} = 0, and its length (Massey 1969).
+def _shortest_recurrences(field: PrimeField, sequences: Elements, sizes: Elements) -> tuple[Elements, Elements]:
+    """Return for each row s the shortest C with C₀ ≠ 0 and Σ Cᵢ s_{n−i} = 0, and its length (Massey 1969).
 
-    All rows at once. C has a column for each coefficient up to half the row's length; longer ones are cut off.
+    All rows at once, of each the first `sizes` entries. C has a column for each coefficient up to half of the longest
+    row's length; longer ones are cut off. Nothing is divided: C is known up to a factor.
     """
-    count, size = sequences.shape
+    count, size = len(sequences), int(sizes.max())
     width, p = size // 2 + 1, field.prime
     current = np.zeros((count, width), dtype=np.int64)
     current[:, 0] = 1
     # What C was before it last grew, times a power of z: multiplied by z as the window on it moves left.
     before = np.zeros((count, size + width), dtype=np.int64)
     before[:, size] = 1
-    scale, lengths = np.ones(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    scale = np.ones(count, dtype=np.int64)
+    lengths = np.zeros(count, dtype=np.int64)
     for n in range(size):
-        terms, start = min(n + 1, width), size - 1 - n
+        terms = min(n + 1, width, int(lengths.max()) + 1)
+        start = size - 1 - n
         products = current[:, :terms] * sequences[:, n + 1 - terms : n + 1][:, ::-1]
-        discrepancies = (products % p if p.bit_length() > 26 else products).sum(axis=1) % p
+        discrepancies = (products % p if p.bit_length() > 26 else products).sum(axis=1) % p * (n < sizes)
         off = np.flatnonzero(discrepancies)
         if not off.size:
             continue
         grows = off[2 * lengths[off] <= n]
         old = current[grows]
         upto = min(width, int(np.maximum(lengths[off], n + 1 - lengths[off]).max()) + 1)
-        factors = p - discrepancies[off] * scale[off] % p
-        current[off, :upto] = (current[off, :upto] + factors[:, None] * before[off, start : start + upto]) % p
+        # b · C − d · zᵏ B, with b the discrepancy when C last grew; two products below p² fit 63 bits.
+        changed = current[:, :upto] * np.where(discrepancies, scale, 1)[:, None]
+        changed += before[:, start : start + upto] * ((p - discrepancies) % p)[:, None]
+        changed -= changed // p * p  # as a remainder, but only quotients use vector instructions
+        current[:, :upto] = changed
         before[grows, start : start + width] = old
-        scale[grows] = field.inverse(discrepancies[grows])
+        scale[grows] = discrepancies[grows]
         lengths[grows] = n + 1 - lengths[grows]
     return current, lengths

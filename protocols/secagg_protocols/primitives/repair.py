@@ -1,14 +1,17 @@
 """Opening secrets although some of their shares are wrong, within a budget of work for the whole round.
 
-A dealer after the other, and what is learnt at one is used at the next:
+A few dealers at first, then more at once, and what is learnt at some is used at the next:
 
 1. The holders that were found to lie are left out. If what the others returned fits and gives the committed secret,
    that is it.
 2. Signed shares are compared with what the dealer signed, every one of them. What differs is out, and its holder is at
    fault; what is left are the dealer's own words. So it can only be blamed for those: no polynomial that liars agree on
    decides.
-3. Else Reed–Solomon decoding locates the wrong shares. Where all dealers have the same holders, of many of them at
-   once, and of those that are left, as long as each look opens half of them.
+   Where that is too much work, as at most n − t holders can make it, shares are located as in 3 and nobody is proven
+   to have lied about that dealer.
+3. Else Reed–Solomon decoding locates the wrong shares. Where all dealers have the same holders, those that lie about
+   many of them at once, and about those that are left, as long as each look opens half of them; then what is wrong of
+   each dealer's, many of them at once.
 4. Beyond its reach the commitment decides which shares are right: sets of them are tried.
 
 1 and 2 take no more work than the honest step does, for every liar there is; 3 and 4 go as far as the budget.
@@ -16,30 +19,29 @@ A dealer after the other, and what is learnt at one is used at the next:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import comb, prod
 from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SERVER, SecAggError
+from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
-from .field import PRIME, Elements, multiply, uniform
-from .interpolation import CHECKS, Interpolation, Mask
+from .budget import OutOfWork, Work
+from .cases import AT_ONCE, Case, corrected, elements_of, folded, there_of
+from .field import PRIME, multiply, uniform
+from .interpolation import CHECKS, Mask, Masks
 from .randomness import Randomness
 from .reed_solomon import FEW_ERRORS, ShareCode, TooManyErrors
 
 BUDGET = 500_000_000
 """Work that decoding and guessing may cost in one round, in units of about a nanosecond."""
 
-_TOGETHER = 600_000_000
-"""Work that locating liars for many dealers at once may cost beside it; beyond, few kinds of lies count."""
-
-_DEALERS_AT_ONCE, _NOTHING = 64, np.uint8(0)
+_BESIDE = 600_000_000
+"""Work that locating liars for many dealers at once may cost beside it (beyond, few kinds of lies count), or comparing
+shares with what is signed (beyond, it is taken from the budget)."""
 
 _LOOK = 200_000
 """What one more look at a dealer's shares costs at least."""
@@ -50,60 +52,11 @@ _OFTEN = 4
 _FEW = 1 << 12
 """So many sets of shares are tried at once, more only when nothing else is left to do."""
 
+_NAMED = 2
+"""Combinations of limbs that tell whose shares are wrong: one goes unnamed with probability 2⁻³²."""
+
 _HOPE = 0.01
 """With less chance of success than this, nothing is guessed."""
-
-
-class OutOfWork(SecAggError):
-    """The budget is spent."""
-
-
-class Work:
-    """What may still be spent."""
-
-    def __init__(self, budget: int) -> None:
-        self.left = budget
-
-    def spend(self, amount: int) -> None:
-        """Take an amount, or raise `OutOfWork` and take nothing."""
-        if amount > self.left:
-            raise OutOfWork("the work that one round may cost is spent")
-        self.left -= amount
-
-    def spent(self, amount: int) -> None:
-        """Take an amount that was spent already."""
-        self.left -= min(amount, self.left)
-
-
-@dataclass(slots=True, eq=False)
-class Case:
-    """A dealer whose shares do not give its secret. holders: m ids. shares: (m, SHARE_BYTES). there: those to go by."""
-
-    dealer: int
-    holders: NDArray[np.int64]
-    shares: NDArray[np.uint8]
-    there: Mask
-    points: Interpolation
-    secret: bytes = b""
-    wrong: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    """The rows whose shares lie off the polynomials that the secret is from."""
-    decoded: bool = False
-    """Whether locating the wrong shares among all was tried."""
-    tried: int = -1
-    """What was learnt of liars when it was last tried without them."""
-    compared: bool = False
-    """Whether only shares are there that the dealer signed."""
-
-    @property
-    def elements(self) -> Elements:
-        """The shares in elements, (m, LIMBS); anything for those that are not there."""
-        shares = self.shares if self.there.all() else np.where(self.there[:, None], self.shares, _NOTHING)
-        return shamir.decode(shares)
-
-    @property
-    def have(self) -> int:
-        """How many shares are there."""
-        return int(self.there.sum())
 
 
 class Repair:
@@ -112,37 +65,67 @@ class Repair:
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
         self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
         self._work = Work(BUDGET)
-        self._together = _TOGETHER
+        self._beside = Work(_BESIDE)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
+        self._lied_about = 0  # of how many dealers shares were found to be wrong
         self._learnt = 0  # how often something new was found
         self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
         self._code: ShareCode | None = None
-        self._noted: defaultdict[int, list[Correction]] = defaultdict(list)
+        self._cases: Sequence[Case] = ()
 
     @property
     def corrections(self) -> list[Correction]:
         """What was found so far, by dealer and holder."""
-        order = attrgetter("holder")
-        return [one for dealer in sorted(self._noted) for one in sorted(self._noted[dealer], key=order)]
+        cases = sorted(self._cases, key=attrgetter("dealer"))
+        proven = self._lies > 0 if self._evidence.signed else None
+        return [one for case in cases for one in corrected(case, proven)]
 
     def secrets(self, cases: Sequence[Case]) -> dict[int, bytes]:
         """Return every dealer's secret, verified. Raises `Unrecoverable`."""
+        self._cases = cases
         left = cases if self._evidence.signed else self._opened_together(cases)
         # In an order that dealers cannot know: else the first ones could be those that use the budget up.
         order = np.argsort(uniform((len(left),), self._randomness)).tolist()
         pending = [left[position] for position in order]
         while pending:
-            deferred: list[Case] = []
-            for start in range(0, len(pending), _DEALERS_AT_ONCE):
-                part = pending[start : start + _DEALERS_AT_ONCE]
-                self._leave_liars_out(part)
-                deferred += [case for case in part if not (case.secret or self._opens(case))]
+            deferred = self._opened_by_and_by(pending)
             if len(deferred) == len(pending):  # nothing was learnt from any of them
                 self._guess(deferred.pop(0))
             pending = deferred
-        for case in cases:
-            self._noted[case.dealer] += self._corrected(case)
         return {case.dealer: case.secret for case in cases}
+
+    def _opened_by_and_by(self, cases: Sequence[Case]) -> list[Case]:
+        """Open what opens; return the dealers that are left.
+
+        Only those are looked at that do not open without the liars that were found before: one at first, then twice as
+        many at once each time, as what one look learns helps the next.
+        """
+        left: list[Case] = []
+        waiting: list[Case] = []
+        size = 1
+        for start in range(0, len(cases), AT_ONCE):
+            part = cases[start : start + AT_ONCE]
+            self._leave_liars_out(part)
+            waiting += _closed(part)
+            last = start + AT_ONCE >= len(cases)
+            while len(waiting) >= size or (waiting and last):
+                left += self._look(waiting[:size])
+                waiting = waiting[size:]
+                self._leave_liars_out(waiting)
+                waiting = _closed(waiting)
+                size = min(2 * size, AT_ONCE)
+        return left
+
+    def _look(self, cases: Sequence[Case]) -> list[Case]:
+        """Find wrong shares of some dealers; return those dealers that are left."""
+        if _together(cases):
+            if self._evidence.signed:
+                work = sum(self._evidence.verdicts_work(case.dealer, case.have) for case in cases)
+                if work > self._beside.left:  # then what opens proves nothing
+                    self._decode_apart(cases)
+                self._compare(_closed(cases))
+            self._decode_apart(_closed(cases))
+        return [case for case in cases if not (case.secret or self._opens(case))]
 
     def _opens(self, case: Case) -> bool:
         """Try to open a dealer's secret; tell whether it is open. Raises `Unrecoverable` where nothing can help."""
@@ -152,7 +135,7 @@ class Repair:
             if case.tried < self._learnt and any(self._settles(case, kept) for kept in self._without_liars(case)):
                 return True
             if self._evidence.signed:
-                self._compare(case)
+                self._open_signed(case)
                 return True
             if not self._decodes(case):
                 if comb(case.have, self._threshold) > _FEW:
@@ -172,63 +155,69 @@ class Repair:
 
     def _leave_liars_out(self, cases: Sequence[Case]) -> None:
         """Try to open all these secrets without those that were found to lie, where all have the same holders."""
-        if any(case.points is not cases[0].points for case in cases):
-            return
         stale = [case for case in cases if case.tried < self._learnt]
-        left = [(case, masks[0]) for case in stale if (masks := self._without_liars(case))]
-        if left:
-            self._try([case for case, _ in left], [mask for _, mask in left])
+        if stale and _together(cases):
+            kept = self._trusted(stale, worst=False)
+            some = np.flatnonzero((kept != there_of(stale)).any(axis=1)).tolist()
+            self._try([stale[place] for place in some], kept[some])
 
     def _without_liars(self, case: Case) -> list[Mask]:
-        """Return whom to go by without those found to lie: all of them; those found as often as half of the worst.
+        """Return whom to go by without those found to lie: all of them; those found as often as half of the worst."""
+        every, worst = (self._trusted([case], worst=which)[0] for which in (False, True))
+        masks = [every] if np.array_equal(every, worst) else [every, worst]
+        return [mask for mask in masks if not np.array_equal(mask, case.there)]
+
+    def _trusted(self, cases: Sequence[Case], *, worst: bool) -> Masks:
+        """Return whom to go by, (dealers, m), without those found to lie: at all, or as often as half of the worst.
 
         Without signatures a bad dealer makes liars of honest holders, but only at itself.
         """
-        lies, most = self._lies[case.holders] * case.there, case.have - self._threshold
-        masks = list[Mask]()
-        for least in (1, lies.max() // 2):
-            rows = np.flatnonzero(lies >= max(1, least))
-            if rows.size > most:
-                rows = rows[np.argsort(-lies[rows], kind="stable")[:most]]
-            kept = case.there.copy()
-            kept[rows] = False
-            if rows.size and not any(np.array_equal(kept, mask) for mask in masks):
-                masks.append(kept)
-        return masks
+        there = there_of(cases)
+        lies = self._lies[cases[0].holders] * there
+        least = np.maximum(1, lies.max(axis=1) // 2) if worst else np.ones(len(cases), dtype=np.int64)
+        out = lies >= least[:, None]
+        most = there.sum(axis=1) - self._threshold
+        for place in np.flatnonzero(out.sum(axis=1) > most).tolist():
+            rows = np.flatnonzero(out[place])
+            spared = rows[np.argsort(-lies[place, rows], kind="stable")[most[place] :]]
+            out[place, spared] = False
+        return there & ~out
 
     def _settles(self, case: Case, kept: Mask) -> bool:
         """Open a secret with the shares kept, if they fit each other and the commitment."""
-        self._try([case], [kept])
+        self._try([case], kept[None, :])
         return bool(case.secret)
 
-    def _try(self, cases: Sequence[Case], kept: Sequence[Mask]) -> None:
-        """Open secrets with the shares kept, where they fit each other and the commitment.
+    def _try(self, cases: Sequence[Case], kept: Masks) -> None:
+        """Open secrets with the shares kept, (dealers, m), where they fit each other and the commitment.
 
         The cases have the same points. Whose shares lie off the polynomials of an open secret is remembered.
         """
-        masks = np.stack(kept)
+        if not cases:
+            return
         for case in cases:
             case.tried = self._learnt
-        elements = np.stack([case.elements for case in cases], axis=1)
-        secrets = shamir.secrets_of(*cases[0].points.read(masks, elements))
+        elements = elements_of(cases)
+        secrets = shamir.secrets_of(*cases[0].points.read(kept, elements))
         opened = [
             place
             for place, (case, secret) in enumerate(zip(cases, secrets, strict=True))
             if secret is not None and self._evidence.verify(case.dealer, secret)
         ]
         if opened:
-            words = multiply(elements[:, opened].reshape(-1, shamir.LIMBS), self._combinations[:, :CHECKS])
-            others = np.stack([cases[place].there for place in opened]) & ~masks[opened]
-            words = words.reshape(len(elements), len(opened), CHECKS)
-            off = cases[0].points.misfits(masks[opened], others, words)
+            limbs = elements if len(opened) == len(cases) else elements[:, opened]
+            words = multiply(limbs.reshape(-1, shamir.LIMBS), self._combinations[:, :_NAMED])
+            others = there_of([cases[place] for place in opened]) & ~kept[opened]
+            off = cases[0].points.misfits(kept[opened], others, words.reshape(len(elements), len(opened), _NAMED))
             for place, wrong in zip(opened, off, strict=True):
                 self._settle(cases[place], secrets[place], np.flatnonzero(wrong))
 
     def _settle(self, case: Case, secret: bytes | None, wrong: NDArray[np.intp]) -> None:
         assert secret is not None
         case.secret, case.wrong = secret, wrong
-        if not self._evidence.signed:  # else only what is proven counts
+        if not self._evidence.signed and wrong.size:  # else only what is proven counts
             self._learn(case.holders[wrong].tolist(), 1)
+            self._lied_about += 1
 
     def _learn(self, liars: Sequence[int], times: int) -> None:
         if liars:
@@ -237,31 +226,55 @@ class Repair:
 
     # --- signed shares
 
-    def _compare(self, case: Case) -> None:
-        """Open a secret from what its dealer signed; whoever returned something else is at fault."""
+    def _compare(self, cases: Sequence[Case]) -> None:
+        """Open secrets from what their dealers signed; whoever returned something else is at fault."""
+        for case in cases:
+            if not case.compared:
+                self._leave_unsigned_out(case)
+        enough = [case for case in cases if case.have >= self._threshold]
+        if enough:
+            self._try(enough, there_of(enough))
+
+    def _leave_unsigned_out(self, case: Case) -> None:
         rows = np.flatnonzero(case.there)
-        self._work.spent(self._evidence.verdicts_work(case.dealer, rows.size))  # never refused: what is signed decides
-        lied = self._signed_others(case, rows)
-        out = case.there.copy()
-        out[rows] = lied
-        liars = case.holders[out].tolist()
-        self._learn(liars, 1)
-        self._noted[case.dealer] += [Correction(case.dealer, holder, (holder,)) for holder in liars]
-        every, case.there, case.compared = case.there, case.there & ~out, True
+        work = self._evidence.verdicts_work(case.dealer, rows.size)
+        # Never refused: what is signed decides.
+        (self._beside if work <= self._beside.left else self._work).spent(work)
+        case.lied = rows[self._signed_others(case, rows)]
+        self._learn(case.holders[case.lied].tolist(), 1)
+        self._lied_about += 1
+        case.there = case.there.copy()
+        case.there[case.lied] = False
+        case.compared = True
+
+    def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
+        """Tell for each of these shares whether it is certain that the dealer signed another one."""
+        returned, size = case.shares[rows].tobytes(), shamir.SHARE_BYTES
+        shares = [returned[start : start + size] for start in range(0, len(returned), size)]
+        verdicts = self._evidence.verdicts(case.dealer, case.holders[rows].tolist(), shares)
+        return [verdict is Verdict.HOLDER for verdict in verdicts]
+
+    def _open_signed(self, case: Case) -> None:
+        """Open a secret, by what is left where what its dealer signed does not fit. Raises `Unrecoverable`."""
+        if not case.compared:
+            self._compare([case])
+        if case.secret:
+            return
         if case.have < self._threshold:
-            if not self._opens_with_liars(case, every):
-                raise Unrecoverable(case.dealer, case.have, frozenset(liars))
-        elif not (self._settles(case, case.there) or self._decodes(case)):
+            if not self._opens_with_liars(case):
+                raise Unrecoverable(case.dealer, case.have, frozenset(case.holders[case.lied].tolist()))
+        elif not self._decodes(case):
             self._guess(case)
 
-    def _opens_with_liars(self, case: Case, every: Mask) -> bool:
+    def _opens_with_liars(self, case: Case) -> bool:
         """Try to open a secret of which too few right shares came: liars may have agreed on others that give it too.
 
         Whose shares lie off their polynomials says nothing.
         """
-        honest, case.there = case.there, every
+        honest = case.there
+        case.there = case.returned
         try:
-            opened = self._settles(case, every) or self._locates(case, every)
+            opened = self._settles(case, case.there) or self._locates(case, case.there)
         except (OutOfWork, Unrecoverable):
             opened = False
         case.there, case.wrong = honest, case.wrong[:0]
@@ -277,9 +290,9 @@ class Repair:
         """
         left = cases
         while len(left) > 1 and self._locate_together(left):
-            for start in range(0, len(left), _DEALERS_AT_ONCE):
-                self._leave_liars_out(left[start : start + _DEALERS_AT_ONCE])
-            still = [case for case in left if not case.secret]
+            for start in range(0, len(left), AT_ONCE):
+                self._leave_liars_out(left[start : start + AT_ONCE])
+            still = _closed(left)
             if 2 * len(still) > len(left):
                 return still
             left = still
@@ -288,13 +301,13 @@ class Repair:
     def _locate_together(self, cases: Sequence[Case]) -> bool:
         """Locate the holders that lie about many dealers, where all dealers have the same holders; tell whether any
         were found."""
-        points, spare = cases[0].points, cases[0].holders.size - self._threshold
-        if spare < 2 or any(case.points is not points for case in cases):
+        spare = cases[0].holders.size - self._threshold
+        if spare < 2 or not _together(cases):
             return False
         # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
         asked = [case for case in cases if case.have >= half[-1].have]
-        missed = (~np.stack([case.there for case in asked])).sum(axis=0)
+        missed = (~there_of(asked)).sum(axis=0)
         often = missed * _OFTEN > len(asked)
         self._learn(cases[0].holders[often].tolist(), len(asked))  # no lie perhaps, but nothing to go by
         spare -= int(often.sum())
@@ -302,12 +315,13 @@ class Repair:
             return bool(often.any())
         # As many combinations of each dealer's limbs as give all the rank that errors of `spare` holders can have.
         columns = min(shamir.LIMBS, 1 + spare * 5 // (4 * len(asked)))
-        words = np.concatenate([self._folded(case, columns)[~often] for case in asked], axis=1)
+        words = folded(asked, self._combinations[:, :columns], self._randomness)[~often]
+        words = words.reshape(len(words), -1)
         cost = 5 * spare**3 // 2
-        if cost > self._together:
+        if cost > self._beside.left:
             words = multiply(words, uniform((words.shape[1], CHECKS), self._randomness))
         else:
-            self._together -= cost
+            self._beside.spend(cost)
         try:
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except TooManyErrors:
@@ -315,11 +329,30 @@ class Repair:
         self._learn(list(wrong), len(asked))
         return bool(often.any() or wrong)
 
-    def _folded(self, case: Case, columns: int) -> Elements:
-        """Return random combinations of a secret's limbs, (m, columns); noise for shares that are not there."""
-        words = multiply(case.elements, self._combinations[:, :columns])
-        words[~case.there] = uniform((case.holders.size - case.have, columns), self._randomness)
-        return words
+    def _decode_apart(self, cases: Sequence[Case]) -> None:
+        """Locate the wrong shares of each of these dealers, which have the same holders.
+
+        First among those of holders that were not found to lie about most dealers, if there are such liars, then among
+        all. One dealer alone is left to a decoder that sees a few more wrong shares.
+        """
+        notorious = 2 * self._lies.max() > self._lied_about
+        for worst in (True, False) if notorious else (False,):
+            cases = [case for case in _closed(cases) if case.have >= self._threshold + 2]
+            if len(cases) > 1:
+                self._locate_apart(cases, self._trusted(cases, worst=True) if worst else there_of(cases))
+
+    def _locate_apart(self, cases: Sequence[Case], among: Masks) -> None:
+        spare = cases[0].holders.size - self._threshold
+        try:
+            self._work.spend(len(cases) * spare * (4 * spare + 500))
+        except OutOfWork:
+            return  # some of them may open with less
+        points = cases[0].points
+        words = folded(cases, self._combinations[:, :1], self._randomness)[:, :, 0]
+        code = self._code_of(cases[0], np.ones_like(among[0]))
+        wrong, found = code.wrong_apart(words, points.weights_of(among).T)
+        located = np.flatnonzero(found & wrong.any(axis=0)).tolist()
+        self._try([cases[place] for place in located], (among & ~wrong.T)[located])
 
     def _decodes(self, case: Case) -> bool:
         """Locate a dealer's wrong shares: among all, then among those of holders that were not found to lie."""
@@ -349,7 +382,7 @@ class Repair:
     def _code_of(self, case: Case, among: Mask) -> ShareCode:
         points = tuple(case.holders[among].tolist())
         if self._code is None or self._code.points != points:
-            self._code = ShareCode(points, self._threshold, weights=case.points.weights(among))
+            self._code = ShareCode(points, self._threshold, weights=case.points.weights_of(among[None, :])[0, among])
         return self._code
 
     # --- guessing
@@ -373,23 +406,12 @@ class Repair:
                     return
         raise self._unrecoverable(case)
 
-    # --- who was wrong
 
-    def _corrected(self, case: Case) -> list[Correction]:
-        """Return the corrections of shares that lie off the polynomials.
+def _together(cases: Sequence[Case]) -> bool:
+    """Tell whether dealers have the same holders."""
+    return all(case.points is cases[0].points for case in cases)
 
-        A dealer that signed one is only to blame if all the others are its own words too. Else its holder was left out
-        because it returned something else than what another dealer signed.
-        """
-        dealer, holders = case.dealer, case.holders[case.wrong].tolist()
-        if not self._evidence.signed:
-            return [Correction(dealer, holder, (dealer, holder, SERVER)) for holder in holders]
-        if case.compared:
-            return [Correction(dealer, holder, (dealer,)) for holder in holders]
-        return [Correction(dealer, holder, (holder,)) for holder in holders]
 
-    def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
-        """Tell for each of these shares whether it is certain that the dealer signed another one."""
-        shares = [share.tobytes() for share in case.shares[rows]]
-        verdicts = self._evidence.verdicts(case.dealer, case.holders[rows].tolist(), shares)
-        return [verdict is Verdict.HOLDER for verdict in verdicts]
+def _closed(cases: Sequence[Case]) -> list[Case]:
+    """Return the dealers whose secrets are not open yet."""
+    return [case for case in cases if not case.secret]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,12 @@ def encode(elements: Elements) -> NDArray[np.uint8]:
 
 def decode(shares: NDArray[np.uint8]) -> Elements:
     """Decode shares (…, SHARE_BYTES) to elements (…, LIMBS). Raises `ProtocolViolation` on a value above 65536."""
-    elements = np.ascontiguousarray(shares[..., : 2 * LIMBS]).view("<u2").astype(np.int64)
+    return decode_as(np.dtype(np.int64), shares)
+
+
+def decode_as(dtype: np.dtype[Any], shares: NDArray[np.uint8]) -> NDArray[Any]:
+    """As `decode`; float64 is what products of matrices take as it is."""
+    elements = np.ascontiguousarray(shares[..., : 2 * LIMBS]).view("<u2").astype(dtype)
     # The 17th bit is set for one value only, 65536, so it is rare: look at the shares that carry one.
     carrying = np.nonzero(np.bitwise_or.reduce(shares[..., 2 * LIMBS :], axis=-1))
     if carrying[0].size:
@@ -109,7 +115,7 @@ def decode(shares: NDArray[np.uint8]) -> Elements:
         rows = elements[carrying]
         if np.any((high == 1) & (rows != 0)):
             raise ProtocolViolation("a share holds a value that is no element of GF(65537)")
-        elements[carrying] = rows | (high.astype(np.int64) << 16)
+        elements[carrying] = rows + high.astype(np.int64) * (1 << 16)
     return elements
 
 

@@ -16,10 +16,11 @@ from .randomness import Randomness
 
 
 class Signatures(ABC):
-    """A signature scheme over encoded keys. Signatures are 64 bytes in both suites."""
+    """A signature scheme over encoded keys."""
 
     public_key_bytes: int
     signature_bytes = 64
+    """The longest signature. Whoever reads one refuses what is longer, before it is copied."""
 
     @abstractmethod
     def generate(self, randomness: Randomness) -> bytes:
@@ -35,7 +36,7 @@ class Signatures(ABC):
 
     @abstractmethod
     def sign(self, loaded: Any, message: bytes) -> bytes:
-        """Return the 64-byte signature; the same input always gives the same bytes."""
+        """Return the signature; the same input always gives the same bytes."""
 
     @abstractmethod
     def verify(self, public_key: bytes, signature: bytes, message: bytes) -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from ..bonawitz import Bonawitz
+from ..bonawitz.params import SECRETS
+from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
 from ..core.scheme import Scheme
+from ..core.secrets import names
+from ..core.step import Step
+from ..dealing.graph import Graph
+from ..dealing.messages import KeyEntry
 from ..errors import ParameterError
-from ..packing.blocks import BLOCK_BYTES
-from ..primitives import shamir
-from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left
+from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left, harary
+from ..primitives.randomness import Randomness
+from .graph import HararyGraph
+from .messages import EXCHANGE, NeighbourList
+from .steps import neighbour_lists
 
 
 @dataclass(frozen=True)
 class SecAggPlus(Bonawitz):
     """Bonawitz on a sparse random graph: a participant's cost grows with log n (Bell et al., CCS'20, semi-honest).
 
-    participants, length, value_bits, ciphersuite, further_seeds: as in `Bonawitz`. corrupt_rate, dropout_rate:
+    participants, length, value_bits, ciphersuite: as in `Bonawitz`. corrupt_rate, dropout_rate:
     fractions of the participants that may work with the server, and that may vanish. neighbours: k; threshold: t of
     the k + 1 holders of a secret; both derived when not given, and refused when a requirement fails. sigma, eta: bits
     of statistical security and of correctness. colluders follows from corrupt_rate and cannot be given.
@@ -42,8 +51,9 @@ class SecAggPlus(Bonawitz):
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=frozenset({"self_mask_seeds", "mask_keys"}),
+        opens=names(SECRETS),
     )
+    exchange: ClassVar[Exchange] = EXCHANGE
 
     def __post_init__(self) -> None:
         if self.active:
@@ -174,11 +184,42 @@ class SecAggPlus(Bonawitz):
     def examples(cls) -> tuple[Self, ...]:
         return (cls(1000, 1),)  # among ten there is no sparse graph to speak of
 
+    # --- the graph
+
+    knows_holders: ClassVar[bool] = False
+
+    def draw_graph(self, members: tuple[int, ...], randomness: Randomness) -> HararyGraph:
+        # Over all participants: the risks are computed for this graph, whoever turns up.
+        everyone = range(1, self.participants + 1)
+        return HararyGraph.among(harary(everyone, self.degree, randomness), members)
+
+    def key_lists(
+        self, graph: Graph, entries: Mapping[int, KeyEntry]
+    ) -> Iterator[tuple[tuple[int, ...], NeighbourList]]:
+        return neighbour_lists(graph, entries)
+
+    @property
+    def fewest_listed(self) -> int:
+        return 0  # of its neighbours any number may have vanished
+
+    def needed(self, step: Step) -> int:
+        # Until inputs are in, so many that the graph still hides what it was drawn to hide.
+        return self.quorum if step is self.opening_step else self.fewest_left
+
+    def why_needed(self, step: Step) -> str:
+        needed = self.needed(step)
+        if needed == self.quorum:  # it is not the graph that needs more
+            return ""
+        return (
+            f"with {self.degree} neighbours each, {needed} of {self.participants} must stay: with larger "
+            "gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more "
+            "neighbours"
+        )
+
     def reach(self, members: int) -> float:
         # Edges go to everyone, and who is at their end is gone as often as anyone.
         return 1 + self.degree * (members - 1) / (self.participants - 1)
 
-    @cached_property
-    def payload_limit(self) -> int:
-        per_neighbour = max(512 + 32 * (self.secrets + 1), self.sealed_bytes, shamir.SHARE_BYTES) + 16
-        return max(BLOCK_BYTES, (self.degree + 2) * per_neighbour) + 1024
+    @property
+    def most_listed(self) -> int:
+        return self.degree + 1

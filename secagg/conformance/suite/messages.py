@@ -27,9 +27,14 @@ from secagg_protocols.packing.blocks import BLOCK_BYTES
 
 from ..capability import ADVERTISES_KEYS, ANSWERS, PROTECTS, RECOVERS_DROPOUTS, SIGNS, UNSIGNED, UPLOADS_BLOCKS, needs
 
-HEADER = 1 + 1 + 2 + 2 + 32 + 64 + 1
-"""Bytes before an envelope's kind: version, suite, sender, recipient, binding, signature, length of kind."""
-SIGNATURE = range(HEADER - 65, HEADER - 1)
+HEADER = 1 + 1 + 4 + 4 + 32 + 1 + 2
+"""Bytes before an envelope's kind: version, suite, sender, recipient, binding, lengths of kind and of signature."""
+SENDER = range(2, 6)
+
+
+def payload_at(data):
+    """Return where an envelope's payload begins: behind its kind and its signature."""
+    return HEADER + data[HEADER - 3] + int.from_bytes(data[HEADER - 2 : HEADER], "big")
 
 
 def test_every_envelope_of_a_round_survives_bytes(small, make_round):
@@ -53,7 +58,7 @@ def damaged(data, positions, generator):
 
 def positions_of(data, generator):
     """Every header byte, and up to 150 of the rest with both ends."""
-    start = HEADER + data[HEADER - 1]
+    start = payload_at(data)
     rest = np.arange(start, len(data))
     if rest.size > 150:
         rest = np.unique(np.concatenate([rest[:30], rest[-30:], generator.choice(rest, 90, replace=False)]))
@@ -98,7 +103,7 @@ def test_any_changed_header_byte_is_refused_even_without_signatures(case, make_r
     running.open()
     while running.server.output is None:
         for data in list(running.uplink[2]):
-            header = [p for p in range(HEADER + data[HEADER - 1]) if p not in (2, 3) or scheme.active]
+            header = [p for p in range(payload_at(data)) if p not in SENDER or scheme.active]
             before = running.observable()
             for _, changed in damaged(data, header, generator):
                 refused(running.offer, changed)
@@ -109,7 +114,7 @@ def test_any_changed_header_byte_is_refused_even_without_signatures(case, make_r
             for data in list(running.downlink[2]):
                 client = running.clients[2]
                 before = client.snapshot()
-                for _, changed in damaged(data, range(HEADER + data[HEADER - 1]), generator):
+                for _, changed in damaged(data, range(payload_at(data)), generator):
                     refused(lambda changed=changed, client=client: client.receive(running.parse(changed)))
                 assert client.snapshot() == before
             running.hear()
@@ -125,7 +130,7 @@ def test_a_changed_payload_without_signatures_never_gives_a_wrong_sum_from_the_o
     genuine = make_round(scheme).finish()
     for kind in {kind for _, kind in genuine.sent} - {genuine.contributed.value}:
         data = genuine.sent[2, kind]
-        start = HEADER + data[HEADER - 1]
+        start = payload_at(data)
         for position in generator.integers(start, len(data), 12):
             changed = bytearray(data)
             changed[position] ^= 1 << int(generator.integers(0, 8))
@@ -156,7 +161,7 @@ def test_truncated_messages_are_refused(small, make_round, refused):
     for moment in running.moments():
         for data in moment.uplink[2][:1]:
             before = moment.observable()
-            cuts = {*range(HEADER + 30), *range(HEADER, len(data), 41), len(data) - 1}
+            cuts = {*range(payload_at(data) + 30), *range(HEADER, len(data), 41), len(data) - 1}
             for cut in sorted(cut for cut in cuts if cut < len(data)):
                 refused(moment.offer, data[:cut])
             assert moment.observable() == before
@@ -189,7 +194,7 @@ def test_a_length_that_is_not_there_is_refused_before_anything_is_allocated(smal
     running = make_round(small)
     for moment in running.moments():
         for data in moment.uplink[2][:1]:
-            start = HEADER + data[HEADER - 1]
+            start = payload_at(data)
             before = moment.observable()
             for form in (b"\xc6", b"\xdb", b"\xdd", b"\xdf"):  # bytes, text, array, map
                 claim = form + b"\xff\xff\xff\xff"
@@ -204,7 +209,7 @@ def test_deep_nesting_is_refused(small, make_round, refused):
     running = make_round(small)
     running.open()
     (data,) = running.uplink[2]
-    start = HEADER + data[HEADER - 1]
+    start = payload_at(data)
     for depth in (2, 100, 100_000):
         refused(running.offer, data[:start] + b"\x91" * depth + b"\xc0")
     running.finish().check()
@@ -212,7 +217,7 @@ def test_deep_nesting_is_refused(small, make_round, refused):
 
 def recoded(data):
     """Yield the envelope with its payload's outer array, integers and byte strings in longer forms."""
-    start = HEADER + data[HEADER - 1]
+    start = payload_at(data)
     payload = data[start:]
     assert 0x90 <= payload[0] <= 0x9F
     size = payload[0] & 0x0F
@@ -267,9 +272,11 @@ def test_wrong_recipient_unknown_sender_and_unknown_kind_are_refused(small, make
             for change in (
                 {"recipient": 1},
                 {"recipient": 65535},
+                {"recipient": 2**32 - 1},
                 {"sender": SERVER},
                 {"sender": 4},
                 {"sender": 65535},
+                {"sender": 2**32 - 1},
                 {"kind": "Nonsense"},
                 {"kind": "x" * MAX_KIND},
                 {"suite": 3 - envelope.suite},

@@ -25,7 +25,7 @@ def test_equal_schemes_are_equal_and_have_equal_ids(case):
 def test_every_public_parameter_is_in_the_id(case):
     first = case.make(7, 7)
     others = [case.make(8, 7), case.make(7, 8), case.make(7, 7, value_bits=17)]
-    changes = {"colluders": 2, "threshold": 6, "further_seeds": 3, "packing": 3}
+    changes = {"colluders": 2, "threshold": 6, "packing": 3}
     for name, value in {**changes, "releases": 999, "flooding_bits": 31, "precision": 5}.items():
         if hasattr(first, name):
             assert getattr(first, name) != value
@@ -145,7 +145,7 @@ def test_no_secret_is_in_an_error(case, small, make_round):
     for moment in running.moments():
         for queue in moment.uplink.values():
             for data in queue[:1]:
-                for position in (0, 5, 10, 60, 110, len(data) - 1):
+                for position in {min(place, len(data) - 1) for place in (0, 5, 10, 60, 110, len(data))}:
                     damaged = bytearray(data)
                     damaged[position] ^= 0xFF
                     if not small.active and position > 102:

@@ -1,11 +1,11 @@
 """What every party writes down of every round, from what it saw itself; and how such logs are held against each other.
 
-`record` says what is written, `trail` how a file of it holds together, `keeping` who writes when, `compare` what the
-logs of several parties must agree on.
+`record` says what is written, `trail` how a file of it holds together, `keeping` who writes when (`simulated`: of
+parties that are all in one process), `compare` what the logs of several parties must agree on.
 """
 
 from .compare import Difference, Log, compare
-from .keeping import ServerTrail, SimulatedTrails, SiteTrail
+from .keeping import ServerTrail, SiteTrail
 from .record import (
     AuditError,
     AuditRecord,
@@ -19,6 +19,7 @@ from .record import (
     opens,
     record_of,
 )
+from .simulated import SimulatedTrails
 from .trail import GENESIS, AuditLine, AuditLog, verify
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Who writes when: a server when a round is over, a site as it goes, and in a simulation every party after the round.
+"""Who writes when: a server when a round is over, a site as it goes.
 
 A site cannot know when a round is over, nor whether it will be asked again. So it writes when it begins, before its
 vector leaves, when it has opened what it holds, and when it refuses: each line is on disk before the answer leaves.
@@ -10,23 +10,18 @@ import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from secagg_protocols import SERVER, Identity, InputError, Roster, RoundContext
-from secagg_protocols.core.machine import Terminal
+from secagg.schemes import SCHEMES
+from secagg_protocols import Identity, InputError, RoundContext
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.core.server import Server
 
-from ..outcome import Refused
 from ..request import one_line
+from ..rounds import Round
 from ..terms import Proposal
 from .record import AuditRecord, Seen, Stage, Stamp, new_salt, record_of
 from .trail import AuditLog
-
-if TYPE_CHECKING:
-    from secagg.simulation import Simulation
-
-    from ..rounds import Round
 
 
 class ServerTrail:
@@ -40,6 +35,7 @@ class ServerTrail:
         path = Path(path).expanduser()
         self.log = AuditLog(path, identity)
         self._salts = path.with_name(f"{path.name}.salts")
+        self._append_salts("")  # that they can be kept must be known before there is a sum
 
     def write_round(self, rnd: Round[Any], stamp: Stamp) -> None:
         """Record a round that ended, with a sum or without."""
@@ -55,10 +51,13 @@ class ServerTrail:
 
     def _keep(self, commitment: str, salt: bytes) -> None:
         """Keep a salt before the record that needs it is written."""
+        self._append_salts(json.dumps({"commitment": commitment, "salt": salt.hex()}) + "\n")
+
+    def _append_salts(self, text: str) -> None:
         try:
             descriptor = os.open(self._salts, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"commitment": commitment, "salt": salt.hex()}) + "\n")
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -84,7 +83,9 @@ class SiteTrail:
 
     def note_refused(self, proposal: Proposal, participant: int | None, reason: str, stamp: Stamp) -> None:
         """Write down a proposal that was refused before there was a scheme to speak of."""
-        adversary = proposal.parameters.get("adversary", "")
+        own = SCHEMES.own.get(proposal.scheme)
+        hides = own is None or own.traits.protects
+        adversary = proposal.parameters.get("adversary", "") if hides else "none"
         self._note(
             AuditRecord(
                 time=stamp.time,
@@ -112,51 +113,3 @@ class SiteTrail:
                 return
         if {**last, "time": record.time} != record.as_json():
             log.append(record)
-
-
-class SimulatedTrails:
-    """The logs of parties that are all in this process: `server.jsonl`, `participant-1.jsonl` … in a new folder.
-
-    Each party gets a signing key for its log alone, made here and never written down: nobody can add to a log when the
-    process has ended. Their public keys are in `roster.json`. Raises `InputError` for a folder that cannot be used.
-    """
-
-    def __init__(self, folder: Path, participants: int, ciphersuite: str = "x25519") -> None:
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if any(folder.iterdir()):
-                raise InputError(
-                    f"{folder} is not empty, and simulated parties go on with nobody's log: their keys end with their "
-                    "run; give a new folder"
-                )
-            names = ["simulated server", *(f"simulated participant {own}" for own in range(1, participants + 1))]
-            identities = [Identity.generate(name, ciphersuite) for name in names]
-            Roster.of(ciphersuite, [one.public(party) for party, one in enumerate(identities)]).save(
-                folder / "roster.json"
-            )
-        except OSError as error:
-            raise InputError(
-                f"{folder}: cannot be used for audit logs ({error.strerror}); give a new folder in one that exists and "
-                "may be written"
-            ) from None
-        self._server = ServerTrail(folder / "server.jsonl", identities[SERVER])
-        self._logs = {
-            own: AuditLog(folder / f"participant-{own}.jsonl", identities[own]) for own in range(1, participants + 1)
-        }
-
-    def write(self, simulation: Simulation, stamp: Stamp) -> None:
-        """Record a round that ended, each party from its own machine. Who never began writes nothing."""
-        server = simulation.server
-        refused = [Refused(item.party, item.step, str(item.error), item.error) for item in simulation.refusals]
-        self._server.write(server, stamp, tuple(str(item) for item in refused if item.peer == SERVER))
-        stamp = replace(stamp, model_after=b"")
-        for own, client in simulation.clients.items():
-            if client.state is Terminal.NEW:
-                continue
-            gave = own in simulation.contributed
-            refusals = tuple(str(item) for item in refused if item.peer == own)
-            seen = Seen.by_participant(client, contributed=gave, refusals=refusals)
-            if not gave:  # the model goes with the request for the vector
-                self._logs[own].append(record_of(server.scheme, server.context, seen, replace(stamp, model=b"")))
-            else:
-                self._logs[own].append(record_of(server.scheme, server.context, seen, stamp))

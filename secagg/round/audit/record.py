@@ -8,11 +8,11 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,14 @@ from secagg_protocols import (
     RoundContext,
     RoundFailed,
     Server,
+    Step,
 )
 from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.primitives.domain import Use, digest, frame
 
-from ..outcome import Outcome, who_completed
+from ..outcome import who_completed
 from ..request import one_line
-
-if TYPE_CHECKING:
-    from secagg.simulation import Run
 
 
 class AuditError(InputError):
@@ -60,13 +58,14 @@ class AuditRecord:
     does not see, is empty.
 
     party: who wrote it: 0 the server, else the participant's id in this round; None where it refused before it knew.
-    stage: see `Stage`. contributed: whether the writer's own vector has left it. listed: whose shares were dealt, as
-    this side knows. survivors: whose vectors are in the sum, as this side knows. dropped: id → "step: reason" (server).
-    opened: which secrets were reconstructed, and of whom ("sum_of_shares": only the sum of theirs); a participant's:
-    towards which it gave what it holds. refusals: "party at step: reason". epsilon: adversary view → ε at `delta`.
-    failure: why no sum came out; empty when one did. aggregate_commitment: salted hash of the released sum (server;
-    empty when there is none); whoever holds the sum and the salt can open it. model: `model_digest` of what the server
-    sent, or of what the participant received. model_after: of what came of it, to be sent in the next round (server).
+    stage: see `Stage`. contributed: whether the writer's own vector has left it. adversary: the server that the scheme
+    withstands; "none" where it hides nothing. listed: whose shares were dealt, as this side knows. survivors: whose
+    vectors are in the sum, as this side knows. dropped: id → "step: reason" (server). opened: which secrets were
+    reconstructed, and of whom ("sum_of_shares": only the sum of theirs); a participant's: towards which it gave what it
+    holds. refusals: "party at step: reason". epsilon: adversary view → ε at `delta`. failure: why no sum came out;
+    empty when one did. aggregate_commitment: salted hash of the released sum (server; empty when there is none);
+    whoever holds the sum and the salt can open it. model: `model_digest` of what the server sent, or of what the
+    participant received. model_after: of what came of it, to be sent in the next round (server).
     """
 
     time: str
@@ -194,7 +193,7 @@ def record_of(scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stam
         context_digest=context.context_digest.hex(),
         scheme=scheme.name,
         scheme_id=scheme.id.hex(),
-        adversary=str(scheme.adversary),
+        adversary=str(scheme.guarantee.adversary or "none"),
         participants=scheme.participants,
         listed=seen.listed,
         survivors=seen.survivors,
@@ -215,13 +214,31 @@ def record_of(scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stam
     )
 
 
+class Ended(Protocol):
+    """A round that ended, as plain data: a `Round.outcome`, or what a simulation returns. See `Outcome`."""
+
+    @property
+    def output(self) -> Output | None: ...
+    @property
+    def failure(self) -> RoundFailed | None: ...
+    @property
+    def survivors(self) -> tuple[int, ...]: ...
+    @property
+    def dropped(self) -> Mapping[int, Dropout]: ...
+    @property
+    def corrections(self) -> tuple[Correction, ...]: ...
+    @property
+    def refused(self) -> Sequence[object]: ...
+    @property
+    def answered(self) -> Mapping[Step, tuple[int, ...]]: ...
+
+
 def describe(
-    scheme: Parameters, context: RoundContext, ended: Run | Outcome[Any], *, now: datetime, salt: bytes, **stamp: Any
+    scheme: Parameters, context: RoundContext, ended: Ended, *, now: datetime, salt: bytes, **stamp: Any
 ) -> AuditRecord:
     """Make the server's record of a round that ended, with a sum or (see `Simulation.result`) without.
 
-    ended: of a simulation, or a `Round.outcome`. now: timezone-aware. salt: 32 bytes from `new_salt`. stamp: what else
-    is in `Stamp`.
+    now: timezone-aware. salt: 32 bytes from `new_salt`. stamp: what else is in `Stamp`.
     """
     seen = Seen(
         party=SERVER,
@@ -230,17 +247,11 @@ def describe(
         survivors=ended.survivors,
         dropped=ended.dropped,
         corrections=ended.corrections,
-        refusals=_refusals(ended),
+        refusals=tuple(map(str, ended.refused)),
         failure=_why(ended.failure),
         output=ended.output if ended.failure is None else None,
     )
     return record_of(scheme, context, seen, Stamp(now=now, **stamp), salt)
-
-
-def _refusals(ended: Run | Outcome[Any]) -> tuple[str, ...]:
-    if isinstance(ended, Outcome):
-        return tuple(str(item) for item in ended.refused)
-    return tuple(f"{item.party} at {item.step}: {item.error}" for item in ended.refusals)
 
 
 def _why(failure: RoundFailed | None) -> str:

@@ -77,7 +77,7 @@ class AuditLog:
         """Sign and append a record; return its hash. Raises `AuditError` when it cannot be written; the file is then as
         it was, and this log can go on."""
         body = {"previous": self._head, "record": asdict(record)}
-        body["signature"] = self._identity.sign(separated(Use.AUDIT_SIGNATURE, _canonical(body))).hex()
+        body["signature"] = self._identity.sign(_signed(body)).hex()
         line = _canonical(body).encode()
         try:
             self._write(line + b"\n")
@@ -144,7 +144,7 @@ class _Chain:
             if _canonical(body).encode() != line:
                 raise ValueError("not in canonical form")
             signature = bytes.fromhex(body.pop("signature"))
-            self._signatures.verify(self._public_key, signature, separated(Use.AUDIT_SIGNATURE, _canonical(body)))
+            self._signatures.verify(self._public_key, signature, _signed(body))
             previous, record = body["previous"], body["record"]
             if not isinstance(record, dict):
                 raise ValueError("its record is no record")
@@ -182,6 +182,11 @@ def _made(path: Path) -> bytes:
             return file.read()
     except OSError as error:
         raise InputError(f"{path}: cannot be used as an audit log ({error.strerror}); {_REMEDY}") from None
+
+
+def _signed(body: object) -> bytes:
+    """Return what a record's writer signs."""
+    return separated(Use.AUDIT_SIGNATURE, _canonical(body))
 
 
 def _canonical(body: object) -> str:

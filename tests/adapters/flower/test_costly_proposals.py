@@ -35,7 +35,6 @@ def proposal(scheme="bonawitz", participants=5, length=10, **parameters) -> Prop
         (proposal("secagg-plus", 65_535, 4, corrupt_rate=0.5, dropout_rate=0.45), {}, "maximum-participants=10000"),
         (proposal(length=(1 << 28) + 1), {}, "secagg-maximum-length=268435456"),
         (proposal(participants=10_000, length=1 << 23), {}, "work=83886080000 is above secagg-maximum-work"),
-        (proposal(participants=10_000, further_seeds=255), {}, "secagg-maximum-work"),
         (proposal("threshold-ckks", 10_000, 4, packing=1), {}, "secagg-maximum-work"),
         (proposal("lightsecagg", 100, 4 * 10**6, threshold=90, colluders=87), {}, "secagg-maximum-dealt=268435456"),
     ],
@@ -63,7 +62,7 @@ def test_its_numbers_are_checked_before_its_scheme_is_made(scheme):
 def grid_of(scheme: str):
     """Numbers from the smallest to the largest that a node lets pass, in every way to make them expensive."""
     extremes = {
-        "bonawitz": [{}, {"threshold": 1, "further_seeds": 255}, {"further_seeds": 255}],
+        "bonawitz": [{}, {"threshold": 1}],
         "secagg-plus": [
             {},
             {"corrupt_rate": 0.5, "dropout_rate": 0.45},

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from secagg import RoundFailed, Simulation
-from secagg_he.threshold import rounds
+from secagg_he.threshold import encoding, steps
 from secagg_he.threshold.noise import DEGREE
 from secagg_protocols import InsecureDeterministicRandomness
-from secagg_protocols.dealing.rounds import survivors_digest
+from secagg_protocols.dealing.steps import survivors_digest
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.field import GF65537
 
@@ -72,20 +72,20 @@ class Attack:
     def opened(self, *holders, answer=0):
         """Return the key that follows from what these t holders opened."""
         sums = [self.server.open(self.sent["Opening", holder][answer]).share for holder in holders]
-        return rounds.key_sum(self.scheme, holders, np.stack([rounds.decode_share(self.scheme, one) for one in sums]))
+        return steps.key_sum(self.scheme, holders, np.stack([encoding.decode_share(self.scheme, one) for one in sums]))
 
     def key_from(self, victim, *holders):
         """Return the victim's key from shares that t holders were dealt."""
-        dealt = [rounds.decode_share(self.scheme, self.shares[holder][victim]) for holder in holders]
-        return rounds.key_sum(self.scheme, holders, np.stack(dealt))
+        dealt = [encoding.decode_share(self.scheme, self.shares[holder][victim]) for holder in holders]
+        return steps.key_sum(self.scheme, holders, np.stack(dealt))
 
     def read(self, victim, key):
         """Return the victim's vector, if this is the key of its ciphertext; else None."""
         words = np.zeros(self.scheme.ciphertexts.words, dtype=np.uint64)
         (envelope,) = self.sent["Encrypt", victim]
         self.scheme.ciphertexts.add_bytes(words, self.server.open(envelope).words)
-        found, errors = rounds.decrypt(self.scheme, self.server._session, key, 0, words)
-        if not rounds.is_noise(self.scheme, 1, [errors]):
+        found, errors = steps.decrypt(self.scheme, self.server._session, key, 0, words)
+        if not steps.is_noise(self.scheme, 1, [errors]):
             return None
         lanes = self.scheme.plaintext.lanes
         return lanes.unpack(found[: lanes.words])

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from secagg import Policy, RoundContext, RoundFailed, StateError
+from secagg.simulation.parties import make_identities
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import client, rounds, server, share_check
+from secagg_he.threshold import encoding, server, share_check, steps
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
 from secagg_he.threshold.params import CHECKS
 from secagg_protocols import SERVER, Aggregator, Envelope, InsecureDeterministicRandomness, MemoryLedger, Participant
@@ -33,7 +34,7 @@ def deals_wrong(*holders):
             told, dealt = honest(everyone)
             draw = np.random.default_rng(machine.me)
             garbage = draw.integers(0, PRIME, (len(holders), scheme.share_elements + CHECKS))
-            return told, {**dealt, **dict(zip(holders, rounds.encode_dealt(scheme, garbage), strict=True))}
+            return told, {**dealt, **dict(zip(holders, encoding.encode_dealt(scheme, garbage), strict=True))}
 
         machine._deal = wrong
         return envelopes
@@ -47,9 +48,9 @@ def says(change, missing=()):
     def script(attack, machine, envelopes):
         message = msgspec.msgpack.decode(envelopes[0].payload, type=ShareCheck)
         dealers = machine._memory.dealers
-        values = dict(zip(dealers, rounds.decode_check(len(dealers), message.values), strict=True))
+        values = dict(zip(dealers, encoding.decode_check(len(dealers), message.values), strict=True))
         values = np.stack(list(change(values, machine.me).values())) % PRIME
-        return [machine.seal("ShareCheck", SERVER, ShareCheck(missing, rounds.encode_check(values)))]
+        return [machine.seal("ShareCheck", SERVER, ShareCheck(missing, encoding.encode_check(values)))]
 
     return {"ShareCheck": script}
 
@@ -171,7 +172,7 @@ def test_a_holder_that_lies_at_both_times_is_left_out_at_the_opening(launch, adv
 )
 def test_a_check_of_the_wrong_shape_drops_only_its_sender(launch, adversary, missing, size, refusal):
     def misshapen(attack, machine, envelopes):
-        values = bytes(rounds.check_bytes(12) + size)
+        values = bytes(encoding.check_bytes(12) + size)
         return [machine.seal("ShareCheck", SERVER, ShareCheck(missing, memoryview(values)))]
 
     attack = launch(make(adversary), {3: {"ShareCheck": misshapen}})
@@ -182,7 +183,7 @@ def test_a_check_of_the_wrong_shape_drops_only_its_sender(launch, adversary, mis
 
 def test_checks_that_are_no_field_elements_drop_only_their_sender(launch, adversary):
     def no_elements(attack, machine, envelopes):
-        values = memoryview(b"\xff" * rounds.check_bytes(12))
+        values = memoryview(b"\xff" * encoding.check_bytes(12))
         return [machine.seal("ShareCheck", SERVER, ShareCheck((), values))]
 
     attack = launch(make(adversary), {3: {"ShareCheck": no_elements}})
@@ -235,7 +236,7 @@ def test_a_server_with_two_challenges_gets_no_second_combination(launch, adversa
 def told_of(attack, victim):
     """Return what the server learns by the code's parity checks of what all holders say of one dealer."""
     said = [attack.server.open(attack.sent["ShareCheck", who][0]).values for who in range(1, 13)]
-    values = np.stack([rounds.decode_check(12, one)[victim - 1] for one in said])
+    values = np.stack([encoding.decode_check(12, one)[victim - 1] for one in said])
     code = server_side_code()
     return GF65537.multiply(code, values)
 
@@ -251,7 +252,7 @@ def server_side_code():
 
 def test_with_two_challenges_answered_the_blinding_would_cancel_and_equations_of_the_key_be_left(launch, monkeypatch):
     """What is left is a sum over holders of combinations of shares, which any guess of the key can be held against."""
-    monkeypatch.setattr(client.ThresholdCkksClient, "_check_challenge", lambda self, challenge: None)
+    monkeypatch.setattr(steps, "check_challenge", lambda *_: None)
     attack = launch(make("active"), {SERVER: {"SealedShares": two_challenges}})
     assert told_of(attack, 1).any()
     one, other = (
@@ -266,9 +267,9 @@ def combinations(attack, dealer, challenge, first):
     """Return what six of the holders say of a dealer under a challenge, but for the blinding; 0 for the others."""
     values = np.zeros((12, CHECKS), dtype=np.int64)
     for holder in range(1, 7) if first else range(7, 13):
-        key = rounds.decode_share(attack.scheme, attack.shares[holder][dealer])
-        bare = rounds.encode_dealt(attack.scheme, np.concatenate([key, np.zeros(CHECKS, dtype=np.int64)])[None, :])
-        values[holder - 1] = rounds.check_shares(attack.scheme, attack.server._session, challenge, bare)[0]
+        key = encoding.decode_share(attack.scheme, attack.shares[holder][dealer])
+        bare = encoding.encode_dealt(attack.scheme, np.concatenate([key, np.zeros(CHECKS, dtype=np.int64)])[None, :])
+        values[holder - 1] = steps.check_shares(attack.scheme, attack.server._session, challenge, bare)[0]
     return values
 
 
@@ -277,7 +278,7 @@ def test_two_commitments_are_two_sessions_and_open_no_shares(launch, adversary):
         changed = []
         for envelope in envelopes:
             listed = attack.clients[envelope.recipient].open(envelope)
-            commitment = listed.commitment if envelope.recipient <= 6 else rounds.commit(bytes(32))
+            commitment = listed.commitment if envelope.recipient <= 6 else steps.commit(bytes(32))
             changed.append(server_.seal("KeyList", envelope.recipient, KeyList(listed.entries, commitment)))
         return changed
 
@@ -302,7 +303,7 @@ def test_a_second_delivery_of_shares_is_refused(launch, adversary):
 
 def what_is_said(scheme, dealt):
     """Return the check's values of these elements, a row each."""
-    return rounds.check_shares(scheme, bytes(32), bytes(range(32)), rounds.encode_dealt(scheme, dealt))
+    return steps.check_shares(scheme, bytes(32), bytes(range(32)), encoding.encode_dealt(scheme, dealt))
 
 
 def test_what_is_said_of_a_dealer_fits_any_other_key_as_well(deal_all):
@@ -350,8 +351,8 @@ def deal_all():
     """Return a callable that deals an honest key: all elements by holder, blinding included."""
 
     def dealt(scheme, participant):
-        shares = rounds.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
-        return rounds.decode_dealt(scheme, shares)
+        _, shares = steps.deal(scheme, bytes(32), participant, bytes(32), range(1, scheme.participants + 1))
+        return encoding.decode_dealt(scheme, list(shares.values()))
 
     return dealt
 
@@ -403,9 +404,7 @@ class Lockstep:
 
 def parties(scheme):
     """Return what each party brings: identities and a roster where the adversary is active."""
-    from secagg.simulation import _parties
-
-    identities, roster = _parties(scheme, InsecureDeterministicRandomness(2))
+    identities, roster = make_identities(scheme, InsecureDeterministicRandomness(2))
     return {party: {"identity": identities.get(party), "roster": roster} for party in range(scheme.participants + 1)}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from secagg import MemoryLedger, Policy, ProtocolViolation, RepeatedContext, RoundContext
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
+from secagg_he.threshold import steps
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import Encrypt, Opening, SealedShares
 from secagg_he.threshold.server import ThresholdCkksServer
@@ -60,7 +60,7 @@ def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, 
 
     def naive(self, message):
         held = [self._memory.shares[who] for who in message.survivors if who in self._memory.shares]
-        return Opening((), rounds.add_shares(self.scheme, held))
+        return Opening((), steps.add_shares(self.scheme, held))
 
     monkeypatch.setattr(ThresholdCkksClient, "_open", naive)
     scheme = ThresholdCkks(7, 20, threshold=3)
@@ -110,7 +110,7 @@ def test_a_wrong_share_dealt_to_one_holder_is_corrected(launch, adversary):
 
 def test_shares_of_another_key_than_the_ciphertext_s_end_the_round_without_a_sum(launch, deal, adversary):
     def another_key(machine, dealt):
-        shares = deal(machine.scheme, rounds.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32), 3)
+        shares = deal(machine.scheme, steps.one_time_key(machine.scheme, SESSION, 2, b"\x07" * 32), 3)
         return {holder: shares[holder - 1] + bytes(9) for holder in dealt}  # blinded by nothing
 
     attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: deals(another_key)})

@@ -9,8 +9,7 @@ from secagg_he import ThresholdCkks
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import KeyList, SealedShares
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
-from secagg_protocols.dealing import client as dealing
-from secagg_protocols.dealing import rounds
+from secagg_protocols.dealing import steps
 from secagg_protocols.dealing.messages import (
     ConsistencyCheck,
     KeyEntry,
@@ -35,7 +34,7 @@ def split(scheme, alive):
         for who, view in views.items():
             signed = attack.signatures(view) if scheme.active else {}
             gone = tuple(set(everyone) - set(view))
-            request = UnmaskRequest(view, gone, tuple(signed), b"".join(signed.values()))
+            request = UnmaskRequest(view, gone, tuple(signed), tuple(signed.values()))
             made.append(server.seal("UnmaskRequest", who, request))
         return made
 
@@ -75,7 +74,7 @@ def asked_twice(attack, server, envelopes):
     """Ask for the sum over everyone, then for that without participant 1."""
     others = (2, 3, 4, 5)
     signed = attack.signatures((1, *others)) if attack.scheme.active else {}
-    second = UnmaskRequest(others, (1,), tuple(signed)[1:], b"".join(list(signed.values())[1:]))
+    second = UnmaskRequest(others, (1,), tuple(signed)[1:], tuple(signed.values())[1:])
     return envelopes + [server.seal("UnmaskRequest", who, second) for who in others]
 
 
@@ -89,8 +88,9 @@ def test_a_second_opening_is_refused(launch, adversary):
 
 
 def test_answering_a_second_request_would_give_the_difference_away(launch, monkeypatch):
-    again = {**dealing.SEMI_HONEST, (dealing.Waiting.UNMASK_REQUEST, "UnmaskRequest"): dealing.Waiting.UNMASK_REQUEST}
-    monkeypatch.setattr(dealing, "SEMI_HONEST", again)
+    table = ThresholdCkks(5, 20).exchange.against("semi-honest").participant_transitions
+    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
+    monkeypatch.setattr(ThresholdCkksClient, "transitions", again)
     monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
     monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
     attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
@@ -180,7 +180,7 @@ def test_without_signed_keys_playing_everyone_else_gives_the_victims_vector(make
 def substituted(attack, server, envelopes):
     """Show everyone a key of the server's own for participant 3."""
     scheme, randomness = attack.scheme, InsecureDeterministicRandomness(8)
-    forged = rounds.advertise(scheme, rounds.make_secrets(scheme, randomness), server.context, randomness)
+    forged = steps.advertise(scheme, steps.make_secrets(scheme, randomness), server.context, randomness)
     changed = []
     for envelope in envelopes:
         listed = attack.clients[envelope.recipient].open(envelope)
@@ -222,7 +222,7 @@ def test_a_cohort_below_a_participants_floor_opens_nothing(launch, adversary, st
 
 @pytest.mark.parametrize("step", WHERE)
 def test_without_the_floor_the_small_sum_comes_out(launch, adversary, step, monkeypatch):
-    monkeypatch.setattr(ThresholdCkksClient, "_check_cohort", lambda self, what, members: None)
+    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
     scheme = ThresholdCkks(5, 20, adversary=adversary, threshold=3)
     launch(scheme, drop={4: step, 5: step}, policy=Policy(minimum_cohort=4)).is_right(1, 2, 3)
 
@@ -242,7 +242,7 @@ def none_at_all(attack, signed):
 
 def foreign(attack, signed):
     """Make up the number with a signature of one who did not survive."""
-    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4))
+    digest = steps.survivors_digest(attack.server._session, (1, 2, 3, 4))
     made = attack.clients[5].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest))
     return {1: signed[1], 2: signed[2], 5: made.signature}
 
@@ -254,7 +254,7 @@ def one_for_all(attack, signed):
 
 def over_others(attack, signed):
     """Make up the number with a good signature over other survivors."""
-    digest = rounds.survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
+    digest = steps.survivors_digest(attack.server._session, (1, 2, 3, 4, 5))
     other = attack.clients[3].seal("ConsistencyCheck", SERVER, ConsistencyCheck(digest)).signature
     return {1: signed[1], 2: signed[2], 3: other}
 
@@ -267,7 +267,7 @@ def showing(choose):
 
     def ask(attack, server, envelopes):
         shown = choose(attack, attack.signatures((1, 2, 3, 4)))
-        request = UnmaskRequest((1, 2, 3, 4), (5,), tuple(shown), b"".join(shown.values()))
+        request = UnmaskRequest((1, 2, 3, 4), (5,), tuple(shown), tuple(shown.values()))
         return [server.seal("UnmaskRequest", who, request) for who in (1, 2, 3, 4)]
 
     return {SERVER: {"UnmaskRequest": ask}}
@@ -284,6 +284,6 @@ def test_an_opening_without_enough_consistency_signatures_is_refused(launch, cho
 
 @pytest.mark.parametrize("choose", CHOICES)
 def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
-    monkeypatch.setattr(ThresholdCkksClient, "_check_consistency", lambda self, message: None)
+    monkeypatch.setattr(steps, "check_consistency", lambda *arguments: None)
     attack = launch(ThresholdCkks(5, 20, adversary="active"), showing(choose), drop={5: "Encrypt"})
     attack.is_right(1, 2, 3, 4)

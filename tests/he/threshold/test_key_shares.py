@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
+from secagg_he.threshold import encoding, steps
 from secagg_he.threshold.noise import DEGREE
 from secagg_protocols.primitives import shamir
 from secagg_protocols.primitives.coded import encoding_matrix
@@ -53,9 +53,9 @@ def test_few_shares_are_independent_of_the_key_and_the_threshold_gives_it(n, t, 
 def test_the_shares_of_colluders_fit_any_other_key_as_well(deal, n, t, packing):
     scheme = ThresholdCkks(n, 5, threshold=t, packing=packing)
     colluders = tuple(range(2, 2 + t - packing))
-    key, other = (rounds.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2))
+    key, other = (steps.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2))
     dealt = deal(scheme, key, 1)
-    seen = np.stack([rounds.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
+    seen = np.stack([encoding.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
     secrets = np.zeros((packing, scheme.share_elements), dtype=np.int64)
     secrets.reshape(-1)[:DEGREE] = other % PRIME
     matrix = encoding_matrix(GF65537, n, t).astype(np.int64)[[holder - 1 for holder in colluders]]
@@ -93,11 +93,11 @@ def test_as_many_holders_as_the_threshold_open_a_participant_and_fewer_do_not(la
 def test_with_packing_one_share_more_than_is_harmless_gives_nearly_all_of_a_key_away(deal):
     """Why colluders count against t − ℓ, not t: an element of 16 bits tells two coefficients of 4 bits each."""
     scheme = ThresholdCkks(7, 5, threshold=5, packing=2)
-    key = rounds.one_time_key(scheme, SESSION, 1, bytes(32))
+    key = steps.one_time_key(scheme, SESSION, 1, bytes(32))
     dealt = deal(scheme, key, 1)
     colluders = (2, 4, 5, 7)
     assert len(colluders) == scheme.sharing.privacy + 1 == scheme.quorum - 1
-    seen = np.stack([rounds.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
+    seen = np.stack([encoding.decode_share(scheme, dealt[holder - 1]) for holder in colluders])
     matrix = encoding_matrix(GF65537, 7, 5).astype(np.int64)[[holder - 1 for holder in colluders]]
     weights = np.append(solved(matrix[:3, 2:].T, -matrix[3:, 2:].T)[:, 0], 1)  # the uniform values cancel
     one, two = (int(factor) for factor in weights @ matrix[:, :2] % PRIME)
@@ -114,21 +114,21 @@ def test_with_packing_one_share_more_than_is_harmless_gives_nearly_all_of_a_key_
 def test_all_sums_that_are_opened_are_the_same_however_the_key_sum_is_split(deal, packing):
     """Move any amount from one key to another, and its polynomial with it: every holder opens what it opened before."""
     scheme = ThresholdCkks(5, 5, threshold=4, packing=packing)
-    keys = [rounds.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2)]
+    keys = [steps.one_time_key(scheme, SESSION, who, bytes(32)) for who in (1, 2)]
     dealt = [deal(scheme, key, who) for who, key in enumerate(keys)]
     moved = np.random.default_rng(1).integers(-20, 20, DEGREE)
     shift = deal(scheme, moved, 9)
     for index in range(5):
-        one, two, by = (rounds.decode_share(scheme, shares[index]) for shares in (*dealt, shift))
-        before = rounds.add_shares(scheme, [dealt[0][index], dealt[1][index]])
+        one, two, by = (encoding.decode_share(scheme, shares[index]) for shares in (*dealt, shift))
+        before = steps.add_shares(scheme, [dealt[0][index], dealt[1][index]])
         other = [
             shamir.encode(((part + sign * by) % PRIME).reshape(-1, 16)).tobytes()
             for part, sign in ((one, 1), (two, -1))
         ]
         assert other[0] != dealt[0][index]
-        assert rounds.add_shares(scheme, other) == before
-    fitting = np.stack([rounds.decode_share(scheme, shift[index]) for index in range(4)])
-    assert (rounds.key_sum(scheme, (1, 2, 3, 4), fitting) == moved).all()  # those shares are of another key indeed
+        assert steps.add_shares(scheme, other) == before
+    fitting = np.stack([encoding.decode_share(scheme, shift[index]) for index in range(4)])
+    assert (steps.key_sum(scheme, (1, 2, 3, 4), fitting) == moved).all()  # those shares are of another key indeed
 
 
 def test_the_opened_key_sum_reads_no_single_ciphertext(launch, adversary):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import opening, rounds
+from secagg_he.threshold import opening, steps
 from secagg_he.threshold.opening import Opened, candidates
 from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.primitives.field import GF65537
@@ -77,7 +77,7 @@ def test_one_liar_among_one_more_than_the_threshold_is_among_the_candidates_with
         assert len(tried) == t + 1
         for total, right in tried[:: max(1, t // 7)]:  # each is what its t holders give
             chosen = spoiled(fewer, [row], lie).of([fewer.holders.index(holder) for holder in right])
-            assert (total == rounds.key_sum(opened.scheme, chosen.holders, chosen.sums)).all()
+            assert (total == steps.key_sum(opened.scheme, chosen.holders, chosen.sums)).all()
         (found,) = [right for total, right in tried if (total == key).all()]
         assert fewer.holders[row] not in found
 

@@ -5,7 +5,7 @@ import pytest
 
 from secagg import Policy, ProtocolViolation, simulate
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
+from secagg_he.threshold import steps
 from secagg_he.threshold.ciphertexts import Ciphertexts, CiphertextSum
 from secagg_he.threshold.noise import DEGREE, MAX_LOG_Q, WIDE_DEGREE
 from secagg_protocols import Workers
@@ -36,7 +36,7 @@ def made_up(scheme, plain, error):
     noisy = (plain.astype(object) << scheme.shift) + error.astype(object)
     polynomials, parts = plain.size // scheme.degree, []
     for index, ring in enumerate(scheme.rings):
-        a = rounds.reference(scheme, SESSION, 0, polynomials, index)
+        a = steps.reference(scheme, SESSION, 0, polynomials, index)
         product = ring.times_then_inverse(a, ring.forward(total[None] % ring.modulus)[0])
         part = (product.astype(object) + noisy.reshape(product.shape)) % ring.modulus
         parts.append(part.astype(np.uint64))
@@ -50,7 +50,7 @@ def test_wide_sums_at_both_ends_are_exact_up_to_the_very_bound_of_the_errors(par
     most, size = participants * ((1 << value_bits) - 1), 2 * scheme.degree
     plain = np.resize(np.array([0, 0, most, most, most // 3], dtype=np.uint64), size)
     error = np.resize(np.array([1, -1]) * scheme.error_bound, size)
-    found, errors = rounds.decrypt(scheme, SESSION, *without_block(made_up(scheme, plain, error)))
+    found, errors = steps.decrypt(scheme, SESSION, *without_block(made_up(scheme, plain, error)))
     assert (found == plain).all()
     assert errors.largest == scheme.error_bound
 
@@ -65,13 +65,13 @@ def test_a_word_beyond_64_bits_is_no_sum_of_honest_encryptions():
     plain = np.zeros(scheme.degree, dtype=object)
     plain[7] = 1 << 64
     total, residues = made_up(scheme, plain, np.zeros(plain.size, dtype=np.int64))
-    _, errors = rounds.decrypt(scheme, SESSION, total, 0, residues)
-    assert not rounds.is_noise(scheme, 4, [errors])
+    _, errors = steps.decrypt(scheme, SESSION, total, 0, residues)
+    assert not steps.is_noise(scheme, 4, [errors])
 
 
 def test_the_references_modulo_the_two_primes_have_nothing_in_common():
     scheme = ThresholdCkks(4, 4000, value_bits=62)
-    first, second = (rounds.reference(scheme, SESSION, 0, 4, prime) for prime in (0, 1))
+    first, second = (steps.reference(scheme, SESSION, 0, 4, prime) for prime in (0, 1))
     small = min(ring.modulus for ring in scheme.rings)
     assert (first % small != second % small).mean() > 0.999
     for one, ring in ((first, scheme.rings[0]), (second, scheme.rings[1])):

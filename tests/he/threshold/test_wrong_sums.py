@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from secagg_he import ThresholdCkks
-from secagg_he.threshold import rounds
+from secagg_he.threshold import encoding, steps
 from secagg_he.threshold.messages import Opening
 from secagg_he.threshold.noise import DEGREE, SIGMA
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
@@ -25,28 +25,28 @@ def test_errors_under_a_key_sum_that_is_wrong_by_one_are_uniform(participants):
     total, words = np.zeros(DEGREE, dtype=np.int64), np.zeros(scheme.ciphertexts.words, dtype=np.uint64)
     for participant in range(1, participants + 1):
         own = bytes([participant]) * 32
-        total += rounds.one_time_key(scheme, SESSION, participant, own)
-        encryption = rounds.Encryption.of(scheme, SESSION, participant, own)
-        words += next(iter(rounds.encrypt(encryption, np.full(4000, 7))))[1]
-    assert rounds.is_noise(scheme, participants, [rounds.decrypt(scheme, SESSION, total, 0, words)[1]])
+        total += steps.one_time_key(scheme, SESSION, participant, own)
+        encryption = steps.Encryption.of(scheme, SESSION, participant, own)
+        words += next(iter(steps.encrypt_blocks(encryption, np.full(4000, 7))))[1]
+    assert steps.is_noise(scheme, participants, [steps.decrypt(scheme, SESSION, total, 0, words)[1]])
     for position, by in ((0, 1), (DEGREE - 1, -1), (1000, 300)):
         wrong = total.copy()
         wrong[position] += by
-        _, errors = rounds.decrypt(scheme, SESSION, wrong, 0, words)
+        _, errors = steps.decrypt(scheme, SESSION, wrong, 0, words)
         uniform = (1 << scheme.shift) ** 2 / 12
         assert 0.9 * uniform < errors.squares / errors.count < 1.1 * uniform
         assert errors.squares / errors.count > 24 * participants * float(SIGMA) ** 2
-        assert not rounds.is_noise(scheme, participants, [errors])
+        assert not steps.is_noise(scheme, participants, [errors])
 
 
 def test_errors_that_stay_within_the_bound_but_are_too_large_together_are_no_noise():
     """Where Δ is hardly more than 2B, uniform errors may all be within ±B: their squares give them away."""
     scheme = ThresholdCkks(10, 100)
     honest, bound = 10 * float(SIGMA) ** 2, scheme.error_bound
-    assert rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound, DEGREE * honest)])
-    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound, DEGREE * bound**2 / 3)])
-    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, bound + 1, DEGREE * honest)])
-    assert not rounds.is_noise(scheme, 10, [rounds.Errors(DEGREE, 1, 0), rounds.Errors(DEGREE, bound + 1, 0)])
+    assert steps.is_noise(scheme, 10, [steps.Errors(DEGREE, bound, DEGREE * honest)])
+    assert not steps.is_noise(scheme, 10, [steps.Errors(DEGREE, bound, DEGREE * bound**2 / 3)])
+    assert not steps.is_noise(scheme, 10, [steps.Errors(DEGREE, bound + 1, DEGREE * honest)])
+    assert not steps.is_noise(scheme, 10, [steps.Errors(DEGREE, 1, 0), steps.Errors(DEGREE, bound + 1, 0)])
 
 
 # --- wrong sums of shares
@@ -57,7 +57,7 @@ def opens_wrong(change):
 
     def script(attack, machine, envelopes):
         message = msgspec.msgpack.decode(envelopes[0].payload, type=Opening)
-        elements = change(rounds.decode_share(machine.scheme, message.share).copy(), machine.me) % PRIME
+        elements = change(encoding.decode_share(machine.scheme, message.share).copy(), machine.me) % PRIME
         share = memoryview(shamir.encode(elements.reshape(-1, shamir.LIMBS)).tobytes())
         return [machine.seal("Opening", SERVER, Opening((), share))]
 
@@ -100,7 +100,7 @@ def test_with_no_more_than_t_answers_a_wrong_sum_of_shares_fails_the_round(launc
 
 @pytest.mark.parametrize("lie", LIES)
 def test_without_the_noise_test_a_wrong_sum_would_come_out(launch, lie, monkeypatch):
-    monkeypatch.setattr(rounds, "is_noise", lambda *arguments: True)
+    monkeypatch.setattr(steps, "is_noise", lambda *arguments: True)
     scheme = ThresholdCkks(4, 3000, threshold=2, value_bits=21)  # so that nearly any word is a possible sum
     seed = InsecureDeterministicRandomness(1)
     attack = launch(scheme, {2: opens_wrong(lie)}, drop={3: "Opening", 4: "Opening"}, randomness=seed)
@@ -136,7 +136,7 @@ def test_liars_that_make_honest_holders_look_wrong_are_seen_through_by_the_noise
 
 
 def test_without_the_noise_test_they_would_get_a_wrong_sum_and_the_honest_holders_the_blame(launch, monkeypatch):
-    monkeypatch.setattr(rounds, "is_noise", lambda *arguments: True)
+    monkeypatch.setattr(steps, "is_noise", lambda *arguments: True)
     scheme = ThresholdCkks(8, 3000, threshold=4, value_bits=20)
     seed = InsecureDeterministicRandomness(1)
     attack = launch(scheme, dict.fromkeys((5, 6, 7), opens_wrong(toward(1, 2, 3))), randomness=seed)

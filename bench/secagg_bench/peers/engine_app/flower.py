@@ -24,7 +24,8 @@ class Trained(NumPyClient):  # type: ignore[misc]  # flwr is not type-checked he
     """Answers with the same update every round."""
 
     def __init__(self, task: Task, participant: int) -> None:
-        self._task, self._participant = task, participant
+        self._task = task
+        self._participant = participant
 
     def fit(self, parameters: Any, config: Any) -> Any:
         """Return update, weight, metrics."""
@@ -44,7 +45,8 @@ client = ClientApp(client_fn=make_client, mods=[secaggplus_mod])
 def main(grid: Grid, context: Context) -> None:
     """Run the rounds."""
     watch = Watch(context.run_config, grid)
-    task, nodes = watch.task, watch.task.clients
+    task = watch.task
+    nodes = watch.task.clients
 
     def seen(server_round: int, arrays: Any, config: Any) -> tuple[float, dict[str, float]]:
         (model,) = arrays

@@ -20,7 +20,8 @@ client = ClientApp(mods=[secagg_mod])
 @client.train()  # type: ignore[untyped-decorator]
 def train(message: Message, context: Context) -> Message:
     """Answer with the same update every round."""
-    task, participant = task_of(context.run_config), int(context.node_config["partition-id"]) + 1
+    task = task_of(context.run_config)
+    participant = int(context.node_config["partition-id"]) + 1
     metrics = MetricRecord({"num-examples": task.weight(participant)})
     content = RecordDict({"arrays": ArrayRecord([task.update(participant)]), "metrics": metrics})
     return Message(content, reply_to=message)
@@ -30,7 +31,8 @@ def train(message: Message, context: Context) -> Message:
 def main(grid: Grid, context: Context) -> None:
     """Run the rounds."""
     watch = Watch(context.run_config, grid)
-    task, nodes = watch.task, watch.task.clients
+    task = watch.task
+    nodes = watch.task.clients
     strategy = SecAgg(
         FedAvg(min_train_nodes=nodes, min_available_nodes=nodes, fraction_evaluate=0.0),
         scheme=task.scheme,

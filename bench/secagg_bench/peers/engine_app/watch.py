@@ -29,8 +29,10 @@ class Watch:
 
     def __init__(self, run_config: Mapping[str, Any], grid: Any) -> None:
         """Wait until all nodes are there: that is no part of a round."""
-        self.task, self.rounds = task_of(run_config), 1 + int(run_config["rounds"])  # the first warms up
-        self.limit_s, self._home = float(run_config["limit"]), Path(run_config["home"])
+        self.task = task_of(run_config)
+        self.rounds = 1 + int(run_config["rounds"])  # the first warms up
+        self.limit_s = float(run_config["limit"])
+        self._home = Path(run_config["home"])
         self._wall: list[float] = []
         self._cpu: list[float] = []
         self._error = 0.0

@@ -7,9 +7,11 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from secagg_he.gaussian import _distribution, gaussian
-from secagg_he.threshold.noise import SIGMA
 from secagg_protocols.packing.masks import Keystream
+from secagg_protocols.primitives.gaussian import _distribution, gaussian
+
+SIGMA = "4.513516668382048"
+"""8/√π: twice the variance that ThresholdCkks is left with once a sum is opened."""
 
 SIGMAS = ["1", "3.19", SIGMA, "9"]
 WHOLE = 1 << 80

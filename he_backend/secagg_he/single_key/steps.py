@@ -1,4 +1,4 @@
-"""Ckks and Bfv, step by step, as pure functions: bytes and arrays in, bytes and arrays out.
+"""Ckks and Bfv, step by step, as pure functions, message in and message out. `run` is the whole protocol.
 
 Encrypt: c = (c₀, c₁) = (−(a·s + e) + ⟦m⟧, a) under the group key s (Cheon et al. 2017; Fan and Vercauteren 2012; the
 symmetric variant). a travels as its seed.
@@ -9,25 +9,80 @@ Release: ⟨c, (1, s)⟩ + flooding noise, rounded (Li, Micciancio, Schultz and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.errors import ProtocolViolation
+from secagg_protocols.errors import SERVER, ProtocolViolation, StateError
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.sums import Output
-from secagg_protocols.primitives.domain import Use, digest
+from secagg_protocols.primitives.domain import Use, digest, ids_field
+from secagg_protocols.primitives.randomness import Randomness
+from secagg_protocols.primitives.workers import Task
 
 from .. import bits, seal
+from ..envelope import Content, Sealer
 from ..flooding import flooding_noise
-from ..group_key import ReleaseKey
+from ..group_key import GroupKey, ReleaseKey
 from ..parameters import SEED_BYTES, Parameters
 from ..ring import ring
+from .messages import Aggregate, Encrypt, Release, ReleaseRequest
 from .packing import Packing, from_plaintexts, to_plaintexts
+from .params import SingleKey
+
+Run = Callable[[list[Task]], list[Any]]
+"""Returns what tasks return, in order, wherever they run."""
+
+_NONCE_BYTES = 16
+
+
+def here(tasks: list[Task]) -> list[Any]:
+    """Do tasks in this call."""
+    return [task() for task in tasks]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A participant in one round: its id, the group key, and the seals of this round."""
+
+    me: int
+    key: GroupKey
+    sealer: Sealer
+
+    def __repr__(self) -> str:
+        return f"Holder({self.me}, <redacted>)"
+
 
 # --- Encrypt
+
+
+def upload(
+    scheme: SingleKey,
+    holder: Holder,
+    vector: NDArray[np.integer[Any]],
+    randomness: Randomness,
+    parts: int = 1,
+    run: Run = here,
+) -> Iterator[Encrypt]:
+    """Yield the ciphertexts of a vector, block by block, each encrypted in up to `parts` tasks. A participant runs it.
+
+    randomness: makes each task differ from every other; what ciphertexts are drawn from is SEAL's own.
+    """
+    parameters, secret = scheme.parameters, holder.key.polynomial(scheme.parameters.degree)
+    words = scheme.packing.words_of(vector).reshape(-1, parameters.degree)
+    for block in range(scheme.fresh_blocks):
+        start = block * scheme.fresh_rows
+        rows = words[start : start + scheme.fresh_rows]
+        tasks = []
+        for piece in np.array_split(rows, min(parts, len(rows))):
+            tasks.append(Task(encrypt, (parameters, secret, piece, start), randomness.bytes(_NONCE_BYTES)))
+            start += len(piece)
+        body = join_fresh(parameters, run(tasks))
+        yield Encrypt(block, holder.sealer.seal(Content.FRESH, holder.me, block, body))
 
 
 def encrypt(parameters: Parameters, secret: NDArray[np.int8], words: Words, number: int = 0) -> bytes:
@@ -56,6 +111,16 @@ def join_fresh(parameters: Parameters, pieces: Sequence[bytes]) -> bytes:
         for start, end in pairwise(accumulate(sections, initial=0))
         for piece, count in zip(pieces, rows, strict=True)
     )
+
+
+def open_upload(scheme: SingleKey, sealer: Sealer, sender: int, message: Encrypt) -> tuple[Words, memoryview]:
+    """Return (first polynomials, seeds) of one block of a participant's ciphertexts. The server runs it.
+
+    Raises `WireError`, `AuthenticationError`, `ProtocolViolation`.
+    """
+    body = sealer.open(Content.FRESH, sender, message.block, message.words)
+    rows = min(scheme.fresh_rows, scheme.ciphertexts - message.block * scheme.fresh_rows)
+    return open_fresh(scheme.parameters, body, rows, sender)
 
 
 def open_fresh(parameters: Parameters, body: memoryview, rows: int, sender: int) -> tuple[Words, memoryview]:
@@ -89,6 +154,26 @@ def expand_seconds(parameters: Parameters, seeds: Sequence[bytes], first: int, r
     return seal.expand_sums(parameters, np.stack(each))
 
 
+def aggregate_blocks(scheme: SingleKey, first: Words, second: Words) -> list[bytes]:
+    """Return the aggregate as it travels, from summed polynomials, (ciphertexts, primes, N). The server runs it."""
+    rows = scheme.aggregate_rows
+    return [
+        aggregate(scheme.parameters, first[start : start + rows], second[start : start + rows])
+        for start in range(0, scheme.ciphertexts, rows)
+    ]
+
+
+def request_release(survivors: tuple[int, ...], blocks: Sequence[bytes]) -> ReleaseRequest:
+    """Return what every survivor is told of an aggregate. The server runs it."""
+    return ReleaseRequest(survivors, tuple(hashlib.sha256(block).digest() for block in blocks))
+
+
+def seal_aggregate(sealer: Sealer, blocks: Sequence[bytes]) -> Iterator[Aggregate]:
+    """Yield the aggregate for those who open it. sealer: of this aggregate. The server runs it."""
+    for block, body in enumerate(blocks):
+        yield Aggregate(block, sealer.seal(Content.AGGREGATE, SERVER, block, body))
+
+
 def aggregate(parameters: Parameters, first: Words, second: Words) -> bytes:
     """Return summed ciphertexts: both polynomials, packed."""
     return pack_polynomials(parameters, first) + pack_polynomials(parameters, second)
@@ -96,10 +181,77 @@ def aggregate(parameters: Parameters, first: Words, second: Words) -> bytes:
 
 def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[bytes]) -> bytes:
     """Return 32 bytes that name an aggregate: what a participant remembers of a release."""
-    return digest(Use.HE_FLOOD, session, b"aggregate", b"".join(who.to_bytes(2, "big") for who in survivors), *blocks)
+    return digest(Use.HE_AGGREGATE, session, ids_field(survivors), *blocks)
 
 
 # --- Release
+
+
+def check_request(scheme: SingleKey, me: int, floor: int, message: ReleaseRequest) -> None:
+    """Raise `ProtocolViolation` unless a participant may open it. floor: fewest participants in a sum that it joins."""
+    survivors = message.survivors
+    if me not in survivors or survivors[-1] > scheme.participants:
+        raise ProtocolViolation("the survivors are not members of this round with me among them", {SERVER})
+    if len(survivors) < floor:
+        raise ProtocolViolation(
+            f"the survivor list counts {len(survivors)} participants; this one takes part with {floor} or more",
+            {SERVER} if len(survivors) < scheme.quorum else (),  # an honest server does not know this floor
+        )
+    if len(message.blocks) != scheme.aggregate_blocks:
+        raise ProtocolViolation(
+            f"an aggregate of {len(message.blocks)} blocks cannot be: {scheme.aggregate_blocks} hold a sum", {SERVER}
+        )
+
+
+def open_aggregate(
+    sealer: Sealer, announced: Sequence[bytes], released: Sequence[int], message: Aggregate
+) -> memoryview:
+    """Return one block of the aggregate that was announced: a participant runs it before it opens any.
+
+    sealer: of the aggregate. announced: its blocks' digests. released: numbers of the blocks that are open. Raises
+    `WireError`, `AuthenticationError` and `StateError` (nothing is changed), `ProtocolViolation`.
+    """
+    block = message.block
+    body = sealer.open(Content.AGGREGATE, SERVER, block, message.words)
+    if not 0 <= block < len(announced):
+        raise ProtocolViolation(
+            f"block {block} of an aggregate was not announced: {len(announced)} blocks were", {SERVER}
+        )
+    if block in released:
+        raise StateError(f"block {block} of this aggregate has been released")
+    if hashlib.sha256(body).digest() != announced[block]:
+        raise ProtocolViolation(f"block {block} is not of the aggregate that was announced", {SERVER})
+    return body
+
+
+def open_block(
+    scheme: SingleKey, holder: Holder, survivors: Sequence[int], block: int, body: memoryview, run: Run = here
+) -> memoryview:
+    """Return the sums in one block of the aggregate, as they travel: what `release` does, wherever it is done."""
+    parameters, limit = scheme.parameters, scheme.packing.limit(len(survivors))
+    key, number = holder.key.for_release(parameters.degree), block * scheme.aggregate_rows
+    arguments = parameters, key, holder.sealer.session, block, bytes(body), limit, number
+    (words,) = run([Task(release, arguments)])
+    return scheme.packing.released.to_bytes(words)
+
+
+def release_block(sealer: Sealer, me: int, block: int, opened: memoryview) -> Release:
+    """Return a participant's answer with one block of the sum. sealer: of the aggregate."""
+    return Release(block, sealer.seal(Content.RELEASED, me, block, opened))
+
+
+def acknowledge() -> Release:
+    """Return the answer of a survivor that tells no sum: it was not asked for any, or keeps it."""
+    return Release(0, memoryview(b""))
+
+
+def read_release(scheme: SingleKey, sealer: Sealer, sender: int, message: Release) -> bytes:
+    """Return the sums in one block of someone's answer. The server runs it. Raises as `open_upload`."""
+    body = sealer.open(Content.RELEASED, sender, message.block, message.words)
+    rows = min(scheme.aggregate_rows, scheme.ciphertexts - message.block * scheme.aggregate_rows)
+    if len(body) != rows * scheme.parameters.degree * scheme.packing.released.word_bytes:
+        raise ProtocolViolation(f"released block {message.block} has {len(body)} bytes", {sender})
+    return bytes(body)
 
 
 def release(
@@ -119,7 +271,7 @@ def release(
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
     if parameters.deviation:
-        name = digest(Use.HE_FLOOD, session, block, hashlib.sha256(body).digest())
+        name = digest(Use.HE_FLOODED_BLOCK, session, block, hashlib.sha256(body).digest())
         flood(parameters, key.flooding_key, name, first)
     plaintexts = _decrypt(parameters, key, first, second, number)
     return from_plaintexts(parameters, plaintexts, limit).reshape(-1)

@@ -1,27 +1,33 @@
 """The steps of ThresholdCkks as pure functions. The machines only put them in order.
 
-Symbols are joined to the papers' in NOTATION.md, with what is different here and why it is safe.
+Symbols are joined to the papers' in NOTATION.md, with what is different here and why it is safe. AdvertiseKeys, how
+shares are sealed and relayed, and ConsistencyCheck are `dealing.steps`. `run` is the whole protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols.dealing.rounds import SEED_BYTES
+from secagg_protocols.core.party import HERE, Workers
+from secagg_protocols.dealing.steps import SEED_BYTES, open_sum
+from secagg_protocols.errors import SERVER, ProtocolViolation, RoundFailed
 from secagg_protocols.packing.lanes import Words
 from secagg_protocols.packing.masks import Keystream
-from secagg_protocols.primitives import shamir
-from secagg_protocols.primitives.domain import Use, digest, separated
+from secagg_protocols.packing.sums import Output
+from secagg_protocols.primitives import shamir, workers
+from secagg_protocols.primitives.domain import Use, digest, id_field, separated
 from secagg_protocols.primitives.field import GF65537, Elements, remainders
+from secagg_protocols.primitives.gaussian import gaussian
 from secagg_protocols.primitives.kdf import derive
 
-from ..gaussian import gaussian
 from ..ring import Integers, Ring, canonical, centred, compose
+from .encoding import check_bytes, decode_check, decode_dealt, decode_share, encode_check, encode_dealt
+from .messages import Encrypt, Opening, ShareCheck
 from .noise import SIGMA
 from .params import CHECKS, ThresholdCkks
 
@@ -33,19 +39,22 @@ _IN_CACHE = 1 << 13
 
 def one_time_key(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Integers:
     """Return sᵢ, shape (N,): discrete Gaussian coefficients."""
-    info = separated(Use.RING_SECRET, session, participant)
+    info = separated(Use.RING_SECRET, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     return gaussian(SIGMA).sample(scheme.degree, stream).astype(np.int64)
 
 
-def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]) -> list[bytes]:
-    """Return the shares of sᵢ for `holders`, `share_bytes` each: coefficients modulo 65537, ℓ to a polynomial.
+def deal(
+    scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
+) -> tuple[bytes, dict[int, bytes]]:
+    """Return (nothing that the server is told, holder → what a participant deals it: its share of sᵢ).
 
-    Behind them the shares of `CHECKS` polynomials that are uniform as a whole, and hide the keys in `check_shares`.
+    Coefficients modulo 65537, ℓ to a polynomial, `share_bytes` each. Behind them the shares of `CHECKS` polynomials,
+    which are uniform as a whole, and hide the keys in `check_shares`.
     The same bytes every time: a channel's key seals one message and no other.
     """
     key = one_time_key(scheme, session, participant, seed)
-    info = separated(Use.RING_SHARES, session, participant)
+    info = separated(Use.RING_SHARES, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
     sharing, columns = scheme.sharing, scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
@@ -54,32 +63,18 @@ def deal(scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, h
     blinding = GF65537.uniform((sharing.threshold, CHECKS), stream)
     hidden = np.concatenate([secrets, blinding[: sharing.pieces]], axis=1)
     hiding = np.concatenate([noise, blinding[sharing.pieces :]], axis=1)
-    return encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
+    dealt = encode_dealt(scheme, sharing.deal(hidden, hiding, holders))
+    return b"", dict(zip(holders, dealt, strict=True))
 
 
-def encode_dealt(scheme: ThresholdCkks, shares: Elements) -> list[bytes]:
-    """Encode what is dealt to each holder, shape (holders, share_elements + CHECKS): `share_bytes` each."""
-    count, columns = len(shares), scheme.share_elements
-    keys = shamir.encode(shares[:, :columns].reshape(count, -1, shamir.LIMBS)).reshape(count, -1)
-    blinding = shamir.encode(shares[:, columns:])
-    return [row.tobytes() for row in np.concatenate([keys, blinding], axis=1)]
-
-
-def decode_dealt(scheme: ThresholdCkks, dealt: Sequence[bytes]) -> Elements:
-    """Return what dealers dealt to one holder, shape (dealers, share_elements + CHECKS). Raises `ProtocolViolation`."""
-    rows = np.frombuffer(b"".join(dealt), dtype=np.uint8).reshape(len(dealt), scheme.share_bytes)
-    keys = shamir.decode(rows[:, : scheme.sum_bytes].reshape(len(dealt), -1, shamir.SHARE_BYTES))
-    padded = np.zeros((len(dealt), shamir.SHARE_BYTES), dtype=np.uint8)
-    padded[:, : 2 * CHECKS] = rows[:, scheme.sum_bytes : -1]
-    padded[:, 2 * shamir.LIMBS] = rows[:, -1]
-    blinding = shamir.decode(padded)[:, :CHECKS]
-    return np.concatenate([keys.reshape(len(dealt), scheme.share_elements), blinding], axis=1)
-
-
-def decode_share(scheme: ThresholdCkks, share: bytes | memoryview) -> Elements:
-    """Return the elements of a share of a key, or of a sum of such, shape (share_elements,)."""
-    rows = np.frombuffer(share, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-    return shamir.decode(rows).reshape(scheme.share_elements)
+def accept(scheme: ThresholdCkks, dealer: int, dealt: bytes) -> bytes:
+    """Return a dealer's share, which its holder keeps. Raises `ProtocolViolation` for what is none."""
+    if len(dealt) != scheme.share_bytes:
+        raise ProtocolViolation(f"a key share has {len(dealt)} bytes, not {scheme.share_bytes}", {dealer})
+    shamir.check(memoryview(dealt)[: scheme.sum_bytes])
+    if dealt[-1]:  # rare: a 17th bit
+        decode_dealt(scheme, [dealt])
+    return dealt
 
 
 # --- ShareCheck: does everyone's dealing lie on polynomials? -------------------------------------------------------
@@ -88,6 +83,39 @@ def decode_share(scheme: ThresholdCkks, share: bytes | memoryview) -> Elements:
 def commit(challenge: bytes) -> bytes:
     """Return the commitment to a challenge that nobody can guess, 32 bytes."""
     return digest(Use.SHARE_CHALLENGE, challenge)
+
+
+def check_challenge(challenge: bytes, commitment: bytes) -> None:
+    """Raise `ProtocolViolation` unless it is the challenge that the key list promised to all: two would take the
+    blinding off. A participant runs it."""
+    if commit(challenge) != commitment:
+        raise ProtocolViolation("the challenge to dealers is not the one that the key list commits to", {SERVER})
+
+
+def share_check(
+    scheme: ThresholdCkks, session: bytes, challenge: bytes, dealers: Sequence[int], shares: Mapping[int, bytes]
+) -> ShareCheck:
+    """Return what a holder says of its shares before anything is encrypted. shares: dealer → valid share."""
+    held = [dealer for dealer in dealers if dealer in shares]
+    values = np.zeros((len(dealers), CHECKS), dtype=np.int64)
+    values[np.isin(dealers, held)] = check_shares(scheme, session, challenge, [shares[dealer] for dealer in held])
+    missing = tuple(dealer for dealer in dealers if dealer not in shares)
+    return ShareCheck(missing, encode_check(values))
+
+
+def without_blinding(scheme: ThresholdCkks, shares: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return what is kept of shares once they are checked: those of keys. The blinding has served."""
+    return {dealer: share[: scheme.sum_bytes] for dealer, share in shares.items()}
+
+
+def read_check(dealers: Sequence[int], holder: int, message: ShareCheck) -> Elements:
+    """Return what a holder says, shape (dealers, CHECKS). The server runs it. Raises `ProtocolViolation`."""
+    if not set(message.missing) <= set(dealers) - {holder}:
+        raise ProtocolViolation("shares are reported missing of someone who dealt none", {holder})
+    expected = check_bytes(len(dealers))
+    if len(message.values) != expected:
+        raise ProtocolViolation(f"checks of shares have {len(message.values)} bytes, not {expected}", {holder})
+    return decode_check(len(dealers), message.values)
 
 
 def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt: Sequence[bytes]) -> Elements:
@@ -108,25 +136,16 @@ def check_shares(scheme: ThresholdCkks, session: bytes, challenge: bytes, dealt:
     return values
 
 
-def check_bytes(dealers: int) -> int:
-    """Return the size of so many dealers' check values on the wire."""
-    return -(-dealers * CHECKS // shamir.LIMBS) * shamir.SHARE_BYTES
-
-
-def encode_check(values: Elements) -> memoryview:
-    """Encode check values, shape (dealers, CHECKS)."""
-    padded = np.zeros(check_bytes(len(values)) // shamir.SHARE_BYTES * shamir.LIMBS, dtype=np.int64)
-    padded[: values.size] = values.reshape(-1)
-    return memoryview(shamir.encode(padded.reshape(-1, shamir.LIMBS)).tobytes())
-
-
-def decode_check(dealers: int, values: memoryview) -> Elements:
-    """Return check values, shape (dealers, CHECKS). Raises `ProtocolViolation`."""
-    rows = np.frombuffer(values, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-    return shamir.decode(rows).reshape(-1)[: dealers * CHECKS].reshape(dealers, CHECKS)
-
-
 # --- Encrypt: c_i = a s_i + e_i + Δ m_i ----------------------------------------------------------------------------
+
+
+def encrypt(
+    scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes, vector: NDArray[np.integer[Any]]
+) -> Iterator[Encrypt]:
+    """Yield a participant's ciphertext, block by block: the same bytes every time."""
+    encryption = Encryption.of(scheme, session, participant, seed)
+    for block, residues in encrypt_blocks(encryption, vector):
+        yield Encrypt(block, scheme.ciphertexts.to_bytes(residues))
 
 
 def reference(scheme: ThresholdCkks, session: bytes, block: int, polynomials: int, prime: int = 0) -> Integers:
@@ -160,7 +179,7 @@ class Encryption:
     @classmethod
     def of(cls, scheme: ThresholdCkks, session: bytes, participant: int, seed: bytes) -> Encryption:
         key = one_time_key(scheme, session, participant, seed)
-        info = separated(Use.RING_ERROR, session, participant)
+        info = separated(Use.RING_ERROR_SEED, session, id_field(participant))
         return cls(scheme, session, _transforms(scheme, key), derive(seed, SEED_BYTES, info))
 
     def __repr__(self) -> str:
@@ -200,7 +219,7 @@ class Encryption:
         )
 
 
-def encrypt(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterable[tuple[int, Words]]:
+def encrypt_blocks(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterable[tuple[int, Words]]:
     """Yield (block, residues) over a vector: it is never held as a whole ciphertext."""
     scheme = encryption.scheme
     # One packed word for each coefficient: as many as residues, or half as many.
@@ -213,6 +232,11 @@ def encrypt(encryption: Encryption, vector: NDArray[np.integer[Any]]) -> Iterabl
 
 
 # --- Opening: any t sums of shares give S = Σ s_i, and nothing about its terms -------------------------------------
+
+
+def opening(scheme: ThresholdCkks, shares: Mapping[int, bytes], survivors: Sequence[int]) -> Opening:
+    """Return the one sum that a holder opens, of its shares of U₃; a report of those that it does not have."""
+    return open_sum(Opening, shares, survivors, lambda held: add_shares(scheme, held))
 
 
 def add_shares(scheme: ThresholdCkks, shares: Sequence[bytes]) -> memoryview:
@@ -294,3 +318,39 @@ def is_noise(scheme: ThresholdCkks, survivors: int, parts: Sequence[Errors]) -> 
     allowed = 2 * survivors * float(SIGMA) ** 2 * sum(part.count for part in parts)
     within = max(part.largest for part in parts) <= scheme.error_bound
     return within and sum(part.squares for part in parts) <= allowed
+
+
+def decrypt_sum(
+    scheme: ThresholdCkks,
+    session: bytes,
+    total: Integers,
+    residues: Words,
+    survivors: tuple[int, ...],
+    by: Workers = HERE,
+) -> Output:
+    """Return Σ mᵢ over U₃, from the sum of ciphertexts, which it overwrites, and S. The server runs it.
+
+    Raises `RoundFailed` when the errors are not those of honest encryptions, or the sum is not one of valid vectors.
+    """
+    step = scheme.block_words
+    blocks = [residues[start : start + step] for start in range(0, residues.size, step)]
+    count = len(blocks)
+    same = [scheme] * count, [session] * count, [total] * count
+    parts: Iterable[tuple[Words, Errors]]
+    if by.executor is None:
+        parts = map(decrypt, *same, range(count), blocks)
+    else:
+        parts = workers.run(by.executor, decrypt, *same, range(count), blocks)
+    errors, done = [], 0
+    for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
+        residues[done : done + sums.size] = sums
+        done += sums.size
+        errors.append(found)
+    if not is_noise(scheme, len(survivors), errors):
+        raise RoundFailed(
+            scheme.opening_step.value,
+            len(survivors),
+            scheme.quorum,
+            "the values are no sum of honest encryptions: some participant sent garbage; nobody can be named",
+        )
+    return scheme.plaintext.output(residues[: scheme.plaintext.lanes.words], survivors, scheme.opening_step)

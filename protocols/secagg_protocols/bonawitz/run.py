@@ -1,0 +1,141 @@
+"""Bonawitz, the whole protocol over the functions in `steps`: no machines, no envelopes, nobody who cheats.
+
+Over a sparse graph it is SecAggPlus. What is signed against an active server are envelopes, so signatures come from
+outside (`Signing`), and nobody verifies them here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.context import RoundContext
+from ..core.identity import Roster
+from ..core.step import Step
+from ..core.wire import Message, encode
+from ..dealing import steps as dealing
+from ..dealing.messages import KeyEntry, SealedShares, ShareKeys, SurvivorList
+from ..dealing.run import Sent
+from ..errors import SERVER
+from ..packing.blocks import BlockSum
+from ..packing.sums import Output
+from ..primitives.randomness import Randomness
+from . import steps
+from .evidence import recovery_of
+from .messages import AdvertiseKeys
+from .params import Bonawitz
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How messages are signed: not, unless the adversary is active. sign: who, binding, message → signature."""
+
+    roster: Roster | None = None
+    sign: Callable[[int, bytes, Message], bytes] = lambda who, binding, message: b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """What was sent, and who is still there to answer. gone: participant → the first step that it does not answer."""
+
+    steps: tuple[Step, ...]
+    gone: Mapping[int, Step]
+    sent: dict[str, dict[int, list[Message]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    def __call__(self, who: int, message: M) -> M:
+        self.sent[type(message).__name__][who].append(message)
+        return message
+
+    def left(self, those: Iterable[int], step: Step) -> tuple[int, ...]:
+        """Return who of them answers this step."""
+        place = self.steps.index(step)
+        return tuple(u for u in those if u not in self.gone or place < self.steps.index(self.gone[u]))
+
+
+def run_bonawitz(
+    scheme: Bonawitz,
+    context: RoundContext,
+    vectors: Mapping[int, NDArray[np.integer[Any]]],
+    randomness: Mapping[int, Randomness],
+    gone: Mapping[int, Step],
+    signing: Signing = Signing(),
+) -> tuple[Output, Sent]:
+    """Return the sum over those who stay until their vectors are in, and all that was sent.
+
+    vectors: everyone's. randomness: everyone's, and the server's (0). gone: participant → the first step that it does
+    not answer.
+    """
+    wire = _Wire(scheme.steps, gone)
+    address = scheme.address(context, signing.roster)
+
+    # AdvertiseKeys: U₁ draw keys and secrets, and commit to shares. The list of keys names the session.
+    u1 = wire.left(vectors, Step.ADVERTISE_KEYS)
+    drawn = {u: steps.advertise_keys(scheme, u, address, context, randomness[u]) for u in u1}
+    own = {u: secrets for u, (secrets, _) in drawn.items()}
+    advertised = {u: wire(u, message) for u, (_, message) in drawn.items()}
+    entries = {u: KeyEntry(u, encode(advertised[u]), signing.sign(u, address, advertised[u])) for u in u1}
+    graph = scheme.draw_graph(u1, randomness[SERVER])
+    lists = {u: wire(u, listed) for members, listed in scheme.key_lists(graph, entries) for u in members}
+    session = dealing.session_of(scheme, signing.roster, context, lists[u1[0]].digest)
+    member = {u: dealing.Member(scheme, u, context, signing.roster, scheme.quorum) for u in u1}
+
+    # ShareKeys: U₂ deal shares of the mask key and of the self-mask's seed, sealed for each peer.
+    u2 = wire.left(u1, Step.SHARE_KEYS)
+    check = partial(steps.check_advertised, scheme, context=context)
+    read = partial(dealing.read_entry, scheme, AdvertiseKeys, check=check, verify=_nobody_verifies)
+    peers = {u: dealing.check_key_list(member[u], encode(advertised[u]), lists[u].entries, read) for u in u2}
+    deal = {u: partial(steps.deal, scheme, session, u, own[u]) for u in u2}
+    made = {u: dealing.share_keys(member[u], session, own[u].channel_secret, peers[u], deal[u]) for u in u2}
+    told = {u: wire(u, ShareKeys(made[u].told, made[u].sealed)) for u in u2}
+
+    # MaskedInput: U₃ send y_u = x_u + PRG(b_u) ± Σ PRG(s_{u,v}). The server adds.
+    u3 = wire.left(u2, Step.MASKED_INPUT)
+    sealed = b"".join(told[u].sealed for u in u2)
+    delivered = graph.deliver(u2, sealed, scheme.sealed_bytes)
+    relayed = {u: wire(u, SealedShares(seen, column)) for u, seen, column in delivered}
+    masked = BlockSum(scheme.domain)
+    dealt = {}
+    for u in u3:
+        kept = steps.kept_share(scheme, made[u].kept)
+        accept = partial(_accept, scheme, u, peers[u])
+        dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed[u], accept)
+        mask_keys = {v: peers[u][v].mask_key for v in dealt[u].dealers if v != u}
+        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, vectors[u]):
+            masked.take(u, wire(u, block).block, block.words)
+
+    # ConsistencyCheck, against an active server: U₄ sign that they were told these survivors.
+    signed: dict[int, bytes] = {}
+    if scheme.active:
+        named = {u: wire(u, SurvivorList(u3)) for u in u3}
+        for u in wire.left(u3, Step.CONSISTENCY_CHECK):
+            checked = wire(u, dealing.consistency_check(member[u], dealt[u], named[u]))
+            signed[u] = signing.sign(u, session, checked)
+    u4 = tuple(signed) if scheme.active else u3
+
+    # Unmasking: U₅ open one secret of each dealer, never two. The masks that they make come off the sum.
+    shown = {u: signed[u] for u in tuple(signed)[: scheme.quorum]}
+    requests = {u: wire(u, it) for us, it in dealing.unmask_requests(graph, u2, u3, u4, shown) for u in us}
+    u5 = wire.left(u4, Step.UNMASKING)
+    for u in u5:
+        dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, _nobody_verifies)
+    opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
+    known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
+    secrets = steps.recover(recovery_of(scheme, address, known, randomness[SERVER]), known, opened)
+    steps.unmask(scheme, known, secrets, masked.words)
+    return masked.output(u3, Step.UNMASKING), wire.sent
+
+
+def _nobody_verifies(signer: int, kind: str, payload: bytes, signature: bytes) -> None:
+    pass
+
+
+def _accept(scheme: Bonawitz, holder: int, peers: Mapping[int, AdvertiseKeys], dealer: int, dealt: bytes) -> bytes:
+    return steps.check_share(scheme, dealer, holder, peers[dealer].share_root, dealt)

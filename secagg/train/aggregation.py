@@ -1,0 +1,53 @@
+"""How updates are summed, as it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+
+from .setting import AtLeast, OneOf, Option, Positive, Setting, check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregation:
+    """The protocol, what it withstands, and what a value looks like on the wire."""
+
+    update_clip: Annotated[
+        float | None, Positive(), Option("Bound on each number of an update; by default derived.")
+    ] = None
+    scheme: Annotated[str, OneOf(SCHEMES), Option("The protocol: see `secagg schemes`.")] = "bonawitz"
+    adversary: Annotated[
+        Literal["strongest", "active", "semi-honest"], Option("The server the rounds must withstand.")
+    ] = "strongest"
+    colluders: Annotated[
+        int | None,
+        AtLeast(0),
+        Option("Institutions that may help the server; by default 1, under bfv and ckks 0."),
+    ] = None
+    threshold: Annotated[int | None, Setting("participants needed to open a sum; None: derived")] = None
+    reruns: Annotated[
+        int,
+        AtLeast(0),
+        Option("With --no-dp: answers for one model beyond the first; two sums may then show an update."),
+    ] = 0
+    ciphersuite: Annotated[Literal["x25519", "p256"], Setting("named set of algorithms")] = "x25519"
+    value_bits: Annotated[int, Setting("bits per coordinate on the wire")] = 16
+    weight_max: Annotated[
+        int | None,
+        AtLeast(1),
+        Setting(
+            "public cap on a site's weight without differential privacy; None: 8 × public_size, or what one "
+            "coordinate of value_bits holds"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Check, and put what the scheme withstands in the place of what was left to it."""
+        check(self)
+        if self.adversary == "strongest":
+            strongest = "active" if self.scheme in WITHSTAND_ACTIVE else "semi-honest"
+            object.__setattr__(self, "adversary", strongest)
+        if self.colluders is None:
+            object.__setattr__(self, "colluders", 0 if self.scheme in ONE_KEY else 1)

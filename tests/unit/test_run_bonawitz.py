@@ -1,0 +1,104 @@
+"""Bonawitz and SecAggPlus as prose, without machines: same randomness, same messages byte for byte, same sum."""
+
+import hashlib
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from secagg import Bonawitz, SecAggPlus, Simulation, Step
+from secagg_protocols import SERVER, InsecureDeterministicRandomness, RoundContext
+from secagg_protocols.bonawitz import steps
+from secagg_protocols.bonawitz.run import Signing, run_bonawitz
+from secagg_protocols.core.wire import Envelope, encode, signed_bytes
+from secagg_protocols.primitives.domain import VERSION
+
+CONTEXT = RoundContext("prose", 1, bytes(range(32)))
+GONE = [
+    {},
+    {2: Step.MASKED_INPUT},
+    {1: Step.ADVERTISE_KEYS, 3: Step.SHARE_KEYS, 5: Step.MASKED_INPUT},
+    {4: Step.UNMASKING, 7: Step.MASKED_INPUT},
+]
+SCHEMES = [
+    Bonawitz(9, 50, threshold=4),
+    Bonawitz(8, 400, value_bits=40, colluders=2, threshold=5),
+    Bonawitz(8, 30, early_keys=True, ciphersuite="p256", threshold=3),
+    Bonawitz(9, 30, adversary="active", colluders=1),
+    Bonawitz(8, 400_000, value_bits=20, threshold=4),
+    SecAggPlus(40, 60, neighbours=14, threshold=5, corrupt_rate=0.0, dropout_rate=0.15, sigma=20, eta=10),
+    SecAggPlus(8, 60, neighbours=7, threshold=4, corrupt_rate=0.0, dropout_rate=0.3, sigma=20, eta=10),
+]
+
+
+def draw(scheme):
+    drawn = np.random.default_rng(scheme.length)
+    top = 1 << scheme.value_bits
+    return {who: drawn.integers(0, top, scheme.length) for who in range(1, scheme.participants + 1)}
+
+
+def by_machines(scheme, vectors, gone):
+    """Return (the simulation, its result, kind → participant → payloads)."""
+    sent = defaultdict(lambda: defaultdict(list))
+
+    def note(machine, envelopes):
+        for envelope in envelopes:
+            sent[envelope.kind][envelope.sender or envelope.recipient].append(bytes(envelope.payload))
+        return envelopes
+
+    simulation = Simulation(
+        scheme,
+        vectors,
+        drop=gone,
+        misbehave=dict.fromkeys(range(scheme.participants + 1), note),
+        context=CONTEXT,
+        randomness=InsecureDeterministicRandomness(5),
+    )
+    return simulation, simulation.run().output, {kind: dict(whose) for kind, whose in sent.items()}
+
+
+def streams(scheme):
+    """Return everyone's randomness as a simulation hands it out."""
+    seed = InsecureDeterministicRandomness(5)
+    return {who: seed.fork(f"participant {who}" if who else "server") for who in range(scheme.participants + 1)}
+
+
+def as_envelopes_are(simulation):
+    """Sign as the machines' envelopes are signed."""
+
+    def sign(who, binding, message):
+        machine = simulation.clients[who]
+        kind = type(message).__name__
+        if not machine.scheme.active:
+            return b""
+        envelope = Envelope(VERSION, machine.scheme.suite.id, binding, kind, who, SERVER, encode(message), b"")
+        return machine._identity.sign(signed_bytes(envelope, hashlib.sha256(envelope.payload).digest()))
+
+    return Signing(simulation.server._roster, sign)
+
+
+def encoded(whose):
+    return {who: [encode(one) for one in some] for who, some in whose.items()}
+
+
+@pytest.mark.parametrize("gone", GONE, ids=len)
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_the_prose_is_what_the_machines_do(scheme, gone):
+    vectors = draw(scheme)
+    simulation, expected, sent = by_machines(scheme, vectors, gone)
+    output, said = run_bonawitz(scheme, CONTEXT, vectors, streams(scheme), gone, as_envelopes_are(simulation))
+    assert {kind: encoded(whose) for kind, whose in said.items()} == sent
+    assert output.survivors == expected.survivors
+    assert (output.total == expected.total).all()
+    assert (output.total == sum(vectors[who] for who in output.survivors).astype(np.uint64)).all()
+
+
+def test_a_step_that_is_done_otherwise_is_seen(monkeypatch):
+    """The machines are compared with what they call: one that went its own way would not be."""
+    scheme = Bonawitz(5, 20)
+    vectors = draw(Bonawitz(5, 20))
+    simulation, _, sent = by_machines(scheme, vectors, {})
+    monkeypatch.setattr(steps, "self_mask_key", lambda scheme, session, who, seed: seed[:16])
+    _, said = run_bonawitz(scheme, CONTEXT, vectors, streams(scheme), {}, as_envelopes_are(simulation))
+    assert [encode(one) for one in said["MaskedInput"][1]] != sent["MaskedInput"][1]
+    assert [encode(one) for one in said["Unmasking"][1]] == sent["Unmasking"][1]
