@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from secagg_protocols import Keys, Scheme, Step
-from secagg_protocols.bonawitz.messages import KeyList, SealedShares, UnmaskRequest
+from secagg_protocols.bonawitz.messages import KeyList, SealedShares, Unmasking, UnmaskRequest
 from secagg_protocols.core.wire import Message
 
 from .case import Case
@@ -34,9 +34,9 @@ def _uploads_blocks(scheme: Scheme) -> bool:
     return {"block", "words"} <= set(upload.__struct_fields__)
 
 
-def hears(*kinds: type[Message]) -> Callable[[Case, Scheme], bool]:
-    """Return whether participants hear these very messages, whatever the scheme is called that sends them."""
-    return lambda _, scheme: all(heard(scheme).get(kind.__name__) is kind for kind in kinds)
+def exchanges(*kinds: type[Message]) -> Callable[[Case, Scheme], bool]:
+    """Return whether these very messages are exchanged, whatever the scheme is called that sends them."""
+    return lambda _, scheme: set(kinds) <= set(scheme.exchange.messages)
 
 
 PROTECTS = Capability("it hides no vector", lambda _, scheme: scheme.traits.protects)
@@ -63,7 +63,7 @@ SPOILS = Capability(
 REPEATABLE = Capability("its bytes do not follow a seed", lambda case, _: case.repeatable)
 OPENS_SECRETS = Capability("a round opens no secret", lambda _, scheme: bool(scheme.traits.opens))
 BONAWITZ_MESSAGES = Capability(
-    "its participants hear other messages than those of Bonawitz", hears(KeyList, SealedShares, UnmaskRequest)
+    "its messages are other ones than those of Bonawitz", exchanges(KeyList, SealedShares, UnmaskRequest, Unmasking)
 )
 
 _NEEDS: dict[str, tuple[Capability, ...]] = {}

@@ -50,7 +50,7 @@ class Sum:
     metrics: Mapping[str, float]
 
 
-class Training:
+class Federation:
     """A training as far as it has come."""
 
     def __init__(self, setup: Setup) -> None:
@@ -147,14 +147,16 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
     second release: under differential privacy it is charged too; without, sites answer again as often as `reruns` says,
     and then training stops.
     """
-    training = Training(setup)
+    federation = Federation(setup)
     for number, plan in enumerate(setup.plans, start=1):
-        training.round(number, plan)
-        if len(training.records) == number:
-            tell(number, _line(training.records[-1], len(setup.silos)))
-        if training.stopped is not None:
+        federation.round(number, plan)
+        if len(federation.records) == number:
+            tell(number, _line(federation.records[-1], len(setup.silos)))
+        if federation.stopped is not None:
             break
-    return Outcome(training.secure, training.plain, tuple(training.records), training.ledger, training.stopped)
+    return Outcome(
+        federation.secure, federation.plain, tuple(federation.records), federation.ledger, federation.stopped
+    )
 
 
 def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp:

@@ -58,7 +58,7 @@ def test_a_folder_that_holds_another_runs_logs_is_refused_before_the_first_round
 @pytest.mark.parametrize("place", ["nowhere/logs", "file/logs", "file"])
 def test_a_folder_that_cannot_be_made_is_refused_before_the_first_round(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be used for audit logs .*give a new folder") as refused:
+    with pytest.raises(InputError, match=r"cannot be used for audit logs .*give a new folder") as refused:
         run(config(tmp_path / place))
     assert len(str(refused.value).splitlines()) == 1
 

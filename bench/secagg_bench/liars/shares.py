@@ -99,7 +99,7 @@ def read(server: Any, holder: int, message: Any) -> Answer:
     if isinstance(message, OpenedSum):
         return Answer((OF_THE_SUM,), server._decode_sum(message.share)[None, :])
     rows = np.frombuffer(message.shares, dtype=np.uint8).reshape(-1, shamir.SHARE_BYTES)
-    return Answer(server._dealers_to(holder), shamir.decode(rows))
+    return Answer(server._delivered[holder], shamir.decode(rows))
 
 
 def write(scheme: Dealing, kind: type[Any], answer: Answer) -> Message:
