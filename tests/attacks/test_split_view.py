@@ -72,7 +72,7 @@ def with_colluder(attack, _):
     for who, view in views(7, {1, 2, 3}).items():
         request = attack.request(view, everyone)
         if view == everyone:
-            request = (*map(tuple, (view, (), (*request.signers, 7))), request.signatures + attack.second_signature)
+            request = (*map(tuple, (view, (), (*request.signers, 7))), (*request.signatures, attack.second_signature))
         requests[who] = request
     return attack.tell("UnmaskRequest", requests)
 
