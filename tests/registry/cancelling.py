@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import secagg
 from secagg_protocols import Coalition, Guarantee, InputError, Keys, ParameterError, Traits, Work
 from secagg_protocols.core.client import Client
-from secagg_protocols.core.machine import CONTRIBUTE, START, Terminal
+from secagg_protocols.core.exchange import Exchange, Row, Sent
+from secagg_protocols.core.fields import Block, at_most
+from secagg_protocols.core.secrets import Secrets
 from secagg_protocols.core.server import Server
 from secagg_protocols.core.wire import Message
-from secagg_protocols.packing.blocks import BLOCK_BYTES, BlockSum, pack_blocks
+from secagg_protocols.packing.blocks import BlockSum, pack_blocks
 from secagg_protocols.packing.masks import add_masks
 
 KEY_BYTES = 32
@@ -30,8 +29,11 @@ KEY_BYTES = 32
 class MaskedInput(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One block of the masked vector. block: from 0. words: low bytes, little-endian."""
 
-    block: int
-    words: memoryview
+    block: Block
+    words: Annotated[memoryview, at_most("block_bytes")]
+
+
+EXCHANGE = Exchange((Row(secagg.Step.MASKED_INPUT, (), (Sent(MaskedInput, many=True),), vector=True),))
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Cancelling(secagg.Scheme):
     """Sums under masks that cancel. One message, one key that participants share, no dropouts."""
 
     name: ClassVar[str] = "cancelling"
-    upload_step: ClassVar[secagg.Step] = secagg.Step.MASKED_INPUT
-    steps: ClassVar[tuple[secagg.Step, ...]] = (secagg.Step.MASKED_INPUT,)
+    upload_step: ClassVar[secagg.Step] = EXCHANGE.upload_step
+    exchange: ClassVar[Exchange] = EXCHANGE
+    secrets: ClassVar[Secrets] = ()
     traits: ClassVar[Traits] = Traits(
         protects=True,
         adversaries=frozenset({secagg.Adversary.SEMI_HONEST}),
@@ -48,7 +51,6 @@ class Cancelling(secagg.Scheme):
         early_keys=False,
         opens=frozenset(),
     )
-    payload_limit: ClassVar[int] = BLOCK_BYTES + 64
     leakage: ClassVar[tuple[tuple[str, str], ...]] = (
         ("the server", "the sum, and who took part"),
         ("other participants", "nothing; any vector whose message they come by, as all hold the key"),
@@ -76,9 +78,6 @@ class Cancelling(secagg.Scheme):
     def make_group_key(self, randomness: secagg.Randomness = secagg.SYSTEM) -> tuple[object, object]:
         key = Key(randomness.bytes(KEY_BYTES))
         return key, key.name
-
-    def _opened(self, view: secagg.RoundView) -> dict[str, tuple[int, ...]]:
-        return {}
 
     def work(self, run: secagg.MeasuredRound) -> tuple[Work, Work]:
         return Work(), Work()
@@ -111,19 +110,8 @@ def mask_key(key: bytes, session: bytes, participant: int) -> bytes:
     return hmac.digest(key, session + participant.to_bytes(4, "big"), "sha256")
 
 
-class Waiting(StrEnum):
-    """What a participant waits for next."""
-
-    VECTOR = "waiting for its vector"
-
-
 class CancellingClient(Client):
     """A participant."""
-
-    messages: ClassVar[Mapping[str, type[Message]]] = MappingProxyType({})
-    transitions: ClassVar[Any] = MappingProxyType(
-        {(Terminal.NEW, START): Waiting.VECTOR, (Waiting.VECTOR, CONTRIBUTE): Terminal.DONE}
-    )
 
     @property
     def _key(self) -> Key:
@@ -131,11 +119,12 @@ class CancellingClient(Client):
             raise InputError("cancelling needs the key that participants share: give standing=")
         return self._standing
 
-    def _binding(self, kind: str) -> bytes:
+    @property
+    def _session_binding(self) -> bytes:
         return session_of(self._address, self.context, self._key.name)
 
     def _pad(self) -> bytes:
-        return self._binding("")
+        return self._session_binding
 
     def _start(self) -> list[secagg.Envelope]:
         return []
@@ -165,8 +154,6 @@ class CancellingClient(Client):
 class CancellingServer(Server):
     """The server: it adds what arrives."""
 
-    messages: ClassVar[Mapping[str, type[Message]]] = MappingProxyType({"MaskedInput": MaskedInput})
-
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._sum = BlockSum(self.scheme.domain)
@@ -175,7 +162,8 @@ class CancellingServer(Server):
     def upload_bytes(self) -> int:
         return self._sum.upload_bytes
 
-    def _binding(self, kind: str) -> bytes:
+    @property
+    def _session_binding(self) -> bytes:
         if not isinstance(self._standing, bytes):
             raise InputError("cancelling needs the name of the participants' key: give standing=")
         return session_of(self._address, self.context, self._standing)

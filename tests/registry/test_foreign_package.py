@@ -232,7 +232,7 @@ def test_a_scheme_of_another_shape_passes_the_suite_and_the_attacks(installed: P
 def test_a_scheme_that_speaks_the_messages_of_bonawitz_is_attacked_in_them(installed: Path) -> None:
     ended = suite_run(installed, "test_dealing", DEALING)
     assert ended.returncode == 0, ended.stdout
-    assert "other messages than those of Bonawitz" not in ended.stdout
+    assert capability.BONAWITZ_MESSAGES.lacking not in ended.stdout
 
 
 def test_every_planted_fault_makes_the_suite_fail_where_it_should(installed: Path) -> None:

@@ -51,17 +51,19 @@ class AnswersTwice(Cancelling):
 class UnboundClient(CancellingClient):
     """Binds its messages to nothing."""
 
-    def _binding(self, kind: str) -> bytes:
+    @property
+    def _session_binding(self) -> bytes:
         return bytes(32)
 
     def _pad(self) -> bytes:
-        return super()._binding("")
+        return super()._session_binding
 
 
 class UnboundServer(CancellingServer):
     """Takes messages of whatever session."""
 
-    def _binding(self, kind: str) -> bytes:
+    @property
+    def _session_binding(self) -> bytes:
         return bytes(32)
 
 
