@@ -62,7 +62,7 @@ receives it. Messages that an earlier scheme has as well are not listed again.
 
 `ShareKeys.sealed` holds, for each holder, the ciphertexts that answer its public keys, one for each, and the sealed
 share behind them; `SealedShares.sealed` hands these on. Today's ciphersuites have none:
-[decision 11](decisions/0011-wire-version-1-has-room.md) says what they are for.
+[decision 13](decisions/0013-wire-version-1-has-room.md) says what they are for.
 """
 
 
