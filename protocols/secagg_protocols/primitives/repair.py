@@ -341,13 +341,14 @@ class Repair:
     def _locate_apart(self, cases: Sequence[Case], among: Masks) -> None:
         spare = cases[0].holders.size - self._threshold
         try:
-            self._work.spend(len(cases) * spare * (4 * spare + 500))
+            self._work.spend(len(cases) * spare * (spare + 500))
         except OutOfWork:
             return  # some of them may open with less
         points = cases[0].points
         words = folded(cases, self._combinations[:, :1], self._randomness)[:, :, 0]
         code = self._code_of(cases[0], np.ones_like(among[0]))
         wrong, found = code.wrong_apart(words, points.weights_of(among).T)
+        self._work.spent(3 * spare * (spare * int((~found).sum()) + 2 * int(wrong.sum())))
         located = np.flatnonzero(found & wrong.any(axis=0)).tolist()
         self._try([cases[place] for place in located], (among & ~wrong.T)[located])
 
