@@ -211,7 +211,7 @@ def verify_secret(
     return hmac.compare_digest(commit(address, dealer, row, secret), expected)
 
 
-_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 700, 8_000, 80_000
+_HASH_WORK, _COMMITMENT_WORK, _KEY_WORK = 1_000, 8_000, 80_000
 """Nanoseconds, about."""
 
 
