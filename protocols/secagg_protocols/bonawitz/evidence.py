@@ -15,7 +15,7 @@ from . import steps
 from .messages import AdvertiseKeys
 from .params import Bonawitz
 
-_HASH_WORK = 500
+_HASH_WORK = 1_000
 _COMMITMENT_WORK = 8_000
 _KEY_WORK = 80_000
 """Nanoseconds, about."""

@@ -66,6 +66,16 @@ class Case:
         return int(np.count_nonzero(self.there))
 
 
+def have_same_holders(cases: Sequence[Case]) -> bool:
+    """Tell whether dealers have the same holders."""
+    return all(case.points is cases[0].points for case in cases)
+
+
+def closed(cases: Sequence[Case]) -> list[Case]:
+    """Return the dealers whose secrets are not open yet."""
+    return [case for case in cases if not case.secret]
+
+
 def there_of(cases: Sequence[Case]) -> Masks:
     """Return which shares of dealers with the same holders are there, (dealers, m)."""
     return np.stack([case.there for case in cases])

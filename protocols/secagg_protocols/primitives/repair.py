@@ -30,7 +30,7 @@ from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
 from .budget import OutOfWork, Work
-from .cases import AT_ONCE, Case, corrected, elements_of, folded, there_of
+from .cases import AT_ONCE, Case, closed, corrected, elements_of, folded, have_same_holders, there_of
 from .field import PRIME, multiply, uniform
 from .interpolation import CHECKS, Mask, Masks
 from .randomness import Randomness
@@ -106,25 +106,25 @@ class Repair:
         for start in range(0, len(cases), AT_ONCE):
             part = cases[start : start + AT_ONCE]
             self._leave_liars_out(part)
-            waiting += _closed(part)
+            waiting += closed(part)
             last = start + AT_ONCE >= len(cases)
             while len(waiting) >= size or (waiting and last):
                 left += self._look(waiting[:size])
                 waiting = waiting[size:]
                 self._leave_liars_out(waiting)
-                waiting = _closed(waiting)
+                waiting = closed(waiting)
                 size = min(2 * size, AT_ONCE)
         return left
 
     def _look(self, cases: Sequence[Case]) -> list[Case]:
         """Find wrong shares of some dealers; return those dealers that are left."""
-        if _together(cases):
+        if have_same_holders(cases):
             if self._evidence.signed:
                 work = sum(self._evidence.verdicts_work(case.dealer, case.have) for case in cases)
                 if work > self._beside.left:  # then what opens proves nothing
                     self._decode_apart(cases)
-                self._compare(_closed(cases))
-            self._decode_apart(_closed(cases))
+                self._compare(closed(cases))
+            self._decode_apart(closed(cases))
         return [case for case in cases if not (case.secret or self._opens(case))]
 
     def _opens(self, case: Case) -> bool:
@@ -156,7 +156,7 @@ class Repair:
     def _leave_liars_out(self, cases: Sequence[Case]) -> None:
         """Try to open all these secrets without those that were found to lie, where all have the same holders."""
         stale = [case for case in cases if case.tried < self._learnt]
-        if stale and _together(cases):
+        if stale and have_same_holders(cases):
             kept = self._trusted(stale, worst=False)
             some = np.flatnonzero((kept != there_of(stale)).any(axis=1)).tolist()
             self._try([stale[place] for place in some], kept[some])
@@ -267,10 +267,7 @@ class Repair:
             self._guess(case)
 
     def _opens_with_liars(self, case: Case) -> bool:
-        """Try to open a secret of which too few right shares came: liars may have agreed on others that give it too.
-
-        Whose shares lie off their polynomials says nothing.
-        """
+        """Try to open a secret with what came, right or not, where too little is right: whose is off says nothing."""
         honest = case.there
         case.there = case.returned
         try:
@@ -292,7 +289,7 @@ class Repair:
         while len(left) > 1 and self._locate_together(left):
             for start in range(0, len(left), AT_ONCE):
                 self._leave_liars_out(left[start : start + AT_ONCE])
-            still = _closed(left)
+            still = closed(left)
             if 2 * len(still) > len(left):
                 return still
             left = still
@@ -302,7 +299,7 @@ class Repair:
         """Locate the holders that lie about many dealers, where all dealers have the same holders; tell whether any
         were found."""
         spare = cases[0].holders.size - self._threshold
-        if spare < 2 or not _together(cases):
+        if spare < 2 or not have_same_holders(cases):
             return False
         # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
@@ -337,20 +334,21 @@ class Repair:
         """
         notorious = 2 * self._lies.max() > self._lied_about
         for worst in (True, False) if notorious else (False,):
-            cases = [case for case in _closed(cases) if case.have >= self._threshold + 2]
+            cases = [case for case in closed(cases) if case.have >= self._threshold + 2]
             if len(cases) > 1:
                 self._locate_apart(cases, self._trusted(cases, worst=True) if worst else there_of(cases))
 
     def _locate_apart(self, cases: Sequence[Case], among: Masks) -> None:
         spare = cases[0].holders.size - self._threshold
         try:
-            self._work.spend(len(cases) * spare * (4 * spare + 500))
+            self._work.spend(len(cases) * spare * (spare + 500))
         except OutOfWork:
             return  # some of them may open with less
         points = cases[0].points
         words = folded(cases, self._combinations[:, :1], self._randomness)[:, :, 0]
         code = self._code_of(cases[0], np.ones_like(among[0]))
         wrong, found = code.wrong_apart(words, points.weights_of(among).T)
+        self._work.spent(3 * spare * (spare * int((~found).sum()) + 2 * int(wrong.sum())))
         located = np.flatnonzero(found & wrong.any(axis=0)).tolist()
         self._try([cases[place] for place in located], (among & ~wrong.T)[located])
 
@@ -405,13 +403,3 @@ class Repair:
                     self._settles(case, kept)
                     return
         raise self._unrecoverable(case)
-
-
-def _together(cases: Sequence[Case]) -> bool:
-    """Tell whether dealers have the same holders."""
-    return all(case.points is cases[0].points for case in cases)
-
-
-def _closed(cases: Sequence[Case]) -> list[Case]:
-    """Return the dealers whose secrets are not open yet."""
-    return [case for case in cases if not case.secret]
