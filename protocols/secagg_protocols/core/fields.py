@@ -75,7 +75,7 @@ class Field:
     def check(self, value: Any) -> None:
         """Raise `ValueError` unless a value is in range, or as long as it must be."""
         measured = value if self.kind is int else len(value)
-        what = "is" if self.kind is int else "has so many bytes:"
+        what = "is" if self.kind is int else "has so many bytes:" if self.inner is None else "has so many entries:"
         if self.low is not None and measured < self.low:
             raise ValueError(f"{self.name} {what} {measured}, below {self.low}")
         if self.high is not None and measured > self.high:
