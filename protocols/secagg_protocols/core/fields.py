@@ -165,13 +165,13 @@ class CheckedWhenMade(msgspec.StructMeta):
         return made
 
 
-def check_sizes(message: msgspec.Struct, scheme: object) -> None:
+def check_sizes(message: msgspec.Struct, scheme: object, culprits: Iterable[int] = ()) -> None:
     """Raise `ProtocolViolation` unless every field has the size that the scheme gives it, where it gives one."""
     for field in fields_of(type(message)):
         if isinstance(field.size, Exactly):
             found, size = len(getattr(message, field.name)), field.most(scheme)
             if found != size:
-                raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}")
+                raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}", culprits)
 
 
 def public_keys(message: type[msgspec.Struct]) -> int:
