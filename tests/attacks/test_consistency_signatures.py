@@ -51,6 +51,16 @@ def over_others(attack, signed):
     return {1: signed[1], 2: signed[2], 3: other}
 
 
+def too_long(attack, signed):
+    """Make up the number with a signature that is longer than any of the suite's."""
+    return {1: signed[1], 2: signed[2], 3: signed[3] + b"\0"}
+
+
+def empty(attack, signed):
+    """Make up the number with no signature, as it travels where nothing is signed."""
+    return {1: signed[1], 2: signed[2], 3: b""}
+
+
 def script(choose):
     """Script a request with the signatures that `choose` makes of the real ones."""
 
@@ -62,7 +72,7 @@ def script(choose):
     return {0: {"UnmaskRequest": ask}}
 
 
-CHOICES = [too_few, none_at_all, foreign, stranger, one_for_all, over_others]
+CHOICES = [too_few, none_at_all, foreign, stranger, one_for_all, over_others, too_long, empty]
 
 
 @pytest.mark.parametrize("choose", CHOICES)

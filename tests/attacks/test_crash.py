@@ -79,6 +79,10 @@ class DurableParticipant:
         return child.client_of(self.call("start"), self.store).session
 
     @property
+    def context(self):
+        return self.attack._context(self.who)
+
+    @property
     def awaits_vector(self):
         return child.client_of(self.call("start"), self.store).awaits_vector
 

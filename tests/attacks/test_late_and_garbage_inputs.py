@@ -6,10 +6,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, LateMessage, RoundFailed, Simulation, simulate
+from secagg import Bonawitz, LateMessage, LightSecAgg, ProtocolViolation, RoundFailed, Simulation, StateError, simulate
+from secagg.conformance import attack as conformance
 from secagg_protocols import Output
 from secagg_protocols.bonawitz import steps
-from secagg_protocols.bonawitz.messages import MaskedInput
+from secagg_protocols.bonawitz.messages import MaskedInput, ShareKeys
+from secagg_protocols.core.wire import decode
+from secagg_protocols.lightsecagg import messages as light
 from secagg_protocols.packing import masks
 from secagg_protocols.packing.blocks import BlockSum
 
@@ -152,3 +155,30 @@ def test_a_masked_input_of_the_wrong_length_drops_only_its_sender(adversary, cou
     run = simulate(scheme, ones(scheme), misbehave={3: stretch})
     assert set(run.dropped) == {3}
     np.testing.assert_array_equal(run.total, 4)
+
+
+def test_garbage_in_place_of_a_block_that_is_there_drops_nobody():
+    """Where nothing is signed, anyone on the way may repeat a block: what came first stands."""
+
+    def repeat(attack, envelopes):
+        first, *rest = envelopes
+        assert rest
+        garbage = attack.clients[5].seal("MaskedInput", 0, light.MaskedInput(0, memoryview(b"\xff" * (1 << 18))))
+        return [first, garbage, *rest]
+
+    attack = conformance.Attack(LightSecAgg(5, 800_000), {5: {"MaskedInput": repeat}}).run()
+    (refusal,) = attack.by(0)
+    assert isinstance(refusal, StateError)
+    attack.check_total_of(*EVERYONE)
+
+
+def test_a_dealer_with_too_few_hashes_of_its_shares_is_named(launch):
+    def cut(attack, envelopes):
+        (genuine,) = envelopes
+        told = decode(ShareKeys, genuine.payload, attack.scheme.payload_limit)
+        return [attack.clients[5].seal("ShareKeys", 0, ShareKeys(told.share_digests[32:], told.sealed))]
+
+    attack = launch(Bonawitz(5, 20, adversary="active"), {5: {"ShareKeys": cut}})
+    (refusal,) = [error for error in attack.by(0) if isinstance(error, ProtocolViolation)]
+    assert refusal.culprits == {5}
+    attack.check_total_of(*IN_TIME)

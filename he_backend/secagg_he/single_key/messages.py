@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
+from msgspec import Meta
+
 from secagg_protocols.core.exchange import Binding, Exchange, Row, Sent
 from secagg_protocols.core.fields import Block, Digest, Participant, at_most
 from secagg_protocols.core.step import Step
-from secagg_protocols.core.wire import Message, check_ascending
+from secagg_protocols.core.wire import MAX_PARTICIPANTS, Message, check_ascending
 
 Words: TypeAlias = Annotated[memoryview, at_most("block_bytes")]
 
@@ -25,7 +27,7 @@ class ReleaseRequest(Message, frozen=True, array_like=True, forbid_unknown_field
     blocks: SHA-256 of each block of the aggregate, in order.
     """
 
-    survivors: Annotated[tuple[Participant, ...], at_most("participants")]
+    survivors: Annotated[tuple[Participant, ...], Meta(max_length=MAX_PARTICIPANTS), at_most("participants")]
     blocks: Annotated[tuple[Digest, ...], at_most("aggregate_blocks")]
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from ..core.wire import Envelope, Message
 from ..dealing import client as dealing
 from ..errors import SERVER
 from . import steps
-from .messages import AdvertiseKeys, UnmaskRequest
+from .messages import AdvertiseKeys, KeyEntry, UnmaskRequest
 from .params import Bonawitz
 
 
@@ -55,11 +55,15 @@ class BonawitzClient(dealing.DealingClient):
 
     # --- ShareKeys
 
+    def _share_keys(self, entries: tuple[KeyEntry, ...], list_digest: bytes) -> list[Envelope]:
+        dealt = super()._share_keys(entries, list_digest)
+        # Not before: interrupted, it is asked again, and deals the same.
+        self._memory.own = msgspec.structs.replace(self._memory.own, deal_seed=b"")
+        return dealt
+
     def _deal(self, holders: Sequence[int]) -> tuple[bytes, Mapping[int, bytes]]:
         memory = self._memory
-        dealt = steps.deal(self.scheme, memory.session, self.me, memory.own, holders)
-        memory.own = msgspec.structs.replace(memory.own, deal_seed=b"")
-        return dealt
+        return steps.deal(self.scheme, memory.session, self.me, memory.own, holders)
 
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         if dealer == self.me:

@@ -26,7 +26,7 @@ from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
 from ..dealing.graph import Graph
 from ..dealing.steps import SEED_BYTES, Dealt
-from ..errors import ProtocolViolation
+from ..errors import ProtocolViolation, StateError
 from ..packing import masks
 from ..packing.blocks import pack_blocks
 from ..packing.lanes import Words
@@ -191,6 +191,8 @@ def _shares_for(
     if own.shares:
         size = len(scheme.secrets) * shamir.SHARE_BYTES
         return {holder: own.shares[(holder - 1) * size : holder * size] for holder in holders}
+    if not own.deal_seed:  # then anyone could work them out
+        raise StateError("the shares were dealt before, and what they follow from is forgotten")
     # A channel's key seals one message and no other: restored, a dealer deals the same shares again.
     info = separated(Use.NEIGHBOUR_SHARES, session, id_field(dealer))
     stream = Keystream(derive(own.deal_seed, scheme.suite.mask_key_bytes, info))

@@ -75,7 +75,7 @@ class Field:
     def check(self, value: Any) -> None:
         """Raise `ValueError` unless a value is in range, or as long as it must be."""
         measured = value if self.kind is int else len(value)
-        what = "is" if self.kind is int else "has so many bytes:"
+        what = "is" if self.kind is int else "has so many bytes:" if self.inner is None else "has so many entries:"
         if self.low is not None and measured < self.low:
             raise ValueError(f"{self.name} {what} {measured}, below {self.low}")
         if self.high is not None and measured > self.high:
@@ -165,13 +165,13 @@ class CheckedWhenMade(msgspec.StructMeta):
         return made
 
 
-def check_sizes(message: msgspec.Struct, scheme: object) -> None:
+def check_sizes(message: msgspec.Struct, scheme: object, culprits: Iterable[int] = ()) -> None:
     """Raise `ProtocolViolation` unless every field has the size that the scheme gives it, where it gives one."""
     for field in fields_of(type(message)):
         if isinstance(field.size, Exactly):
             found, size = len(getattr(message, field.name)), field.most(scheme)
             if found != size:
-                raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}")
+                raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}", culprits)
 
 
 def public_keys(message: type[msgspec.Struct]) -> int:

@@ -11,14 +11,16 @@ from msgspec import Meta
 
 from ..core.channels import key_list_digest
 from ..core.fields import Digest, Exactly, Nonce, Participant, PublicKey, Signature, at_most
-from ..core.wire import Message, check_ascending
+from ..core.wire import MAX_PARTICIPANTS, Message, check_ascending
 from ..primitives.merkle import HASH_BYTES
 
 NONCE_BYTES = 16
 
 ContextDigest: TypeAlias = Annotated[bytes, Meta(max_length=HASH_BYTES)]
 """32 bytes, or none."""
-Participants: TypeAlias = Annotated[tuple[Participant, ...], at_most("most_listed")]
+LONGEST_LIST = Meta(max_length=MAX_PARTICIPANTS)
+"""Of any round. A longer list is refused by its length, before an entry of it is made."""
+Participants: TypeAlias = Annotated[tuple[Participant, ...], LONGEST_LIST, at_most("most_listed")]
 """Ids, ascending."""
 
 
@@ -54,7 +56,7 @@ class KeyEntry(Message, frozen=True, array_like=True, forbid_unknown_fields=True
 class KeyList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """U₁: everyone whose keys arrived, ascending."""
 
-    entries: Annotated[tuple[KeyEntry, ...], at_most("most_listed")]
+    entries: Annotated[tuple[KeyEntry, ...], LONGEST_LIST, at_most("most_listed")]
 
     def __post_init__(self) -> None:
         check_ascending("key list", tuple(entry.participant for entry in self.entries))
@@ -113,7 +115,7 @@ class UnmaskRequest(Message, frozen=True, array_like=True, forbid_unknown_fields
     survivors: Participants
     vanished: Participants
     signers: Participants
-    signatures: Annotated[tuple[Signature, ...], at_most("most_listed")]
+    signatures: Annotated[tuple[Signature, ...], LONGEST_LIST, at_most("most_listed")]
 
     def __post_init__(self) -> None:
         check_ascending("survivors", self.survivors)

@@ -176,7 +176,7 @@ class DealingServer(Server):
         size = self.scheme.sealed_bytes
         if len(message.sealed) != others * size:
             raise ProtocolViolation(f"{len(message.sealed)} sealed bytes for {others} holders of {size} each", {sender})
-        check_sizes(message, self.scheme)
+        check_sizes(message, self.scheme, {sender})
         self._keep_told(sender, message.share_digests)
         self._sealed[sender] = message.sealed
         return True

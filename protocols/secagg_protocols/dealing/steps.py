@@ -352,7 +352,7 @@ def check_consistency(
     for signer, signature in zip(message.signers, message.signatures, strict=True):
         try:
             verify(signer, Step.CONSISTENCY_CHECK.value, payload, signature)
-        except AuthenticationError:
+        except (AuthenticationError, WireError):  # too long for any envelope, it is no signature either
             raise ProtocolViolation(
                 f"the consistency signature shown for participant {signer} does not verify", {SERVER}
             ) from None

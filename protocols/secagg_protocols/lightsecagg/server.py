@@ -35,6 +35,7 @@ class LightSecAggServer(SummingServer):
         ]
 
     def _take_upload(self, sender: int, message: MaskedInput) -> bool:
+        self._sum.check(sender, message.block, message.words)  # its size, before it is decoded
         self.scheme.packing.check_block(message.block, message.words)
         return super()._take_upload(sender, message)
 

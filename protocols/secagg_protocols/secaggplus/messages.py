@@ -11,12 +11,13 @@ from ..core.exchange import Binding, Exchange, Sent
 from ..core.fields import Digest, at_most
 from ..core.step import Step
 from ..core.wire import Message, check_ascending
+from ..dealing.messages import LONGEST_LIST
 
 
 class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A participant's own keys and its neighbours', ascending, and the digest of everybody's (32 bytes)."""
 
-    entries: Annotated[tuple[KeyEntry, ...], at_most("most_listed")]
+    entries: Annotated[tuple[KeyEntry, ...], LONGEST_LIST, at_most("most_listed")]
     list_digest: Digest
 
     def __post_init__(self) -> None:
