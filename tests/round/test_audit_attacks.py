@@ -4,11 +4,13 @@ somebody else signed, and records that are to stop whoever reads them."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from secagg.round import audit
 from secagg.round.audit import AuditError
+from secagg_protocols import Identity
 
 from .test_audit import Kept, kept
 
@@ -76,3 +78,17 @@ def test_a_signed_record_with_a_field_that_cannot_be_is_named_and_stops_no_reade
         assert kept.paths[name] in {path for path, _, _ in kept.found()}
     except AuditError as error:
         assert kept.paths[name].name in str(error)
+
+
+def test_a_site_that_was_not_asked_is_not_accused_by_the_number_that_another_had(kept: Kept, tmp_path: Path) -> None:
+    """Without a roster the server numbers whom it asks: participant 2 of one round is another site in the next."""
+    for own in kept.paths:
+        kept.sign_again(own, [record | {"adversary": "semi-honest"} for record in kept.records(own)])
+    kept.paths["site-9"], kept.identities["site-9"] = tmp_path / "site-9.jsonl", Identity.generate("site-9")
+    kept.paths["site-9"].write_text("")
+    records = kept.records("site-2")
+    kept.sign_again("site-9", [record for record in records if record["round"] > 1])
+    kept.sign_again("site-2", [record for record in records if record["round"] == 1])
+    assert kept.found() == []
+    kept.sign_again("site-9", [record for record in records if record["round"] == 2])
+    assert (kept.paths["site-9"], 3, "round") in kept.found()

@@ -244,9 +244,15 @@ def _missing(logs: Sequence[Log], accounts: Accounts) -> Iterator[Difference]:
                 witness = next(iter(by_log.values()))
                 text = f"no record, where {witness} has one: it was cut, or the round is not over"
                 yield Difference(log.path, 0, subject, "round", text)
-            elif server is not None and party in _began(server):
+            elif server is not None and party in _began(server) and not _another(server, party, by_log):
                 text = f"no record, where {server} says that participant {party} took part"
                 yield Difference(log.path, 0, subject, "round", text)
+
+
+def _another(server: Account, party: int, by_log: Mapping[Path, Account]) -> bool:
+    """Tell whether another site may have been this participant, where the server numbers those whom it asks."""
+    numbered = server["adversary"] != Adversary.ACTIVE
+    return numbered and any(account["party"] == party for account in by_log.values())
 
 
 def _of_nobody(log: Log, accounts: Accounts) -> Iterator[Difference]:
