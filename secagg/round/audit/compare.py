@@ -161,8 +161,8 @@ def _whole(account: Account) -> Iterator[Difference]:
         known = survivors | frozenset(int(own) for own in account["dropped"])
         everyone = range(1, account["participants"] + 1)
         unknown = islice((own for own in everyone if own not in known), 5)  # it may say that there are very many
-        if strange := [*unknown, *sorted(own for own in known if own not in everyone)]:
-            yield account.differs("dropped", f"of {strange[:5]} it is not said what became of them")
+        if unsaid := [*unknown, *sorted(own for own in known if own not in everyone)]:
+            yield account.differs("dropped", f"of {unsaid[:5]} it is not said what became of them")
 
 
 def _of_a_round(accounts: list[Account]) -> Iterator[Difference]:

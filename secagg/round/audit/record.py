@@ -40,7 +40,6 @@ from secagg_protocols.primitives.domain import Use, digest, frame
 from ..outcome import who_completed
 from ..request import one_line
 
-
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 """A participant's id, as a name in JSON."""
 
