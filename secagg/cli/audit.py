@@ -83,8 +83,9 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
     target = console(as_json)
     others = [_checked(other, keys, suite) for other in _others(log, against)]
     for one in (checked, *others):
+        writer = "this key" if one.signer is None else f"party {one.signer} of the roster"
         target.print(
-            f"{one.path}: {len(one.lines)} records, each signed by this key, none changed, moved or missing",
+            f"{one.path}: {len(one.lines)} records, each signed by {writer}, none changed, moved or missing",
             soft_wrap=True,
         )
     _agree([checked, *others])
