@@ -1,4 +1,4 @@
-"""A scheme of another package that is broken, in whatever way, is refused by its name, and nothing ends in a traceback."""
+"""A scheme of another package that is broken is refused by its name; nothing ends in a traceback."""
 
 import re
 from dataclasses import dataclass
