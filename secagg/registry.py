@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
 
-from secagg_protocols import Adversary, Keys, ParameterError, Scheme, SecAggError, Traits
+from secagg_protocols import Adversary, Client, Keys, ParameterError, Scheme, SecAggError, Server, Traits
 
 GROUP = "secagg.schemes"
 """Entry point group: the scheme's name → its class."""
@@ -109,6 +109,16 @@ def _path(kind: type) -> str:
 
 def check(kind: type[Scheme]) -> None:
     """Raise `ParameterError` unless a class says everything that is asked about a scheme, without contradiction."""
+    try:
+        _check(kind)
+    except ParameterError:
+        raise
+    except Exception as error:  # whatever a package's own code raises when it is asked
+        text = f"{kind!r} cannot say what it is ({type(error).__name__}: {error}): repair or remove it"
+        raise ParameterError(text) from error
+
+
+def _check(kind: type[Scheme]) -> None:
     if not (isinstance(kind, type) and issubclass(kind, Scheme)):
         raise ParameterError(f"{kind!r} is no class of schemes: it must be a subclass of secagg.Scheme")
     if missing := [name for name in _SAY_ITSELF if name not in vars(kind)]:
@@ -117,6 +127,9 @@ def check(kind: type[Scheme]) -> None:
         raise ParameterError(f"{_path(kind)} does not say {', '.join(unsaid)}")
     if not hasattr(kind, "machines"):
         raise ParameterError(f"{_path(kind)} has no machines: bind machines = (client class, server class) to it")
+    client, server = kind.machines
+    if not (issubclass(client, Client) and issubclass(server, Server)):
+        raise ParameterError(f"machines of {_path(kind)} are not (a secagg.Client, a secagg.Server)")
     if not (isinstance(kind.name, str) and _NAME.fullmatch(kind.name) and len(kind.name) <= 64):
         raise ParameterError(f"the name {kind.name!r} of {_path(kind)} is not lower-case words joined by hyphens")
     if not isinstance(kind.traits, Traits):
@@ -151,6 +164,12 @@ def _check_example(scheme: Scheme) -> None:
         )
     if not scheme.leakage:
         raise ParameterError("leakage says nothing: say who learns what")
+    if any(len(row) != 2 or isinstance(row, str) for row in scheme.leakage):
+        raise ParameterError(f"leakage of {_path(type(scheme))} is not rows of two: who, and what they learn")
+    if not (type(scheme.quorum) is int and 1 <= scheme.quorum <= scheme.participants):
+        raise ParameterError(
+            f"quorum={scheme.quorum!r} of {_path(type(scheme))} is not among its {scheme.participants} participants"
+        )
     if scheme.payload_limit < 1:  # it raises where a field of a message does not say how long it is
         raise ParameterError(f"payload_limit={scheme.payload_limit}: no message could be read")
     if scheme.upload_step not in scheme.steps:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
-from secagg.round.audit import GENESIS, AuditError, Log, compare, verify
+from secagg.round.audit import GENESIS, AuditError, ChainError, Log, compare, verify
 from secagg_protocols import InputError, Roster
 
 app = typer.Typer(help="Check and read the signed records of the rounds.", no_args_is_help=True)
@@ -83,8 +83,9 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
     target = console(as_json)
     others = [_checked(other, keys, suite) for other in _others(log, against)]
     for one in (checked, *others):
+        writer = "this key" if one.signer is None else f"party {one.signer} of the roster"
         target.print(
-            f"{one.path}: {len(one.lines)} records, each signed by this key, none changed, moved or missing",
+            f"{one.path}: {len(one.lines)} records, each signed by {writer}, none changed, moved or missing",
             soft_wrap=True,
         )
     _agree([checked, *others])
@@ -137,6 +138,8 @@ def _writer(path: Path, keys: Keys, ciphersuite: str) -> tuple[bytes, int | None
         try:
             for _ in verify(path, key, ciphersuite):
                 return key, signer
+        except ChainError:  # by this key it is signed; `verify` says what is missing before it
+            return key, signer
         except AuditError:
             empty = False
             continue

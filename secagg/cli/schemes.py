@@ -32,7 +32,7 @@ def schemes(
     table = Table("scheme", "server", "who", "learns", show_lines=True)
     for scheme in examples():
         for who, what in scheme.leakage:
-            table.add_row(scheme.name, str(scheme.adversary), who, what)
+            table.add_row(scheme.name, _withstood(scheme), who, what)
     console(as_json).print(table)
 
 
@@ -52,7 +52,7 @@ def guarantee_table() -> str:
         helpers = "–" if said.adversary is None else f"{said.colluders} colluders"
         if said.statistical_bits is not None:
             helpers += f" (but for a chance of 2^-{said.statistical_bits})"
-        cells = (f"`{scheme.name}`", said.adversary or "none", helpers, said.opened, said.sum_known_to)
+        cells = (f"`{scheme.name}`", _withstood(scheme), helpers, said.opened, said.sum_known_to)
         rows.append(f"| {' | '.join(cells)} | {_KEYS[scheme.traits.keys]} |")
     return "\n".join(rows)
 
@@ -61,8 +61,13 @@ def leakage_table() -> str:
     """Return the table as Markdown, one row for each party of each scheme."""
     rows = ["| scheme | server | who | learns |", "|---|---|---|---|"]
     for scheme in examples():
-        rows += [f"| `{scheme.name}` | {scheme.adversary} | {who} | {what} |" for who, what in scheme.leakage]
+        rows += [f"| `{scheme.name}` | {_withstood(scheme)} | {who} | {what} |" for who, what in scheme.leakage]
     return "\n".join(rows)
+
+
+def _withstood(scheme: Scheme) -> str:
+    """Return which server it withstands: what it guarantees, and not what it was made with."""
+    return str(scheme.guarantee.adversary or "none")
 
 
 def _fields(scheme: Scheme) -> dict[str, object]:

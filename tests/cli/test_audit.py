@@ -161,3 +161,25 @@ def test_a_folder_without_logs_is_one_line(secagg_command: Command, folder: Path
     )
     assert ended.code == 1
     assert "holds no *.jsonl" in ended.stderr
+
+
+def test_a_log_under_another_ones_name_is_said_to_be_whose_it_is(secagg_command: Command, folder: Path) -> None:
+    """What a file is called is nobody's statement; who signed it is."""
+    one, other, aside = (folder / f"{name}.jsonl" for name in ("server", "participant-1", "aside"))
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+    shown = secagg_command("audit", "verify", other, "--roster", folder / "roster.json")
+    assert "each signed by party 0 of the roster" in shown.stdout
+    shown = secagg_command("audit", "verify", one, "--roster", folder / "roster.json")
+    assert "each signed by party 1 of the roster" in shown.stdout
+
+
+def test_a_first_record_that_was_cut_is_said_to_be_cut_whoever_may_have_signed(
+    secagg_command: Command, log: Path, writer: Identity
+) -> None:
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[1:]))
+    keys = (Identity.generate("somebody else").public_key.hex(), writer.public_key.hex())
+    ended = secagg_command("audit", "verify", log, "--key", keys[0], "--key", keys[1])
+    assert ended.code == 1
+    assert f"{log} line 1 (round 2): a record before it was removed" in ended.stderr

@@ -235,13 +235,16 @@ class Client(Machine):
         return []
 
     @abstractmethod
-    def _start(self) -> list[Envelope]: ...
+    def _start(self) -> list[Envelope]:
+        """Begin; return what is sent before anything was heard: nothing where it is a vector that comes first."""
 
     @abstractmethod
-    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]: ...
+    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
+        """Return the envelopes that carry a vector, which is checked: integers, in range, of the right length."""
 
     @abstractmethod
-    def _handle(self, kind: str, message: Message) -> list[Envelope]: ...
+    def _handle(self, kind: str, message: Message) -> list[Envelope]:
+        """Take a message of the server that is due by the transition table; return the answers."""
 
     @abstractmethod
     def _forget(self) -> None:

@@ -20,7 +20,7 @@ from .record import (
     record_of,
 )
 from .simulated import SimulatedTrails
-from .trail import GENESIS, AuditLine, AuditLog, verify
+from .trail import GENESIS, AuditLine, AuditLog, ChainError, verify
 
 __all__ = [
     "GENESIS",
@@ -28,6 +28,7 @@ __all__ = [
     "AuditLine",
     "AuditLog",
     "AuditRecord",
+    "ChainError",
     "Difference",
     "Log",
     "Seen",

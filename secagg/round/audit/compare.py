@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -115,17 +115,29 @@ def _of_each(logs: Sequence[Log]) -> Iterator[Difference]:
     """What each log must keep by itself."""
     for log in logs:
         reached: dict[str, int] = {}
+        about: dict[Subject, Account] = {}
         for line in log.lines:
             job, number = _subject(line)
             account = Account([line])
             if number < reached.get(job, number):
                 yield account.differs("round", f"stands after round {reached[job]} of the same job")
             reached[job] = max(number, reached.get(job, number))
-            party = line.record.get("party")
-            active = line.record.get("adversary") == Adversary.ACTIVE
-            if log.signer is not None and active and party not in (log.signer, None):
-                yield account.differs("party", f"says {party}, and is signed by party {log.signer} of the roster")
+            first = about.setdefault((job, number), account)
+            if first["context_digest"] != account["context_digest"]:
+                yield account.differs("context_digest", f"the round has another in line {first.line.number}")
+            if not _may_sign(log.signer, account):
+                text = f"says {account['party']}, and is signed by party {log.signer} of the roster"
+                yield account.differs("party", text)
             yield from _whole(account)
+
+
+def _may_sign(signer: int | None, account: Account) -> bool:
+    """Tell whether a record's party can be this one of the roster. Where the server numbers the participants anew in
+    every round, all that is certain is who is not the server."""
+    party = account["party"]
+    if signer is None or party is None or party == signer:
+        return True
+    return account["adversary"] != Adversary.ACTIVE and SERVER not in (party, signer)
 
 
 def _whole(account: Account) -> Iterator[Difference]:
@@ -146,10 +158,11 @@ def _whole(account: Account) -> Iterator[Difference]:
     if account["failure"] and account["aggregate_commitment"]:
         yield account.differs("aggregate_commitment", "a round that failed has no sum")
     if survivors:
-        everyone = frozenset(range(1, account["participants"] + 1))
-        gone = frozenset(int(own) for own in account["dropped"])
-        if unknown := (survivors | gone) ^ everyone:
-            yield account.differs("dropped", f"of {sorted(unknown)[:5]} it is not said what became of them")
+        known = survivors | frozenset(int(own) for own in account["dropped"])
+        everyone = range(1, account["participants"] + 1)
+        unknown = islice((own for own in everyone if own not in known), 5)  # it may say that there are very many
+        if unsaid := [*unknown, *sorted(own for own in known if own not in everyone)]:
+            yield account.differs("dropped", f"of {unsaid[:5]} it is not said what became of them")
 
 
 def _of_a_round(accounts: list[Account]) -> Iterator[Difference]:
@@ -231,19 +244,34 @@ def _missing(logs: Sequence[Log], accounts: Accounts) -> Iterator[Difference]:
                 witness = next(iter(by_log.values()))
                 text = f"no record, where {witness} has one: it was cut, or the round is not over"
                 yield Difference(log.path, 0, subject, "round", text)
-            elif server is not None and party in server.ids("survivors"):
-                text = f"no record, where {server} has participant {party} in the sum"
+            elif server is not None and party in _began(server) and not _another(server, party, by_log):
+                text = f"no record, where {server} says that participant {party} took part"
                 yield Difference(log.path, 0, subject, "round", text)
+
+
+def _another(server: Account, party: int, by_log: Mapping[Path, Account]) -> bool:
+    """Tell whether another site may have been this participant, where the server numbers those whom it asks."""
+    numbered = server["adversary"] != Adversary.ACTIVE
+    return numbered and any(account["party"] == party for account in by_log.values())
 
 
 def _of_nobody(log: Log, accounts: Accounts) -> Iterator[Difference]:
     """What may have stood in a log that is empty, and so does not say whose it is."""
     for subject, by_log in accounts.items():
-        there = {account["party"] for account in by_log.values()}
-        for server in (account for account in by_log.values() if account["party"] == SERVER):
-            if lost := sorted(server.ids("survivors") - there):
-                text = f"no record, where {server} has {lost} in the sum, of whom no log here has one"
-                yield Difference(log.path, 0, subject, "round", text)
+        there = {account["party"]: account for account in by_log.values()}
+        server = there.get(SERVER)
+        if server is None:
+            witness = next(iter(by_log.values()))
+            text = f"no record, where {witness} has one and no log here is the server's: leave this out if it is not"
+            yield Difference(log.path, 0, subject, "round", text)
+        elif lost := sorted(_began(server) - there.keys()):
+            text = f"no record, where {server} says that {lost} took part, of whom no log here has one"
+            yield Difference(log.path, 0, subject, "round", text)
+
+
+def _began(server: Account) -> frozenset[int]:
+    """Return who answered: whose shares were dealt, or whose vectors are in the sum. Each wrote before it did."""
+    return server.ids("listed") | server.ids("survivors")
 
 
 def _party_of(log: Log) -> int | None:

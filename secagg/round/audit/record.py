@@ -8,12 +8,14 @@ import hashlib
 import hmac
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +39,9 @@ from secagg_protocols.primitives.domain import Use, digest, frame
 
 from ..outcome import who_completed
 from ..request import one_line
+
+_ID = re.compile(r"[1-9][0-9]{0,9}")
+"""A participant's id, as a name in JSON."""
 
 
 class AuditError(InputError):
@@ -102,6 +107,16 @@ class AuditRecord:
         """Return it as plain data, as it reads when it is read back."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
+
+
+def check_record(plain: object) -> None:
+    """Raise `ValueError` unless this can be a record: whoever signed it, it must not stop whoever reads it."""
+    try:
+        record = msgspec.convert(plain, AuditRecord)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"its record cannot be: {error}") from None
+    if strange := [own for own in record.dropped if not _ID.fullmatch(own)]:
+        raise ValueError(f"its record cannot be: {strange[0][:16]!r} among those dropped is no participant's id")
 
 
 @dataclass(frozen=True, kw_only=True)

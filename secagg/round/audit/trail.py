@@ -20,10 +20,14 @@ from secagg_protocols.core import storage, strict_json
 from secagg_protocols.primitives.domain import Use, separated
 from secagg_protocols.primitives.suites import suite_named
 
-from .record import AuditError, AuditRecord
+from .record import AuditError, AuditRecord, check_record
 
 GENESIS = bytes(32).hex()
 _REMEDY = "give a file that may be written, in a folder that exists"
+
+
+class ChainError(AuditError):
+    """A line is whole and signed, and does not follow the one before it."""
 
 
 class AuditLog:
@@ -146,15 +150,14 @@ class _Chain:
             signature = bytes.fromhex(body.pop("signature"))
             self._signatures.verify(self._public_key, signature, _signed(body))
             previous, record = body["previous"], body["record"]
-            if not isinstance(record, dict):
-                raise ValueError("its record is no record")
+            check_record(record)
         except (AuthenticationError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise AuditError(
                 f"{where}{_round_of(line)}: changed, or not signed by this key ({error}); compare with a backup, or "
                 "give the writer's key or another file"
             ) from None
         if self.head and previous != self.head:
-            raise AuditError(f"{where}{_round_of(line)}: a record before it was removed, added or moved")
+            raise ChainError(f"{where}{_round_of(line)}: a record before it was removed, added or moved")
         self._number, self.head = number, hashlib.sha256(line).hexdigest()
         return AuditLine(record, self.head, self._path, number)
 
