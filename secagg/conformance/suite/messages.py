@@ -357,8 +357,8 @@ def test_messages_of_a_foreign_session_are_refused(case, make_round, refused, wh
         pytest.skip(PROTECTS.lacking)
     if what == "another roster" and not SIGNS.held(case, scheme):
         pytest.skip(SIGNS.lacking)
-    randomness = InsecureDeterministicRandomness(99) if what == "other keys" else None
-    foreign = make_round(other, randomness=randomness, **changes)
+    drawn = {"randomness": InsecureDeterministicRandomness(99)} if what == "other keys" else {}
+    foreign = make_round(other, **drawn, **changes)
     if what == "another roster":
         foreign = foreign_roster(make_round, scheme)
     foreign.finish().check()
