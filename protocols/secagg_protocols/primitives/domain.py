@@ -47,7 +47,6 @@ class Use(bytes, Enum):
     NEIGHBOUR_SHARES = b"shares for neighbours"
     MERKLE_LEAF = b"merkle leaf"
     MERKLE_NODE = b"merkle node"
-    CONTEXT = b"context"
     RECEIVED = b"what a site received"
     PROPOSED = b"context of a proposal"
     STORED_SESSION = b"stored session"
