@@ -87,7 +87,7 @@ class Plan:
     contexts: Mapping[int, RoundContext] = field(default_factory=dict)
     policy: Policy = LENIENT
     randomness: Any = field(default_factory=lambda: InsecureDeterministicRandomness(7))
-    drop: Mapping[int, Step] = field(default_factory=dict)
+    drop: Mapping[int, Step] | None = None
     vectors: Mapping[int, np.ndarray] | None = None
     reborn: bool = False
 
@@ -104,7 +104,7 @@ class Rehearsal:
         made = Plan(**plan)
         participants = range(1, scheme.participants + 1)
         self.scheme = scheme
-        self.drop = dict(made.drop)
+        self.drop = dict(made.drop or {})
         self.reborn = made.reborn
         self.vectors = made.vectors if made.vectors is not None else vectors_for(scheme)
         self.policy = made.policy

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import SERVER
 from . import shamir
-from .blame import Correction
+from .blame import Correction, Unrecoverable
 from .field import Elements, Floats, multiply, uniform
 from .interpolation import Interpolation, Mask, Masks
 from .randomness import Randomness
@@ -66,6 +66,16 @@ class Case:
         return int(np.count_nonzero(self.there))
 
 
+def together(cases: Sequence[Case]) -> bool:
+    """Tell whether dealers have the same holders."""
+    return all(case.points is cases[0].points for case in cases)
+
+
+def closed(cases: Sequence[Case]) -> list[Case]:
+    """Return the dealers whose secrets are not open yet."""
+    return [case for case in cases if not case.secret]
+
+
 def there_of(cases: Sequence[Case]) -> Masks:
     """Return which shares of dealers with the same holders are there, (dealers, m)."""
     return np.stack([case.there for case in cases])
@@ -117,3 +127,11 @@ def corrected(case: Case, proven: Mask | None) -> list[Correction]:
         Correction(dealer, holder, (holder,) if alone else (dealer, holder, SERVER))
         for holder, alone in zip(holders, sure, strict=True)
     ]
+
+
+def unrecoverable(case: Case, signed: bool) -> Unrecoverable:
+    """Return the error that names whose fault it may be. signed: whether the dealer signed what is left."""
+    if signed:
+        return Unrecoverable(case.dealer, case.have, frozenset({case.dealer}))
+    holders = case.holders[case.there].tolist()
+    return Unrecoverable(case.dealer, case.have, frozenset({case.dealer, SERVER, *holders}))

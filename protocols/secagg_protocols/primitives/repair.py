@@ -26,11 +26,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
 from .budget import OutOfWork, Work
-from .cases import AT_ONCE, Case, corrected, elements_of, folded, there_of
+from .cases import AT_ONCE, Case, closed, corrected, elements_of, folded, there_of, together, unrecoverable
 from .field import PRIME, multiply, uniform
 from .interpolation import CHECKS, Mask, Masks
 from .randomness import Randomness
@@ -106,25 +105,25 @@ class Repair:
         for start in range(0, len(cases), AT_ONCE):
             part = cases[start : start + AT_ONCE]
             self._leave_liars_out(part)
-            waiting += _closed(part)
+            waiting += closed(part)
             last = start + AT_ONCE >= len(cases)
             while len(waiting) >= size or (waiting and last):
                 left += self._look(waiting[:size])
                 waiting = waiting[size:]
                 self._leave_liars_out(waiting)
-                waiting = _closed(waiting)
+                waiting = closed(waiting)
                 size = min(2 * size, AT_ONCE)
         return left
 
     def _look(self, cases: Sequence[Case]) -> list[Case]:
         """Find wrong shares of some dealers; return those dealers that are left."""
-        if _together(cases):
+        if together(cases):
             if self._evidence.signed:
                 work = sum(self._evidence.verdicts_work(case.dealer, case.have) for case in cases)
                 if work > self._beside.left:  # then what opens proves nothing
                     self._decode_apart(cases)
-                self._compare(_closed(cases))
-            self._decode_apart(_closed(cases))
+                self._compare(closed(cases))
+            self._decode_apart(closed(cases))
         return [case for case in cases if not (case.secret or self._opens(case))]
 
     def _opens(self, case: Case) -> bool:
@@ -143,20 +142,14 @@ class Repair:
                 self._guess(case)
             return True
         except OutOfWork:
-            raise self._unrecoverable(case) from None
-
-    def _unrecoverable(self, case: Case) -> Unrecoverable:
-        if self._evidence.signed:  # what is left is what the dealer signed
-            return Unrecoverable(case.dealer, case.have, frozenset({case.dealer}))
-        holders = case.holders[case.there].tolist()
-        return Unrecoverable(case.dealer, case.have, frozenset({case.dealer, SERVER, *holders}))
+            raise unrecoverable(case, self._evidence.signed) from None
 
     # --- holders that were found to lie
 
     def _leave_liars_out(self, cases: Sequence[Case]) -> None:
         """Try to open all these secrets without those that were found to lie, where all have the same holders."""
         stale = [case for case in cases if case.tried < self._learnt]
-        if stale and _together(cases):
+        if stale and together(cases):
             kept = self._trusted(stale, worst=False)
             some = np.flatnonzero((kept != there_of(stale)).any(axis=1)).tolist()
             self._try([stale[place] for place in some], kept[some])
@@ -292,7 +285,7 @@ class Repair:
         while len(left) > 1 and self._locate_together(left):
             for start in range(0, len(left), AT_ONCE):
                 self._leave_liars_out(left[start : start + AT_ONCE])
-            still = _closed(left)
+            still = closed(left)
             if 2 * len(still) > len(left):
                 return still
             left = still
@@ -302,7 +295,7 @@ class Repair:
         """Locate the holders that lie about many dealers, where all dealers have the same holders; tell whether any
         were found."""
         spare = cases[0].holders.size - self._threshold
-        if spare < 2 or not _together(cases):
+        if spare < 2 or not together(cases):
             return False
         # What is missing is noise here. A dealer of garbage is missed by many: go by the half with the most shares.
         half = sorted(cases, key=lambda case: -case.have)[: (len(cases) + 1) // 2]
@@ -337,7 +330,7 @@ class Repair:
         """
         notorious = 2 * self._lies.max() > self._lied_about
         for worst in (True, False) if notorious else (False,):
-            cases = [case for case in _closed(cases) if case.have >= self._threshold + 2]
+            cases = [case for case in closed(cases) if case.have >= self._threshold + 2]
             if len(cases) > 1:
                 self._locate_apart(cases, self._trusted(cases, worst=True) if worst else there_of(cases))
 
@@ -375,7 +368,7 @@ class Repair:
         if len(wrong) > FEW_ERRORS:
             self._work.spent(20_000 * spare + spare**3 // 10)
         if not wrong and among is case.there:  # they fit each other: no other set of them gives another secret
-            raise self._unrecoverable(case)
+            raise unrecoverable(case, self._evidence.signed)
         kept = among & ~np.isin(case.holders, list(wrong))
         return bool(wrong) and self._settles(case, kept)
 
@@ -395,7 +388,7 @@ class Repair:
         # Decoding would have found fewer. The chance that one guess leaves all of them out is then at most:
         chance = prod((spare - lie) / (have - lie) for lie in range((spare + 1) // 2))
         if not spare or most * chance < _HOPE:
-            raise self._unrecoverable(case)
+            raise unrecoverable(case, self._evidence.signed)
         for left_out, secrets in case.points.guesses(case.elements, case.there, most, self._randomness):
             self._work.spend(each * len(secrets))
             for rows, secret in zip(left_out, secrets, strict=True):
@@ -404,14 +397,4 @@ class Repair:
                     kept[rows] = False
                     self._settles(case, kept)
                     return
-        raise self._unrecoverable(case)
-
-
-def _together(cases: Sequence[Case]) -> bool:
-    """Tell whether dealers have the same holders."""
-    return all(case.points is cases[0].points for case in cases)
-
-
-def _closed(cases: Sequence[Case]) -> list[Case]:
-    """Return the dealers whose secrets are not open yet."""
-    return [case for case in cases if not case.secret]
+        raise unrecoverable(case, self._evidence.signed)
