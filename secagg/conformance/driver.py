@@ -6,7 +6,7 @@ Everything between parties travels as bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -69,70 +69,85 @@ def spared(scheme: Scheme, drop: Mapping[int, Step]) -> dict[int, Step]:
     return dict(drop) if scheme.quorum < scheme.participants else {}
 
 
-class Round:
-    """One round of any scheme, driven call by call.
+def _streams(scheme: Scheme, source: Any) -> dict[int, Any]:
+    """Return everyone's randomness: a stream each where they follow a seed."""
+    forked = isinstance(source, InsecureDeterministicRandomness)
+    return {party: source.fork(f"party {party}") if forked else source for party in range(scheme.participants + 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a round is rehearsed, where it is not as ever. contexts: of those who do not have what the others have.
+
+    drop: participant → the first step that it does not answer. reborn: every call finds a machine that has just been
+    made again from its snapshot.
+    """
+
+    context: RoundContext = CONTEXT
+    contexts: Mapping[int, RoundContext] = field(default_factory=dict)
+    policy: Policy = LENIENT
+    randomness: Any = field(default_factory=lambda: InsecureDeterministicRandomness(7))
+    drop: Mapping[int, Step] | None = None
+    vectors: Mapping[int, np.ndarray] | None = None
+    reborn: bool = False
+
+
+class Rehearsal:
+    """One round of any scheme, driven call by call. plan: what a `Plan` takes, by name.
 
     uplink: what participants have sent in the open step and the server has not taken, as bytes. downlink: likewise
     from the server. sent, heard: everything that was ever sent, by (participant, kind). snapshots: each participant's
     (state, snapshot) after every call, from the first. contributed: the step in which vectors went in.
     """
 
-    def __init__(
-        self,
-        scheme: Scheme,
-        *,
-        context: RoundContext = CONTEXT,
-        contexts: Mapping[int, RoundContext] | None = None,
-        policy: Policy = LENIENT,
-        randomness: Any = None,
-        drop: Mapping[int, Step] | None = None,
-        vectors: Mapping[int, np.ndarray] | None = None,
-        reborn: bool = False,
-    ) -> None:
-        self.scheme, self.drop, self.reborn = scheme, dict(drop or {}), reborn
-        self.vectors = vectors if vectors is not None else vectors_for(scheme)
-        self.policy = policy
-        source = randomness if randomness is not None else InsecureDeterministicRandomness(7)
-        forked = isinstance(source, InsecureDeterministicRandomness)
-        self.streams = {
-            party: source.fork(f"party {party}") if forked else source for party in range(scheme.participants + 1)
-        }
+    def __init__(self, scheme: Scheme, **plan: Any) -> None:
+        made = Plan(**plan)
+        participants = range(1, scheme.participants + 1)
+        self.scheme = scheme
+        self.drop = dict(made.drop or {})
+        self.reborn = made.reborn
+        self.vectors = made.vectors if made.vectors is not None else vectors_for(scheme)
+        self.policy = made.policy
+        self.contexts = dict.fromkeys(participants, made.context) | dict(made.contexts)
+        self.streams = _streams(scheme, made.randomness)
         self.identities, self.roster = parties_of(scheme, InsecureDeterministicRandomness(3, "identities"))
-        self.ledgers = {participant: MemoryLedger() for participant in range(1, scheme.participants + 1)}
-        self.group_key, servers_key = scheme.make_group_key(source) or (None, None)
-        self.server = scheme.server(
-            context,
-            Aggregator(
-                identity=self.identities.get(SERVER),
-                roster=self.roster,
-                randomness=self.streams[SERVER],
-                standing=servers_key,
-            ),
+        self.ledgers = {participant: MemoryLedger() for participant in participants}
+        self.group_key, servers_key = scheme.make_group_key(made.randomness) or (None, None)
+        aggregator = Aggregator(
+            identity=self.identities.get(SERVER),
+            roster=self.roster,
+            randomness=self.streams[SERVER],
+            standing=servers_key,
         )
-        self.contexts = dict.fromkeys(range(1, scheme.participants + 1), context) | dict(contexts or {})
-        self.clients = {
-            participant: scheme.client(
-                participant,
-                self.contexts[participant] if not scheme.early_keys else replace(context, context_digest=b""),
-                Participant(
-                    identity=self.identities.get(participant),
-                    roster=self.roster,
-                    policy=policy,
-                    randomness=self.streams[participant],
-                    ledger=self.ledgers[participant],
-                    standing=self.group_key,
-                ),
-            )
-            for participant in range(1, scheme.participants + 1)
-        }
-        self.uplink: dict[int, list[bytes]] = {participant: [] for participant in self.clients}
-        self.downlink: dict[int, list[bytes]] = {participant: [] for participant in self.clients}
+        self.server = scheme.server(made.context, aggregator)
+        self.clients = {participant: self._client(participant, made.context) for participant in participants}
+        self.uplink: dict[int, list[bytes]] = {participant: [] for participant in participants}
+        self.downlink: dict[int, list[bytes]] = {participant: [] for participant in participants}
         self.sent: dict[tuple[int, str], bytes] = {}
         self.heard: dict[tuple[int, str], bytes] = {}
-        self.snapshots: dict[int, list[tuple[Any, bytes]]] = {participant: [] for participant in self.clients}
+        self.snapshots: dict[int, list[tuple[Any, bytes]]] = {participant: [] for participant in participants}
         self.contributed: Step | None = None
-        for participant in self.clients:
+        for participant in participants:
             self._remember(participant)
+
+    def _client(self, participant: int, context: RoundContext) -> Client:
+        early = replace(context, context_digest=b"")
+        return self.scheme.client(
+            participant,
+            early if self.scheme.early_keys else self.contexts[participant],
+            self.party(participant),
+        )
+
+    def party(self, participant: int) -> Participant:
+        """Return what a participant brings with it."""
+        return Participant(
+            identity=self.identities.get(participant),
+            roster=self.roster,
+            policy=self.policy,
+            randomness=self.streams[participant],
+            ledger=self.ledgers[participant],
+            standing=self.group_key,
+        )
 
     # --- the calls, one at a time
 
@@ -205,15 +220,24 @@ class Round:
                 if self.present(participant):
                     self.act(participant, partial(Client.receive, envelope=envelope))
 
-    def finish(self) -> Round:
-        """Run from wherever it is to the end."""
-        if str(self.server.state) == "New":
+    def moments(self) -> Iterator[Rehearsal]:
+        """Run from wherever it is to the end, stopping before every single call on the server and after every step."""
+        if self.server.state is Terminal.NEW:
             self.open()
         while self.server.output is None:
-            self.take()
+            for data in self.drain():
+                yield self
+                self.offer(data)
+            yield self
             self.advance()
             if self.server.output is None:
                 self.hear()
+        yield self
+
+    def finish(self) -> Rehearsal:
+        """Run from wherever it is to the end."""
+        for _ in self.moments():
+            pass
         return self
 
     # --- helpers
@@ -233,28 +257,7 @@ class Round:
 
     def restore(self, participant: int, snapshot: bytes, **changes: Any) -> Client:
         """Make a participant's machine again from a snapshot."""
-        arguments: dict[str, Any] = {
-            "identity": self.identities.get(participant),
-            "roster": self.roster,
-            "policy": self.policy,
-            "randomness": self.streams[participant],
-            "ledger": self.ledgers[participant],
-            "standing": self.group_key,
-        }
-        return self._tell(self.scheme.restore(snapshot, Participant(**{**arguments, **changes})))
-
-    def moments(self) -> Iterator[Round]:
-        """Run to the end, stopping before every single call on the server and after every step."""
-        self.open()
-        while self.server.output is None:
-            for data in self.drain():
-                yield self
-                self.offer(data)
-            yield self
-            self.advance()
-            if self.server.output is None:
-                self.hear()
-        yield self
+        return self._tell(self.scheme.restore(snapshot, replace(self.party(participant), **changes)))
 
     def observable(self) -> tuple[Any, ...]:
         """Return everything that can be seen of the server."""

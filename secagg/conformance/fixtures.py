@@ -24,7 +24,7 @@ from secagg_protocols import (
 from .attack import Attack, Launch
 from .capability import BONAWITZ_MESSAGES, REPEATABLE, SIGNS, lacking, needs
 from .case import Case
-from .driver import Round
+from .driver import Rehearsal
 from .kept import PARTICIPANTS, Disk, Federation
 
 __all__ = [
@@ -115,9 +115,9 @@ def active(case: Case) -> Scheme:
 
 
 @pytest.fixture
-def make_round() -> type[Round]:
+def make_round() -> type[Rehearsal]:
     """The driver that stops between any two calls."""
-    return Round
+    return Rehearsal
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def federation(case: Case, make_round: type[Round], tmp_path: Path, disk: Disk) -> Federation:
+def federation(case: Case, make_round: type[Rehearsal], tmp_path: Path, disk: Disk) -> Federation:
     """A round of four whose server is kept on disk."""
     return Federation(make_round(case.make(PARTICIPANTS, 5)), tmp_path / "round")
 

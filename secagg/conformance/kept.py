@@ -10,7 +10,7 @@ import pytest
 
 from secagg_protocols import SERVER, Aggregator, DurableServer, Envelope, LateMessage, StateError
 
-from .driver import Round
+from .driver import Rehearsal
 
 PARTICIPANTS = 4
 
@@ -53,7 +53,7 @@ class Federation:
     Participant 4 vanishes before it sends its vector, so that something has to be recovered, where it can be.
     """
 
-    def __init__(self, running: Round, folder: Path, gone: int | None = 4) -> None:
+    def __init__(self, running: Rehearsal, folder: Path, gone: int | None = 4) -> None:
         self.running = running
         self.folder = folder
         self.gone = gone if running.scheme.quorum < running.scheme.participants else None

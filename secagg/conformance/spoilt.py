@@ -13,7 +13,7 @@ from secagg_protocols.core.wire import Message
 from .case import Case, Spoil
 
 if TYPE_CHECKING:
-    from .driver import Round
+    from .driver import Rehearsal
 
 
 def _without_the_first_dealer(message: Any) -> Any:
@@ -41,7 +41,7 @@ def spoils(case: Case, messages: Mapping[str, type[Message]]) -> dict[str, tuple
     return known | dict(case.spoil)
 
 
-def about_to_abort(case: Case, running: Round) -> tuple[Round, Client, Envelope, str]:
+def about_to_abort(case: Case, running: Rehearsal) -> tuple[Rehearsal, Client, Envelope, str]:
     """Return a finished round, a participant as it was before a message, that message spoilt, and its words for it."""
     finished = running.finish()
     honest_client = finished.clients[1]

@@ -13,6 +13,7 @@ from secagg import (
     StateError,
     WireError,
 )
+from secagg.round import Answers, Proposal, Round, drive
 from secagg_he import Bfv, BudgetSpent, ThresholdCkks
 from secagg_protocols import InputError, LightSecAgg, Plain
 from secagg_protocols.bonawitz.messages import SealedShares
@@ -149,23 +150,23 @@ def test_the_longest_reason_fits_every_scheme(scheme):
 
 def answers_and_leaves(attack, leaver):
     """Run a round of ThresholdCkks whose participants answer a request each at once; one leaves with its ciphertext."""
-    server, clients = attack.server, attack.clients
-    server.start()
-    answers = {who: client.start() for who, client in clients.items()}
-    while server.output is None:
-        for who, envelopes in answers.items():
-            for envelope in envelopes:
-                server.receive(envelope)
-            if who == leaver and envelopes[-1].kind == "Encrypt":
-                server.receive(clients[who].abort()[0])
-        outgoing = server.advance()
-        answers = {}
-        for envelope in outgoing:
-            client = clients[envelope.recipient]
-            if client.state is not Terminal.ABORTED:
-                answers[envelope.recipient] = client.receive(envelope)
-                if client.awaits_vector:
-                    answers[envelope.recipient] += client.contribute(attack.vectors[envelope.recipient])
+
+    def exchange(requests, uploads):
+        for who in requests:
+            client = attack.clients[who]
+            if client.state is Terminal.ABORTED:
+                continue
+            asked = requests.envelopes(who)
+            answers = [] if asked else client.start()
+            for envelope in asked:
+                answers += client.receive(envelope)
+            answers += attack.vector_of(who)
+            if who == leaver and answers[-1].kind == "Encrypt":
+                answers += client.abort()
+            yield who, Answers(tuple(envelope.to_bytes() for envelope in answers))
+
+    server = attack.server
+    drive(Round(server, Proposal.of(attack.scheme, server.context), attack.clients), exchange)
     return server
 
 

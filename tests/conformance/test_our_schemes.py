@@ -17,8 +17,10 @@ from secagg_protocols import (
     RoundFailed,
     Step,
     WorkerLost,
+    Workers,
 )
 from secagg_protocols.core.channels import ChannelKeys
+from secagg_protocols.core.party import HERE
 
 
 def test_no_two_schemes_of_the_suite_share_an_id(make_round):
@@ -107,10 +109,10 @@ def test_a_journal_of_a_server_that_lost_a_worker_makes_that_server(make_round, 
     for number, scheme in enumerate((Bonawitz(4, 50, threshold=2), ThresholdCkks(4, 50, threshold=2))):
         federation = Federation(make_round(scheme), tmp_path / str(number))
         server = federation.server()
-        server.machine.executor = pool
+        server.machine.workers = Workers(pool)
         with pytest.raises(WorkerLost):
             federation.finish(server)
-        server.machine.executor = None
+        server.machine.workers = HERE
         server.advance()
         server.close()
         check(federation, federation.server())

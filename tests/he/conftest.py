@@ -15,7 +15,7 @@ from secagg_protocols.errors import MissingExtra
 CONTEXT = RoundContext("he", 1, bytes(range(32)))
 
 
-class Round:
+class SingleKeyRound:
     """One round. The group key is shared; `uploads` and `heard` keep what was sent, in order.
 
     participant, server: what clients and the server are made with besides.
@@ -49,7 +49,7 @@ class Round:
         """Return the envelope as it comes out of bytes."""
         return Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit)
 
-    def encrypt(self, without: tuple[int, ...] = ()) -> Round:
+    def encrypt(self, without: tuple[int, ...] = ()) -> SingleKeyRound:
         """Let participants encrypt, and the server take and add."""
         for who, client in self.clients.items():
             if who not in without:
@@ -58,13 +58,13 @@ class Round:
                     self.server.receive(envelope)
         return self
 
-    def request(self) -> Round:
+    def request(self) -> SingleKeyRound:
         """Let the server ask for the release; what each participant is sent is in `heard`."""
         for envelope in self.server.advance():
             self.heard.setdefault(envelope.recipient, []).append(self.parse(envelope))
         return self
 
-    def release(self, without: tuple[int, ...] = ()) -> Round:
+    def release(self, without: tuple[int, ...] = ()) -> SingleKeyRound:
         """Let participants answer, and the server finish."""
         for who, envelopes in self.heard.items():
             for envelope in envelopes if who not in without else ():
@@ -73,7 +73,7 @@ class Round:
         self.server.advance()
         return self
 
-    def run(self, without: tuple[int, ...] = ()) -> Round:
+    def run(self, without: tuple[int, ...] = ()) -> SingleKeyRound:
         """The whole round."""
         return self.encrypt(without).request().release()
 
@@ -116,6 +116,6 @@ def make(request: pytest.FixtureRequest) -> Callable[..., SingleKey]:
 
 
 @pytest.fixture
-def make_round(backend: None) -> type[Round]:
+def make_round(backend: None) -> type[SingleKeyRound]:
     """The driver."""
-    return Round
+    return SingleKeyRound

@@ -47,9 +47,10 @@ def test_what_is_decrypted_carries_the_flooding_and_never_more_than_the_bound(ma
     monkeypatch.setattr(steps.seal, "decrypt", watch)
     body = running.server._sealer.open(2, 0, 0, running.clients[1].open(running.heard[1][1]).words)
     key = running.key.for_release(parameters.degree)
-    steps.release(parameters, key, b"s" * 32, 0, body, 1)
+    summed = steps.SummedBlock(b"s" * 32, 0, body, limit=1)
+    steps.release(parameters, key, summed)
     monkeypatch.setattr(steps, "flood", lambda *_: None)
-    steps.release(parameters, key, b"s" * 32, 0, body, 1)
+    steps.release(parameters, key, summed)
     prime = parameters.primes[0]
     flooded, bare = (ring(parameters.degree, prime).inverse(plain[:, 0].astype(np.int64)) for plain in seen)
     added = centred((flooded - bare) % prime, prime)

@@ -75,7 +75,8 @@ def test_what_the_server_saw_opens_nothing_without_the_key(keeping, make_round):
 
     def opened(key):
         """What somebody with this key makes of the aggregate."""
-        words = steps.release(parameters, key.for_release(parameters.degree), session, 0, body, scheme.packing.limit(3))
+        summed = steps.SummedBlock(session, 0, body, scheme.packing.limit(3))
+        words = steps.release(parameters, key.for_release(parameters.degree), summed)
         return words[: scheme.packing.lanes.words]
 
     guess, right = opened(scheme.make_group_key()[0]), opened(running.key)

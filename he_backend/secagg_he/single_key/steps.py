@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -187,6 +187,18 @@ def aggregate_name(session: bytes, survivors: Sequence[int], blocks: Sequence[by
 # --- Release
 
 
+@dataclass(frozen=True, slots=True)
+class SummedBlock:
+    """A block of an aggregate, as it is released. number: of its first ciphertext in the aggregate. limit: the largest
+    possible sum."""
+
+    session: bytes
+    block: int
+    body: bytes = field(repr=False)
+    limit: int
+    number: int = 0
+
+
 def check_request(scheme: SingleKey, me: int, floor: int, message: ReleaseRequest) -> None:
     """Raise `ProtocolViolation` unless a participant may open it. floor: fewest participants in a sum that it joins."""
     survivors = message.survivors
@@ -228,10 +240,10 @@ def open_block(
     scheme: SingleKey, holder: Holder, survivors: Sequence[int], block: int, body: memoryview, run: Run = here
 ) -> memoryview:
     """Return the sums in one block of the aggregate, as they travel: what `release` does, wherever it is done."""
-    parameters, limit = scheme.parameters, scheme.packing.limit(len(survivors))
-    key, number = holder.key.for_release(parameters.degree), block * scheme.aggregate_rows
-    arguments = parameters, key, holder.sealer.session, block, bytes(body), limit, number
-    (words,) = run([Task(release, arguments)])
+    key = holder.key.for_release(scheme.parameters.degree)
+    limit = scheme.packing.limit(len(survivors))
+    summed = SummedBlock(holder.sealer.session, block, bytes(body), limit, block * scheme.aggregate_rows)
+    (words,) = run([Task(release, (scheme.parameters, key, summed))])
     return scheme.packing.released.to_bytes(words)
 
 
@@ -254,16 +266,14 @@ def read_release(scheme: SingleKey, sealer: Sealer, sender: int, message: Releas
     return bytes(body)
 
 
-def release(
-    parameters: Parameters, key: ReleaseKey, session: bytes, block: int, body: bytes, limit: int, number: int = 0
-) -> Words:
+def release(parameters: Parameters, key: ReleaseKey, summed: SummedBlock) -> Words:
     """Return the words of one block of the aggregate, shape (rows · N,): flooded, decrypted, rounded.
 
     (Not flooded where the parameters have no noise for it: what stays among those who hold the key tells it to nobody.)
     A participant runs it, in any worker of its own. The same block of the same session always gives the same words.
-    limit: the largest possible sum. number: of the block's first ciphertext in the aggregate. Raises
-    `ProtocolViolation` when the bytes are no ciphertexts.
+    Raises `ProtocolViolation` when the bytes are no ciphertexts.
     """
+    body = summed.body
     rows, rest = divmod(len(body), 2 * parameters.polynomial_bytes)
     if rest or not rows:
         raise ProtocolViolation(f"{len(body)} bytes are no whole number of summed ciphertexts")
@@ -271,10 +281,10 @@ def release(
     first = unpack_polynomials(parameters, memoryview(body)[:half])
     second = unpack_polynomials(parameters, memoryview(body)[half:])
     if parameters.deviation:
-        name = digest(Use.HE_FLOODED_BLOCK, session, block, hashlib.sha256(body).digest())
+        name = digest(Use.HE_FLOODED_BLOCK, summed.session, summed.block, hashlib.sha256(body).digest())
         flood(parameters, key.flooding_key, name, first)
-    plaintexts = _decrypt(parameters, key, first, second, number)
-    return from_plaintexts(parameters, plaintexts, limit).reshape(-1)
+    plaintexts = _decrypt(parameters, key, first, second, summed.number)
+    return from_plaintexts(parameters, plaintexts, summed.limit).reshape(-1)
 
 
 def _decrypt(parameters: Parameters, key: ReleaseKey, first: Words, second: Words, number: int) -> Words:

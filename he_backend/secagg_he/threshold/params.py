@@ -44,10 +44,10 @@ SECRETS = (Secret("sum_of_shares", survived, summed=True),)
 
 @dataclass(frozen=True)
 class ThresholdCkks(Dealing):
-    """One-time RLWE keys, shared among all; only the sum of the survivors' keys is opened. Sums are exact.
+    """Key-additive encryption: exact, no one ever decrypts under a shared key. Only the sum of one-time keys is opened.
 
     Each participant encrypts once, cᵢ = a·sᵢ + eᵢ + Δ·mᵢ, under a key of its own and a common reference a that follows
-    from the session (the key-additive encryption of Willow, CRYPTO'25, and ACORN, USENIX Security'23).
+    from the session (Willow, CRYPTO'25, and ACORN, USENIX Security'23). The name: docs/decisions/0016.
 
     participants, length, value_bits, ciphersuite, adversary, colluders, threshold: as in `Bonawitz`.
     packing: ℓ, key coefficients that share one polynomial: shares are ℓ times smaller, and t − ℓ holders, not t − 1,

@@ -122,9 +122,7 @@ class ThresholdCkksServer(SummingServer):
         self._sum.clear(self._checked.keys() - self._gone)
 
     def _checks_of(self, holders: list[int]) -> Checks:
-        values = np.stack([self._checked[holder][0] for holder in holders])
-        missing = np.stack([np.isin(self._dealers, self._checked[holder][1]) for holder in holders])
-        return Checks(tuple(holders), self._dealers, values, missing)
+        return Checks.of(self._dealers, {holder: self._checked[holder] for holder in holders})
 
     def _note(self, verdict: Verdict) -> None:
         """Nothing signed tells who is to blame: dealer, holder, or the server that stands between them."""

@@ -9,6 +9,7 @@ the most conflicts goes first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,13 @@ class Checks:
     dealers: tuple[int, ...]
     values: Elements
     missing: Marks
+
+    @classmethod
+    def of(cls, dealers: tuple[int, ...], said: Mapping[int, tuple[Elements, Sequence[int]]]) -> Checks:
+        """Put together what holders say. said: holder → (values, shape (dealers, CHECKS); whose share it misses)."""
+        values = np.stack([checked for checked, _ in said.values()])
+        missing = np.stack([np.isin(dealers, lost) for _, lost in said.values()])
+        return cls(tuple(said), dealers, values, missing)
 
 
 @dataclass(frozen=True, slots=True)

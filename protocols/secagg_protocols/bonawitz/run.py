@@ -9,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..core.context import RoundContext
 from ..core.identity import Roster
@@ -20,11 +16,10 @@ from ..core.step import Step
 from ..core.wire import Message, encode
 from ..dealing import steps as dealing
 from ..dealing.messages import KeyEntry, SealedShares, ShareKeys, SurvivorList
-from ..dealing.run import Sent, Wire, nobody_verifies
+from ..dealing.run import Cast, Sent, Wire, nobody_verifies
 from ..errors import SERVER
 from ..packing.blocks import BlockSum
 from ..packing.sums import Output
-from ..primitives.randomness import Randomness
 from . import steps
 from .evidence import recovery_of
 from .messages import AdvertiseKeys
@@ -40,28 +35,19 @@ class Signing:
 
 
 def run_bonawitz(
-    scheme: Bonawitz,
-    context: RoundContext,
-    vectors: Mapping[int, NDArray[np.integer[Any]]],
-    randomness: Mapping[int, Randomness],
-    gone: Mapping[int, Step],
-    signing: Signing = Signing(),
+    scheme: Bonawitz, context: RoundContext, cast: Cast, signing: Signing = Signing()
 ) -> tuple[Output, Sent]:
-    """Return the sum over those who stay until their vectors are in, and all that was sent.
-
-    vectors: everyone's. randomness: everyone's, and the server's (0). gone: participant → the first step that it does
-    not answer.
-    """
-    wire = Wire(scheme.steps, gone)
+    """Return the sum over those who stay until their vectors are in, and all that was sent."""
+    wire = Wire(scheme.steps, cast.gone)
     address = scheme.address(context, signing.roster)
 
     # AdvertiseKeys: U₁ draw keys and secrets, and commit to shares. The list of keys names the session.
-    u1 = wire.left(vectors, Step.ADVERTISE_KEYS)
-    drawn = {u: steps.advertise_keys(scheme, u, address, context, randomness[u]) for u in u1}
+    u1 = wire.left(cast.vectors, Step.ADVERTISE_KEYS)
+    drawn = {u: steps.advertise_keys(scheme, u, address, context, cast.randomness[u]) for u in u1}
     own = {u: secrets for u, (secrets, _) in drawn.items()}
     advertised = {u: wire(u, message) for u, (_, message) in drawn.items()}
     entries = {u: KeyEntry(u, encode(advertised[u]), signing.sign(u, address, advertised[u])) for u in u1}
-    graph = scheme.draw_graph(u1, randomness[SERVER])
+    graph = scheme.draw_graph(u1, cast.randomness[SERVER])
     lists = {u: wire(u, listed) for members, listed in scheme.key_lists(graph, entries) for u in members}
     session = dealing.session_of(scheme, signing.roster, context, lists[u1[0]].digest)
     member = {u: dealing.Member(scheme, u, context, signing.roster, scheme.quorum) for u in u1}
@@ -87,17 +73,15 @@ def run_bonawitz(
         accept = partial(_accept, scheme, u, peers[u])
         dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed[u], accept)
         mask_keys = {v: peers[u][v].mask_key for v in dealt[u].dealers if v != u}
-        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, vectors[u]):
+        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, cast.vectors[u]):
             masked.take(u, wire(u, block).block, block.words)
 
     # ConsistencyCheck, against an active server: U₄ sign that they were told these survivors.
-    signed: dict[int, bytes] = {}
-    if scheme.active:
-        named = {u: wire(u, SurvivorList(u3)) for u in u3}
-        for u in wire.left(u3, Step.CONSISTENCY_CHECK):
-            checked = wire(u, dealing.consistency_check(member[u], dealt[u], named[u]))
-            signed[u] = signing.sign(u, session, checked)
-    u4 = tuple(signed) if scheme.active else u3
+    signers = wire.left(u3, Step.CONSISTENCY_CHECK) if scheme.active else ()
+    named = {u: wire(u, SurvivorList(u3)) for u in u3 if scheme.active}
+    checked = {u: wire(u, dealing.consistency_check(member[u], dealt[u], named[u])) for u in signers}
+    signed = {u: signing.sign(u, session, checked[u]) for u in signers}
+    u4 = signers if scheme.active else u3
 
     # Unmasking: U₅ open one secret of each dealer, never two. The masks that they make come off the sum.
     shown = {u: signed[u] for u in tuple(signed)[: scheme.quorum]}
@@ -107,7 +91,7 @@ def run_bonawitz(
         dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, nobody_verifies)
     opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
     known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
-    secrets = steps.recover(recovery_of(scheme, address, known, randomness[SERVER]), known, opened)
+    secrets = steps.recover(recovery_of(scheme, address, known, cast.randomness[SERVER]), known, opened)
     steps.unmask(scheme, known, secrets, masked.words)
     return masked.output(u3, Step.UNMASKING), wire.sent
 

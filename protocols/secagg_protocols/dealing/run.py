@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.step import Step
 from ..core.wire import Message
+from ..primitives.randomness import Randomness
 
 M = TypeVar("M", bound=Message)
 
 Sent = Mapping[str, Mapping[int, Sequence[Message]]]
 """All that was sent: kind of message → the participant that sent it, or was sent it → messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays a round, and what each brings. randomness: everyone's, and the server's (0) where it draws.
+
+    gone: participant → the first step that it does not answer.
+    """
+
+    vectors: Mapping[int, NDArray[np.integer[Any]]]
+    randomness: Mapping[int, Randomness] = field(repr=False)
+    gone: Mapping[int, Step]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..core.context import RoundContext
 from ..core.step import Step
@@ -15,32 +10,22 @@ from ..core.wire import encode
 from ..dealing import steps as dealing
 from ..dealing.graph import CompleteGraph
 from ..dealing.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
-from ..dealing.run import Sent, Wire, nobody_verifies
+from ..dealing.run import Cast, Sent, Wire, nobody_verifies
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
-from ..primitives.randomness import Randomness
 from . import steps
 from .messages import ShareMasks
 from .params import LightSecAgg
 
 
-def run_lightsecagg(
-    scheme: LightSecAgg,
-    context: RoundContext,
-    vectors: Mapping[int, NDArray[np.integer[Any]]],
-    randomness: Mapping[int, Randomness],
-    gone: Mapping[int, Step],
-) -> tuple[Output, Sent]:
-    """Return the sum over those who stay until their vectors are in, and all that was sent.
-
-    vectors, randomness: everyone's. gone: participant → the first step that it does not answer.
-    """
-    wire = Wire(scheme.steps, gone)
+def run_lightsecagg(scheme: LightSecAgg, context: RoundContext, cast: Cast) -> tuple[Output, Sent]:
+    """Return the sum over those who stay until their vectors are in, and all that was sent."""
+    wire = Wire(scheme.steps, cast.gone)
 
     # AdvertiseKeys: everyone draws a channel key and the seed of its mask. The list of keys names the session.
-    members = wire.left(vectors, Step.ADVERTISE_KEYS)
-    own = {i: dealing.make_secrets(scheme, randomness[i]) for i in members}
-    advertised = {i: wire(i, dealing.advertise(scheme, own[i], context, randomness[i])) for i in members}
+    members = wire.left(cast.vectors, Step.ADVERTISE_KEYS)
+    own = {i: dealing.make_secrets(scheme, cast.randomness[i]) for i in members}
+    advertised = {i: wire(i, dealing.advertise(scheme, own[i], context, cast.randomness[i])) for i in members}
     listed = KeyList(tuple(KeyEntry(i, encode(advertised[i]), b"") for i in members))
     key_list = {i: wire(i, listed) for i in members}
     session = dealing.session_of(scheme, None, context, listed.digest)
@@ -65,7 +50,7 @@ def run_lightsecagg(
     for i in u1:
         kept = accept(i, made[i].kept)
         dealt[i] = dealing.open_shares(member[i], session, made[i].channels, kept, relayed[i], accept)
-        for block in steps.masked_input(scheme, session, i, own[i].seed, vectors[i]):
+        for block in steps.masked_input(scheme, session, i, own[i].seed, cast.vectors[i]):
             masked.take(i, wire(i, block).block, block.words)
 
     # Unmasking: whoever is left opens the sum of its shares of U₁'s masks. Any U of them give Σ z, which comes off.

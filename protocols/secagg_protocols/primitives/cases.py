@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import SERVER
 from . import shamir
-from .blame import Correction
+from .blame import Correction, Unrecoverable
 from .field import Elements, Floats, multiply, uniform
 from .interpolation import Interpolation, Mask, Masks
 from .randomness import Randomness
@@ -127,3 +127,11 @@ def corrected(case: Case, proven: Mask | None) -> list[Correction]:
         Correction(dealer, holder, (holder,) if alone else (dealer, holder, SERVER))
         for holder, alone in zip(holders, sure, strict=True)
     ]
+
+
+def unrecoverable(case: Case, signed: bool) -> Unrecoverable:
+    """Return the error that names whose fault it may be. signed: whether the dealer signed what is left."""
+    if signed:
+        return Unrecoverable(case.dealer, case.have, frozenset({case.dealer}))
+    holders = case.holders[case.there].tolist()
+    return Unrecoverable(case.dealer, case.have, frozenset({case.dealer, SERVER, *holders}))

@@ -26,11 +26,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SERVER
 from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
 from .budget import OutOfWork, Work
-from .cases import AT_ONCE, Case, closed, corrected, elements_of, folded, have_same_holders, there_of
+from .cases import AT_ONCE, Case, closed, corrected, elements_of, folded, have_same_holders, there_of, unrecoverable
 from .field import PRIME, multiply, uniform
 from .interpolation import CHECKS, Mask, Masks
 from .randomness import Randomness
@@ -143,13 +142,7 @@ class Repair:
                 self._guess(case)
             return True
         except OutOfWork:
-            raise self._unrecoverable(case) from None
-
-    def _unrecoverable(self, case: Case) -> Unrecoverable:
-        if self._evidence.signed:  # what is left is what the dealer signed
-            return Unrecoverable(case.dealer, case.have, frozenset({case.dealer}))
-        holders = case.holders[case.there].tolist()
-        return Unrecoverable(case.dealer, case.have, frozenset({case.dealer, SERVER, *holders}))
+            raise unrecoverable(case, self._evidence.signed) from None
 
     # --- holders that were found to lie
 
@@ -373,7 +366,7 @@ class Repair:
         if len(wrong) > FEW_ERRORS:
             self._work.spent(20_000 * spare + spare**3 // 10)
         if not wrong and among is case.there:  # they fit each other: no other set of them gives another secret
-            raise self._unrecoverable(case)
+            raise unrecoverable(case, self._evidence.signed)
         kept = among & ~np.isin(case.holders, list(wrong))
         return bool(wrong) and self._settles(case, kept)
 
@@ -393,7 +386,7 @@ class Repair:
         # Decoding would have found fewer. The chance that one guess leaves all of them out is then at most:
         chance = prod((spare - lie) / (have - lie) for lie in range((spare + 1) // 2))
         if not spare or most * chance < _HOPE:
-            raise self._unrecoverable(case)
+            raise unrecoverable(case, self._evidence.signed)
         for left_out, secrets in case.points.guesses(case.elements, case.there, most, self._randomness):
             self._work.spend(each * len(secrets))
             for rows, secret in zip(left_out, secrets, strict=True):
@@ -402,4 +395,4 @@ class Repair:
                     kept[rows] = False
                     self._settles(case, kept)
                     return
-        raise self._unrecoverable(case)
+        raise unrecoverable(case, self._evidence.signed)

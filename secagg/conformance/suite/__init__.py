@@ -8,6 +8,7 @@ from typing import Any
 from .. import fixtures
 from . import (
     buffers,
+    contents,
     dropouts,
     durable_client,
     durable_server,
@@ -27,7 +28,7 @@ from . import (
     two_views,
 )
 
-TESTS = (schemes, sums, inputs, dropouts, transitions, messages, snapshots, durable_client, durable_server)
+TESTS = (schemes, sums, inputs, dropouts, transitions, messages, contents, snapshots, durable_client, durable_server)
 """What is asked of every scheme."""
 
 ATTACKS = (

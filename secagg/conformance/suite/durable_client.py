@@ -38,7 +38,7 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
         held["standing"] = running.group_key
         return DurableClient(store, scheme, 1, context, Participant(**held))
 
-    def take_turn(name, call):
+    def take_turn(turn, call):
         store.dying = True
         with pytest.raises(Killed):
             call(durable())
@@ -46,10 +46,10 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
         try:
             answers = call(durable())
         except RepeatedContext:
-            assert name == CONTRIBUTE  # the one answer that is given once at all
+            assert turn == CONTRIBUTE  # the one answer that is given once at all
             gone.append(1)
             return []
-        if name not in ("start", CONTRIBUTE):  # before the keys are advertised nothing has been promised
+        if turn not in ("start", CONTRIBUTE):  # before the keys are advertised nothing has been promised
             assert tuple(answers) == store.lost
         assert call(durable()) == answers
         return answers

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from secagg import Policy, RoundContext, RoundFailed, StateError
+from secagg.round import Answers, Proposal, Round, drive
 from secagg.simulation.parties import make_identities
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import encoding, server, share_check, steps
 from secagg_he.threshold.messages import KeyList, SealedShares, ShareCheck
 from secagg_he.threshold.params import CHECKS
-from secagg_protocols import SERVER, Aggregator, Envelope, InsecureDeterministicRandomness, MemoryLedger, Participant
+from secagg_protocols import SERVER, Aggregator, InsecureDeterministicRandomness, MemoryLedger, Participant
 from secagg_protocols.primitives.field import GF65537
 
 PRIME = GF65537.prime
@@ -382,20 +383,18 @@ class Lockstep:
         self.vectors = {who: draw.integers(0, 1 << 16, scheme.length) for who in self.clients}
 
     def finish(self):
-        self.server.start()
-        queues = {who: machine.start() for who, machine in self.clients.items()}
-        while self.server.output is None:
-            for who in sorted(queues, key=lambda one: (one in self.slow, one)):
-                for envelope in queues[who]:
-                    data = envelope.to_bytes()
-                    if who not in self.server.dropped:
-                        self.server.receive(Envelope.from_bytes(data, self.scheme.envelope_limit))
-            queues = {}
-            for envelope in self.server.advance():
-                machine = self.clients[envelope.recipient]
-                queues[machine.participant] = machine.receive(envelope)
-                if machine.awaits_vector:
-                    queues[machine.participant] += machine.contribute(self.vectors[machine.participant])
+        drive(Round(self.server, Proposal.of(self.scheme, self.server.context), self.clients), self.exchange)
+
+    def exchange(self, requests, uploads):
+        for who in sorted(requests, key=lambda one: (one in self.slow, one)):
+            machine = self.clients[who]
+            asked = requests.envelopes(who)
+            answers = [] if asked else machine.start()
+            for envelope in asked:
+                answers += machine.receive(envelope)
+            if machine.awaits_vector:
+                answers += machine.contribute(self.vectors[who])
+            yield who, Answers(tuple(envelope.to_bytes() for envelope in answers))
 
     def check(self):
         expected = np.sum([self.vectors[who] for who in self.server.output.survivors], axis=0)
