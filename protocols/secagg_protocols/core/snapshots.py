@@ -24,7 +24,7 @@ from .ledger import Answered
 
 T = TypeVar("T")
 
-_FORMAT = b"secagg store 2\n"
+_FORMAT = b"secagg store 3\n"
 _LEDGER = "ledger"
 
 _WITHOUT_LEDGER = (
