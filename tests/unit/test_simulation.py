@@ -73,12 +73,10 @@ def test_the_report_adds_up(scheme):
 
 
 def test_bytes_are_those_of_the_encoded_envelopes():
-    """Plain, one block: header 103, "Sum", array and block number 2, bin header 2, and the packed words."""
+    """Plain, one block: header 45, "Sum", array and block number 2, bin header 2, and the packed words."""
     scheme = Plain(4, 6)
     run = simulate(scheme, VECTORS)
-    assert set(run.bytes_sent.values()) == {
-        103 + 3 + 2 + 2 + scheme.domain.lanes.words * scheme.domain.lanes.word_bytes
-    }
+    assert set(run.bytes_sent.values()) == {45 + 3 + 2 + 2 + scheme.domain.lanes.words * scheme.domain.lanes.word_bytes}
     assert run.bytes_received == {}
 
 
