@@ -13,8 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, FAINT, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-SECURE, PLAIN, ALONE, POOLED, ALARM = "#0b6e4f", "#e09f3e", "#9aa5b1", "#3e4c9a", "#b42318"
+INK = "#1f2933"
+FAINT = "#7b8794"
+GRID = "#e4e7eb"
+SECURE = "#0b6e4f"
+PLAIN = "#e09f3e"
+ALONE = "#9aa5b1"
+POOLED = "#3e4c9a"
+ALARM = "#b42318"
 DASHED: Any = {"lw": 1.2, "ls": (0, (4, 3))}
 DOTTED: Any = {"lw": 1.4, "ls": (0, (1, 2))}
 

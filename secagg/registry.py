@@ -155,7 +155,8 @@ def _examples(kind: type[Scheme]) -> tuple[Scheme, ...]:
 
 def _check_example(scheme: Scheme) -> None:
     """Raise `ParameterError` where what one scheme promises is not what its kind can do."""
-    traits, guarantee = scheme.traits, scheme.guarantee
+    traits = scheme.traits
+    guarantee = scheme.guarantee
     if (guarantee.adversary is not None) != traits.protects:
         raise ParameterError(f"traits say protects={traits.protects}, the guarantee adversary={guarantee.adversary}")
     if traits.protects and guarantee.adversary != scheme.adversary:

@@ -58,14 +58,18 @@ class Costs:
 def measure(scheme: Scheme) -> Costs:
     """Time the primitives of a scheme's ciphersuite in this process (about 0.3 s)."""
     suite = scheme.suite
-    agreement, signatures = suite.agreement, suite.signatures
+    agreement = suite.agreement
+    signatures = suite.signatures
     secret = agreement.load_secret(agreement.generate(SYSTEM))
     public = agreement.load_public(agreement.public_of(agreement.load_secret(agreement.generate(SYSTEM))))
     signing_key = signatures.load(signatures.generate(SYSTEM))
-    verify_key, message = signatures.public_of(signing_key), bytes(100)
+    verify_key = signatures.public_of(signing_key)
+    message = bytes(100)
     signature = signatures.sign(signing_key, message)
-    mask_key, mask_bytes = SYSTEM.bytes(suite.mask_key_bytes), 8 * scheme.domain.lanes.words
-    zeros, out = memoryview(bytes(_BLOCK)), bytearray(_BLOCK)
+    mask_key = SYSTEM.bytes(suite.mask_key_bytes)
+    mask_bytes = 8 * scheme.domain.lanes.words
+    zeros = memoryview(bytes(_BLOCK))
+    out = bytearray(_BLOCK)
 
     def one_mask() -> None:
         stream = Cipher(algorithms.AES(mask_key), modes.CTR(bytes(16))).encryptor()

@@ -70,7 +70,8 @@ def make_scheme(
     """
     if name not in SCHEMES:
         raise ParameterError(f"scheme {name!r} is unknown; choose from {', '.join(SCHEMES)}")
-    kind, known = SCHEMES[name], parameters_of(name)
+    kind = SCHEMES[name]
+    known = parameters_of(name)
     parameters |= kind.against(participants, colluders, dropout_rate)
     said = {key: value for key, value in parameters.items() if value not in _UNSAID}
     if strange := sorted(said.keys() - known):

@@ -35,7 +35,8 @@ def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
         for axes, (label, figure_of) in zip(drawn.panels, PANELS, strict=True):
             for (scheme, adversary), (colour, marker) in lines_of(sweep).items():
                 line = [case for case in sweep.cases if (case.scheme, case.adversary) == (scheme, adversary)]
-                places, heights = [_place(case, sweep) for case in line], [figure_of(costs[case]) for case in line]
+                places = [_place(case, sweep) for case in line]
+                heights = [figure_of(costs[case]) for case in line]
                 if line:
                     name = f"{scheme}, active" if adversary == "active" else scheme
                     axes.plot(places, heights, color=colour, marker=marker, ms=4, lw=1.6, label=name)

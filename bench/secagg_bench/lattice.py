@@ -31,7 +31,8 @@ _GATES_AT_ZERO = 20.387885985467914
 """log₂ of the gates of one sieve is a straight line: list decoding, classical."""
 
 _CORE_SVP_PER_DIMENSION = 0.292
-_LEAST_BLOCK, _LARGEST_BLOCK = 50, 4096
+_LEAST_BLOCK = 50
+_LARGEST_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Estimate:
 
 def estimate(problem: Problem) -> Estimate:
     """Return the cheapest primal attack."""
-    low, high = _LEAST_BLOCK, _LARGEST_BLOCK
+    low = _LEAST_BLOCK
+    high = _LARGEST_BLOCK
     while low < high:
         middle = (low + high) // 2
         if _dimension(problem, middle) is None:

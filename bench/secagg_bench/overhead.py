@@ -101,7 +101,8 @@ def measure(case: Case, progress: secagg.simulation.Progress | None = None) -> C
     error = workload.largest_difference(run.output)
     if error:
         raise WrongSum(f"the sum is wrong by up to {error}: {describe(case)}")
-    client_ms, server_ms = _by_name(run.client_ms), _by_name(run.server_ms)
+    client_ms = _by_name(run.client_ms)
+    server_ms = _by_name(run.server_ms)
     limit = Both(
         fmean(limit.client_ms for limit in limits) or None,
         fmean(limit.server_ms for limit in limits) or None,

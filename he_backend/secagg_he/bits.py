@@ -84,7 +84,8 @@ def left_over(data: bytes | memoryview, bits: int, degree: int) -> Iterator[tupl
 def upper_bytes(data: bytes | memoryview, bits: int, degree: int) -> NDArray[np.unsignedinteger]:
     """Return the upmost two (of residues of 32 bits or more: four) whole bytes of residues, shape (rows, N)."""
     size = 4 if bits >= 32 else 2
-    rows, width = 8 * len(data) // (bits * degree), bits // 8
+    rows = 8 * len(data) // (bits * degree)
+    width = bits // 8
     return np.ndarray((rows, degree), f"<u{size}", data, width - size, (degree * bits // 8, width))
 
 
@@ -110,12 +111,14 @@ def _runs(rows: int, degree: int, residues: int) -> Iterator[slice]:
 
 def _planes(bits: int, degree: int) -> Iterator[tuple[int, int, slice]]:
     """Yield (width, its lowest bit beyond the whole bytes, its bytes in a packed polynomial)."""
-    position, start = 0, degree * (bits // 8)
+    position = 0
+    start = degree * (bits // 8)
     for width in _WIDTHS:
         if bits & width:
             size = degree * width // 8
             yield width, position, slice(start, start + size)
-            position, start = position + width, start + size
+            position = position + width
+            start = start + size
 
 
 def _pack_left_over(left: Bytes, bits: int, packed: Bytes) -> None:
@@ -142,7 +145,8 @@ def _left_over(packed: Bytes, bits: int, degree: int) -> Bytes:
             bit <<= np.uint8(position)
             left |= bit
             continue
-        size, mask = plane.shape[1], ((1 << width) - 1) << position
+        size = plane.shape[1]
+        mask = ((1 << width) - 1) << position
         for group in range(8 // width):
             left[:, group * size : (group + 1) * size] |= _moved(plane, position - group * width, mask)
     return left

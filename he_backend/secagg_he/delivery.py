@@ -146,7 +146,8 @@ def open_sealed(answer: bytes, secret: bytes, receiver: Party) -> GroupKey:
 
     Raises `WireError`, `AuthenticationError`, `ProtocolViolation` (a degenerate public key), `InputError` (no key).
     """
-    found, suite = decode(SealedKey, answer, _LIMIT), receiver.suite
+    found = decode(SealedKey, answer, _LIMIT)
+    suite = receiver.suite
     _check_participant(found.maker)
     own = suite.agreement.public_of(suite.agreement.load_secret(secret))
     delivery = Delivery(receiver.me, found.maker, own, found.public_key)

@@ -79,7 +79,9 @@ class Sealer:
         """
         if len(data) < OVERHEAD:
             raise WireError(f"an envelope of {len(data)} bytes is truncated: its header and tag take {OVERHEAD}")
-        header, body, tag = data[: _HEADER.size], data[_HEADER.size : -TAG_BYTES], data[-TAG_BYTES:]
+        header = data[: _HEADER.size]
+        body = data[_HEADER.size : -TAG_BYTES]
+        tag = data[-TAG_BYTES:]
         self._check_header(_HEADER.unpack(header), content, sender, block, len(body))
         if not hmac.compare_digest(self._tag(header, body), tag):
             raise AuthenticationError(f"the tag of {content} does not verify: a byte was changed on the way, or forged")

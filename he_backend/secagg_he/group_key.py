@@ -192,7 +192,8 @@ def check_group_key(held: object | None, kind: type[GroupKey] | type[GroupKeyHan
 
 # --- as text
 
-_KEY, _HANDLE = "group key", "group key handle"
+_KEY = "group key"
+_HANDLE = "group key handle"
 _HANDLE_FIELDS = ("key_id", "parameter_hash", "wire_key")
 _KEY_FIELDS = (*_HANDLE_FIELDS, "secret", "flooding_key")
 
@@ -240,7 +241,8 @@ def _need(content: Mapping[str, Any]) -> Need:
 
 def _ternary(degree: int, randomness: Randomness) -> bytes:
     """Return uniform trits, five to a byte: bytes of 243 and more are drawn again."""
-    count, drawn = -(-degree // _TRITS), b""
+    count = -(-degree // _TRITS)
+    drawn = b""
     while len(drawn) < count:
         drawn += bytes(byte for byte in randomness.bytes(count + 64) if byte < 3**_TRITS)
     return drawn[:count]

@@ -197,10 +197,12 @@ def _candidates(need: Need, degree: int) -> Iterator[Parameters]:
             continue
         largest = sum(top << (lane * lane_bits) for lane in range(per_word))
         if exact:
-            plain_moduli, scale_bits = _plain_moduli(largest, moduli), 0
+            plain_moduli = _plain_moduli(largest, moduli)
+            scale_bits = 0
             least = 2 * plain_moduli[0] * (bound + 2)
         else:
-            plain_moduli, scale_bits = (), _scale_bits(need.precision, bound)
+            plain_moduli = ()
+            scale_bits = _scale_bits(need.precision, bound)
             least = (largest + 1) << scale_bits
         modulus = _modulus(degree, least, math.prod(plain_moduli))
         if modulus is not None:

@@ -34,7 +34,8 @@ class Ring:
         assert degree & (degree - 1) == 0
         assert modulus % (2 * degree) == 1
         assert modulus.bit_length() <= MAX_MODULUS_BITS
-        self.degree, self.modulus = degree, modulus
+        self.degree = degree
+        self.modulus = modulus
         root = _primitive_root(degree, modulus)
         self._roots = _Factors.of(_bit_reversed(_powers(root, degree, modulus)), modulus)
         self._inverse_roots = _Factors.of(_bit_reversed(_powers(pow(root, -1, modulus), degree, modulus)), modulus)
@@ -69,11 +70,13 @@ class Ring:
 
     def _forward(self, x: Integers) -> Integers:
         """Cooley and Tukey's butterflies, shape (N, rows). Sums are not reduced: they grow by less than q per level."""
-        n, q = self.degree, self.modulus
+        n = self.degree
+        q = self.modulus
         blocks = 1
         while blocks < n:
             pairs = x.reshape(blocks, 2, n // (2 * blocks), -1)
-            low, high = pairs[:, 0], pairs[:, 1]
+            low = pairs[:, 0]
+            high = pairs[:, 1]
             product = _reduced(_times(high, self._roots.level(blocks), q), q)
             np.subtract(low, product, out=high)
             low += product
@@ -82,13 +85,15 @@ class Ring:
 
     def _inverse(self, x: Integers) -> Integers:
         """Gentleman and Sande's butterflies, shape (N, rows)."""
-        n, q = self.degree, self.modulus
+        n = self.degree
+        q = self.modulus
         _reduced(x, q)
         bound = 1  # |x| ≤ bound · q
         blocks = n // 2
         while blocks:
             pairs = x.reshape(blocks, 2, n // (2 * blocks), -1)
-            low, high = pairs[:, 0], pairs[:, 1]
+            low = pairs[:, 0]
+            high = pairs[:, 1]
             difference = low - high
             low += high
             bound *= 2
@@ -120,7 +125,8 @@ class _Factors:
     """Constants to multiply by, with their quotients by q."""
 
     def __init__(self, values: Integers, quotients: Floats) -> None:
-        self.values, self.quotients = values, quotients
+        self.values = values
+        self.quotients = quotients
 
     @classmethod
     def of(cls, values: Integers, modulus: int) -> _Factors:
@@ -187,9 +193,12 @@ def compose(first: Integers, second: Integers, p: int, field: Ring) -> tuple[Wor
 
 def times_wide(x: Words, constant: int) -> tuple[Words, Words]:
     """Return (high, low) 64-bit halves of x · constant, both below 2⁶⁴."""
-    half, mask = np.uint64(32), np.uint64((1 << 32) - 1)
-    a, b = x >> half, x & mask
-    c, d = np.uint64(constant >> 32), np.uint64(constant & 0xFFFFFFFF)
+    half = np.uint64(32)
+    mask = np.uint64((1 << 32) - 1)
+    a = x >> half
+    b = x & mask
+    c = np.uint64(constant >> 32)
+    d = np.uint64(constant & 0xFFFFFFFF)
     middle = a * d + (b * d >> half)  # a, c < 2³²: no sum passes 2⁶⁴
     other = b * c + (middle & mask)
     return a * c + (middle >> half) + (other >> half), x * np.uint64(constant & 0xFFFFFFFFFFFFFFFF)
@@ -223,7 +232,9 @@ def _primitive_root(degree: int, modulus: int) -> int:
         if pow(root, degree, modulus) == modulus - 1:
             break
         generator += 1
-    square, current, smallest = root * root % modulus, root, root
+    square = root * root % modulus
+    current = root
+    smallest = root
     for _ in range(degree):
         smallest = min(smallest, current)
         current = current * square % modulus
@@ -235,9 +246,11 @@ def _is_prime(candidate: int) -> bool:
     bases = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
     if candidate < 2 or any(candidate % base == 0 for base in bases):
         return candidate in bases
-    odd, twos = candidate - 1, 0
+    odd = candidate - 1
+    twos = 0
     while odd % 2 == 0:
-        odd, twos = odd // 2, twos + 1
+        odd = odd // 2
+        twos = twos + 1
     for base in bases:
         value = pow(base, odd, candidate)
         if value in (1, candidate - 1):

@@ -26,7 +26,9 @@ from .parameters import SEED_BYTES, Parameters
 from .ring import ring
 
 _HEADER = struct.Struct("<HBBBBHQ")
-_MAGIC, _UNCOMPRESSED, _ZSTD = 0xA15E, 0, 2
+_MAGIC = 0xA15E
+_UNCOMPRESSED = 0
+_ZSTD = 2
 _CIPHERTEXT = struct.Struct("<4QBQQQdQ")
 """parms_id, NTT form, polynomials, N, primes, scale, correction factor; then an array of coefficients."""
 _PLAINTEXT = struct.Struct("<4QQd")
@@ -55,7 +57,8 @@ def encrypt(
     residues (in CKKS in NTT form). Seeds: 64 bytes for each row.
     """
     context = _context(parameters, modulus)
-    first, seeds = np.empty((len(plaintexts), len(parameters.primes), parameters.degree), dtype=np.uint64), []
+    first = np.empty((len(plaintexts), len(parameters.primes), parameters.degree), dtype=np.uint64)
+    seeds = []
     with _exchange() as file:
         encryptor = context.api.Encryptor(context.seal, context.load_secret(file, secret))
         for row, plaintext in enumerate(plaintexts):
@@ -63,7 +66,8 @@ def encrypt(
             body = context.body(file.save(ciphertext))
             coefficients, rest = _array(body, _CIPHERTEXT.size)
             first[row] = coefficients.reshape(first.shape[1:])
-            generator, seed = rest[_HEADER.size : -SEED_BYTES], rest[-SEED_BYTES:]
+            generator = rest[_HEADER.size : -SEED_BYTES]
+            seed = rest[-SEED_BYTES:]
             assert generator == _GENERATOR, "SEAL did not keep the seed of a symmetric ciphertext"
             seeds.append(seed)
     return first, b"".join(seeds)
@@ -120,7 +124,8 @@ class _Exchange:
     """A file through which SEAL's objects become bytes and back."""
 
     def __init__(self, descriptor: int, path: str) -> None:
-        self._descriptor, self._path = descriptor, path
+        self._descriptor = descriptor
+        self._path = path
 
     def save(self, thing: Any) -> bytes:
         os.ftruncate(self._descriptor, 0)

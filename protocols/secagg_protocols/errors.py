@@ -104,4 +104,7 @@ class RoundFailed(SecAggError):
         else:
             what = f"{why or 'no sum came out'}, though {have} are there and {need} are enough"
         super().__init__(f"round failed at {step}: {what}; no sum was released")
-        self.step, self.have, self.need, self.culprits = step, have, need, frozenset(culprits)
+        self.step = step
+        self.have = have
+        self.need = need
+        self.culprits = frozenset(culprits)

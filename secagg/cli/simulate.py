@@ -245,7 +245,8 @@ def _what_was_run(scheme: Scheme) -> dict[str, Any]:
 
 def _what_it_cost(scheme: Scheme, run: secagg.Run, processes: int) -> dict[str, Any]:
     """The run's times and bytes, beside the time of the raw cryptography that it cannot avoid."""
-    client_ms, server_ms = _with_total(run.client_ms), _with_total(run.server_ms)
+    client_ms = _with_total(run.client_ms)
+    server_ms = _with_total(run.server_ms)
     limit = limits(scheme, run)
     return {
         "client_ms": client_ms,
@@ -285,7 +286,8 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
     table.add_column("CPU ms")
     table.add_column("one client", justify="right")
     table.add_column("server", justify="right")
-    client_ms, server_ms = result["client_ms"], result["server_ms"]
+    client_ms = result["client_ms"]
+    server_ms = result["server_ms"]
     for step in dict.fromkeys([*client_ms, *server_ms]):
         if step != "total":
             table.add_row(step, _ms(client_ms.get(step)), _ms(server_ms.get(step)))
@@ -300,7 +302,8 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
         verdict = f"off by at most {result['max_abs_error']} (raw_precision={result['precision']})"
     dropped = f", {result['dropped']} dropped out at {result['drop_at']}" if result["dropped"] else ""
     target.print(f"{result['survivors']} participants in the sum{dropped}; sum: {verdict}", soft_wrap=True)
-    up, down = readable_bytes(result["upload_bytes"]), readable_bytes(result["download_bytes"])
+    up = readable_bytes(result["upload_bytes"])
+    down = readable_bytes(result["download_bytes"])
     memory = readable_bytes(result["peak_rss_mb"] * 1e6)
     target.print(
         f"each client sent {up} and received {down}; peak memory of the whole simulation {memory}", soft_wrap=True

@@ -27,7 +27,8 @@ def register(terms: T) -> T:
 
     A participant encodes by no codec that its own program did not register.
     """
-    kind, version = getattr(terms, "kind", None), getattr(terms, "version", None)
+    kind = getattr(terms, "kind", None)
+    version = getattr(terms, "version", None)
     if not (isinstance(kind, str) and _NAME.fullmatch(kind) and len(kind) <= _MAX_NAME):
         raise ParameterError(f"the kind {kind!r} of {terms.__qualname__} is not lower-case words joined by hyphens")
     if type(version) is not int or version < 1:

@@ -78,7 +78,8 @@ class MeanCodec(Codec):
     def __post_init__(self) -> None:
         if not (type(self.value_bits) is int and 1 <= self.value_bits <= MAX_VALUE_BITS):
             raise ParameterError(f"value_bits must be an int in 1..{MAX_VALUE_BITS}, not {self.value_bits!r}")
-        lowest, highest = CLIP_RANGE[0], min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
+        lowest = CLIP_RANGE[0]
+        highest = min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
         if not (_is_number(self.clip) and lowest <= self.clip <= highest):
             raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip!r}")
         if not (self.weight_max is None or (type(self.weight_max) is int and self.weight_max >= 1)):

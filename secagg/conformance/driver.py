@@ -171,7 +171,8 @@ class Rehearsal:
 
     def present(self, participant: int) -> bool:
         """Whether a participant still answers in the open step."""
-        gone, steps = self.drop.get(participant), self.scheme.steps
+        gone = self.drop.get(participant)
+        steps = self.scheme.steps
         return gone is None or steps.index(self.server.step) < steps.index(gone)
 
     def act(self, participant: int, call: Callable[[Client], list[Envelope]]) -> None:

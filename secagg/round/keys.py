@@ -23,7 +23,8 @@ class Keys:
     """The keys of a mapping that begin with `prefix`. where: what the mapping is called in its runtime, for errors."""
 
     def __init__(self, given: Mapping[str, Value], prefix: str, where: str) -> None:
-        self._prefix, self.where = prefix, where
+        self._prefix = prefix
+        self.where = where
         self._given = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
         self._known: set[str] = set()
 

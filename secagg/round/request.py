@@ -30,7 +30,9 @@ REASON_LIMIT = 300
 """Longest reason that is told or logged, in characters."""
 MAX_ENVELOPES = 1 << 16
 
-_MAGIC, _ASK, _ANSWER = b"secagg", b"?", b"!"
+_MAGIC = b"secagg"
+_ASK = b"?"
+_ANSWER = b"!"
 _HEAD = len(_MAGIC) + 2
 _LENGTH = 8
 
@@ -77,7 +79,8 @@ class Requests(Mapping[Peer, bytes]):
     """Whom to ask, with what. A request is encoded when it is read, so that not all of them need exist at once."""
 
     def __init__(self, proposal: Proposal, asked: Mapping[Peer, tuple[int, list[Envelope]]]) -> None:
-        self._proposal, self._asked = proposal, asked
+        self._proposal = proposal
+        self._asked = asked
 
     def __getitem__(self, peer: Peer) -> bytes:
         participant, envelopes = self._asked[peer]

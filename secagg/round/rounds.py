@@ -57,7 +57,8 @@ class Round(Generic[Peer]):
         ahead: Mapping[Peer, bytes] | None = None,
     ) -> None:
         self._driven: Driven = InMemory(server) if isinstance(server, Server) else server
-        self.server, self.proposal = self._driven.machine, proposal
+        self.server = self._driven.machine
+        self.proposal = proposal
         scheme = self.server.scheme
         if (self.server.context, scheme.name) != (proposal.context, proposal.scheme):
             raise ParameterError("the proposal is not about the round that the server's machine was made for")

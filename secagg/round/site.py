@@ -108,7 +108,8 @@ class Site:
 
     def note_refused(self, asked: Request, seat: Seat | None, error: SecAggError | OSError) -> None:
         """Write down what is refused, where a log is kept. The refusal stands whatever becomes of that."""
-        trail, reason = self.policy.audit, f"{type(error).__name__}: {error}"
+        trail = self.policy.audit
+        reason = f"{type(error).__name__}: {error}"
         if trail is None:
             return
         if seat is not None and seat.began:
@@ -122,7 +123,8 @@ class Site:
 
     def _sit(self, asked: Request) -> Seat:
         """Accept a round, or raise why not."""
-        proposal, store = asked.proposal, self.policy.store or self.store
+        proposal = asked.proposal
+        store = self.policy.store or self.store
         if self.job is not None and proposal.job != self.job:
             raise ProtocolViolation(f"the proposal is for job {proposal.job!r}; this is job {self.job!r}")
         if store is None:
@@ -150,7 +152,8 @@ class Seat:
         return self._client(self.proposal.context)
 
     def _client(self, context: RoundContext) -> DurableClient:
-        policy, active = self.site.policy, self.scheme.active
+        policy = self.site.policy
+        active = self.scheme.active
         party = Participant(
             identity=policy.identity if active else None,
             roster=policy.roster if active else None,
@@ -219,7 +222,8 @@ class Turn:
     """
 
     def __init__(self, seat: Seat | None, answers: Sequence[bytes] = (), said: bytes = b"") -> None:
-        self.seat, self._answers = seat, answers
+        self.seat = seat
+        self._answers = answers
         self.refused = seat is None
         self.awaits_vector = seat is not None and seat.client.awaits_vector
         self.answers = said if seat is None else _pack(seat, answers)
@@ -251,7 +255,8 @@ class Turn:
         """Return the answer that says why this participant does not go on, for an adapter's own reasons."""
         if self.seat is not None:
             self.seat.note_refused(error)
-        self.refused, self.answers = True, refusal(error)
+        self.refused = True
+        self.answers = refusal(error)
         return self.answers
 
 

@@ -17,7 +17,9 @@ PROPOSAL_LIMIT = 1 << 16
 Peer = TypeVar("Peer", bound=Hashable)
 """Whatever a runtime calls a participant."""
 
-_MAX_NAMES, _MAX_NAME, _MAX_TEXT = 64, 64, 256
+_MAX_NAMES = 64
+_MAX_NAME = 64
+_MAX_TEXT = 256
 
 
 class CodecTerms(Message, frozen=True):

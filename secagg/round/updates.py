@@ -25,7 +25,8 @@ log = logging.getLogger("secagg.round")
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Integers: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
-_SUMMED, _KEPT = "f", "iub"
+_SUMMED = "f"
+_KEPT = "iub"
 
 
 def check_numbers(arrays: Arrays) -> None:
@@ -98,7 +99,8 @@ def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) ->
 def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Parameters) -> Integers:
     """Participant: its update, weight and metrics as the vector that the scheme sums. Raises `InputError`, and
     `ParameterError` where the scheme does not sum what the codec makes of the model."""
-    codec, key = terms.codec(layout_of(changes)), terms.weight_key
+    codec = terms.codec(layout_of(changes))
+    key = terms.weight_key
     fit(scheme, codec)
     encoded = codec.encode(changes, weight=weight_of(reported, codec, key), metrics=metrics_of(reported, codec, key))
     if encoded.clipped:

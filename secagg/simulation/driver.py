@@ -64,7 +64,8 @@ class Simulation:
         self._measures = Measures()
         self._step = scheme.steps[0]
         parties = make_parties(scheme, options)
-        self.server, self.clients = parties.server, parties.clients
+        self.server = parties.server
+        self.clients = parties.clients
         everyone = _Everyone(scheme.participants)
         self.refusals = everyone.refusals
         server = ScriptedServer(self.server, self._script, self._measures.server)
@@ -104,7 +105,8 @@ class Simulation:
                 yield client.participant, answers
             del answers
         if self._progress is not None and not client.awaits_vector:
-            steps, count = self.scheme.steps, len(self.clients)
+            steps = self.scheme.steps
+            count = len(self.clients)
             self._progress(steps.index(step) * count + client.participant, len(steps) * count, step.value)
 
     def _from_client(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> list[Envelope]:

@@ -23,7 +23,8 @@ class Meter:
     @contextmanager
     def during(self, step: Step, party: int) -> Iterator[None]:
         """Count what happens inside as this party's, in this step."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
+        cpu = time.process_time()
         try:
             yield
         finally:

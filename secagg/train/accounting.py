@@ -76,9 +76,11 @@ def noise_for(target: float, delta: float, sampling_rate: float, steps: int, rou
     def spent(noise: float) -> float:
         return epsilon(Mechanism(noise, sampling_rate, steps), rounds, delta)
 
-    low, high = 0.0, 1.0
+    low = 0.0
+    high = 1.0
     while spent(high) > target:
-        low, high = high, 2 * high
+        low = high
+        high = 2 * high
         if high > LARGEST_NOISE:
             raise ParameterError(
                 f"epsilon = {target:g} at delta = {delta:g} over {rounds} rounds needs noise beyond {LARGEST_NOISE:g}; "

@@ -28,12 +28,14 @@ def learning_curves(result: TrainResult) -> str:
 def _learning(
     axes: Axes, metric: str, result: TrainResult, rounds: list[int], scores: list[tuple[float, float]]
 ) -> None:
-    secure, plain = [score[0] for score in scores], [score[1] for score in scores]
+    secure = [score[0] for score in scores]
+    plain = [score[1] for score in scores]
     axes.plot(rounds, plain, color=PLAIN, lw=5, alpha=0.55, label="plain FedAvg")
     axes.plot(rounds, secure, color=SECURE, lw=1.8, marker="o", ms=3.5, label="secure federated")
     failed = [i for i, record in enumerate(result.rounds) if record.failed is not None]
     if failed:
-        places, heights = [rounds[i] for i in failed], [secure[i] for i in failed]
+        places = [rounds[i] for i in failed]
+        heights = [secure[i] for i in failed]
         axes.plot(places, heights, "x", color=ALARM, ms=8, label="failed round")
     axes.set_xlabel("round")
     axes.set_ylabel(f"{metric} on held-out rows")

@@ -68,7 +68,8 @@ class Federation:
 
     def round(self, number: int, plan: RoundPlan) -> None:
         """Run one round, or stop because the budget does not allow it."""
-        setup, started = self._setup, time.perf_counter()
+        setup = self._setup
+        started = time.perf_counter()
         trains = plan.trains(self._steps, setup.contribute)
         if _over_budget(setup, self.ledger, trains):
             self.stopped = f"the budget ε = {setup.config.privacy.epsilon:g} is spent"
@@ -110,13 +111,15 @@ class Federation:
 
     def _sum(self, number: int, plan: RoundPlan, updates: Mapping[int, Update]) -> tuple[Sum | None, str | None, int]:
         """Sum updates securely, and apply their mean. Return the sum, or why there is none; and what was clipped."""
-        setup, before = self._setup, self.secure
+        setup = self._setup
+        before = self.secure
         randomness = randomness_for(setup.config, f"round {number}")
         vectors, clipped = _encode(setup, updates, randomness)
         stamp = _stamp(setup, before, before, self.ledger)
         question = Question(number, before, plan.drops(setup.contribute), replace(stamp, model_after=b""), randomness)
         asked = self._sites.round(question, vectors)
-        done, failed = None, None
+        done = None
+        failed = None
         try:
             done = _decode(setup, asked.run(), updates, asked.travelled)
             self.secure = _add(before, done.mean)

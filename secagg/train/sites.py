@@ -81,7 +81,8 @@ class SecureRound:
 
     def _is_there(self, own: int) -> bool:
         """Whether a site has not vanished before the message of the step at hand."""
-        drop, steps = self.question.drop, self.round.server.scheme.steps
+        drop = self.question.drop
+        steps = self.round.server.scheme.steps
         return own not in drop or steps.index(self._step) < steps.index(Step(drop[own]))
 
 
@@ -98,7 +99,8 @@ class Sites:
 
     def round(self, question: Question, vectors: Vectors) -> SecureRound:
         """Make one round, ready to run."""
-        setup, codec = self._setup, self._setup.codec.digest
+        setup = self._setup
+        codec = self._setup.codec.digest
         context = RoundContext(self._job, question.number, context_digest(question.model, setup.how, codec))
         server = setup.scheme.server(context, self._aggregator(question.randomness))
         rnd = Round(server, Proposal.of(setup.scheme, context, terms=codec), self._stores)

@@ -17,7 +17,8 @@ from secagg_protocols.dealing.params import Dealing
 from .mixes import MIXES, Answers, Lie, Mix, Script, bad_dealers, nobody
 from .stage import Progress, Stage, real, short
 
-LEAST_S, TIMES = 2.0, 5.0
+LEAST_S = 2.0
+TIMES = 5.0
 """What a last step may cost: so many seconds of CPU time, or so many times the honest one, whichever is more."""
 
 VALUE_BITS = 16

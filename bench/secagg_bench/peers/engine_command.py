@@ -56,7 +56,8 @@ class Comparison:
         """Return ours ÷ Flower's; None when either is not there."""
         if len(self.found) < len(SIDES):
             return None
-        ours, flower = self.found["ours"], self.found["flower"]
+        ours = self.found["ours"]
+        flower = self.found["flower"]
         cpu = ours.median_cpu_s / flower.median_cpu_s if flower.median_cpu_s else None
         return {"wall": ours.median_wall_s / flower.median_wall_s, "cpu": cpu}
 

@@ -17,7 +17,8 @@ from secagg.schemes import SCHEMES, make_scheme, parameters_of
 from .task import NAME, Cost, CpuClock, Task
 
 # k and t are given, as they are to the peers, so the least that SecAggPlus asks of a graph is asked here.
-LEAST_SIGMA, LEAST_ETA = 20, 10
+LEAST_SIGMA = 20
+LEAST_ETA = 10
 
 
 def measure(task: Task) -> Cost:

@@ -71,7 +71,8 @@ class Task:
 
         Two, because those that round deterministically, or in floating point, round elsewhere than the codec does.
         """
-        exact, weights = np.zeros(self.length), 0
+        exact = np.zeros(self.length)
+        weights = 0
         for participant in self.survivors:
             exact += self.weight(participant) * self.update(participant).astype(np.float64)
             weights += self.weight(participant)

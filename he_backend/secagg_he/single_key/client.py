@@ -116,19 +116,23 @@ class SingleKeyClient(Client):
 
     def _hear_of(self, message: ReleaseRequest) -> list[Envelope]:
         steps.check_request(self.scheme, self.me, self.scheme.floor(self.policy), message)
-        key, session, survivors = self._holder.key, self._holder.sealer.session, message.survivors
+        key = self._holder.key
+        session = self._holder.sealer.session
+        survivors = message.survivors
         name = steps.aggregate_name(session, survivors, message.blocks)
         opens = self.me in self.scheme.releasers(survivors, self.context.round)
         if not self.scheme.to_participants:
             key.releases.claim(key.key_id, key.budget, session, name, opens)
-        self._memory.survivors, self._memory.aggregate = survivors, name
+        self._memory.survivors = survivors
+        self._memory.aggregate = name
         if opens:
             self._memory.blocks = message.blocks
             return []
         return [self.seal(Step.RELEASE.value, SERVER, steps.acknowledge())]
 
     def _open(self, message: Aggregate) -> list[Envelope]:
-        memory, block = self._memory, message.block
+        memory = self._memory
+        block = message.block
         sealer = self._holder.sealer.of_aggregate(memory.aggregate)
         body = steps.open_aggregate(sealer, memory.blocks, memory.released, message)
         opened = steps.open_block(self.scheme, self._holder, memory.survivors, block, body, self._work)

@@ -159,7 +159,8 @@ def _plus(high: Words, low: Words, offset: int, modulus: int) -> tuple[Words, Wo
     """Return (high, low) + offset modulo q: what stood just below q, a small negative number, becomes positive."""
     total = low + np.uint64(offset & 0xFFFFFFFFFFFFFFFF)
     top = high + np.uint64(offset >> 64) + (total < low)
-    q_high, q_low = np.uint64(modulus >> 64), np.uint64(modulus & 0xFFFFFFFFFFFFFFFF)
+    q_high = np.uint64(modulus >> 64)
+    q_low = np.uint64(modulus & 0xFFFFFFFFFFFFFFFF)
     above = (top > q_high) | ((top == q_high) & (total >= q_low))
     reduced = total - q_low
     return np.where(above, top - q_high - (total < q_low), top), np.where(above, reduced, total)

@@ -31,7 +31,8 @@ _MAX_RAW_PRECISION = 1 << 40
 _MAX_LENGTH = 1 << 40
 _RELEASES = 1000
 
-SERVER, PARTICIPANTS = "server", "participants"
+SERVER = "server"
+PARTICIPANTS = "participants"
 """Who gets the sum."""
 
 
@@ -138,7 +139,9 @@ class SingleKey(Scheme):
         """What the group key is for: parameters follow from it, and not from who is there in this round."""
         assert self.max_participants is not None
         assert self.max_length is not None
-        n, length, bits = self.max_participants, self.max_length, self.value_bits
+        n = self.max_participants
+        length = self.max_length
+        bits = self.value_bits
         return Need(self.kind, n, length, bits, self.releases, self.flooding_bits, self.raw_precision)
 
     @cached_property

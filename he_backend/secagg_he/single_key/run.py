@@ -25,7 +25,8 @@ def run_single_key(
 
     vectors: survivor → vector; who is not in it has vanished. The sum is where `scheme.release_to` has it.
     """
-    parameters, survivors = scheme.parameters, tuple(sorted(vectors))
+    parameters = scheme.parameters
+    survivors = tuple(sorted(vectors))
     round_ = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, scheme.address(context, None), context)
     holders = {who: steps.Holder(who, key, round_) for who in survivors}
 

@@ -29,7 +29,8 @@ class Uploads:
     """The sum of first polynomials that arrive in blocks, each whole or not at all, and the others' seeds."""
 
     def __init__(self, scheme: SingleKey) -> None:
-        self._scheme, self._parameters = scheme, scheme.parameters
+        self._scheme = scheme
+        self._parameters = scheme.parameters
         shape = (scheme.ciphertexts, len(self._parameters.primes), self._parameters.degree)
         self.first: Words = np.zeros(shape, dtype=np.uint64)
         self.seeds: dict[int, bytes] = {}
@@ -110,7 +111,8 @@ class SingleKeyServer(Server):
         assert isinstance(party.standing, GroupKeyHandle)
         key = party.standing
         self._sealer = Sealer.of(key.key_id, key.parameter_hash, key.wire_key, self._address, context)
-        self._uploads, self._answers = Uploads(scheme), Answers(scheme)
+        self._uploads = Uploads(scheme)
+        self._answers = Answers(scheme)
         self._survivors: tuple[int, ...] = ()
         self._releasers: tuple[int, ...] = ()
 
@@ -164,7 +166,8 @@ class SingleKeyServer(Server):
         return outgoing
 
     def _expand(self, seeds: Sequence[bytes]) -> Words:
-        parameters, ciphertexts = self.scheme.parameters, self.scheme.ciphertexts
+        parameters = self.scheme.parameters
+        ciphertexts = self.scheme.ciphertexts
         if self.workers.executor is None:
             return steps.expand_seconds(parameters, seeds, 0, ciphertexts)
         bounds = [ciphertexts * part // self.workers.parts for part in range(self.workers.parts + 1)]
@@ -177,7 +180,8 @@ class SingleKeyServer(Server):
         if self.scheme.to_participants:
             self.output = Output(np.zeros(0, dtype=np.uint64), self._survivors)
             return
-        have, need = len(answered), self.scheme.quorum
+        have = len(answered)
+        need = self.scheme.quorum
         if self._answers.disagreeing:
             raise RoundFailed(
                 Step.RELEASE.value,

@@ -72,7 +72,8 @@ def upload(
 
     randomness: makes each task differ from every other; what ciphertexts are drawn from is SEAL's own.
     """
-    parameters, secret = scheme.parameters, holder.key.polynomial(scheme.parameters.degree)
+    parameters = scheme.parameters
+    secret = holder.key.polynomial(scheme.parameters.degree)
     words = scheme.packing.words_of(vector).reshape(-1, parameters.degree)
     for block in range(scheme.fresh_blocks):
         start = block * scheme.fresh_rows
@@ -334,7 +335,8 @@ def pack_polynomials(parameters: Parameters, polynomials: Words) -> bytes:
 def unpack_polynomials(parameters: Parameters, data: memoryview, sender: int = 0) -> Words:
     """Return the residues in packed polynomials. Raises `ProtocolViolation` when one is not below its prime."""
     rows = len(data) // parameters.polynomial_bytes
-    polynomials, start = np.empty((rows, len(parameters.primes), parameters.degree), dtype=np.uint64), 0
+    polynomials = np.empty((rows, len(parameters.primes), parameters.degree), dtype=np.uint64)
+    start = 0
     for index, prime in enumerate(parameters.primes):
         end = start + rows * parameters.degree * prime.bit_length() // 8
         residues = bits.unpack(data[start:end], prime.bit_length(), parameters.degree)

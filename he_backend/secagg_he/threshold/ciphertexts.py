@@ -68,7 +68,8 @@ class Ciphertexts:
 
     def add_apart(self, words: Words, left: Left, data: bytes | memoryview) -> None:
         """As `add_bytes`, but what residues have beyond their whole bytes is added onto `left`."""
-        whole_of, left_of = self._elements(words), self._elements(left)
+        whole_of = self._elements(words)
+        left_of = self._elements(left)
         for index, length, section in self._sections(data):
             for start, whole in bits.whole_bytes(section, length, self.degree):
                 whole_of[start : start + len(whole), index] += whole
@@ -77,14 +78,16 @@ class Ciphertexts:
 
     def join(self, words: Words, left: Left) -> None:
         """Add what is in `left` onto `words`."""
-        whole_of, left_of = self._elements(words), self._elements(left)
+        whole_of = self._elements(words)
+        left_of = self._elements(left)
         for index, prime in enumerate(self.primes):
             bits.join(whole_of[:, index], left_of[:, index], prime.bit_length())
 
     def check(self, data: bytes | memoryview) -> None:
         """Raise `ProtocolViolation` unless all are residues below their prime."""
         for index, length, section in self._sections(data):
-            prime, size = self.primes[index], self.degree * length // 8
+            prime = self.primes[index]
+            size = self.degree * length // 8
             # Such a prime is just below a power of two: a residue above it has as many bits set at its upper end.
             below = bits.upper_bytes(section, length, self.degree).max(axis=1) < bits.upper_bytes_of(prime)
             rows = np.flatnonzero(~below)
@@ -98,7 +101,8 @@ class Ciphertexts:
 
     def _sections(self, data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
         """Yield (number, bits of a residue, all residues) of a block, for each prime."""
-        elements, start = len(data) // self.granule_bytes, 0
+        elements = len(data) // self.granule_bytes
+        start = 0
         for index, prime in enumerate(self.primes):
             size = elements * self.degree * prime.bit_length() // 8
             yield index, prime.bit_length(), memoryview(data)[start : start + size]

@@ -53,7 +53,8 @@ class ThresholdCkksClient(summing.SummingClient):
         return steps.accept(self.scheme, dealer, dealt)
 
     def _check_shares(self, challenge: bytes) -> Envelope:
-        memory, scheme = self._memory, self.scheme
+        memory = self._memory
+        scheme = self.scheme
         check = steps.share_check(scheme, memory.session, challenge, memory.dealers, memory.shares)
         memory.shares = steps.without_blinding(scheme, memory.shares)
         return self.seal("ShareCheck", SERVER, check)

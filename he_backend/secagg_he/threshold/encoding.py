@@ -14,7 +14,8 @@ from .params import CHECKS, ThresholdCkks
 
 def encode_dealt(scheme: ThresholdCkks, shares: Elements) -> list[bytes]:
     """Encode what is dealt to each holder, shape (holders, share_elements + CHECKS): `share_bytes` each."""
-    count, columns = len(shares), scheme.share_elements
+    count = len(shares)
+    columns = scheme.share_elements
     keys = shamir.encode(shares[:, :columns].reshape(count, -1, shamir.LIMBS)).reshape(count, -1)
     blinding = shamir.encode(shares[:, columns:])
     return [row.tobytes() for row in np.concatenate([keys, blinding], axis=1)]

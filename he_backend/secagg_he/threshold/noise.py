@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 
-DEGREE, WIDE_DEGREE = 2048, 4096
+DEGREE = 2048
+WIDE_DEGREE = 4096
 MAX_LOG_Q = {DEGREE: 54, WIDE_DEGREE: 93}
 """Ring degree N → largest log₂ q. (At 93 bits the larger ring has 149 bits of security by estimates of 2026.)"""
 

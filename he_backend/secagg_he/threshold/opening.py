@@ -19,7 +19,8 @@ from ..ring import Integers, centred
 from . import steps
 from .params import ThresholdCkks
 
-_GUESSES, _WORK = 256, 1 << 20
+_GUESSES = 256
+_WORK = 1 << 20
 """Bounds on what is tried when more sums are wrong than can be located: sets left out, m² steps each."""
 
 
@@ -108,7 +109,8 @@ def candidates(opened: Opened, doubted: frozenset[int], randomness: Randomness) 
 
 def _guessed(opened: Opened, randomness: Randomness) -> Iterator[Candidate]:
     """Yield what sums give without some that are guessed to be wrong."""
-    m, t = len(opened.holders), opened.scheme.quorum
+    m = len(opened.holders)
+    t = opened.scheme.quorum
     if m == t + 1:
         yield from _all_but_one(opened)
         return
@@ -134,7 +136,8 @@ def _independently_wrong(opened: Opened, randomness: Randomness) -> frozenset[in
     Sums times xʲ, j = 0 … k, are on polynomials of a degree below t + k, and wrong at the same holders: k spare holders
     fewer, but k + 1 times the columns. Errors that have nothing to do with each other then have rank enough.
     """
-    scheme, field = opened.scheme, GF65537
+    scheme = opened.scheme
+    field = GF65537
     spare = len(opened.holders) - scheme.quorum
     shifts = spare // (scheme.share_elements + 1)
     powers = field.powers(np.array(opened.holders), shifts + 1)
@@ -160,8 +163,11 @@ def _all_but_one(opened: Opened) -> Iterator[Candidate]:
     Let P interpolate all t + 1 sums, with σ as its coefficient of degree t, and M = ∏ (x − xᵢ). Without holder j the
     polynomial is P − σ · M / (x − xⱼ): it has degree t − 1 and the same values at the others.
     """
-    field, sharing, holders = GF65537, opened.scheme.sharing, opened.holders
-    x, points = np.array(holders), sharing.secret_points
+    field = GF65537
+    sharing = opened.scheme.sharing
+    holders = opened.holders
+    x = np.array(holders)
+    points = sharing.secret_points
     all_of_them = field.multiply(lagrange_basis(field, x, points), opened.sums)
     differences = (x[:, None] - x[None, :]) % field.prime
     np.fill_diagonal(differences, 1)

@@ -111,7 +111,8 @@ class ThresholdCkks(Dealing):
 
     @property
     def opened_by(self) -> tuple[Coalition, ...]:
-        begins, everything = self.sharing.privacy + 1, Coalition(self.quorum, "every vector")
+        begins = self.sharing.privacy + 1
+        everything = Coalition(self.quorum, "every vector")
         if begins == self.quorum:
             return (everything,)
         return (Coalition(begins, "parts of every key", partly=True), everything)

@@ -79,7 +79,8 @@ class ThresholdCkksServer(SummingServer):
         self.scheme.ciphertexts.check(message.words)
         super()._take_upload(sender, message)
         if self._right is None and self._sum.held_bytes > _HELD_BYTES:
-            have, most = len(self._checked), len(self._dealers)
+            have = len(self._checked)
+            most = len(self._dealers)
             if 2 * have >= self.scheme.quorum + most:
                 self._judge()
         return self._has_encrypted(sender)
@@ -152,9 +153,12 @@ class ThresholdCkksServer(SummingServer):
     def _finish(self, answered: tuple[int, ...]) -> Output:
         self._sum.settle()
         opened = Opened(self.scheme, answered, np.stack([self._opened[holder] for holder in answered]))
-        session, residues, survivors = self._session, self._sum.words, self._survivors
+        session = self._session
+        residues = self._sum.words
+        survivors = self._survivors
         if self._found is None:  # it is here already when an executor failed after it was found
-            first, doubted = residues[: self.scheme.ciphertexts.granule], frozenset(self._doubted)
+            first = residues[: self.scheme.ciphertexts.granule]
+            doubted = frozenset(self._doubted)
             self._found = find_key_sum(opened, doubted, survivors, session, first, self._randomness)
         total, right = self._found
         output = steps.decrypt_sum(self.scheme, session, total, residues, survivors, self.workers)

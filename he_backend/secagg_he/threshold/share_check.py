@@ -53,7 +53,8 @@ class Verdict:
 
 def judge(checks: Checks, threshold: int, randomness: Randomness) -> Verdict:
     """Decide which dealers are left out and which holders are doubted, so that all others fit each other."""
-    holders, dealers = np.array(checks.holders), np.array(checks.dealers)
+    holders = np.array(checks.holders)
+    dealers = np.array(checks.dealers)
     off, found = _conflicts(checks, threshold, randomness)
     off |= checks.missing | ~found
     stays, doubted = _settle(off, found, holders[:, None] == dealers[None, :], threshold)
@@ -92,11 +93,14 @@ def _part(
     off: Marks, found: NDArray[np.bool_], own: Marks, threshold: int, weight: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
     """Return as `_settle`, and how many holders are left. weight: of a holder's conflicts beside a dealer's."""
-    left, there = off & found, np.ones(len(off), dtype=bool)
-    stays, doubted = found.copy(), np.zeros(len(off), dtype=bool)
+    left = off & found
+    there = np.ones(len(off), dtype=bool)
+    stays = found.copy()
+    doubted = np.zeros(len(off), dtype=bool)
     gone = own[:, ~found].any(axis=1)  # who is left out opens nothing
     left[gone] = there[gone] = False
-    by_holder, by_dealer = left.sum(axis=1), left.sum(axis=0)
+    by_holder = left.sum(axis=1)
+    by_dealer = left.sum(axis=0)
 
     def part_with(row: int) -> None:
         by_dealer[:] -= left[row]
@@ -109,7 +113,8 @@ def _part(
             doubted |= by_holder > 0
             there &= ~doubted
             break
-        row, column = int(by_holder.argmax()), int(by_dealer.argmax())
+        row = int(by_holder.argmax())
+        column = int(by_dealer.argmax())
         if weight * by_holder[row] >= by_dealer[column] and there.sum() > threshold:
             doubted[row] = True
             part_with(row)
@@ -128,7 +133,8 @@ def _part(
 
 def _conflicts(checks: Checks, threshold: int, randomness: Randomness) -> tuple[Marks, NDArray[np.bool_]]:
     """Return (which values are off their dealer's polynomials, of which dealers these were found)."""
-    code, everyone = ShareCode(checks.holders, threshold), len(checks.dealers)
+    code = ShareCode(checks.holders, threshold)
+    everyone = len(checks.dealers)
     wrong = _liars(code, _folded(checks.values.reshape(len(checks.holders), -1), CHECKS, randomness), randomness)
     if wrong is not None:
         return _off(checks, threshold, wrong), np.ones(everyone, dtype=bool)

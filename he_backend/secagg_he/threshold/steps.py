@@ -56,7 +56,8 @@ def deal(
     key = one_time_key(scheme, session, participant, seed)
     info = separated(Use.RING_SHARES, session, id_field(participant))
     stream = Keystream(derive(seed, scheme.suite.mask_key_bytes, info))
-    sharing, columns = scheme.sharing, scheme.share_elements
+    sharing = scheme.sharing
+    columns = scheme.share_elements
     secrets = np.zeros((sharing.pieces, columns), dtype=np.int64)
     secrets.reshape(-1)[: scheme.degree] = key % GF65537.prime
     noise = GF65537.uniform((sharing.privacy, columns), stream)
@@ -275,10 +276,12 @@ def decrypt(
     scheme: ThresholdCkks, session: bytes, total: Integers, block: int, residues: Words
 ) -> tuple[Words, Errors]:
     """Return a block of Σ mᵢ, packed, and its errors, from the sum of the ciphertexts and S: rounds C − a·S."""
-    half, shift = 1 << (scheme.shift - 1), np.uint64(scheme.shift)
+    half = 1 << (scheme.shift - 1)
+    shift = np.uint64(scheme.shift)
     phases = _phases(scheme, session, total, block, residues, half)
     if len(phases) == 1:
-        phase, too_large = phases[0].view(np.uint64), False
+        phase = phases[0].view(np.uint64)
+        too_large = False
         words = phase >> shift
     else:
         high, phase = compose(phases[0], phases[1], scheme.plaintext.primes[0], scheme.rings[1])
@@ -294,7 +297,8 @@ def _phases(
     scheme: ThresholdCkks, session: bytes, total: Integers, block: int, residues: Words, half: int
 ) -> list[Integers]:
     """Return C − a·S + Δ/2 modulo each of q's primes, in [0, prime), shape (polynomials, N): never negative in R_q."""
-    elements, phases = residues.reshape(-1, len(scheme.rings), scheme.degree), []
+    elements = residues.reshape(-1, len(scheme.rings), scheme.degree)
+    phases = []
     for index, (ring, transform) in enumerate(zip(scheme.rings, _transforms(scheme, total), strict=True)):
         modulus = ring.modulus
         a = reference(scheme, session, block, len(elements), index)
@@ -341,7 +345,8 @@ def decrypt_sum(
         parts = map(decrypt, *same, range(count), blocks)
     else:
         parts = workers.run(by.executor, decrypt, *same, range(count), blocks)
-    errors, done = [], 0
+    errors = []
+    done = 0
     for sums, found in parts:  # as many as residues, or half as many: never over a block that is still to come
         residues[done : done + sums.size] = sums
         done += sums.size

@@ -126,7 +126,8 @@ def share_digests(scheme: Bonawitz, dealer: int, own: OwnSecrets) -> bytes:
 
     Unsalted: a share it hides is uniform over ≥ 250 bits given any t − 1 others. Never hash less than a whole share.
     """
-    size, rows = shamir.SHARE_BYTES, range(len(scheme.secrets))
+    size = shamir.SHARE_BYTES
+    rows = range(len(scheme.secrets))
     shares = [own.shares[start : start + size] for start in range(0, len(own.shares), size)]
     holders = range(1, scheme.participants + 1)
     by_row = [share_digests_at(dealer, holders, row, shares[row :: len(rows)]) for row in rows]

@@ -57,7 +57,8 @@ def split_rows(rows: Sequence[Row], count: int) -> list[list[Row]]:
             if not room:
                 batches.append([])
                 room = size
-            head, peers = peers[:room], peers[room:]
+            head = peers[:room]
+            peers = peers[room:]
             batches[-1].append((owner, secret, head))
             room -= len(head)
     return batches

@@ -70,8 +70,10 @@ class PairwiseKeys:
     """
 
     def __init__(self, suite: Ciphersuite, use: Use, session: bytes, owner: int, secret_key: bytes) -> None:
-        self._suite, self._owner = suite, owner
-        self._prefix, self._id = prefix(use, session), id_field(owner)
+        self._suite = suite
+        self._owner = owner
+        self._prefix = prefix(use, session)
+        self._id = id_field(owner)
         self._secret = suite.agreement.load_secret(secret_key)
         self.public_key = suite.agreement.public_of(self._secret)
         self._length = suite.mask_key_bytes if use is Use.MASK_KEY else 2 * _CHANNEL_KEY_BYTES
@@ -101,7 +103,8 @@ class ChannelKeys:
     @classmethod
     def of(cls, keys: PairwiseKeys, me: int, peer: int, public_key: bytes) -> ChannelKeys:
         both = keys.with_peer(peer, public_key)
-        low_to_high, high_to_low = both[:_CHANNEL_KEY_BYTES], both[_CHANNEL_KEY_BYTES:]
+        low_to_high = both[:_CHANNEL_KEY_BYTES]
+        high_to_low = both[_CHANNEL_KEY_BYTES:]
         return cls(low_to_high, high_to_low) if me < peer else cls(high_to_low, low_to_high)
 
 

@@ -253,7 +253,8 @@ class Client(Machine):
     @one_at_a_time
     def snapshot(self) -> bytes:
         """Return the whole state. Secret; resume it once, through a `SnapshotStore`."""
-        self._memory.state, self._memory.abort_reason = self.state.value, self.abort_reason
+        self._memory.state = self.state.value
+        self._memory.abort_reason = self.abort_reason
         return msgspec.msgpack.encode(self._memory)
 
     @classmethod
@@ -277,5 +278,7 @@ class Client(Machine):
         states = {state.value: state for state in (*Terminal, *client.transitions.values())}
         if memory.state not in states:
             raise InputError("the snapshot is damaged: unknown state")
-        client.state, client._memory, client.abort_reason = states[memory.state], memory, memory.abort_reason
+        client.state = states[memory.state]
+        client._memory = memory
+        client.abort_reason = memory.abort_reason
         return client

@@ -27,7 +27,8 @@ from .scheme import Scheme
 from .snapshots import Record, SnapshotStore
 from .wire import Envelope
 
-_START, _CONTRIBUTE = b"start", b"contribute"
+_START = b"start"
+_CONTRIBUTE = b"contribute"
 
 
 class DurableClient:
@@ -46,8 +47,10 @@ class DurableClient:
         context: RoundContext,
         party: Participant = Participant(),  # noqa: B008  (frozen)
     ) -> None:
-        self._store, self._scheme = store, scheme
-        self._participant, self._context = participant, context
+        self._store = store
+        self._scheme = scheme
+        self._participant = participant
+        self._context = context
         self._party = replace(party, ledger=store, policy=party.policy or Policy())
         address = scheme.address(context, party.roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.

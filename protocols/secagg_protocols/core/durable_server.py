@@ -78,7 +78,8 @@ class RememberedDraws:
 
     def take_fresh(self) -> tuple[bytes, ...]:
         """Return what was drawn since this was last asked."""
-        fresh, self._fresh = tuple(self._fresh), []
+        fresh = tuple(self._fresh)
+        self._fresh = []
         return fresh
 
     def bytes(self, count: int) -> bytes:

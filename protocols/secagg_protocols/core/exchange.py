@@ -17,7 +17,9 @@ from .guarantee import Adversary
 from .step import Step
 from .wire import Message
 
-START, CONTRIBUTE, ADVANCE = "start", "contribute", "advance"
+START = "start"
+CONTRIBUTE = "contribute"
+ADVANCE = "advance"
 """The events that are calls; all others are kinds of message."""
 
 VECTOR = "its vector"

@@ -169,7 +169,8 @@ def check_sizes(message: msgspec.Struct, scheme: object, culprits: Iterable[int]
     """Raise `ProtocolViolation` unless every field has the size that the scheme gives it, where it gives one."""
     for field in fields_of(type(message)):
         if isinstance(field.size, Exactly):
-            found, size = len(getattr(message, field.name)), field.most(scheme)
+            found = len(getattr(message, field.name))
+            size = field.most(scheme)
             if found != size:
                 raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}", culprits)
 

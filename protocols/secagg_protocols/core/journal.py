@@ -35,7 +35,8 @@ class Journal:
         Raises `InputError` for a foreign or damaged file, `LocalError` where another process has it open.
         """
         assert len(name) == _NAME_BYTES
-        self._path, self._header = path, _FORMAT + name
+        self._path = path
+        self._header = _FORMAT + name
         self._chain = hashlib.sha256(self._header).digest()
         self._descriptor: int | None = storage.open_locked(path, wait=False)
         try:
@@ -80,13 +81,15 @@ class Journal:
         """Return the next entry's content; None where the file ends before the entry does."""
         if left < _HEAD_BYTES:
             return None
-        length, check = file.read(_LENGTH_BYTES), file.read(_CHECK_BYTES)
+        length = file.read(_LENGTH_BYTES)
+        check = file.read(_CHECK_BYTES)
         if check != self._check_of(length):
             raise self._damaged()
         count = int.from_bytes(length, "big")
         if left < _HEAD_BYTES + count + _CHAIN_BYTES:
             return None
-        content, chain = file.read(count), self._chain_after(length)
+        content = file.read(count)
+        chain = self._chain_after(length)
         chain.update(content)
         if file.read(_CHAIN_BYTES) != chain.digest():
             raise self._damaged()

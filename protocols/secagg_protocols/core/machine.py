@@ -38,11 +38,15 @@ class Machine(ABC):
     """What a client and a server share: the table, the address and the signature of envelopes."""
 
     def __init__(self, scheme: Parameters, context: RoundContext, me: int, party: Participant | Aggregator) -> None:
-        self.scheme, self.context, self.me = scheme, context, me
+        self.scheme = scheme
+        self.context = context
+        self.me = me
         self._turn = Turn()
         self.state: State = Terminal.NEW
-        self._identity, self._roster = party.identity, party.roster
-        self._randomness, self._standing = party.randomness, party.standing
+        self._identity = party.identity
+        self._roster = party.roster
+        self._randomness = party.randomness
+        self._standing = party.standing
         self.workers = party.workers
         self._address = scheme.address(context, party.roster)
         self._check_parties(party.now)
@@ -119,12 +123,15 @@ class Machine(ABC):
         self, kind: str, recipients: Sequence[int], message: Message, pieces: Sequence[memoryview] = ()
     ) -> list[Envelope]:
         """Make one envelope for each recipient around the same message, which is encoded and hashed once."""
-        payload, binding, suite = encode(message, pieces), self._bound_to(kind), self.scheme.suite.id
+        payload = encode(message, pieces)
+        binding = self._bound_to(kind)
+        suite = self.scheme.suite.id
         envelopes = [Envelope(VERSION, suite, binding, kind, self.me, to, payload, b"") for to in recipients]
         if not self.scheme.active:
             return envelopes
         assert self._identity is not None
-        sign, payload_digest = self._identity.sign, hashlib.sha256(payload).digest()
+        sign = self._identity.sign
+        payload_digest = hashlib.sha256(payload).digest()
         replace = msgspec.structs.replace
         return [replace(item, signature=sign(signed_bytes(item, payload_digest))) for item in envelopes]
 

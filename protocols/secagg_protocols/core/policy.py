@@ -59,7 +59,8 @@ class Policy:
         """Raise `ParameterError` unless this policy asks for all that `earlier` asked for."""
         raised = {"minimum_cohort", "colluders"}
         for name in ("minimum_cohort", "colluders", "reruns", "maximum_participants"):
-            mine, before = getattr(self, name), getattr(earlier, name)
+            mine = getattr(self, name)
+            before = getattr(earlier, name)
             if mine < before if name in raised else mine > before:
                 raise _weakened(name, mine, before)
         if earlier.adversary == Adversary.ACTIVE and self.adversary != Adversary.ACTIVE:

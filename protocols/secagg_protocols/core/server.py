@@ -130,7 +130,8 @@ class Server(Machine):
         `ProtocolViolation` (that participant is dropped, the round goes on).
         """
         self._check_address(envelope)
-        sender, kind = envelope.sender, envelope.kind
+        sender = envelope.sender
+        kind = envelope.kind
         if not 1 <= sender <= self.scheme.participants:
             raise WireError(f"{kind} comes from unknown participant {sender}")
         if kind == ABORT:
@@ -214,10 +215,12 @@ class Server(Machine):
                 raise self._too_few()
             outgoing = self._close(self.step, tuple(sorted(self._answered)))
         except RoundFailed as failure:
-            self.state, self.failure = Terminal.ABORTED, failure
+            self.state = Terminal.ABORTED
+            self.failure = failure
             raise
         self.state = following
-        self._expected, self._answered = frozenset(envelope.recipient for envelope in outgoing), set()
+        self._expected = frozenset(envelope.recipient for envelope in outgoing)
+        self._answered = set()
         return outgoing
 
     def _needed(self, step: Step) -> int:
@@ -227,7 +230,8 @@ class Server(Machine):
 
     def _too_few(self) -> RoundFailed:
         """Return the error for too few answers to the open step."""
-        have, suspects = len(self._answered), frozenset(self._suspects)
+        have = len(self._answered)
+        suspects = frozenset(self._suspects)
         lost = ((who, out.reason) for who, out in self._dropped.items() if out.step is self.step)
         first = next((f"participant {who} {reason}" for who, reason in lost if reason != _SILENT), "")
         return RoundFailed(self.step.value, have, self._needed(self.step), first, suspects)

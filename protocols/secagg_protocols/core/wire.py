@@ -143,7 +143,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
     def to_bytes(self) -> bytes:
         """Return the encoding that travels."""
-        kind, signature = self.kind.encode(), self.signature
+        kind = self.kind.encode()
+        signature = self.signature
         header = _HEADER.pack(
             self.version, self.suite, self.sender, self.recipient, self.binding, len(kind), len(signature)
         )

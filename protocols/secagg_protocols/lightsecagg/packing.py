@@ -61,9 +61,11 @@ class FieldPacking:
         """Return the packing with the most lanes in these fields; None when no sum fits."""
         largest = domain.participants * ((1 << domain.value_bits) - 1)
         limit = min(prod(field.prime for field in fields), 1 << _WORD_BITS)
-        lanes, packed = 0, largest
+        lanes = 0
+        packed = largest
         while packed < limit:
-            lanes, packed = lanes + 1, packed << domain.sum_bits | largest
+            lanes = lanes + 1
+            packed = packed << domain.sum_bits | largest
         return cls(fields, domain, lanes) if lanes else None
 
     @property
@@ -147,7 +149,8 @@ class FieldPacking:
 
         Raises `RoundFailed` when they are no sums of that many valid vectors.
         """
-        count, bits = len(survivors), self.domain.value_bits
+        count = len(survivors)
+        bits = self.domain.value_bits
         packed, possible = self._composed(words)
         top = self.lanes * self.domain.sum_bits
         total = self._lanes.unpack(packed)
@@ -167,7 +170,8 @@ class FieldPacking:
         if len(self.fields) == 1:
             return words, True
         residues = words.reshape(len(self.fields), -1)
-        composed, fits = np.empty(residues.shape[1], dtype=np.uint64), True
+        composed = np.empty(residues.shape[1], dtype=np.uint64)
+        fits = True
         for start in range(0, composed.size, _IN_CACHE):
             part = slice(start, start + _IN_CACHE)
             fits &= self._compose(residues[:, part], composed[part])
@@ -175,7 +179,8 @@ class FieldPacking:
 
     def _compose(self, residues: Words, composed: Words) -> bool:
         """Put integers together from their residues, by Garner's mixed radix digits. Return whether none passes 2⁶⁴."""
-        radix, fits = self.field.prime, True
+        radix = self.field.prime
+        fits = True
         composed[:] = residues[0]
         for field, own in zip(self.fields[1:], residues[1:], strict=True):
             # 2⁶³ bounds all of this: primes have 31 bits where there are two, and 24 where there are three.

@@ -75,7 +75,8 @@ class LightSecAgg(Dealing):
             )
 
     def _check_dropouts_and_threshold(self) -> None:
-        n, privacy = self.participants, self.privacy
+        n = self.participants
+        privacy = self.privacy
         if self.dropouts is not None and not 0 <= self.dropouts < n - privacy:
             raise ParameterError(
                 f"dropouts={self.dropouts} is not between 0 and N − T − 1 = {n - privacy - 1}: T + D < N must hold, "
@@ -159,7 +160,9 @@ class LightSecAgg(Dealing):
     @cached_property
     def sharings(self) -> tuple[CodedSharing, ...]:
         """How masks are shared, in each field."""
-        n, quorum, pieces = self.participants, self.quorum, self.pieces
+        n = self.participants
+        quorum = self.quorum
+        pieces = self.pieces
         return tuple(CodedSharing(n, quorum, pieces, field) for field in self.packing.fields)
 
     @property

@@ -28,7 +28,9 @@ class LightSecAggServer(SummingServer):
         return Uploads(self.scheme.packing)
 
     def _deliver_shares(self, answered: tuple[int, ...]) -> list[Envelope]:
-        sealed, self._sealed, self._dealers = self._sealed, {}, answered
+        sealed = self._sealed
+        self._sealed = {}
+        self._dealers = answered
         return [
             self.seal("SealedShares", holder, message, pieces)
             for holder, message, pieces in steps.deliver(self.scheme, self._members, answered, sealed)
@@ -47,7 +49,9 @@ class LightSecAggServer(SummingServer):
     def _finish(self, answered: tuple[int, ...]) -> Output:
         opened = {holder: self._opened[holder] for holder in answered}
         self._opened = {}
-        scheme, masked, survivors = self.scheme, self._sum.words, self._survivors
+        scheme = self.scheme
+        masked = self._sum.words
+        survivors = self._survivors
         wrong = wrong_sums.wrong_holders(scheme, opened, masked, survivors, self._randomness)
         # Nothing is signed: any dealer may have dealt this holder a share that does not fit the others.
         for holder in sorted(wrong):

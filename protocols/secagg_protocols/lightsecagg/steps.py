@@ -33,7 +33,8 @@ def deal(
     scheme: LightSecAgg, session: bytes, participant: int, seed: bytes, holders: Sequence[int]
 ) -> tuple[bytes, dict[int, bytes]]:
     """Return (nothing that the server is told, holder → what a participant deals it: its coded share)."""
-    coded, size = encode_mask(scheme, session, participant, seed, holders), scheme.share_bytes
+    coded = encode_mask(scheme, session, participant, seed, holders)
+    size = scheme.share_bytes
     shares = scheme.packing.to_bytes(coded)
     return b"", {holder: bytes(shares[row * size : (row + 1) * size]) for row, holder in enumerate(holders)}
 

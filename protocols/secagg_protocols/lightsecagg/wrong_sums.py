@@ -98,7 +98,8 @@ class _Leaving:
 
     def __init__(self, scheme: LightSecAgg, holders: Sequence[int], shares: Elements) -> None:
         packing = scheme.packing
-        self._packing, self._x = packing, np.asarray(holders, dtype=np.int64)
+        self._packing = packing
+        self._x = np.asarray(holders, dtype=np.int64)
         self._points = scheme.sharings[0].secret_points
         self._step = scheme.opening_step
         parts = [(field, shares[:, part]) for field, part in packing.sections(scheme.piece_length)]
@@ -111,7 +112,8 @@ class _Leaving:
         columns = np.flatnonzero(off)[: max(1, _COORDINATES // scheme.pieces)]
         places = (np.arange(scheme.pieces)[:, None] * off.size + columns).reshape(-1)
         inside = places < packing.words // len(parts)  # the last piece is padded
-        self._places, self._inside = places[inside], inside
+        self._places = places[inside]
+        self._inside = inside
         self._moments = [
             (
                 field,

@@ -111,7 +111,8 @@ class BlockSum(Uploads):
 
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain.lanes)
-        self._domain, self._lanes = domain, domain.lanes
+        self._domain = domain
+        self._lanes = domain.lanes
 
     def output(self, survivors: tuple[int, ...], step: str) -> Output:
         """Return the result, which takes the words over.
@@ -119,7 +120,9 @@ class BlockSum(Uploads):
         Raises `RoundFailed` when they are no sum of that many valid vectors: some input was garbage, and a wrong sum
         must not come out silently. (Garbage that looks like a sum cannot be seen.)
         """
-        words, self._uploads, self.words = self.words, {}, self.words[:0]
+        words = self.words
+        self._uploads = {}
+        self.words = self.words[:0]
         return checked_output(self._domain, self._lanes, words, survivors, step)
 
 

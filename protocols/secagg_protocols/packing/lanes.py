@@ -102,7 +102,8 @@ class Lanes:
         mask = np.uint64((1 << self.bits) - 1)
         grid = np.empty((self.words, self.per_word), dtype=np.uint64)
         for start in range(0, self.words, _IN_CACHE):
-            block, rows = words[start : start + _IN_CACHE], grid[start : start + _IN_CACHE]
+            block = words[start : start + _IN_CACHE]
+            rows = grid[start : start + _IN_CACHE]
             for lane in range(self.per_word):
                 np.bitwise_and(block >> np.uint64(lane * self.bits), mask, out=rows[:, lane])
         return grid.reshape(-1)[: self.length]
@@ -116,7 +117,8 @@ class Lanes:
 
     def add_bytes(self, words: Words, data: bytes | memoryview) -> None:
         """Add words from the wire onto `words` in place, without expanding them first."""
-        count, stride = words.size, self.word_bytes
+        count = words.size
+        stride = self.word_bytes
         if stride == 8:
             words += np.frombuffer(data, dtype="<u8", count=count)
             return

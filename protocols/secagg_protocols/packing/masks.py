@@ -46,12 +46,14 @@ class Keystream:
     """The keystream of a key that serves nothing else, as a source of uniform bytes."""
 
     def __init__(self, key: bytes) -> None:
-        self._key, self._word = key, 0
+        self._key = key
+        self._word = 0
 
     def bytes(self, count: int) -> bytes:
         """Return the next bytes; whole words of 8 are used up."""
         words = -(-count // 8)
-        start, self._word = self._word, self._word + words
+        start = self._word
+        self._word = self._word + words
         return keystream(self._key, start, words).tobytes()[:count]
 
 
@@ -68,7 +70,8 @@ def add_masks(words: Words, start: int, plus: Sequence[bytes], minus: Sequence[b
             contexts = [_seek(key, start) for key in keys[group : group + _GROUP]]
             for first in range(0, words.size, BLOCK_WORDS):
                 block = words[first : first + BLOCK_WORDS]
-                zeros, stream = _ZEROS[: 8 * block.size], scratch[: block.size]
+                zeros = _ZEROS[: 8 * block.size]
+                stream = scratch[: block.size]
                 for context in contexts:
                     context.update_into(zeros, out)
                     operation(block, stream, block)
@@ -86,7 +89,8 @@ def add_masks_with(executor: Executor, parts: int, words: Words, plus: Sequence[
     Nothing is added unless every part has been made. Raises `WorkerLost`.
     """
     bounds = [words.size * part // parts for part in range(parts + 1)]
-    starts, counts = bounds[:-1], [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
+    starts = bounds[:-1]
+    counts = [stop - start for start, stop in zip(bounds, bounds[1:], strict=False)]
     sums = workers.run(executor, _mask_sum, starts, counts, [plus] * parts, [minus] * parts)
     for start, part in zip(starts, sums, strict=True):
         words[start : start + part.size] += part

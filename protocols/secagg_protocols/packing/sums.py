@@ -45,7 +45,8 @@ class Domain:
             raise InputError(f"vector has shape {array.shape}; the scheme was made for length={self.length}")
         if array.dtype.kind == "u" and 8 * array.dtype.itemsize <= self.value_bits:
             return array  # no value of this type is out of range
-        low, high = int(array.min()), int(array.max())
+        low = int(array.min())
+        high = int(array.max())
         if low < 0 or high >> self.value_bits:
             value = low if low < 0 else high
             raise InputError(f"value {value} is outside [0, 2**{self.value_bits}); scale it down or raise value_bits")

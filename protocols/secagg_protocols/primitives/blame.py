@@ -16,7 +16,9 @@ class Unrecoverable(SecAggError):
 
     def __init__(self, dealer: int, have: int, culprits: frozenset[int]) -> None:
         super().__init__(f"the secret that participant {dealer} shared cannot be reconstructed from {have} shares")
-        self.dealer, self.have, self.culprits = dealer, have, culprits
+        self.dealer = dealer
+        self.have = have
+        self.culprits = culprits
 
 
 class Correction(msgspec.Struct, frozen=True, gc=False):

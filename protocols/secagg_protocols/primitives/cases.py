@@ -115,7 +115,8 @@ def corrected(case: Case, proven: Mask | None) -> list[Correction]:
     A dealer that signed a share off the polynomials is only to blame if all the others are its own words too; else the
     holder is, if it is proven to have lied about another dealer.
     """
-    dealer, holders = case.dealer, case.holders[case.wrong].tolist()
+    dealer = case.dealer
+    holders = case.holders[case.wrong].tolist()
     if proven is None:
         return [Correction(dealer, holder, (dealer, holder, SERVER)) for holder in holders]
     if case.compared:

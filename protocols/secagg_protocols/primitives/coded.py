@@ -59,13 +59,15 @@ class CodedSharing:
 
         secrets: shape (k, columns). noise: (t − k, columns), uniform and used once.
         """
-        rows, values = np.asarray(holders) - 1, np.concatenate([secrets, noise])
+        rows = np.asarray(holders) - 1
+        values = np.concatenate([secrets, noise])
         if self.holders * self.threshold <= _TABLE_ELEMENTS:
             matrix = encoding_matrix(self.field, self.holders, self.threshold)
             return self.field.multiply(matrix[rows], values)
         by_row, inverses, by_column = _code(self.field, self.holders, self.threshold)
         values = values * by_column[:, None] % self.field.prime
-        shares, step = np.empty((rows.size, values.shape[1]), dtype=np.int64), max(1, _BLOCK // self.threshold)
+        shares = np.empty((rows.size, values.shape[1]), dtype=np.int64)
+        step = max(1, _BLOCK // self.threshold)
         for start in range(0, rows.size, step):
             block = rows[start : start + step]
             products = self.field.multiply(inverses[block], values)
@@ -92,7 +94,9 @@ def _code(field: PrimeField, holders: int, threshold: int) -> tuple[Elements, El
     follow one another: the products are factorials, and row j of C are the inverses of n + 1 − j, n + 2 − j, …, a
     window (read-only, shape (n, t)) over those of 1 … n + t − 1. The signs are in b.
     """
-    n, t, p = holders, threshold, field.prime
+    n = holders
+    t = threshold
+    p = field.prime
     products = accumulate(range(1, n + t), lambda product, k: product * k % p, initial=1)
     factorials = np.fromiter(products, np.int64, n + t)
     inverted = field.inverse(factorials)

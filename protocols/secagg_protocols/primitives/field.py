@@ -26,7 +26,8 @@ _HALF_BITS = 16
 _IN_CACHE = 1 << 18
 """Multiplications at a time: the block stays in cache, and BLAS on one thread (handing work over costs it more)."""
 
-_LARGE, _TOGETHER = 1 << 17, 64
+_LARGE = 1 << 17
+_TOGETHER = 64
 """A left matrix of so many entries does not stay in cache anyway: then so many columns at a time, on all threads."""
 
 _MANY_RUNS = 64
@@ -101,7 +102,8 @@ class PrimeField:
 
     def inverse(self, elements: Elements) -> Elements:
         """Return the inverses of nonzero elements, by Fermat: x^(p−2)."""
-        result, power = np.ones_like(elements), elements % self.prime
+        result = np.ones_like(elements)
+        power = elements % self.prime
         exponent = self.prime - 2
         while exponent:
             if exponent & 1:
@@ -149,7 +151,8 @@ class PrimeField:
 
     def to_bytes(self, elements: NDArray[np.integer]) -> memoryview:
         """Encode elements at `element_bytes` each, little-endian."""
-        count, width = elements.size, self.element_bytes
+        count = elements.size
+        width = self.element_bytes
         buffer = bytearray(count * width + 4)
         # Overlapping 4-byte stores in ascending order: each element's surplus byte is overwritten by the next one.
         np.ndarray((count,), dtype="<u4", buffer=buffer, strides=(width,))[:] = elements.reshape(-1)
@@ -178,8 +181,10 @@ def remainders(integers: NDArray[Any], modulus: int, out: NDArray[Any]) -> None:
 
 GF65537 = PrimeField(65537)
 
-PRIME, MAX_TERMS = GF65537.prime, GF65537.terms
-multiply, uniform = GF65537.multiply, GF65537.uniform
+PRIME = GF65537.prime
+MAX_TERMS = GF65537.terms
+multiply = GF65537.multiply
+uniform = GF65537.uniform
 
 
 # --- products, quotients and powers in GF(65537) by table

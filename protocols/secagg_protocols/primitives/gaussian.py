@@ -16,7 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_FIRST_BITS, _MORE_BITS = 16, 64
+_FIRST_BITS = 16
+_MORE_BITS = 64
 _PRECISION = _FIRST_BITS + _MORE_BITS
 
 
@@ -67,7 +68,8 @@ def _distribution(sigma: str) -> tuple[list[int], int]:
     with localcontext() as context:
         context.prec = 60
         variance = 2 * Decimal(sigma) ** 2
-        weights, k = [], 0
+        weights = []
+        k = 0
         while True:
             weight = (-Decimal(k * k) / variance).exp()
             if weight < Decimal(2) ** -(_PRECISION + 8):
@@ -76,7 +78,8 @@ def _distribution(sigma: str) -> tuple[list[int], int]:
             k += 1
         bound = k - 1
         total = weights[0] + 2 * sum(weights[1:])
-        below, steps = Decimal(0), [0]
+        below = Decimal(0)
+        steps = [0]
         for value in range(-bound, bound + 1):
             below += weights[abs(value)]
             steps.append(int((below / total * 2**_PRECISION).to_integral_value()))

@@ -86,7 +86,8 @@ class Risks:
 def _hypergeometric(population: int, marked: int, drawn: int) -> NDArray[np.float64]:
     """Return P[x marked among the drawn] for x = 0 … drawn."""
     chances = np.zeros(drawn + 1)
-    least, most = max(0, drawn - (population - marked)), min(marked, drawn)
+    least = max(0, drawn - (population - marked))
+    most = min(marked, drawn)
     x = np.arange(least, most)
     ratios = (marked - x) * (drawn - x) / ((x + 1.0) * (population - marked - drawn + x + 1))  # P[x + 1] / P[x]
     logs = np.concatenate([[0.0], np.cumsum(np.log(ratios))])
@@ -108,7 +109,8 @@ def falls_apart(participants: int, removed: int, neighbours: int) -> float:
     grows while r ≤ (hn − 1) / (h + 1), and falls beyond, where hardly anybody is left to be parted: the largest value
     for any number up to `removed` is returned. With odd k there are more edges than for k − 1.
     """
-    n, half = participants, neighbours // 2
+    n = participants
+    half = neighbours // 2
     gone = min(removed, (half * n - 1) // (half + 1) + 1)
     if 2 * half > gone:
         return 0.0
@@ -125,7 +127,9 @@ class Tails:
     """The distributions for one k, so that many t can be tried."""
 
     def __init__(self, requirements: Requirements, neighbours: int) -> None:
-        n, corrupt, vanishing = requirements.participants, requirements.corrupt_count, requirements.vanishing_count
+        n = requirements.participants
+        corrupt = requirements.corrupt_count
+        vanishing = requirements.vanishing_count
         self._requirements = requirements
         # Smallest terms first, so that tiny tails are summed without loss.
         self._corrupt = n * _hypergeometric(n - 1, corrupt, neighbours)[::-1].cumsum()[::-1]
@@ -179,7 +183,8 @@ def derive(requirements: Requirements) -> tuple[int, int]:
 
 def _fewest_connected(requirements: Requirements) -> int:
     """Return the smallest even k with which the graph falls apart rarely enough: the chance falls with k."""
-    n, removed = requirements.participants, requirements.corrupt_count + requirements.vanishing_count
+    n = requirements.participants
+    removed = requirements.corrupt_count + requirements.vanishing_count
     halves = range(1, (n + 1) // 2)
     # Negated, so that the values rise with k as `bisect` needs.
     position = bisect_right(halves, -(2.0**-requirements.sigma), key=lambda half: -falls_apart(n, removed, 2 * half))
@@ -190,7 +195,8 @@ def fewest_left(requirements: Requirements, neighbours: int, threshold: int) -> 
     """Return how many participants must be in the sum so that events 1 and 3 are as unlikely as required: no more than
     `requirements.vanishing_count` below all of them. However many vanish, the complete graph does not fall apart.
     """
-    n, corrupt = requirements.participants, requirements.corrupt_count
+    n = requirements.participants
+    corrupt = requirements.corrupt_count
     if neighbours >= n - 1:
         return threshold
     room = 2.0**-requirements.sigma - Tails(requirements, neighbours).risks(threshold).too_many_corrupt
@@ -245,7 +251,8 @@ class Circles:
 
 def harary(members: Sequence[int], neighbours: int, randomness: Randomness) -> Circles:
     """Return a random Harary graph over `members` (ids, ascending): more than `neighbours`, and not both odd."""
-    n, k = len(members), neighbours
+    n = len(members)
+    k = neighbours
     assert 0 < k < n
     assert k % 2 == 0 or n % 2 == 0
     keys = np.frombuffer(randomness.bytes(16 * n), dtype="<u8").reshape(n, 2)

@@ -37,7 +37,8 @@ class Interpolation:
     """The linear forms over shares held at `points`, m distinct ids, of polynomials of a degree below `threshold`."""
 
     def __init__(self, points: Elements, threshold: int, randomness: Randomness) -> None:
-        self._threshold, self._x = threshold, logarithms(points)
+        self._threshold = threshold
+        self._x = logarithms(points)
         self._differences = logarithms(points[:, None] - points[None, :])
         self._distances = logarithms(-points)
         self._weights: Logarithms = -self._differences.sum(axis=1, dtype=np.uint16)
@@ -63,7 +64,8 @@ class Interpolation:
 
         Shape (dealers, 1 + CHECKS, m), with 0 at the other points.
         """
-        weights, distances = self._weights_of(kept), self._distances
+        weights = self._weights_of(kept)
+        distances = self._distances
         totals = (kept * distances).sum(axis=1, keepdims=True, dtype=np.uint16)
         secret: Logarithms = weights + totals - distances
         # A word of the dual code has a polynomial's values times the weights; its degree: below the spare points.
@@ -166,7 +168,8 @@ def _sums_for_each(chosen: Masks, summed: Logarithms) -> Logarithms:
     sums = np.empty((len(chosen), summed.shape[1]), dtype=np.uint16)
     varied = summed
     if not sometimes.all():
-        varied, chosen = summed[sometimes], chosen[:, sometimes]
+        varied = summed[sometimes]
+        chosen = chosen[:, sometimes]
     weights = chosen.astype(np.float64)
     for start in range(0, summed.shape[1], _COLUMNS):
         part = slice(start, start + _COLUMNS)

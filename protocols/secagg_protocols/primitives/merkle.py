@@ -64,11 +64,13 @@ def paths(leaves: Sequence[bytes]) -> list[bytes]:
 
 def check_included(root_hash: bytes, size: int, index: int, leaf_hash: bytes, path: bytes) -> None:
     """Raise `ValueError` unless `leaf_hash` is leaf `index` (from 0) of the tree of `size` leaves with this root."""
-    current, width = leaf_hash, size
+    current = leaf_hash
+    width = size
     for level in range(depth(size)):
         sibling = path[level * HASH_BYTES : (level + 1) * HASH_BYTES]
         if index ^ 1 < width:
             current = _node(sibling, current) if index & 1 else _node(current, sibling)
-        index, width = index // 2, (width + 1) // 2
+        index = index // 2
+        width = (width + 1) // 2
     if not hmac.compare_digest(current, root_hash):
         raise ValueError(f"the hash is not leaf {index} of {size} under this root")

@@ -63,7 +63,9 @@ class Recovery:
     """Opens dealers' secrets and keeps the corrections."""
 
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
-        self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
+        self._threshold = threshold
+        self._evidence = evidence
+        self._randomness = randomness
         self.corrections: list[Correction] = []
 
     def secrets(self, opened: OpenedShares) -> dict[int, bytes]:
@@ -74,7 +76,9 @@ class Recovery:
         points = Interpolation(holders, self._threshold, self._randomness)
         for start in range(0, len(opened.dealers), _DEALERS_AT_ONCE):
             part = slice(start, start + _DEALERS_AT_ONCE)
-            dealers, shares, kept = opened.dealers[part], opened.shares[:, part], opened.present[:, part].T
+            dealers = opened.dealers[part]
+            shares = opened.shares[:, part]
+            kept = opened.present[:, part].T
             for dealer, mask in zip(dealers, kept, strict=True):
                 self._check_enough(dealer, holders, mask)
             there = shares if kept.all() else np.where(kept.T[:, :, None], shares, _NOTHING)
@@ -96,7 +100,8 @@ class Recovery:
                 found[dealer] = secret
                 continue
             alone = opened.of(position)
-            holders, kept = np.asarray(alone.holders, dtype=np.int64), alone.present[:, 0]
+            holders = np.asarray(alone.holders, dtype=np.int64)
+            kept = alone.present[:, 0]
             self._check_enough(dealer, holders, kept)
             points = Interpolation(holders, self._threshold, self._randomness)
             off.append(Case(dealer, holders, alone.shares, 0, kept, points))

@@ -45,7 +45,9 @@ class ShareCode:
         weights: Elements | None = None,
     ) -> None:
         """weights: 1 / ∏_{k ≠ i} (xᵢ − xₖ) for each point, where they are known already."""
-        self.points, self.threshold, self._field = tuple(points), threshold, field
+        self.points = tuple(points)
+        self.threshold = threshold
+        self._field = field
         self._x = np.asarray(points, dtype=np.int64)
         self._weights = _weights(field, self._x) if weights is None else weights
         self._powers = _powers(field, self._x, self._x.size - threshold)
@@ -176,7 +178,8 @@ def _common_zeros(field: PrimeField, x: Elements, syndromes: Elements, most: int
 def _combined(field: PrimeField, windows: Elements, count: int, randomness: Randomness) -> Elements:
     """Return random combinations of the equations of every column and window: Σ_c u_c Σⱼ wʲ (window j of column c)."""
     columns, shifts, width = windows.shape
-    base, step = field.uniform((count, columns), randomness), field.uniform((count, 1), randomness)
+    base = field.uniform((count, columns), randomness)
+    step = field.uniform((count, 1), randomness)
     # The windows of a column overlap: all but the last, by their first entries, are the column up to there.
     whole = field.multiply(base, np.concatenate([windows[:, :, 0], windows[:, -1, 1:]], axis=1))
     powers = field.powers(step[:, 0], shifts)
@@ -205,7 +208,8 @@ def _from_roots(field: PrimeField, roots: Elements) -> Elements:
 def _echelon(field: PrimeField, matrix: Elements) -> tuple[Elements, list[int]]:
     """Return the independent rows in row echelon form, with 1 as pivots, and the pivots' columns (Crout's order)."""
     height, width, p = *matrix.shape, field.prime
-    pivots, unused = list[int](), np.ones(height, dtype=np.bool_)
+    pivots = list[int]()
+    unused = np.ones(height, dtype=np.bool_)
     rows = np.zeros((min(height, width), width))
     factors = np.zeros((height, len(rows)))  # by which each row was taken off each other
     for column in range(width):
@@ -245,8 +249,10 @@ def _shortest_recurrences(field: PrimeField, sequences: Elements, sizes: Element
     All rows at once, of each the first `sizes` entries. C has a column for each coefficient up to half of the longest
     row's length; longer ones are cut off. Nothing is divided: C is known up to a factor.
     """
-    count, size = len(sequences), int(sizes.max())
-    width, p = size // 2 + 1, field.prime
+    count = len(sequences)
+    size = int(sizes.max())
+    width = size // 2 + 1
+    p = field.prime
     current = np.zeros((count, width), dtype=np.int64)
     current[:, 0] = 1
     # What C was before it last grew, times a power of z: multiplied by z as the window on it moves left.

@@ -62,7 +62,9 @@ class Repair:
     """Opens the secrets of dealers whose shares do not fit, and keeps the corrections."""
 
     def __init__(self, threshold: int, evidence: Evidence, randomness: Randomness) -> None:
-        self._threshold, self._evidence, self._randomness = threshold, evidence, randomness
+        self._threshold = threshold
+        self._evidence = evidence
+        self._randomness = randomness
         self._work = Work(BUDGET)
         self._beside = Work(_BESIDE)
         self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
@@ -207,7 +209,8 @@ class Repair:
 
     def _settle(self, case: Case, secret: bytes | None, wrong: NDArray[np.intp]) -> None:
         assert secret is not None
-        case.secret, case.wrong = secret, wrong
+        case.secret = secret
+        case.wrong = wrong
         if not self._evidence.signed and wrong.size:  # else only what is proven counts
             self._learn(case.holders[wrong].tolist(), 1)
             self._lied_about += 1
@@ -242,7 +245,8 @@ class Repair:
 
     def _signed_others(self, case: Case, rows: NDArray[np.intp]) -> list[bool]:
         """Tell for each of these shares whether it is certain that the dealer signed another one."""
-        returned, size = case.shares[rows].tobytes(), shamir.SHARE_BYTES
+        returned = case.shares[rows].tobytes()
+        size = shamir.SHARE_BYTES
         shares = [returned[start : start + size] for start in range(0, len(returned), size)]
         verdicts = self._evidence.verdicts(case.dealer, case.holders[rows].tolist(), shares)
         return [verdict is Verdict.HOLDER for verdict in verdicts]
@@ -267,7 +271,8 @@ class Repair:
             opened = self._settles(case, case.there) or self._locates(case, case.there)
         except (OutOfWork, Unrecoverable):
             opened = False
-        case.there, case.wrong = honest, case.wrong[:0]
+        case.there = honest
+        case.wrong = case.wrong[:0]
         return opened
 
     # --- decoding
@@ -380,7 +385,8 @@ class Repair:
 
     def _guess(self, case: Case) -> None:
         """Open a secret with any set of shares that gives the committed one. Raises `Unrecoverable`."""
-        have, spare = case.have, case.have - self._threshold
+        have = case.have
+        spare = case.have - self._threshold
         each = 5_000 + 3 * spare**2 + 50 * spare + self._evidence.verify_work(case.dealer)
         most = self._work.left // each
         # Decoding would have found fewer. The chance that one guess leaves all of them out is then at most:

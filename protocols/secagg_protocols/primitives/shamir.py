@@ -32,7 +32,8 @@ _SIDE = 256
 
 @lru_cache(maxsize=2)
 def _vandermonde(points: tuple[int, ...], threshold: int) -> Floats:
-    logs, degrees = logarithms(np.asarray(points, dtype=np.int64)), np.arange(threshold, dtype=np.uint16)
+    logs = logarithms(np.asarray(points, dtype=np.int64))
+    degrees = np.arange(threshold, dtype=np.uint16)
     exponents: Logarithms = logs[:, None] * degrees
     table = from_logarithms(exponents)
     table.flags.writeable = False
@@ -164,7 +165,8 @@ def reconstruct_each(points: Elements, elements: Elements, threshold: int) -> li
     checks = weights[:, None, :] + degrees[:, None] * logarithms(points)[:, None, :]
     rows = np.concatenate([_lagrange(points, 0, weights)[:, None, :], checks], axis=1)
     values = multiply(from_logarithms(rows), elements)
-    limbs, syndromes = values[:, 0], values[:, 1:]
+    limbs = values[:, 0]
+    syndromes = values[:, 1:]
     return secrets_of(limbs, np.asarray(syndromes.any(axis=(1, 2))))
 
 

@@ -135,7 +135,8 @@ class EcdsaP256(Signatures):
         return r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big")
 
     def verify(self, public_key: bytes, signature: bytes, message: bytes) -> None:
-        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        r = int.from_bytes(signature[:32], "big")
+        s = int.from_bytes(signature[32:], "big")
         try:
             if len(signature) != 64 or s > P256_ORDER // 2:
                 raise InvalidSignature

@@ -73,7 +73,8 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
             f"a train message without a step of the protocol ({missing}): this ClientApp gives no update outside "
             "secure aggregation; wrap the strategy: SecAgg(strategy)"
         ) from None
-    policy, store = policy_of(context.node_config), ContextStore(context.state)
+    policy = policy_of(context.node_config)
+    store = ContextStore(context.state)
     site = Site(policy, store, job=job_name(context.run_id), terms=CodecTerms.from_bytes)
     turn = site.take(request)
     if turn.seat is None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from secagg_protocols import InputError, ProtocolViolation
 
-SMALL, LARGE = "secagg", "secagg-blocks"
+SMALL = "secagg"
+LARGE = "secagg-blocks"
 CHUNKED_FROM = 1 << 16
 """What has so many bytes or more goes into an array."""
 
@@ -33,7 +34,8 @@ def write(data: bytes, beside: RecordDict | None = None) -> RecordDict:
 
 def read(content: RecordDict) -> bytes:
     """Return what is in our record. Raises `ProtocolViolation` where there is none, or one of another shape."""
-    small, large = content.config_records.get(SMALL), content.array_records.get(LARGE)
+    small = content.config_records.get(SMALL)
+    large = content.array_records.get(LARGE)
     if small is None and large is None:
         raise ProtocolViolation("a message without a step of the protocol")
     if large is None:

@@ -26,7 +26,9 @@ class GridRound:
     """
 
     def __init__(self, rnd: Round[int], templates: Sequence[Message], grid: Grid, stage_timeout: float) -> None:
-        self.round, self._grid, self._timeout = rnd, grid, stage_timeout
+        self.round = rnd
+        self._grid = grid
+        self._timeout = stage_timeout
         self._templates = {message.metadata.dst_node_id: message for message in templates}
         self._messages: Sequence[Message] = ()
         self._since = time.monotonic()
@@ -57,10 +59,12 @@ class GridRound:
         for node in requests:
             template = self._templates[node]
             content = write(requests[node], template.content if model else RecordDict())
-            kind, group = template.metadata.message_type, template.metadata.group_id
+            kind = template.metadata.message_type
+            group = template.metadata.group_id
             group = group or str(self.round.proposal.round)
             messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=group))
-        self._messages, self._since = messages, time.monotonic()
+        self._messages = messages
+        self._since = time.monotonic()
         return messages
 
     def _advance(self, replies: Iterable[Message]) -> Requests[int]:
@@ -81,7 +85,8 @@ class GridRound:
         for node in sorted(silent):
             log(WARNING, "secagg: %s did not answer in time", self._name(node))
         if self._messages:
-            missing, waited = len(self.round.waiting_for), time.monotonic() - self._since
+            missing = len(self.round.waiting_for)
+            waited = time.monotonic() - self._since
             log(INFO, "secagg: %s: %d asked, %d missing, %.2f s", self.round.step, len(self._messages), missing, waited)
         return self.round.advance()
 

@@ -59,7 +59,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     def __init__(self, inner: Strategy, scheme: str = "bonawitz", **knobs: Any) -> None:
         check_inner(inner)
-        self.inner, self.settings = inner, Settings.of({"scheme": scheme, **knobs})
+        self.inner = inner
+        self.settings = Settings.of({"scheme": scheme, **knobs})
         self.stopped: str | None = None
         self.influence: Influence | None = None
         self._weight_key = weight_key_of(inner)
@@ -111,7 +112,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         return requests
 
     def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
-        settings, kind = self.settings, messages[0].metadata.message_type
+        settings = self.settings
+        kind = messages[0].metadata.message_type
         task = Task.of(_same_content(messages), kind, settings.run_config)
         if not self._told and (names := kept(task.arrays)):
             log(INFO, "secagg: not averaged, the global values stay: %s", ", ".join(names))
@@ -125,7 +127,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         server = settings.make_server(scheme, context, datetime.now(UTC))
         ahead = scheme.early_keys and server_round != self._last_round
         proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), bound=bound, ahead=ahead)
-        early, self._early = self._early, {}
+        early = self._early
+        self._early = {}
         rnd = Round(server, proposal, sorted(message.metadata.dst_node_id for message in messages), ahead=early)
         return _Pending(GridRound(rnd, messages, grid, settings.stage_timeout), codec, task, messages[0])
 
@@ -133,7 +136,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Unmask the sum, and hand the inner strategy its average as if one participant had sent it."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
+        self._pending = None
         if pending is None:
             return self._skip(server_round)
         try:
@@ -177,7 +181,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         return None, None
 
     def _as_one_reply(self, pending: _Pending, mean: Decoded, survivors: int) -> Message:
-        arrays, weight = applied(pending.task.arrays, mean), survivors if mean.weight is None else mean.weight
+        arrays = applied(pending.task.arrays, mean)
+        weight = survivors if mean.weight is None else mean.weight
         metrics = MetricRecord({self._weight_key: weight, **mean.metrics})
         record = ArrayRecord({name: Array(arrays[name]) for name in pending.task.order})
         content = RecordDict({pending.task.name: record, "metrics": metrics})
@@ -203,7 +208,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
 def _same_content(messages: list[Message]) -> RecordDict:
     """Return what all messages carry. Raises `ParameterError` where the strategy gives nodes different content."""
-    first, kind = messages[0].content, messages[0].metadata.message_type
+    first = messages[0].content
+    kind = messages[0].metadata.message_type
     others = [other for other in messages if other.content is not first or other.metadata.message_type != kind]
     expected = Task.of(first, kind, None).digest if others else b""
     for other in others:

@@ -180,7 +180,8 @@ def test_server_swaps_two_dealers_shares(masking, make_round):
     """The seal binds dealer and holder: swapped shares do not open, and count for no company."""
     running = make_round(masking)
     envelope = to_clients(running, "SealedShares")[1]
-    message, size = running.clients[1].open(envelope), masking.sealed_bytes
+    message = running.clients[1].open(envelope)
+    size = masking.sealed_bytes
     parts = [bytes(message.sealed[i * size : (i + 1) * size]) for i in range(4)]
     swapped = SealedShares(message.dealers, memoryview(b"".join([parts[1], parts[0], *parts[2:]])))
     client = running.clients[1]
@@ -213,7 +214,8 @@ def test_server_shows_two_groups_two_survivor_lists_and_neither_opens(active, ma
     """Each participant signs one list; no list gets t signatures, and nobody opens for a list it did not sign."""
     running = make_round(active)
     envelopes = to_clients(running, "SurvivorList")
-    everyone, without = (1, 2, 3, 4, 5), (1, 2, 3, 4)
+    everyone = (1, 2, 3, 4, 5)
+    without = (1, 2, 3, 4)
     signed = {}
     for participant, envelope in envelopes.items():
         chosen = everyone if participant in (3, 4, 5) else without
@@ -243,7 +245,8 @@ def test_server_asks_for_both_shares_of_one_participant(masking, make_round):
     """First as a survivor, then as one who vanished: the second request is not in the table."""
     running = make_round(masking)
     envelope = to_clients(running, "UnmaskRequest")[1]
-    client, honest = running.clients[1], running.clients[1].open(envelope)
+    client = running.clients[1]
+    honest = running.clients[1].open(envelope)
     client.receive(envelope)
     again = UnmaskRequest(honest.survivors[:-1], honest.survivors[-1:], honest.signers, honest.signatures)
     before = client.snapshot()
@@ -284,11 +287,14 @@ def test_server_shows_consistency_signatures_that_are_not_enough(active, make_ro
     running = make_round(active, drop={5: active.steps[2]} if active.quorum < 5 else {})
     envelope = to_clients(running, "UnmaskRequest")[1]
     honest = running.clients[1].open(envelope)
-    signers, signatures = honest.signers, honest.signatures
+    signers = honest.signers
+    signatures = honest.signatures
     if fault == "none":
-        signers, signatures = (), ()
+        signers = ()
+        signatures = ()
     elif fault == "one too few":
-        signers, signatures = signers[:-1], signatures[:-1]
+        signers = signers[:-1]
+        signatures = signatures[:-1]
     elif fault == "forged":
         last = signatures[-1]
         signatures = (*signatures[:-1], last[:-1] + bytes([last[-1] ^ 1]))

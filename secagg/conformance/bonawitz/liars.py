@@ -43,7 +43,8 @@ def test_a_dealer_of_garbage_to_one_holder_does_not_end_the_round(masking, make_
     running = make_round(masking)
     run_until(running, "ShareKeys")
     envelope = running.parse(running.uplink[2][0])
-    message, size = running.server.open(envelope), masking.sealed_bytes
+    message = running.server.open(envelope)
+    size = masking.sealed_bytes
     sealed = bytearray(message.sealed)
     if garbage == "one bit":
         sealed[3] ^= 1

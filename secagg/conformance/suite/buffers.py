@@ -34,7 +34,8 @@ class OneBuffer:
     """`Envelope.from_bytes`, for a transport that receives everything into one buffer."""
 
     def __init__(self, make, taken):
-        self.buffer, self.taken = make(), taken
+        self.buffer = make()
+        self.taken = taken
         self.original = Envelope.from_bytes
 
     def __call__(self, data, limit):

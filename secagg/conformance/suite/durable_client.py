@@ -31,7 +31,8 @@ def test_killed_after_its_claim_at_any_step_it_answers_with_the_same_bytes_or_no
     scheme = repeatable_case.make(4, 5)
     running = make_round(scheme)
     store = DyingStore(tmp_path)
-    context, gone = running.contexts[1], []
+    context = running.contexts[1]
+    gone = []
 
     def durable():
         held = {"identity": running.identities.get(1), "roster": running.roster, "policy": running.policy}

@@ -28,7 +28,8 @@ def test_killed_between_any_two_writes_the_server_goes_on_with_the_same_bytes(ca
     assert writes > 2 * PARTICIPANTS
     for point in range(1, writes + 1):
         federation = Federation(make_round(scheme), tmp_path / str(point))
-        disk.count, disk.at = 0, point
+        disk.count = 0
+        disk.at = point
         with pytest.raises(Killed):
             federation.live()
         disk.at = None
@@ -53,7 +54,8 @@ def test_a_finished_round_is_there_again(federation):
 def test_killed_after_every_call_the_server_goes_on(case, federation):
     """A new process for every message, as some runtimes have it."""
     straight = federation.finish(federation.server())
-    total, expected = straight.output.total.tolist(), dict(federation.sent)
+    total = straight.output.total.tolist()
+    expected = dict(federation.sent)
     straight.forget()
     scheme = federation.running.scheme
     repeats = not case.server_draws
@@ -132,7 +134,8 @@ def test_a_round_has_one_server_at_a_time(federation):
 
 def test_another_round_s_journal_is_refused(federation):
     federation.server().close()
-    held, context = federation.running.server, federation.running.server.context
+    held = federation.running.server
+    context = federation.running.server.context
     others = [
         RoundContext(context.job, context.round + 1, context.context_digest),
         RoundContext("another job", context.round, context.context_digest),

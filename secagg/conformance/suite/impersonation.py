@@ -27,7 +27,8 @@ def spoilt(attack, envelopes):
 def of_another_key(attack, envelopes):
     """Sign with a key that is not in the roster."""
     machine = attack.clients[3]
-    own, machine._identity = machine._identity, Identity.generate("stranger", attack.scheme.ciphersuite)
+    own = machine._identity
+    machine._identity = Identity.generate("stranger", attack.scheme.ciphersuite)
     forged = [machine.seal(envelope.kind, SERVER, content(envelope)) for envelope in envelopes]
     machine._identity = own
     return forged
@@ -93,7 +94,8 @@ def other_sender(attack, envelope):
 def not_the_server(attack, envelope):
     """Sign the server's message with participant 2's key."""
     server = attack.server
-    own, server._identity = server._identity, attack.identities[2]
+    own = server._identity
+    server._identity = attack.identities[2]
     forged = server.seal(envelope.kind, envelope.recipient, content(envelope))
     server._identity = own
     return forged

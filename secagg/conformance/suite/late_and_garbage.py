@@ -10,7 +10,8 @@ from secagg_protocols import SERVER, LateMessage
 from ..attack import EVERY
 from ..capability import ANSWERS_AFTERWARDS, PROTECTS, RECOVERS_DROPOUTS, UPLOADS_BLOCKS, needs
 
-EVERYONE, IN_TIME = (1, 2, 3, 4, 5), (1, 2, 3, 4)
+EVERYONE = (1, 2, 3, 4, 5)
+IN_TIME = (1, 2, 3, 4)
 
 
 def hold_back(attack, envelopes):
@@ -54,7 +55,8 @@ def test_a_second_upload_is_refused(launch, scheme):
 
 def garbage(attack, envelopes):
     """Send random words of the right size."""
-    machine, forged = attack.clients[3], []
+    machine = attack.clients[3]
+    forged = []
     for envelope in envelopes:
         message = attack.server.open(envelope)
         words = memoryview(os.urandom(len(message.words)))

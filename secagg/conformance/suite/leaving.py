@@ -131,7 +131,8 @@ def test_an_abort_of_another_round_is_refused(make_attack, scheme):
 @needs(ANSWERS, RECOVERS_DROPOUTS)
 def test_a_server_cannot_have_a_participant_answer_again_by_ending_its_round(make_attack, scheme):
     for closed in scheme.steps[:-1]:
-        ledgers, ended = {who: MemoryLedger() for who in EVERYONE}, []
+        ledgers = {who: MemoryLedger() for who in EVERYONE}
+        ended = []
 
         def end(attack, envelopes, ended=ended, closed=closed):
             following = scheme.steps[scheme.steps.index(closed) + 1]
@@ -206,7 +207,8 @@ def test_after_the_end_there_is_nothing_to_leave(make_attack, scheme):
     done = [client for client in attack.clients.values() if client.state is Terminal.DONE]
     if not done:
         pytest.skip("its participants may be asked as long as they live")
-    client, who = done[0], done[0].participant
+    client = done[0]
+    who = done[0].participant
     before = client.snapshot()
     assert client.abort() == []
     with pytest.raises(StateError):

@@ -15,7 +15,8 @@ CONTEXT = RoundContext("job", 1, bytes(32))
 
 
 def test_equal_schemes_are_equal_and_have_equal_ids(case):
-    first, second = case.make(5, 7), case.make(5, 7)
+    first = case.make(5, 7)
+    second = case.make(5, 7)
     assert first == second
     assert hash(first) == hash(second)
     assert first.id == second.id

@@ -9,7 +9,8 @@ from secagg_protocols import SERVER, Policy, RepeatedContext, RoundContext
 from ..attack import EVERY
 from ..capability import RECOVERS_DROPOUTS, ROUND_SECRETS, UPLOADS_LATER, needs
 
-EVERYONE, VICTIM = (1, 2, 3, 4, 5), 2
+EVERYONE = (1, 2, 3, 4, 5)
+VICTIM = 2
 FIRST = RoundContext("job", 7, b"\x07" * 32)
 REPEATS = {
     "the same round again": FIRST,

@@ -145,7 +145,8 @@ def test_restored_twice_it_deals_under_one_list_of_keys(case, make_round):
     _, other = asked_for_shares(make_round, scheme, drop={4: Step.ADVERTISE_KEYS})  # the same keys, but for those of 4
     assert other.to_bytes() != listed.to_bytes()
     snapshot = running.clients[1].snapshot()
-    first, second = running.restore(1, snapshot), running.restore(1, snapshot)
+    first = running.restore(1, snapshot)
+    second = running.restore(1, snapshot)
     first.receive(listed)
     with pytest.raises(RepeatedContext):
         second.receive(other)
@@ -214,7 +215,8 @@ def test_a_finished_participant_s_snapshot_holds_no_share_and_no_key(case, make_
 @needs(ROUND_SECRETS)
 def test_a_participant_s_own_keys_are_forgotten_as_soon_as_its_vector_is_masked(case, make_round):
     finished = make_round(case.make(3, 5)).finish()
-    before, after = [], []
+    before = []
+    after = []
     for _, snapshot in finished.snapshots[1][1:]:
         waited = before and finished.restore(1, before[-1]).awaits_vector
         (after if after or waited else before).append(snapshot)

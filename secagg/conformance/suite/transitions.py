@@ -34,7 +34,8 @@ def rerun(make_round, finished, participant, snapshot):
 def test_every_pair_outside_a_client_s_table_is_refused_and_changes_nothing(small, make_round):
     finished = make_round(small).finish()
     table = finished.clients[1].transitions
-    states, missing = client_states(finished, 1), set(finished.clients[1].messages)
+    states = client_states(finished, 1)
+    missing = set(finished.clients[1].messages)
     missing -= {kind for who, kind in finished.heard if who == 1}
     assert {*(state for state, _ in table), *table.values()} == set(states)
     for kind in missing:  # a semi-honest round has no consistency step

@@ -29,7 +29,8 @@ def calls_on(running, machine):
 def test_every_call_is_refused_while_another_is_under_way_and_changes_nothing(small, make_round, party):
     running = make_round(small)
     machine = running.clients[1] if party else running.server
-    state, refused = machine.state, {}
+    state = machine.state
+    refused = {}
 
     def try_all():
         for name, call in calls_on(running, machine).items():

@@ -56,7 +56,8 @@ def test_restored_twice_and_shown_two_rounds_a_participant_answers_in_one(case, 
         assert snapshot == without.clients[1].snapshot()
         if shown(whole, 1).to_bytes() == shown(without, 1).to_bytes():
             continue  # this step does not tell who answered
-        first, second = whole.restore(1, snapshot), whole.restore(1, snapshot)
+        first = whole.restore(1, snapshot)
+        second = whole.restore(1, snapshot)
         assert answered(first, whole.vectors[1], shown(whole, 1))
         assert not answered(second, whole.vectors[1], shown(without, 1))
 

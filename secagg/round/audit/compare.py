@@ -142,7 +142,8 @@ def _may_sign(signer: int | None, account: Account) -> bool:
 
 def _whole(account: Account) -> Iterator[Difference]:
     """What one record must keep by itself."""
-    listed, survivors = account.ids("listed"), account.ids("survivors")
+    listed = account.ids("listed")
+    survivors = account.ids("survivors")
     if listed:
         if strange := survivors - listed:
             yield account.differs("survivors", f"{sorted(strange)} are not among those listed")
@@ -207,7 +208,8 @@ def _sets(measure: Account, other: Account) -> Iterator[Difference]:
             yield other.differs("survivors", f"{sorted(own ^ said)} are in the sum here or in {measure}, not in both")
     if not (measure.ids("survivors") and other.ended and other.ids("survivors")):
         return
-    here, there = other.opened(), measure.opened()
+    here = other.opened()
+    there = measure.opened()
     for kind in sorted(here.keys() | there.keys()):
         own, said = (_within(opened.get(kind, frozenset()), common) for opened in (here, there))
         if own != said:

@@ -40,7 +40,8 @@ class AuditLog:
     """
 
     def __init__(self, path: Path, identity: Identity, *, whole: bool = True) -> None:
-        self._path, self._identity = path, identity
+        self._path = path
+        self._identity = identity
         self.last: Mapping[str, Any] | None = None
         """The last record, as plain data."""
         content = _made(path)
@@ -64,7 +65,8 @@ class AuditLog:
             written = rest.rstrip(b"\0")  # as file systems leave what was not written
             if not (written.startswith(began) or began.startswith(written)):
                 raise
-            end, missing = len(content) - len(rest), b""
+            end = len(content) - len(rest)
+            missing = b""
         with self._path.open("r+b") as file:
             file.truncate(end)
             file.seek(end)
@@ -133,7 +135,8 @@ class _Chain:
     """The lines of a trail, one after another. skipped: so many are not looked at, and the next stands for them."""
 
     def __init__(self, path: Path, public_key: bytes, ciphersuite: str, skipped: int = 0) -> None:
-        self._path, self._public_key = path, public_key
+        self._path = path
+        self._public_key = public_key
         self._signatures = suite_named(ciphersuite).signatures
         self._signatures.check_public(public_key)
         self._number = skipped
@@ -149,7 +152,8 @@ class _Chain:
                 raise ValueError("not in canonical form")
             signature = bytes.fromhex(body.pop("signature"))
             self._signatures.verify(self._public_key, signature, _signed(body))
-            previous, record = body["previous"], body["record"]
+            previous = body["previous"]
+            record = body["record"]
             check_record(record)
         except (AuthenticationError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise AuditError(
@@ -158,7 +162,8 @@ class _Chain:
             ) from None
         if self.head and previous != self.head:
             raise ChainError(f"{where}{_round_of(line)}: a record before it was removed, added or moved")
-        self._number, self.head = number, hashlib.sha256(line).hexdigest()
+        self._number = number
+        self.head = hashlib.sha256(line).hexdigest()
         return AuditLine(record, self.head, self._path, number)
 
 
