@@ -41,6 +41,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
             raise ParameterError(f"scheme={self.scheme!r} is unknown; choose from {', '.join(SCHEMES)}")
+        if (
+            self.scheme not in EARLY_KEYS and self.parameters.get("early_keys") is False
+        ):  # another scheme's, left as it was
+            kept = {name: value for name, value in self.parameters.items() if name != "early_keys"}
+            object.__setattr__(self, "parameters", kept)
         known = {item.name for item in fields(SCHEMES[self.scheme])} - {"participants", "length", "value_bits"}
         if strange := sorted(self.parameters.keys() - known):
             raise ParameterError(f"{strange[0]!r} is no knob of SecAgg and no parameter of {self.scheme}")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from secagg import SecAggPlus
-from secagg.conformance.driver import Round
+from secagg.conformance.driver import Rehearsal
 from secagg_protocols import StateError
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.dealing import steps as dealing
@@ -20,7 +20,7 @@ VICTIM = 2
 @pytest.fixture
 def asked():
     """Return a round in which everybody has heard whose keys have come, and nobody has dealt."""
-    running = Round(SecAggPlus(60, 5))
+    running = Rehearsal(SecAggPlus(60, 5))
     running.open()
     running.take()
     running.advance()

@@ -63,6 +63,15 @@ def test_knobs_from_a_runtimes_configuration():
         knobs_of({"secagg-metrics": "loss:0"})
 
 
+@pytest.mark.parametrize("scheme", ["bfv", "ckks", "plain"])
+def test_the_scheme_is_swapped_by_one_knob_whatever_was_said_of_early_keys(scheme):
+    """A runtime says early-keys=false for every scheme; asking for them where there are none is refused."""
+    knobs = {"scheme": scheme, "clip": 1.0, "weight_max": 1}
+    Settings.of({**knobs, "early_keys": False})
+    with pytest.raises(ParameterError, match="'early_keys' is no knob of SecAgg and no parameter of"):
+        Settings.of({**knobs, "early_keys": True})
+
+
 def test_a_roster_that_is_not_valid_now_opens_no_round():
     own = [Identity.generate(f"party {count}") for count in range(4)]
     limited = [one.public(count, not_after="2026-01-31T00:00:00+00:00") for count, one in enumerate(own)]
