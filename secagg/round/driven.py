@@ -17,8 +17,8 @@ class Driven(Protocol):
     def start(self) -> list[Envelope]:
         """Begin; return what goes out. After a crash: what the open step began with."""
 
-    def receive(self, data: bytes | memoryview) -> None:
-        """Take one envelope's bytes."""
+    def receive(self, data: bytes | memoryview, envelope: Envelope | None = None) -> None:
+        """Take one envelope's bytes. envelope: what they were read as, where they were read before."""
 
     def advance(self) -> list[Envelope]:
         """Close the open step; return what goes out next."""
@@ -38,6 +38,6 @@ class InMemory:
         """Close the open step; return what goes out next."""
         return self.machine.advance()
 
-    def receive(self, data: bytes | memoryview) -> None:
-        """Take one envelope's bytes."""
-        self.machine.receive(Envelope.from_bytes(data, self.machine.scheme.envelope_limit))
+    def receive(self, data: bytes | memoryview, envelope: Envelope | None = None) -> None:
+        """Take one envelope's bytes. envelope: what they were read as, where they were read before."""
+        self.machine.receive(envelope or Envelope.from_bytes(data, self.machine.scheme.envelope_limit))

@@ -10,8 +10,7 @@ caller's policy: `ready`, `needed` and `waiting_for` are there for it. One threa
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic
 
@@ -164,7 +163,7 @@ class Round(Generic[Peer]):
 
         answers: encoded, or as they are where the peer is in this process, or its transport brings envelopes singly.
         """
-        with self._refusing(peer):
+        try:
             self._peers.check_known(peer)
             said = answers if isinstance(answers, Answers) else Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
@@ -172,6 +171,8 @@ class Round(Generic[Peer]):
                 self._peers.refuse(peer, self.step, said.refusal)
             for envelope in said.envelopes:
                 self._deliver(peer, envelope)
+        except (RemoteError, InputError, StateError) as error:
+            self._peers.refuse(peer, self.step, error)
 
     def advance(self) -> Requests[Peer]:
         """Close the open step with whoever has answered; return whom to ask next. Raises `RoundFailed`, and what the
@@ -186,13 +187,6 @@ class Round(Generic[Peer]):
         it failed. Each once. Sent or not, as the runtime likes; no answer is awaited."""
         told = self.server.aborts()
         return self._requests(self._addressed(told, {envelope.recipient for envelope in told}))
-
-    @contextmanager
-    def _refusing(self, peer: Peer) -> Iterator[None]:
-        try:
-            yield
-        except (RemoteError, InputError, StateError) as error:
-            self._peers.refuse(peer, self.step, error)
 
     def _addressed(self, outgoing: Iterable[Envelope], to: Collection[int]) -> dict[Peer, list[Envelope]]:
         """Return what goes to which peer. A participant of whom it is not known who it is gets nothing."""
@@ -220,7 +214,7 @@ class Round(Generic[Peer]):
                 raise WireError("it sends keys for the next round, and was not there in this one")
             self._keys_ahead[peer] = envelope.to_bytes()
             return
-        self._driven.receive(data)
+        self._driven.receive(data, envelope)
         self._peers.learn(peer, envelope.sender)
 
     def _comes_ahead(self, envelope: Envelope) -> bool:

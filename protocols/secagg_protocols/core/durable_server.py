@@ -139,9 +139,12 @@ class DurableServer:
         self._record(Event.STARTED, outgoing)
         return outgoing
 
-    def receive(self, data: bytes | memoryview) -> None:
-        """Take one envelope's bytes. Raises what `Server.receive` raises."""
-        envelope = Envelope.from_bytes(data, self.machine.scheme.envelope_limit)
+    def receive(self, data: bytes | memoryview, envelope: Envelope | None = None) -> None:
+        """Take one envelope's bytes. envelope: what they were read as, where they were read before.
+
+        Raises what `Server.receive` raises.
+        """
+        envelope = envelope or Envelope.from_bytes(data, self.machine.scheme.envelope_limit)
         try:
             self.machine.receive(envelope)
         except ProtocolViolation:  # its sender is dropped, and stays so

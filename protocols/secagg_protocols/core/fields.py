@@ -8,7 +8,7 @@ machine knows its scheme. Both say how long a message can be (`longest`), and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -165,14 +165,18 @@ class CheckedWhenMade(msgspec.StructMeta):
         return made
 
 
-def check_sizes(message: msgspec.Struct, scheme: object, culprits: Iterable[int] = ()) -> None:
+def check_sizes(message: msgspec.Struct, scheme: Hashable, culprits: Iterable[int] = ()) -> None:
     """Raise `ProtocolViolation` unless every field has the size that the scheme gives it, where it gives one."""
-    for field in fields_of(type(message)):
-        if isinstance(field.size, Exactly):
-            found = len(getattr(message, field.name))
-            size = field.most(scheme)
-            if found != size:
-                raise ProtocolViolation(f"{field.name} has {found} bytes, not {size}", culprits)
+    for name, size in _exact_sizes(type(message), scheme):
+        found = len(getattr(message, name))
+        if found != size:
+            raise ProtocolViolation(f"{name} has {found} bytes, not {size}", culprits)
+
+
+@lru_cache(maxsize=256)
+def _exact_sizes(message: type[msgspec.Struct], scheme: Hashable) -> tuple[tuple[str, int], ...]:
+    """Return the fields whose size follows from a scheme, and that size. Remembered: everyone's keys are checked."""
+    return tuple((field.name, field.most(scheme)) for field in fields_of(message) if isinstance(field.size, Exactly))
 
 
 def public_keys(message: type[msgspec.Struct]) -> int:
