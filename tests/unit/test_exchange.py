@@ -12,7 +12,7 @@ from secagg_protocols.core.machine import ADVANCE, CONTRIBUTE, START, Terminal
 TABLES = [
     pytest.param(SCHEMES[name].exchange.against(server), id=f"{name}-{server}")
     for name in SCHEMES
-    for server in SCHEMES[name].traits.adversaries or [Adversary.SEMI_HONEST]
+    for server in sorted(SCHEMES[name].traits.adversaries) or [Adversary.SEMI_HONEST]
 ]
 
 
