@@ -28,7 +28,7 @@ from secagg_protocols import (
 from secagg_protocols.core.machine import Terminal
 
 from .measures import Measures
-from .parties import Inputs, Options, check_known, input_of, make_parties
+from .parties import Inputs, Options, Vector, check_known, input_of, make_parties
 from .run import Refusal, Run
 from .script import Script, ScriptedServer
 
@@ -93,7 +93,10 @@ class Simulation:
                 yield from self._turn(client, step, partial(self._hear, client, data))
         for client in asked:
             if client.awaits_vector:
-                yield from self._turn(client, step, partial(self._give_vector, client))
+                # The vector is there before its participant's time begins to count.
+                give = partial(self._give_vector, client, self._vector(client.participant))
+                yield from self._turn(client, step, give)
+                del give
 
     def _turn(self, client: Client, step: Step, call: Callable[[], list[Envelope]]) -> Iterator[tuple[int, Answers]]:
         """Let a participant make one call; yield its answers. What has been taken is held by the server alone."""
@@ -118,8 +121,8 @@ class Simulation:
                 envelopes = client.abort(error)
             return self._script.sent(client, envelopes)
 
-    def _give_vector(self, client: Client) -> list[Envelope]:
-        envelopes = client.contribute(self._vector(client.participant))
+    def _give_vector(self, client: Client, vector: Vector) -> list[Envelope]:
+        envelopes = client.contribute(vector)
         self.contributed.add(client.participant)
         return envelopes
 
