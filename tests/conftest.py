@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
 from importlib.util import module_from_spec, spec_from_file_location
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
 
@@ -28,7 +28,10 @@ def process_pool() -> Iterator[Callable[[int], Executor]]:
 
     They start before anyone may be killed: a pool that breaks while it starts another worker waits for that one for
     ever (CPython 3.11). They are spawned, since a copy of a process that has threads may hold a lock that nobody frees.
+    They are killed at the end, since one that died with the queue's lock leaves the others waiting for it, and the pool
+    for them.
     """
+    before = set(active_children())
     with ExitStack() as stack:
 
         def make(count: int) -> Executor:
@@ -38,6 +41,8 @@ def process_pool() -> Iterator[Callable[[int], Executor]]:
             return pool
 
         yield make
+        for child in set(active_children()) - before:
+            child.kill()
 
 
 @pytest.fixture(scope="session")
