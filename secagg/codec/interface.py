@@ -22,6 +22,7 @@ from .layout import Arrays, Layout
 from .results import Decoded, Encoded, Influence, UnsignedArray
 
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
+PROBE = Layout(("probe",), ((1,),), ("float32",))
 
 
 class Codec(ABC):
@@ -73,7 +74,7 @@ class Codec(ABC):
 
     @abstractmethod
     def in_range(self, arrays: Arrays) -> Arrays:
-        """The arrays that the vector stands for, as float64: `decode` gives their weighted mean, to `error_bound`."""
+        """The arrays that the vector stands for, as float64: what `decode` gives is of these, to `error_bound`."""
 
     @abstractmethod
     def error_bound(self, survivors: int, weight: int | None = None) -> float:
@@ -114,6 +115,10 @@ class Terms(Message, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.kind} ({', '.join(f'{name}={getattr(self, name)}' for name in self.__struct_fields__)})"
+
+    def check(self) -> None:
+        """Raise `ParameterError` for terms that fit no model at all; what else they need is seen with the model."""
+        self.codec(PROBE)
 
     def codec(self, layout: Layout) -> Codec:
         """Return the codec for a model's layout. Raises `ParameterError` for terms that cannot be."""

@@ -6,7 +6,7 @@ Tensors are recognised by their `detach` method, so that torch is never imported
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, Self
@@ -97,6 +97,8 @@ class Layout:
         if kind != self.kind:
             raise InputError(f"expected a {self.kind} of arrays as in the layout, got a {kind}")
         if missing := [name for name in self.names if name not in named]:
+            if how := renamed(self.names, named):
+                raise InputError(f"the arrays are not called as in the layout: {how}")
             raise InputError(f"array {missing[0]!r} is missing ({len(missing)} in all): pass every array of the layout")
         if extra := [name for name in named if name not in set(self.names)]:
             raise InputError(f"array {extra[0]!r} is not in the layout ({len(extra)} in all): leave it out")
@@ -131,6 +133,26 @@ class Layout:
             arrays[name] = vector[start:stop].reshape(shape).astype(dtype, copy=False)
             start = stop
         return arrays if self.kind == "mapping" else list(arrays.values())
+
+
+def renamed(expected: Iterable[str], found: Iterable[str]) -> str:
+    """How all names differ where it is by a prefix alone, and what to do; empty where it is otherwise.
+
+    A wrapper's state dict has such names: "module." (DataParallel), "_orig_mod." (torch.compile), "base_model.model.".
+    """
+    wanted = set(expected)
+    held = set(found)
+    shortest = min(wanted - held, key=len, default="")
+    for name in sorted(held, key=len):
+        prefix = name.removesuffix(shortest)
+        if shortest and prefix and prefix != name and {prefix + one for one in wanted} <= held:
+            return f"their names have {prefix!r} before them; take the state dict of the model within the wrapper"
+    shortest = min(held - wanted, key=len, default="")
+    for name in sorted(wanted, key=len):
+        prefix = name.removesuffix(shortest)
+        if shortest and prefix and prefix != name and wanted <= {prefix + one for one in held}:
+            return f"their names lack {prefix!r}; take the state dict of the wrapper that the model was sent as"
+    return ""
 
 
 def _named(arrays: Arrays) -> tuple[Literal["mapping", "sequence"], Mapping[str, Any]]:

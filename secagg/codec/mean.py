@@ -7,32 +7,44 @@ In an unweighted codec every weight, and weight_max, is 1. SR is stochastic roun
     metric       q = SR((x - low) / (high - low) * weight / weight_max * (2**value_bits - 1))
     mean         (2 * sum q / (2**value_bits - 1) - survivors) * clip * weight_max / sum weight
 
+clip is that of the coordinate's array.
+
 Scaling by the weight before rounding lets the sum alone carry the weighted mean: the aggregator sees neither a
 weight nor an unweighted update. For the same reason weight and metrics ride in one coordinate each: digits in several
 would be summed apart, and tell who carried.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
-from math import isfinite
+from functools import cached_property, partial
+from math import isfinite, prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
+import msgspec
 import numpy as np
 
+from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
-from .interface import NO_METRICS, Codec, Terms
+from .clips import REST, Clip, clips_by_array, is_number, read_clip
+from .interface import NO_METRICS, PROBE, Codec, Terms
 from .kinds import register
-from .layout import Arrays, Layout
+from .layout import Arrays, FloatArray, Layout
 from .quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
 from .results import Decoded, Encoded, Influence, UnsignedArray
 from .scalars import check_total_weight, checked_weight, unit_metrics
+from .twins import Encoding, Twins
 
 CLIP_RANGE = (2.0**-100, 2.0**100)  # float64 neither overflows nor underflows between them
 MAX_VALUE_BITS = 32
+CLIPPED_SHARE = "clipped-share"
+"""A metric of this name is the codec's own: the share of a site's values that were clipped. It rides in the sum like
+any other, and so tells something of a site where sites are few: not under differential privacy."""
+
+log = logging.getLogger("secagg.codec")
 
 _CHOOSING = (
     "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
@@ -41,21 +53,19 @@ _CHOOSING = (
 )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 @dataclass(frozen=True)
 class MeanCodec(Codec):
     """The weighted mean of arrays within ±clip, and of metrics within their ranges.
 
     layout      the arrays
-    clip        coordinates are clipped to [-clip, clip]; in the arrays' own unit
+    clip        coordinates are clipped to [-clip, clip], in the arrays' own unit; or name of an array, or pattern of
+                names, to clip (`clips`), where arrays move by different amounts
     value_bits  bits per coordinate on the wire, 1..32
     weight_max  None: plain mean. Else weights are integers in 1..weight_max (numbers of examples), and stay hidden; at
                 most 2**value_bits - 1, since a weight rides in one coordinate
     metrics     name -> (low, high): scalars averaged like the arrays, to within
-                (high - low) / (2**value_bits - 1) * survivors * weight_max / total weight
+                (high - low) / (2**value_bits - 1) * survivors * weight_max / total weight; "clipped-share" is filled
+                in by the codec
     on_clip     a value out of range is clipped and counted ("count"), or refused ("refuse"); a local choice
 
     Choosing clip: encode updates (new - old), not weights. The rounding error grows with `step`, for every
@@ -69,7 +79,7 @@ class MeanCodec(Codec):
 
     layout: Layout
     _: KW_ONLY
-    clip: float
+    clip: Clip = field(hash=False)
     value_bits: int = 16
     weight_max: int | None = None
     metrics: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
@@ -78,10 +88,9 @@ class MeanCodec(Codec):
     def __post_init__(self) -> None:
         if not (type(self.value_bits) is int and 1 <= self.value_bits <= MAX_VALUE_BITS):
             raise ParameterError(f"value_bits must be an int in 1..{MAX_VALUE_BITS}, not {self.value_bits!r}")
-        lowest = CLIP_RANGE[0]
-        highest = min(CLIP_RANGE[1], *(float(np.finfo(name).max) for name in self.layout.dtypes))
-        if not (_is_number(self.clip) and lowest <= self.clip <= highest):
-            raise ParameterError(f"clip must be in [{lowest:.3g}, {highest:.3g}] for this layout, not {self.clip!r}")
+        if isinstance(self.clip, Mapping):
+            object.__setattr__(self, "clip", MappingProxyType(dict(sorted(self.clip.items()))))
+        self._check_clips()
         if not (self.weight_max is None or (type(self.weight_max) is int and self.weight_max >= 1)):
             raise ParameterError(f"weight_max must be None or an int of at least 1, not {self.weight_max!r}")
         if self.weight_max is not None and self.weight_max > self._levels:
@@ -94,16 +103,33 @@ class MeanCodec(Codec):
         if self.on_clip not in ("count", "refuse"):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
         for name, ends in self.metrics.items():
-            if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_is_number, ends))):
+            if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(is_number, ends))):
                 raise ParameterError(f"metric {name!r} needs a range (low, high) of two numbers, not {ends!r}")
             low, high = ends
             if not (low < high and isfinite(high - low)):
                 raise ParameterError(f"metric {name!r} needs finite low < high, not ({low}, {high})")
         object.__setattr__(self, "metrics", MappingProxyType(dict(sorted(self.metrics.items()))))
 
+    def _check_clips(self) -> None:
+        lowest = CLIP_RANGE[0]
+        for (name, clip), dtype in zip(self.clips.items(), self.layout.dtypes, strict=True):
+            highest = min(CLIP_RANGE[1], float(np.finfo(dtype).max))
+            if not (is_number(clip) and lowest <= clip <= highest):
+                raise ParameterError(
+                    f"clip must be in [{lowest:.3g}, {highest:.3g}] for array {name!r}, which is {dtype}, not {clip!r}"
+                )
+
     def __reduce__(self) -> tuple[Any, ...]:  # a mappingproxy cannot be pickled, and codecs go to worker processes
-        fields = {name: getattr(self, name) for name in ("clip", "value_bits", "weight_max", "on_clip")}
-        return partial(MeanCodec, self.layout, metrics=dict(self.metrics), **fields), ()
+        fields = {name: getattr(self, name) for name in ("value_bits", "weight_max", "on_clip")}
+        clip = dict(self.clip) if isinstance(self.clip, Mapping) else self.clip
+        return partial(MeanCodec, self.layout, clip=clip, metrics=dict(self.metrics), **fields), ()
+
+    @cached_property
+    def clips(self) -> Mapping[str, float]:
+        """The clip of every array, by name."""
+        if isinstance(self.clip, Mapping):
+            return clips_by_array(self.clip, self.layout.names)
+        return dict.fromkeys(self.layout.names, self.clip)
 
     @property
     def length(self) -> int:
@@ -112,14 +138,14 @@ class MeanCodec(Codec):
 
     @property
     def step(self) -> float:
-        """Distance between neighbouring levels, in the arrays' unit: 2 clip / (2**value_bits - 1)."""
-        return 2 * self.clip / self._levels
+        """Distance between neighbouring levels, in the unit of the array with the widest clip: 2 clip / levels."""
+        return 2 * self._widest / self._levels
 
     @property
     def terms(self) -> "MeanTerms":
         """All that participants must agree on: not on_clip, which is each one's own."""
         ranges = {name: (float(low), float(high)) for name, (low, high) in self.metrics.items()}
-        return MeanTerms(float(self.clip), self.value_bits, self.weight_max or 0, ranges)
+        return MeanTerms(_plain(self.clip), self.value_bits, self.weight_max or 0, ranges)
 
     def encode(
         self,
@@ -140,24 +166,49 @@ class MeanCodec(Codec):
         """
         count = checked_weight(weight, self.weight_max)
         share = count / (self.weight_max or 1)
-        units, clipped = unit_metrics(self.metrics, metrics)
-        self._refuse_clipped("the metrics", clipped)
         vector = np.empty(self.length, dtype=np.min_scalar_type(self._levels))
+        twins = Twins()
+        clipped_in = {}
         start = 0
         for name, part in self.layout.parts(arrays):
-            outside = 0
-            for offset in range(0, part.size, BLOCK):
-                values = part[offset : offset + BLOCK].astype(np.float64)
-                outside += clip_in_place(name, values, self.clip)
-                stop = start + values.size
-                vector[start:stop] = quantise(values, self.clip, share, self._levels, randomness)
-                start = stop
-            self._refuse_clipped(f"array {name!r}", outside)
-            clipped += outside
+            clip = self.clips[name]
+            own = vector[start : start + part.size]
+            done = twins.equal_to(part, clip)
+            if done is None:
+                done = Encoding(part, start, self._encode_array(name, part, share, randomness, own))
+                twins.add(done, clip)
+            else:
+                own[:] = vector[done.start : done.start + part.size]
+            if done.outside:
+                clipped_in[name] = done.outside
+                self._refuse_clipped(f"array {name!r}", done.outside, f"clip is {clip}")
+            start += part.size
+        clipped = sum(clipped_in.values())
+        units, outside = unit_metrics(self.metrics, self._with_share(metrics, clipped))
+        self._refuse_clipped("the metrics", outside, "those agreed on")
         if self.weight_max is not None:
             vector[start] = count
         vector[start + self._weights :] = stochastic_round(units * (share * self._levels), randomness)
-        return Encoded(vector, clipped)
+        return Encoded(vector, clipped + outside, clipped_in)
+
+    def _encode_array(
+        self, name: str, array: FloatArray, share: float, randomness: Randomness, out: UnsignedArray
+    ) -> int:
+        """Encode one array's values into `out`; return how many were clipped."""
+        clip = self.clips[name]
+        outside = 0
+        for offset in range(0, array.size, BLOCK):
+            values = array[offset : offset + BLOCK].astype(np.float64)
+            outside += clip_in_place(name, values, clip)
+            out[offset : offset + BLOCK] = quantise(values, clip, share, self._levels, randomness)
+        return outside
+
+    def _with_share(self, metrics: Mapping[str, float], clipped: int) -> Mapping[str, float]:
+        if CLIPPED_SHARE not in self.metrics:
+            return metrics
+        if CLIPPED_SHARE in metrics:
+            raise InputError(f"metric {CLIPPED_SHARE!r} is counted by the codec: leave it out")
+        return {**metrics, CLIPPED_SHARE: clipped / self.layout.size}
 
     def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
         """Server: the sum of the survivors' vectors as their weighted mean.
@@ -172,23 +223,57 @@ class MeanCodec(Codec):
         tail = [int(summed) for summed in total[self.layout.size :]]
         weight = survivors if self.weight_max is None else tail[0]
         check_total_weight(weight, survivors, self.weight_max)
-        scale = self.step * ((self.weight_max or 1) / weight)
+        amplification = (self.weight_max or 1) / weight
         mean = np.empty(self.layout.size, dtype=self.layout.dtype)
-        for start in range(0, mean.size, BLOCK):
-            stop = min(start + BLOCK, mean.size)
-            mean[start:stop] = dequantise(total[start:stop], survivors, self.clip, scale, self._levels)
+        for start, stop, clip in self._blocks():
+            scale = 2 * clip / self._levels * amplification
+            mean[start:stop] = dequantise(total[start:stop], survivors, clip, scale, self._levels)
         metrics = {}
         for summed, (name, (low, high)) in zip(tail[self._weights :], self.metrics.items(), strict=True):
             unit = summed * (self.weight_max or 1) / (weight * self._levels)
             metrics[name] = low + min(unit, 1.0) * (high - low)
-        return Decoded(self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics)
+        bounds = self.error_bounds(survivors, weight)
+        self._warn_of_noise(bounds, weight)
+        return Decoded(
+            self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics, error_bounds=bounds
+        )
+
+    def _blocks(self) -> Iterator[tuple[int, int, float]]:
+        """Stretches of the vector that have one clip, of BLOCK coordinates at most: start, stop, clip."""
+        stop = 0
+        runs: list[tuple[int, int, float]] = []
+        for clip, shape in zip(self.clips.values(), self.layout.shapes, strict=True):
+            start = stop
+            stop += prod(shape)
+            if runs and runs[-1][2] == clip:
+                start = runs.pop()[0]
+            runs.append((start, stop, clip))
+        for start, stop, clip in runs:
+            for first in range(start, stop, BLOCK):
+                yield first, min(first + BLOCK, stop), clip
+
+    def _warn_of_noise(self, bounds: Mapping[str, float], weight: int) -> None:
+        drowned = [name for name, bound in bounds.items() if bound >= self.clips[name]]
+        if drowned:
+            name = max(drowned, key=lambda one: bounds[one] / self.clips[one])
+            weighed = "" if self.weight_max is None else f", or weight_max={self.weight_max} nearer the largest weight"
+            log.warning(
+                "secagg: the mean may be noise: of %s it is off by up to %.3g, where clip is %.3g (total weight %d): "
+                "take more value_bits than %d%s",
+                listed([name, *(other for other in drowned if other != name)]),
+                bounds[name],
+                self.clips[name],
+                weight,
+                self.value_bits,
+                weighed,
+            )
 
     def in_range(self, arrays: Arrays) -> Arrays:
-        """The arrays as float64, clipped to ±clip. Raises InputError as `encode` does."""
+        """The arrays as float64, each clipped to its ±clip. Raises InputError as `encode` does."""
         flat = {}
         for name, part in self.layout.parts(arrays):
             flat[name] = part.astype(np.float64)
-            clip_in_place(name, flat[name], self.clip)
+            clip_in_place(name, flat[name], self.clips[name])
         shaped = {name: flat[name].reshape(shape) for name, shape in zip(flat, self.layout.shapes, strict=True)}
         return shaped if self.layout.kind == "mapping" else list(shaped.values())
 
@@ -203,15 +288,22 @@ class MeanCodec(Codec):
         A * clip * 2**-48  float64: encoding and decoding make fewer than 16 roundings of 2**-53 each, of 2 A clip
         clip * 2**-24      the output's dtype (for float32): half a unit in the last place
 
-        Raises InputError.
+        clip is that of the coordinate's array; the bound is that of the array which has the largest (`error_bounds`
+        has each). Raises InputError.
         """
+        return max(self.error_bounds(survivors, weight).values())
+
+    def error_bounds(self, survivors: int, weight: int | None = None) -> dict[str, float]:
+        """`error_bound` of every array, by name."""
         weight = survivors if weight is None else weight
         check_total_weight(weight, survivors, self.weight_max)
         amplification = survivors * (self.weight_max or 1) / weight
         # A narrow array is rounded to the widest dtype first, then to its own.
         infos = [np.finfo(dtype) for dtype in set(self.layout.dtypes)]
-        output = sum(float(info.eps) / 2 * self.clip + float(info.smallest_subnormal) for info in infos)
-        return amplification * (self.step + self.clip * 2.0**-48) + output
+        ulps = sum(float(info.eps) / 2 for info in infos)
+        least = sum(float(info.smallest_subnormal) for info in infos)
+        per_clip = amplification * (2 / self._levels + 2.0**-48) + ulps
+        return {name: clip * per_clip + least for name, clip in self.clips.items()}
 
     def influence(self, survivors: int, weight: int | None = None) -> Influence:
         """The influence of one site on a mean of so many survivors with this total weight. Raises InputError.
@@ -220,10 +312,17 @@ class MeanCodec(Codec):
         clip · weight_max / weight about the middle. `decode` clips to ±clip, so nothing moves by more than 2 clip.
         A site that keeps to its own range may weigh each coordinate as if it had weight_max examples, whatever weight
         it sends: the two are not tied together. As s · weight_max ≥ weight, the range of the sum always covers ±clip.
+        Where clips differ, it is said of the widest.
         """
         weight = survivors if weight is None else weight
         check_total_weight(weight, survivors, self.weight_max)
-        return Influence(min(self.clip * (self.weight_max or 1) / weight, 2 * self.clip), self.clip)
+        widest = self._widest
+        array = "" if len(set(self.clips.values())) == 1 else max(self.clips, key=self.clips.__getitem__)
+        return Influence(min(widest * (self.weight_max or 1) / weight, 2 * widest), widest, array)
+
+    @property
+    def _widest(self) -> float:
+        return float(max(self.clips.values()))
 
     @property
     def _levels(self) -> int:
@@ -234,22 +333,30 @@ class MeanCodec(Codec):
         """Coordinates of the weight: one or none."""
         return int(self.weight_max is not None)
 
-    def _refuse_clipped(self, what: str, outside: int) -> None:
+    def _refuse_clipped(self, what: str, outside: int, limit: str) -> None:
         if outside and self.on_clip == "refuse":
             raise InputError(
-                f"{outside} of the values of {what} are out of range (clip is {self.clip}): "
+                f"{outside} of the values of {what} are out of range ({limit}): "
                 "scale them down, agree on a wider range, or clip and count them with on_clip='count'"
             )
 
 
+def _plain(clip: Clip) -> float | dict[str, float]:
+    """A clip as it travels. What is no number is left for the codec to refuse."""
+    if not isinstance(clip, Mapping):
+        return float(clip) if is_number(clip) else clip
+    return {str(name): float(value) if is_number(value) else value for name, value in sorted(clip.items())}
+
+
 @register
 class MeanTerms(Terms, frozen=True):
-    """What travels of a `MeanCodec`. weight_max: 0 for a plain mean. metrics: by name, ascending."""
+    """What travels of a `MeanCodec`. clip: of all arrays; or by names and patterns of them, sorted. weight_max: 0 for a
+    plain mean. metrics: by name, ascending."""
 
     kind: ClassVar[str] = "mean"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
-    clip: float
+    clip: float | dict[str, float]
     value_bits: int
     weight_max: int
     metrics: dict[str, tuple[float, float]]
@@ -257,17 +364,24 @@ class MeanTerms(Terms, frozen=True):
     def __post_init__(self) -> None:
         if list(self.metrics) != sorted(self.metrics):
             raise ParameterError("the metrics of a codec's terms are not sorted by name")
+        if isinstance(self.clip, dict) and list(self.clip) != sorted(self.clip):
+            raise ParameterError("the clips of a codec's terms are not sorted by name")
 
     @classmethod
     def of(cls, knobs: Mapping[str, Any]) -> Self:
-        """Aggregator: as `Terms.of`; clip and weight_max must be among the knobs, value_bits is 24 unless said."""
+        """Aggregator: as `Terms.of`; clip and weight_max must be among the knobs, value_bits is 24 unless said. clip
+        may be a text (`clips.read_clip`)."""
         if missing := [name for name in ("clip", "weight_max") if knobs.get(name) is None]:
             raise ParameterError(
                 f"the codec is not given {' and '.join(missing)}, for which there is no safe default: {_CHOOSING}"
             )
         ranges = {name: (float(low), float(high)) for name, (low, high) in sorted(knobs.get("metrics", {}).items())}
-        clip = float(knobs["clip"]) if _is_number(knobs["clip"]) else knobs["clip"]  # `codec` refuses others
-        return super().of({"value_bits": 24, **knobs, "clip": clip, "metrics": ranges})
+        clip = read_clip(knobs["clip"]) if isinstance(knobs["clip"], str) else knobs["clip"]
+        return super().of({"value_bits": 24, **knobs, "clip": _plain(clip), "metrics": ranges})
+
+    def check(self) -> None:
+        for clip in self.clip.values() if isinstance(self.clip, dict) else [self.clip]:
+            msgspec.structs.replace(self, clip={REST: clip}).codec(PROBE)
 
     def codec(self, layout: Layout) -> MeanCodec:
         return MeanCodec(

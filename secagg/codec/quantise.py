@@ -41,13 +41,19 @@ def clip_in_place(name: str, values: Reals, clip: float) -> int:
     Raises InputError on NaN and infinity: they are a broken model, not a large update.
     """
     magnitudes = np.abs(values)
-    peak = magnitudes.max(initial=0.0)  # NaN if any is
-    if not np.isfinite(peak):
-        raise InputError(f"array {name!r} holds NaN or infinity: find out why training diverged, or skip this round")
+    peak = check_finite(name, magnitudes)
     if peak <= clip:
         return 0
     np.clip(values, -clip, clip, out=values)
     return int(np.count_nonzero(magnitudes > clip))
+
+
+def check_finite(name: str, magnitudes: Reals) -> float:
+    """Return the largest of some magnitudes. Raises InputError where they are not all finite, by the array's name."""
+    peak = float(magnitudes.max(initial=0.0))  # NaN if any is
+    if not np.isfinite(peak):
+        raise InputError(f"array {name!r} holds NaN or infinity: find out why training diverged, or skip this round")
+    return peak
 
 
 def quantise(values: Reals, clip: float, share: float, levels: int, randomness: Randomness) -> Reals:

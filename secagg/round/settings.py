@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from secagg.codec import Codec, Layout, MeanTerms, Terms, fit, terms_called
+from secagg.codec import CALIBRATE, CalibrationTerms, Codec, MeanTerms, Terms, fit, terms_called
 from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Aggregator, DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
@@ -55,7 +55,7 @@ class Settings:
             raise ParameterError(
                 f"group_key is for {self.group_key.need.kind}, not for scheme={self.scheme!r}: make one for it"
             )
-        self.codec.codec(Layout(("probe",), ((1,),), ("float32",)))
+        self.codec.check()
 
     @property
     def active(self) -> bool:
@@ -68,14 +68,15 @@ class Settings:
 
         codec: a codec's kind, by default "mean", whose knobs are then the fields of its terms (`MeanTerms`: clip, the
         range of one value of an update, ±clip; value_bits; weight_max, the largest weight, 0 for a plain mean; metrics,
-        name → (low, high), that ride hidden in the sum); or terms.
+        name → (low, high), that ride hidden in the sum); or terms. clip="calibrate" asks for a round that proposes
+        clips (`CalibrationCodec`); the mean's other knobs may stay where they are.
         """
         codec = knobs.get("codec", MeanTerms.kind)
         if not isinstance(codec, Terms):
             called = terms_called(str(codec))
             asked = {name: knobs[name] for name in called.__struct_fields__ if name in knobs}
             knobs = {name: value for name, value in knobs.items() if name not in asked}
-            codec = called.of(asked)
+            codec = called.of(asked) if asked.get("clip") != CALIBRATE else CalibrationTerms()
         own = {item.name for item in fields(cls)} - {"parameters"}
         said = {name: value for name, value in knobs.items() if name in own} | {"codec": codec}
         for name, kind in (("identity", Identity), ("roster", Roster), ("group_key", GroupKeyHandle)):

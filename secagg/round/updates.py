@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.codec import Codec, Decoded, Layout, fit
+from secagg.codec import Codec, Decoded, Encoded, Layout, fit
+from secagg.codec.layout import renamed
+from secagg.listing import listed
 from secagg_protocols import InputError, Output
 from secagg_protocols.core.parameters import Parameters
 
@@ -59,6 +61,8 @@ def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
     """
     expected = summed(received)
     if missing := sorted(expected.keys() - trained.keys()):
+        if how := renamed(expected, trained):
+            raise InputError(f"the reply's arrays are not called as in the model that was sent: {how}")
         raise InputError(f"array {missing[0]!r} is missing from the reply ({len(missing)} in all)")
     if strange := sorted(trained.keys() - received.keys()):
         raise InputError(f"array {strange[0]!r} is not in the model that was sent ({len(strange)} in all)")
@@ -104,7 +108,7 @@ def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms
     fit(scheme, codec)
     encoded = codec.encode(changes, weight=weight_of(reported, codec, key), metrics=metrics_of(reported, codec, key))
     if encoded.clipped:
-        log.warning("secagg: %d values were out of range and clipped (knob: clip)", encoded.clipped)
+        log.warning("secagg: out of range and clipped: %s", _clipped(encoded, changes))
     return encoded.vector
 
 
@@ -118,6 +122,16 @@ def applied(received: Arrays, mean: Decoded) -> dict[str, NDArray[Any]]:
     assert isinstance(mean.arrays, dict)  # the layout was made of a mapping
     changed = {name: np.asarray(received[name] + by) for name, by in mean.arrays.items()}
     return {name: changed.get(name, values) for name, values in received.items()}
+
+
+def _clipped(encoded: Encoded, changes: Arrays) -> str:
+    """Return how much of what was clipped, the most of its kind first: for a participant's own log."""
+    shares = {name: count / changes[name].size for name, count in encoded.clipped_in.items()}
+    worst = sorted(shares, key=lambda name: -shares[name])
+    rows = [f"{encoded.clipped_in[name]} of {changes[name].size} values of {name} (knob: clip)" for name in worst]
+    if metrics := encoded.clipped - sum(encoded.clipped_in.values()):
+        rows.append(f"{metrics} of the metrics (knob: metrics)")
+    return listed(rows, str)
 
 
 def _number(name: str, value: object) -> float:

@@ -20,6 +20,7 @@ from secagg_protocols import (
     InputError,
     InsecureDeterministicRandomness,
     MemoryLedger,
+    ParameterError,
     Participant,
     Policy,
     Randomness,
@@ -31,7 +32,7 @@ from secagg_protocols import (
     Workers,
 )
 
-from .script import Misbehaviour
+from .script import Misbehaviour, unknown
 
 Vector: TypeAlias = NDArray[np.generic]
 Inputs: TypeAlias = Sequence[Vector] | Mapping[int, Vector] | Callable[[int], Vector]
@@ -75,6 +76,8 @@ def make_parties(scheme: Scheme, options: Options) -> Parties:
     randomness = options.get("randomness", SYSTEM)
     policy = options.get("policy", Policy())
     ledgers = options.get("ledgers") or {}
+    if strange := unknown(ledgers, range(1, scheme.participants + 1)):
+        raise ParameterError(f"ledgers: {strange} is not between 1 and {scheme.participants}")
     identities, roster = make_identities(scheme, randomness)
     group_key = options.get("group_key") or scheme.make_group_key(stream_of(randomness, "group key"))
     participants_key, servers_key = group_key or (None, None)
@@ -118,8 +121,12 @@ def input_of(inputs: Inputs, participants: int) -> Callable[[int], Vector]:
     if callable(inputs):
         return inputs
     if isinstance(inputs, Mapping):
-        missing = sorted(set(range(1, participants + 1)) - inputs.keys())
-        if missing:
+        if strange := unknown(inputs, range(1, participants + 1)):
+            raise InputError(
+                f"inputs for {strange}, and the scheme's participants are 1 … {participants}: leave them out, or make "
+                "the scheme for more participants"
+            )
+        if missing := sorted(set(range(1, participants + 1)) - inputs.keys()):
             raise InputError(f"no input for participant {missing[0]}; give one for each of 1 … {participants}")
         return inputs.__getitem__
     if len(inputs) != participants:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from secagg.listing import listed
 from secagg.round.driven import InMemory
 from secagg_protocols import SERVER, Client, Envelope, ParameterError, Scheme, Server, Step
 
@@ -13,6 +14,11 @@ from .measures import Meter
 
 Misbehaviour: TypeAlias = Callable[[Client | Server, list[Envelope]], list[Envelope]]
 """(a party's machine, the envelopes that it would send) → those that are sent instead."""
+
+
+def unknown(given: Iterable[object], known: range) -> str:
+    """Return the ids in `given` that there are not, as they were written; empty where all are known."""
+    return listed(one for one in given if type(one) is bool or one not in known)
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,12 @@ class Script:
     @classmethod
     def of(cls, scheme: Scheme, drop: Mapping[int, Step | str], misbehave: Mapping[int, Misbehaviour]) -> Script:
         """Read who vanishes where. Raises `ParameterError` for a participant or a step that is not there."""
+        if strange := unknown(drop, range(1, scheme.participants + 1)):
+            raise ParameterError(f"drop: participant {strange} is not between 1 and {scheme.participants}")
+        if strange := unknown(misbehave, range(scheme.participants + 1)):
+            raise ParameterError(f"misbehave: party {strange} is not between 0 (the server) and {scheme.participants}")
         checked = {}
         for participant, name in drop.items():
-            if not 1 <= participant <= scheme.participants:
-                raise ParameterError(f"drop: participant {participant} is not between 1 and {scheme.participants}")
             if name not in [step.value for step in scheme.steps]:
                 steps = ", ".join(step.value for step in scheme.steps)
                 raise ParameterError(f"drop: {name!r} is no step of {scheme.name}; its steps are {steps}")

@@ -60,7 +60,7 @@ class Setup:
     @property
     def update_clip(self) -> float | None:
         """The range of one value of an update, where the codec has one for all."""
-        return self.codec.clip if isinstance(self.codec, MeanCodec) else None
+        return max(self.codec.clips.values()) if isinstance(self.codec, MeanCodec) else None
 
 
 def make_setup(config: TrainConfig) -> Setup:

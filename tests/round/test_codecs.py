@@ -42,8 +42,11 @@ def test_terms_travel_and_make_an_equal_codec(federation, signs):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "noisy"}, "codec 'noisy' (version 1) is unknown; this side knows mean (version 1)"),
-        ({"version": 2}, "codec 'mean' is of version 2, this side speaks version 1"),
+        (
+            {"kind": "noisy"},
+            "codec 'noisy' (version 2) is unknown; this side knows calibration (version 1), mean (version 2)",
+        ),
+        ({"version": 1}, "codec 'mean' is of version 1, this side speaks version 2"),
         ({"own": b"\x90"}, "MeanTerms cannot be decoded"),
     ],
 )
@@ -70,7 +73,7 @@ def test_terms_whose_metrics_are_in_two_orders_are_refused():
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
-        ({"codec": "nonsense"}, "codec='nonsense' is unknown; choose from mean, signs"),
+        ({"codec": "nonsense"}, "codec='nonsense' is unknown; choose from calibration, mean, signs"),
         ({"codec": "signs"}, "codec='signs': .*step.*it takes step"),
         ({"codec": "signs", "step": -1.0}, "step=-1.0 is no distance"),
         ({**VOTES, "clip": 8.0}, "'clip' is no knob"),
