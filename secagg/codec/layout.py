@@ -142,17 +142,20 @@ def renamed(expected: Iterable[str], found: Iterable[str]) -> str:
     """
     wanted = set(expected)
     held = set(found)
-    shortest = min(wanted - held, key=len, default="")
-    for name in sorted(held, key=len):
-        prefix = name.removesuffix(shortest)
-        if shortest and prefix and prefix != name and {prefix + one for one in wanted} <= held:
-            return f"their names have {prefix!r} before them; take the state dict of the model within the wrapper"
-    shortest = min(held - wanted, key=len, default="")
-    for name in sorted(wanted, key=len):
-        prefix = name.removesuffix(shortest)
-        if shortest and prefix and prefix != name and wanted <= {prefix + one for one in held}:
-            return f"their names lack {prefix!r}; take the state dict of the wrapper that the model was sent as"
+    if prefix := _prefix(wanted, held):
+        return f"their names have {prefix!r} before them; take the state dict of the model within the wrapper"
+    if prefix := _prefix(held, wanted):
+        return f"their names lack {prefix!r}; take the state dict of the wrapper that the layout was made of"
     return ""
+
+
+def _prefix(short: set[str], long: set[str]) -> str:
+    """What all of `short` must have before them to be in `long`; empty where nothing does."""
+    name = min(short - long, default=None)
+    if name is None:
+        return ""
+    prefixes = (other.removesuffix(name) for other in sorted(long) if other.endswith(name))
+    return next((prefix for prefix in prefixes if {prefix + one for one in short} <= long), "")
 
 
 def _named(arrays: Arrays) -> tuple[Literal["mapping", "sequence"], Mapping[str, Any]]:

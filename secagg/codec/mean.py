@@ -18,14 +18,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
-from math import isfinite, prod
+from math import isfinite, prod, sqrt
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 import numpy as np
 
-from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
@@ -43,6 +42,8 @@ MAX_VALUE_BITS = 32
 CLIPPED_SHARE = "clipped-share"
 """A metric of this name is the codec's own: the share of a site's values that were clipped. It rides in the sum like
 any other, and so tells something of a site where sites are few: not under differential privacy."""
+NOISE = 0.1
+"""Share of its clip by which rounding may typically put a mean off before `decode` warns."""
 
 log = logging.getLogger("secagg.codec")
 
@@ -233,7 +234,7 @@ class MeanCodec(Codec):
             unit = summed * (self.weight_max or 1) / (weight * self._levels)
             metrics[name] = low + min(unit, 1.0) * (high - low)
         bounds = self.error_bounds(survivors, weight)
-        self._warn_of_noise(bounds, weight)
+        self._warn_of_noise(survivors, weight)
         return Decoded(
             self.layout.unflatten(mean), None if self.weight_max is None else weight, metrics, error_bounds=bounds
         )
@@ -252,20 +253,19 @@ class MeanCodec(Codec):
             for first in range(start, stop, BLOCK):
                 yield first, min(first + BLOCK, stop), clip
 
-    def _warn_of_noise(self, bounds: Mapping[str, float], weight: int) -> None:
-        drowned = [name for name, bound in bounds.items() if bound >= self.clips[name]]
-        if drowned:
-            name = max(drowned, key=lambda one: bounds[one] / self.clips[one])
-            weighed = "" if self.weight_max is None else f", or weight_max={self.weight_max} nearer the largest weight"
+    def _warn_of_noise(self, survivors: int, weight: int) -> None:
+        largest = 2 * survivors * (self.weight_max or 1) / weight / self._levels  # both as shares of any array's clip
+        typical = largest / 2 / sqrt(survivors)
+        if typical >= NOISE:
+            cap = "" if self.weight_max is None else f", or weight_max={self.weight_max} nearer the largest weight"
             log.warning(
-                "secagg: the mean may be noise: of %s it is off by up to %.3g, where clip is %.3g (total weight %d): "
-                "take more value_bits than %d%s",
-                listed([name, *(other for other in drowned if other != name)]),
-                bounds[name],
-                self.clips[name],
+                "secagg: the mean may be noise: rounding alone puts its values off by up to %.0f %% of their clip (%d "
+                "sites of weight %d together): take more value_bits than %d%s",
+                100 * largest,
+                survivors,
                 weight,
                 self.value_bits,
-                weighed,
+                cap,
             )
 
     def in_range(self, arrays: Arrays) -> Arrays:

@@ -4,6 +4,7 @@ sends can only be refused by it.
 | key | meaning | default |
 |---|---|---|
 | schemes | schemes it takes part in, separated by commas | all of secagg's own but plain |
+| codecs | codecs it makes vectors by, separated by commas; `mean` refuses to calibrate clips | all that it knows |
 | minimum-cohort | fewest honest participants in any sum, itself included | 3 |
 | adversary | the weakest server model it accepts: semi-honest or active | semi-honest |
 | colluders | how many others it wants to be safe from | 0 |
@@ -21,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from secagg.codec import terms_called
 from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
 from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
@@ -29,7 +31,7 @@ from .audit import SiteTrail
 from .keys import PREFIX, WHERE, Keys, Value, its_own
 from .limits import Limits
 from .store import SiteStore
-from .terms import Proposal
+from .terms import CodecTerms, Proposal
 
 GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
 """As much the site's own as its configuration, of which some runtimes (Flower's simulation engine) have none."""
@@ -43,11 +45,12 @@ _DEFAULT = ",".join(sorted(OWN_PROTECTING))
 @dataclass(frozen=True)
 class SitePolicy:
     """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. limits: of its own cost.
-    prefix: how its keys are written, for errors.
+    codecs: by kind; None for all that are registered. prefix: how its keys are written, for errors.
     """
 
     floor: Policy = Policy()  # noqa: RUF009  (frozen)
     schemes: frozenset[str] = OWN_PROTECTING
+    codecs: frozenset[str] | None = None
     limits: Limits = Limits()  # noqa: RUF009  (frozen)
     early_keys: bool = True
     roster: Roster | None = None
@@ -70,7 +73,8 @@ class SitePolicy:
                 reruns=keys.number("reruns", 0),
                 maximum_participants=limits.participants,
             ),
-            schemes=frozenset(name.strip() for name in keys.text("schemes", _DEFAULT).split(",")),
+            schemes=_names(keys.text("schemes", _DEFAULT)),
+            codecs=_names(codecs) if (codecs := keys.text("codecs", "")) else None,
             limits=limits,
             early_keys=keys.flag("early-keys", True),
             roster=Roster.load(path) if (path := keys.path("roster")) else None,
@@ -104,6 +108,18 @@ class SitePolicy:
     def __post_init__(self) -> None:
         if strange := sorted(name for name in self.schemes if name not in SCHEMES):
             raise ParameterError(f"{self.prefix}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
+        for kind in sorted(self.codecs or ()):
+            terms_called(kind)
+
+    def codec_terms(self, data: bytes) -> CodecTerms:
+        """Read the codec that the aggregator proposes (`Site.terms`). Raises `WireError`, `ParameterError`."""
+        terms = CodecTerms.from_bytes(data)
+        if self.codecs is not None and terms.kind not in self.codecs:
+            allowed = ", ".join(sorted(self.codecs))
+            raise ParameterError(
+                f"the server proposes codec {terms.kind!r}; this node makes vectors by {allowed} ({self.prefix}codecs)"
+            )
+        return terms
 
     def accept(self, proposal: Proposal) -> Scheme:
         """Make the scheme that the aggregator proposes. Raises `ParameterError` for one that this site refuses: by the
@@ -153,3 +169,7 @@ class SitePolicy:
         if (own := self.own_entry()) is None:
             raise ParameterError(f"the identity {self.identity.name!r} is no participant of this node's roster")
         return own
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(","))

@@ -71,7 +71,7 @@ class Site:
     """One participant. store: where it remembers, unless its policy names a folder.
 
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
-    adapter reads a proposal's terms (`CodecTerms.from_bytes`): what cannot be read is refused before any key is made.
+    adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
     ε and δ, where it knows; time and model are those of each line.
     """

@@ -60,9 +60,9 @@ def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
     Raises `InputError` naming an array that is missing, strange, of another shape or no number.
     """
     expected = summed(received)
+    if how := renamed(expected, summed(trained)):
+        raise InputError(f"the reply's arrays are not called as in the model that was sent: {how}")
     if missing := sorted(expected.keys() - trained.keys()):
-        if how := renamed(expected, trained):
-            raise InputError(f"the reply's arrays are not called as in the model that was sent: {how}")
         raise InputError(f"array {missing[0]!r} is missing from the reply ({len(missing)} in all)")
     if strange := sorted(trained.keys() - received.keys()):
         raise InputError(f"array {strange[0]!r} is not in the model that was sent ({len(strange)} in all)")

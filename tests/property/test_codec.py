@@ -45,14 +45,14 @@ def total_of(codec: MeanCodec, encoded: list[np.ndarray]) -> np.ndarray:
 @settings(deadline=None)
 @given(
     data=st.data(),
-    clip=st.sampled_from([2.0**-100, 1e-3, 0.1, 1.0, 3.7, 60000.0]),
+    clips=st.tuples(*[st.sampled_from([2.0**-100, 1e-3, 0.1, 1.0, 3.7, 60000.0])] * COORDINATES),
     widths=st.sampled_from([(1, 1), (3, 7), (10, 1000), (16, 65535), (24, 65536), (32, 2**32 - 1), (32, 1)]),
     dtypes=st.tuples(*[st.sampled_from(DTYPES)] * COORDINATES),
     randomness=RANDOMNESS,
 )
-def test_weighted_mean_is_within_the_stated_bound_and_total_weight_is_exact(
+def test_weighted_mean_is_within_the_stated_bound_of_each_array_and_total_weight_is_exact(
     data: st.DataObject,
-    clip: float,
+    clips: tuple[float, ...],
     widths: tuple[int, int],
     dtypes: tuple[str, ...],
     randomness: Randomness,
@@ -60,6 +60,7 @@ def test_weighted_mean_is_within_the_stated_bound_and_total_weight_is_exact(
     value_bits, weight_max = widths
     distinct, survivors = data.draw(participants(weight_max))
     layout = Layout.of([np.zeros(1, dtype) for dtype in dtypes])
+    clip = dict(zip(layout.names, clips, strict=True))
     codec = MeanCodec(layout, clip=clip, value_bits=value_bits, weight_max=weight_max)
     inputs, encoded, weight = [Fraction(0)] * COORDINATES, [], 0
     for index in range(survivors):
@@ -68,10 +69,10 @@ def test_weighted_mean_is_within_the_stated_bound_and_total_weight_is_exact(
             limit = [float(np.finfo(dtype).max) for dtype in dtypes]
             arrays = [
                 np.array([min(max(place * clip, -top), top)], dtype)
-                for place, dtype, top in zip(places, dtypes, limit, strict=True)
+                for place, clip, dtype, top in zip(places, clips, dtypes, limit, strict=True)
             ]
         encoded.append(codec.encode(arrays, weight=own_weight, randomness=randomness).vector)
-        for coordinate, array in enumerate(arrays):
+        for coordinate, (array, clip) in enumerate(zip(arrays, clips, strict=True)):
             clipped = min(max(Fraction(float(array[0])), -Fraction(clip)), Fraction(clip))
             inputs[coordinate] += own_weight * clipped
         weight += own_weight
@@ -79,9 +80,10 @@ def test_weighted_mean_is_within_the_stated_bound_and_total_weight_is_exact(
     decoded = codec.decode(total_of(codec, encoded), survivors)
 
     assert decoded.weight == weight
-    bound = codec.error_bound(survivors, weight)
-    assert bound <= codec.error_bound(survivors)
-    for array, exact, dtype in zip(decoded.arrays, inputs, dtypes, strict=True):
+    bounds = codec.error_bounds(survivors, weight)
+    assert decoded.error_bounds == bounds
+    assert decoded.error_bound == codec.error_bound(survivors, weight) <= codec.error_bound(survivors)
+    for array, exact, dtype, bound in zip(decoded.arrays, inputs, dtypes, bounds.values(), strict=True):
         assert array.dtype == dtype
         assert abs(Fraction(float(array[0])) - exact / weight) <= bound
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from secagg.round import (
-    CodecTerms,
     Proposal,
     Requests,
     Round,
@@ -115,7 +114,8 @@ class Federation:
     def site(self, name: str) -> Site:
         """A site, from its files alone."""
         config = {"secagg-store": str(self.folder / f"{name}.store"), **self.config[name]}
-        return Site(SitePolicy.read(config), job=self.job, terms=CodecTerms.from_bytes, now=lambda: NOW)
+        policy = SitePolicy.read(config)
+        return Site(policy, job=self.job, terms=policy.codec_terms, now=lambda: NOW)
 
     def proposal(
         self, number: int = 1, arrays: Mapping[str, np.ndarray] | None = None, ahead: bool = False

@@ -47,12 +47,18 @@ _DECODERS: dict[type[msgspec.Struct], msgspec.msgpack.Decoder[msgspec.Struct]] =
 
 def encode(message: msgspec.Struct, pieces: Sequence[memoryview] = ()) -> bytes:
     """Return the one encoding of a message. pieces: its bulk, where it is in several and `message` leaves it empty."""
-    bulk = getattr(message, message.__struct_fields__[-1]) if isinstance(message, Message) else None
+    bulk = _bulk(message) if isinstance(message, Message) else None
     if not isinstance(bulk, memoryview):
         return _ENCODER.encode(message)
     pieces = pieces or (bulk,)
     # Joined once: the encoder would keep half as much again as it needs.
     return b"".join((_head(message, sum(map(len, pieces))), *pieces))
+
+
+def _bulk(message: msgspec.Struct) -> object:
+    """Return a message's last field, which alone may be a view; None where it has no fields."""
+    names = message.__struct_fields__
+    return getattr(message, names[-1]) if names else None
 
 
 def _head(message: msgspec.Struct, size: int) -> bytes:
@@ -80,7 +86,7 @@ def decode(kind: type[M], data: bytes | memoryview, limit: int) -> M:
 
 def _check_canonical(message: msgspec.Struct, data: bytes | memoryview) -> None:
     """Raise `WireError` unless `data` is exactly what encoding the message gives."""
-    bulk = getattr(message, message.__struct_fields__[-1])
+    bulk = _bulk(message)
     if not isinstance(bulk, memoryview):
         canonical = _ENCODER.encode(message) == data
     else:  # encode all but the bulk, then compare what stands before it

@@ -75,7 +75,7 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
         ) from None
     policy = policy_of(context.node_config)
     store = ContextStore(context.state)
-    site = Site(policy, store, job=job_name(context.run_id), terms=CodecTerms.from_bytes)
+    site = Site(policy, store, job=job_name(context.run_id), terms=policy.codec_terms)
     turn = site.take(request)
     if turn.seat is None:
         return turn

@@ -13,7 +13,7 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from secagg.codec import Codec, Decoded, Influence
+from secagg.codec import Codec, Decoded, Influence, ProposedClips
 from secagg.round import Proposal, Round, bound_digest, knobs_of
 from secagg.round.audit import Stamp, model_digest
 from secagg.round.updates import applied, kept, layout_of, mean_of
@@ -52,6 +52,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
     would be a site's update; where sites accept that, `reruns` says how often.
 
+    `proposed_clips`: what a round with clip="calibrate" proposes; no further one is run. Look at it, and pin its text.
+
     `influence`: how far one site can have moved the last round's mean; None before there is one. Each round logs it.
 
     Raises `ParameterError`: an inner strategy that needs individual updates, a knob that does not fit.
@@ -63,6 +65,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self.settings = Settings.of({"scheme": scheme, **knobs})
         self.stopped: str | None = None
         self.influence: Influence | None = None
+        self.proposed_clips: ProposedClips | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._last_round: int | None = None
@@ -152,6 +155,12 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
                 )
             follows = "training stops here" if self.stopped else "the next round asks about the same model again"
             log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
+            self._record(pending, None)
+            return self._skip(server_round)
+        if mean.clips is not None:
+            self.proposed_clips = mean.clips
+            self.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            log(INFO, "secagg: round %d: %s", server_round, mean.clips)
             self._record(pending, None)
             return self._skip(server_round)
         self._repeats = 0
