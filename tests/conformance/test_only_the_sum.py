@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz
-from secagg.codec import Layout, MeanCodec
+from secagg.codec import CalibrationCodec, Layout, MeanCodec
 from secagg.conformance.fixtures import make_round as make_round
 from secagg.conformance.fixtures import pytest_generate_tests as pytest_generate_tests
 from secagg.conformance.ours import CASES as CASES
@@ -170,6 +170,19 @@ def test_equal_total_weights_and_metrics_look_alike_to_the_server(value_bits):
     decoded = codec.decode(np.array(one, dtype=np.uint64), 4)
     assert decoded.weight == 3 * third + 1
     assert one[3:] == [3 * third + 1, 3 * third]  # these two numbers, and no digits of them
+
+
+def test_equal_sums_of_counts_look_alike_to_the_server(case, opened_by):
+    """Who has the values that are far off, all at one site or some at each, is not to be seen of a calibration."""
+    far_at_one = [{"w": np.full(6, size)} for size in (0.001, 0.001, 0.001, 700.0)]
+    some_at_each = [{"w": np.array([0.001] * 4 + [600.0] * 2)}] * 2 + [{"w": np.array([0.001] * 5 + [-900.0])}] * 2
+    codec = CalibrationCodec(Layout.of(far_at_one[0]))
+    views = []
+    for sites in (far_at_one, some_at_each):
+        scheme = case.make(MEMBERS, codec.length, value_bits=codec.value_bits)
+        views.append(opened_by(scheme, np.stack([codec.encode(one).vector for one in sites]).astype(np.uint64)).arrays)
+    for one, two in zip(*views, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_weights_that_would_need_digits_are_refused():

@@ -13,9 +13,10 @@ from secagg.round.updates import (
     change,
     layout_of,
     metrics_of,
+    vector_of,
     weight_of,
 )
-from secagg_protocols import Identity, InputError, ParameterError, Roster, RoundContext
+from secagg_protocols import Identity, InputError, ParameterError, Plain, Roster, RoundContext
 from secagg_protocols.core.snapshots import Record
 
 ARRAYS = {"weight": np.ones((2, 3), np.float32), "count": np.array([7])}
@@ -165,6 +166,36 @@ def test_terms_and_what_is_bound_are_in_the_context():
 def test_an_update_to_another_model_is_refused(trained, reason):
     with pytest.raises(InputError, match=reason):
         change(ARRAYS, trained)
+
+
+def test_names_that_differ_by_a_wrappers_prefix_are_said_to():
+    sent = {"weight": ARRAYS["weight"], "bias": np.ones(2), "count": ARRAYS["count"]}
+    wrapped = {f"module.{name}": values for name, values in sent.items()}
+    with pytest.raises(InputError, match=r"their names have 'module\.' before them; take the state dict"):
+        change(sent, wrapped)
+    with pytest.raises(InputError, match=r"their names lack 'module\.'"):
+        change(wrapped, sent)
+
+
+def test_what_was_clipped_is_in_the_sites_own_log_by_array(caplog):
+    sent = {f"layer{own}": np.ones(4, np.float32) for own in range(12)} | {"running_var": np.ones(8)}
+    terms = Settings.of({**KNOBS, "clip": "running_var:1000, *:0.1", "metrics": {"loss": (0, 1)}}).terms("n")
+    scheme = Plain(3, layout_of(sent).size + 2, value_bits=24)
+    changes = {name: np.zeros_like(values) for name, values in sent.items()}
+    vector_of(changes, {"n": 5, "loss": 0.5}, terms, scheme)
+    assert not caplog.records
+    changes["layer3"][:3] = 0.2
+    changes["layer7"][0] = -0.2
+    changes["running_var"][:] = 900
+    vector_of(changes, {"n": 5, "loss": 7.0}, terms, scheme)
+    assert caplog.messages == [
+        "secagg: out of range and clipped: 3 of 4 values of layer3 (knob: clip), 1 of 4 values of layer7 (knob: clip), "
+        "1 of the metrics (knob: metrics)"
+    ]
+    caplog.clear()
+    vector_of({name: values + 0.2 for name, values in changes.items()}, {"n": 5, "loss": 0.5}, terms, scheme)
+    assert caplog.messages[0].endswith("and 4 more")
+    assert caplog.messages[0].count("layer") == 8
 
 
 def test_no_floats_no_update():

@@ -137,6 +137,26 @@ def test_a_misbehaving_server_reaches_every_participant_s_refusal():
     assert {refusal.party for refusal in run.refusals} == {1, 2, 3, 4}
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"inputs": dict.fromkeys(range(1, 7), VECTORS[0])},
+            "inputs for 5, 6, and the scheme's participants are 1 … 4",
+        ),
+        ({"inputs": dict.fromkeys(range(5), VECTORS[0])}, "inputs for 0, and"),
+        ({"inputs": dict.fromkeys(("1", "2"), VECTORS[0])}, "inputs for '1', '2', and"),
+        ({"inputs": dict.fromkeys((1, 2, 4), VECTORS[0])}, "no input for participant 3"),
+        ({"drop": {9: "Sum", 2: "Sum", 0: "Sum"}}, "drop: participant 9, 0 is not between 1 and 4"),
+        ({"misbehave": {-1: list, 5: list}}, "misbehave: party -1, 5 is not between 0"),
+        ({"ledgers": {True: None, 7: None}}, "ledgers: True, 7 is not between 1 and 4"),
+    ],
+)
+def test_ids_that_no_participant_has_are_named(options, words):
+    with pytest.raises((InputError, ParameterError), match=words):
+        simulate(SCHEMES[0], **{"inputs": VECTORS, **options})
+
+
 def test_an_option_that_there_is_not_is_named():
     with pytest.raises(TypeError, match="no option 'dorp'; they are drop, misbehave"):
         simulate(SCHEMES[0], VECTORS, dorp={1: "Sum"})
