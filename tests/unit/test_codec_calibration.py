@@ -108,3 +108,20 @@ def test_all_sites_make_the_same_codec_of_its_terms_and_nobody_can_choose_the_ra
     assert codec.terms.codec(codec.layout) == codec
     assert codec.terms.codec(codec.layout).digest == codec.digest
     assert codec.terms.__struct_fields__ == ()
+
+
+def test_of_an_array_of_one_value_the_counts_are_a_list_of_all_magnitudes():
+    """In plain sight: more than a mean tells, though not whose each is, and not its sign."""
+    codec = CalibrationCodec(Layout.of({"bias": np.zeros(1)}))
+    given = [{"bias": np.array([moved])} for moved in (0.4, -0.03, 0.25, 90.0)]
+    (counts,) = codec.decode(summed(codec, given), 4).clips.counts.values()
+    assert (2.0 ** (np.repeat(np.arange(RANGES), counts.astype(int)) + LOWEST)).tolist() == [0.03125, 0.25, 0.5, 128.0]
+
+
+def test_nothing_is_out_of_the_range_of_a_calibration_and_any_site_can_raise_a_clip():
+    codec = CalibrationCodec(Layout.of([np.full(3, 1e20, np.float32)]))
+    (held,) = codec.in_range([np.full(3, 1e20, np.float32)])
+    assert held.dtype == np.float64
+    assert (held == np.float32(1e20)).all()
+    assert codec.error_bound(5) == 0
+    assert codec.influence(5).anywhere == 2.0**30

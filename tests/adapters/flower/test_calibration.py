@@ -10,6 +10,7 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
+from secagg.round import knobs_of  # noqa: E402
 
 BATCH_NORM = {"weight": np.full((3, 4), 0.5, np.float32), "running_var": np.ones(6, np.float32)}
 CONFIG = {"secagg-weight-max": 200, "secagg-metrics": "clipped-share:0:1"}
@@ -22,8 +23,8 @@ def trained(node, arrays):
     return {name: (values + moved[name]).astype(values.dtype) for name, values in arrays.items()}
 
 
-def strategy(clip, **knobs):
-    return SecAgg.from_config(FedAvg(fraction_evaluate=0.0), {**CONFIG, "secagg-clip": clip}, **knobs)
+def strategy(clip):
+    return SecAgg(FedAvg(fraction_evaluate=0.0), **knobs_of({**CONFIG, "secagg-clip": clip}))
 
 
 @pytest.fixture
