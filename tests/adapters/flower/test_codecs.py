@@ -56,6 +56,9 @@ def test_a_node_without_the_codec_gives_no_vector_and_says_what_it_knows(federat
     assert bench.one_round(strategy, grid)[0] is None
     said = {reason for reason in errors if reason}
     assert len(said) == 1
-    assert "the codec 'signs' (version 3) is unknown; this side knows mean (version 1)" in said.pop()
+    assert (
+        "the codec 'signs' (version 3) is unknown; this side knows calibration (version 1), mean (version 2)"
+        in said.pop()
+    )
     assert not any(node.has_trained for node in grid.nodes.values())
     assert strategy.stopped is None  # nobody has shown anything of its update
