@@ -49,8 +49,8 @@ log = logging.getLogger("secagg.codec")
 
 _CHOOSING = (
     "one site can move any value of the mean by clip · weight_max / total weight, so take clip near the largest change "
-    "of one value in training (the 99.9th percentile of |new − received|: clip='calibrate' has one secure round propose "
-    "it, array by array), and weight_max near the number of examples of the largest site (0: a plain mean)"
+    "of one value in training (the 99.9th percentile of |new − received|: clip='calibrate' proposes it in one secure "
+    "round, array by array), and weight_max near the number of examples of the largest site (0: a plain mean)"
 )
 
 
