@@ -1,19 +1,21 @@
 """Layers of noise that can be taken off, and the chain of seeds that decides which.
 
 XNoise (Jiang et al., EuroSys'24) shares one seed a layer, and opens those of every layer that is too much. Here a
-participant draws c₁ and hashes on: c₁ → c₂ → … → c_{L+1}. Layer k is keyed from c_k, the self mask from c_{L+1}, so c_{L+1}
-is b_u of the paper, and a holder has a share of each c_k. When k layers stay, it opens its share of c_{k+1} and of no other:
-the server hashes forward to layers k + 1 … L and to the self mask, and never back to layers 1 … k. So what is opened is
-one secret of each dealer, as without noise, and no message is added.
+participant draws c₁ and hashes on: c₁ → c₂ → … → c_{L+1}. Layer k is keyed from c_k, the self mask from c_{L+1}, which
+is b_u of the paper, and a holder has a share of each c_k. When k layers stay, it opens its share of c_{k+1} and of no
+other: the server hashes forward to layers k + 1 … L and to the self mask, and never back to layers 1 … k. So what is
+opened is one secret of each dealer, as without noise, and no message is added.
 
-Safe, as long as a hash cannot be turned round: c_k is uniform given all later ones, which are hashes of it, and given
-fewer than t shares of it; commitments to c_k hide it for the same reason. A second point of one chain would need a second
-list of survivors in one session, which the rule that protects the masks forbids.
+Safe, as long as a hash cannot be turned round: c_k is uniform given fewer than t shares of it, all that follows is made
+from it, and commitments to c_k hide it as they hide b_u. A second point of one chain would need a second list of
+survivors in one session, which the rule that protects the masks forbids.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from ..packing.sums import Output
 from ..primitives import shamir
@@ -59,4 +61,4 @@ def take_off(scheme: Bonawitz, output: Output, keys: Mapping[int, Sequence[bytes
     if share is None:
         return
     for layers in keys.values():
-        share.take_off(output.total, layers)
+        share.take_off(output.words.view(np.int64), layers)

@@ -24,9 +24,10 @@ from ..core.context import RoundContext
 from ..core.fields import check_sizes
 from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
+from ..core.step import Step
 from ..dealing.graph import Graph
 from ..dealing.steps import SEED_BYTES, Dealt
-from ..errors import ProtocolViolation, StateError
+from ..errors import ProtocolViolation, RoundFailed, StateError
 from ..packing import masks
 from ..packing.blocks import pack_blocks
 from ..packing.lanes import Words
@@ -51,7 +52,8 @@ SELF_MASK_SEED = 1
 class OwnSecrets(msgspec.Struct, frozen=True):
     """What a participant makes at the start and never sends in the clear.
 
-    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes; with noise in layers, the seeds of those behind it.
+    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes; behind it those of its
+    layers of noise.
     shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes; empty where it is not known
     yet to whom. deal_seed: what the shares then follow from, until they are dealt.
     """

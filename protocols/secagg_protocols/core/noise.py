@@ -1,9 +1,9 @@
 """Noise under the sum: what every participant adds to its vector, so that the sum that comes out is private.
 
-Each adds discrete Gaussians over the integers, D(0, s). Their sum is D(0, S), S² the sum of the variances, as long as no
-part is narrower than 2 (docs/privacy.md). Nobody knows beforehand who will vanish, so everyone adds enough for the worst
-case that is tolerated, the part that is then too much in layers that can be taken off again (XNoise: Jiang et al.,
-EuroSys'24; how the layers' seeds are kept back is ours: `bonawitz.noise`).
+Each adds discrete Gaussians over the integers, D(0, s). Their sum is D(0, S), S² the sum of the variances, as long as
+no part is narrower than 2 (docs/privacy.md). Nobody knows beforehand who will vanish, so everyone adds enough for the
+worst case that is tolerated, the part that is then too much in layers that can be taken off again (XNoise: Jiang et
+al., EuroSys'24; how the layers' seeds are kept back is ours: `bonawitz.noise`).
 """
 
 from __future__ import annotations
@@ -213,14 +213,14 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
         parts = [each[0] - rounding, *(after - before for before, after in zip(each, each[1:], strict=False))]
         if min(parts) < NARROWEST**2:
             raise ParameterError(
-                f"noise: variance={noise.variance} makes a part of it narrower than {NARROWEST}, and then they do not add "
-                f"up: variance={_least(honest, levels, rounding)} is the least that works, or lower tolerated"
+                f"noise: variance={noise.variance} makes a part of it narrower than {NARROWEST}, and such do not "
+                f"add up: variance={_least(honest, levels, rounding)} is the least that works, or lower tolerated"
             )
         widths = [part.sqrt().quantize(_PLACES, ROUND_CEILING) for part in parts]
         if max(widths) > WIDEST:
             raise ParameterError(
-                f"noise: variance={noise.variance} makes a part of it wider than {WIDEST}, of which there are no tables: "
-                "lower value_bits, and with it the scale"
+                f"noise: variance={noise.variance} makes a part of it wider than {WIDEST}, of which there is no "
+                "table: lower value_bits, and with it the scale"
             )
         variance = sum((width * width for width in widths), Decimal(0))
         bound = int((TAIL * variance.sqrt()).to_integral_value(ROUND_CEILING))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from .lanes import Lanes, Words
 class Domain:
     """What a scheme sums: `length` integers per participant, each in [0, 2^value_bits), exactly.
 
-    noise_bound: what a participant's noise raises every value by, and may lower it by again: a vector that is given then
-    has values up to `largest` only.
+    noise_bound: what a participant's noise raises every value by, and may lower it by again: a vector that is given
+    then has values up to `largest` only.
     """
 
     participants: int
@@ -69,8 +70,8 @@ class Domain:
         """Return a sum without what noise raised it by; as it is where there is no noise."""
         if not self.noise_bound:
             return output
-        raised = len(output.survivors) * self.noise_bound
-        return Output(output.total - np.uint64(raised), output.survivors, signed=True)
+        raised = np.uint64(len(output.survivors) * self.noise_bound)
+        return Output(output.total.view(np.uint64) - raised, output.survivors, signed=True)
 
 
 _PART_WORDS = 1 << 17
@@ -90,15 +91,15 @@ class Output:
     signed: bool = False
 
     @cached_property
-    def total(self) -> NDArray[np.uint64] | NDArray[np.int64]:
+    def total(self) -> NDArray[np.integer[Any]]:
         """The sum: uint64 (with noise in it, int64), shape (length,). Unpacked when first asked for, and kept."""
         return self._as_said(self.words if self.lanes is None else self.lanes.unpack(self.words))
 
-    def parts(self) -> Iterator[tuple[int, NDArray[np.uint64] | NDArray[np.int64]]]:
+    def parts(self) -> Iterator[tuple[int, NDArray[np.integer[Any]]]]:
         """Yield (number of its first coordinate, sums) over the whole sum, a piece at a time."""
         lanes = self.lanes or Lanes.of(self.words.size, 64)
         for start, sums in lanes.unpack_parts(self.words, _PART_WORDS):
             yield start, self._as_said(sums)
 
-    def _as_said(self, sums: Words) -> NDArray[np.uint64] | NDArray[np.int64]:
+    def _as_said(self, sums: Words) -> NDArray[np.integer[Any]]:
         return sums.view(np.int64) if self.signed else sums

@@ -76,7 +76,7 @@ class Rounder:
         fine = np.floor(values * GRID + dither).astype(np.int64)
         centre = fine & (GRID - 1)
         entry = (centre << _TABLE_BITS) + (first >> (FIRST_BITS - _TABLE_BITS))
-        rounded = (fine >> 8) + self._table.take(entry)
+        rounded: NDArray[np.int64] = (fine >> 8) + self._table.take(entry)
         undecided = np.flatnonzero(self._undecided.take(entry))
         more = np.frombuffer(source.bytes(8 * undecided.size), dtype="<u8").tolist()
         decided = zip(centre[undecided].tolist(), first[undecided].tolist(), more, strict=True)
