@@ -107,12 +107,12 @@ def test_whoever_vanishes_honest_survivors_keep_what_was_promised_and_hardly_mor
 
 
 @pytest.mark.parametrize(
-    ("participants", "colluders", "layers"), [(100, 0, 15), (100, 10, 15), (1000, 0, 19), (1000, 100, 21)]
+    ("participants", "colluders", "levels"), [(100, 0, 16), (100, 10, 16), (1000, 0, 19), (1000, 100, 21)]
 )
-def test_of_many_dropouts_a_layer_stands_for_several_and_two_per_cent_stay_too_much(participants, colluders, layers):
+def test_of_many_dropouts_a_layer_stands_for_several_and_two_per_cent_stay_too_much(participants, colluders, levels):
     tolerated = participants * 3 // 10
     share = Noise("1000000", tolerated, colluders).share(participants, layered=True)
-    assert len(share.layers) == layers
+    assert len(share.levels) == levels
     for dropouts in range(tolerated + 1):
         honest = participants - colluders - dropouts
         residual = honest * kept(share, share.kept(dropouts)) / 1_000_000
