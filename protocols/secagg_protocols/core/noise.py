@@ -35,7 +35,7 @@ ROUNDING = "2"
 """The width with which a codec rounds (`primitives.rounding`)."""
 
 TAIL = Decimal("10.3")
-"""Noise is cut off at so many standard deviations: a chance of 2⁻⁷⁵ a coordinate and participant."""
+"""A value with its noise is cut off at so many standard deviations: a chance of 2⁻⁷⁵ a coordinate and participant."""
 
 EXACTLY = 16
 """Up to so many tolerated dropouts there is one layer for each; beyond, a layer stands for several."""
@@ -124,8 +124,8 @@ def _canonical(variance: str) -> str:
 class NoiseShare:
     """What one participant adds. base: the width of what always stays. layers: those of what can be taken off.
 
-    levels: entry k is how many dropouts base and layers 1 … k are enough for. bound: no participant's noise is larger;
-    it is what every coordinate is raised by, so that nothing is negative.
+    levels: entry k is how many dropouts base and layers 1 … k are enough for. bound: what every coordinate is raised by,
+    so that nothing is negative.
     """
 
     base: str
@@ -146,14 +146,20 @@ class NoiseShare:
             tables.append(rounder(ROUNDING).digest)
         return digest(Use.NOISE_TABLES, hashlib.sha256(b"".join(tables)).digest())
 
-    def add_to(self, vector: NDArray[np.integer[Any]], base: bytes, layers: Sequence[bytes]) -> NDArray[np.uint64]:
-        """Return a vector with its noise, raised by `bound`. base, layers: one key each, used for nothing else."""
-        raised = vector.astype(np.uint64)
+    def add_to(
+        self, vector: NDArray[np.integer[Any]], top: int, base: bytes, layers: Sequence[bytes]
+    ) -> NDArray[np.uint64]:
+        """Return a vector with its noise, raised by `bound`, in 0 … top. base, layers: a key each, used for nothing else.
+
+        vector: up to top − 2 · bound. What lies outside 0 … top, which it does with a chance of 2⁻⁷⁵, is cut to it.
+        """
+        noisy = np.empty(vector.size, dtype=np.uint64)
         for part, noise in self._drawn(vector.size, (self.base, *self.layers), (base, *layers)):
-            np.clip(noise, -self.bound, self.bound, out=noise)
             noise += self.bound
-            raised[part] += noise.view(np.uint64)
-        return raised
+            noise += vector[part].astype(np.int64)
+            np.clip(noise, 0, top, out=noise)
+            noisy[part] = noise.view(np.uint64)
+        return noisy
 
     def take_off(self, total: NDArray[np.int64], layers: Sequence[bytes]) -> None:
         """Subtract from a sum, in place, the last layers of one participant. layers: the keys of as many."""
@@ -180,6 +186,8 @@ class Noisy(Protocol):
     @property
     def noise_share(self) -> NoiseShare | None: ...
     @property
+    def value_bits(self) -> int: ...
+    @property
     def suite(self) -> Ciphersuite: ...
 
 
@@ -193,7 +201,8 @@ def with_noise(
     share = scheme.noise_share
     if share is None:
         return vector
-    return share.add_to(vector, randomness.bytes(scheme.suite.mask_key_bytes), layers)
+    top = (1 << scheme.value_bits) - 1
+    return share.add_to(vector, top, randomness.bytes(scheme.suite.mask_key_bytes), layers)
 
 
 @lru_cache(maxsize=32)
@@ -222,8 +231,10 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
                 f"noise: variance={noise.variance} makes a part of it wider than {WIDEST}, of which there is no "
                 "table: lower value_bits, and with it the scale"
             )
-        variance = sum((width * width for width in widths), Decimal(0))
+        variance = sum((width * width for width in widths), rounding)
         bound = int((TAIL * variance.sqrt()).to_integral_value(ROUND_CEILING))
+        if noise.rounded:  # so much a rounded vector may be away from what was rounded: it has that room itself
+            bound -= rounder(ROUNDING).bound + 1
     base, *layers = (f"{width.normalize():f}" for width in widths)
     return NoiseShare(base, tuple(layers), levels, bound, noise.rounded)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
+from math import log, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -106,6 +107,15 @@ def distribution(sigma: str, centre: Fraction = Fraction(0)) -> Distribution:
     return Distribution(tuple(steps), -len(below))
 
 
+def distance_of(sigma: float) -> float:
+    """Return an upper bound of the statistical distance between what a table of this width gives and D(·, σ).
+
+    Half a unit of 2⁻⁸⁰ for each step, of which there are two to each value; tails that are cut off weigh less than one.
+    """
+    values = 2 * sigma * sqrt(2 * (PRECISION + 8) * log(2)) + 3
+    return (values + 1) * 2.0 ** -(PRECISION + 1)
+
+
 def _weights(distance: Decimal, twice: Decimal) -> list[Decimal]:
     """Return exp(−(distance + i)²/2σ²) for i = 0, 1, … while it counts. twice: 2σ².
 
@@ -144,7 +154,7 @@ class Gaussian:
     @property
     def distance(self) -> float:
         """An upper bound of the statistical distance between a sample and D_{Z,σ}."""
-        return (len(self.exactly.steps) + 1) * 2.0 ** -(PRECISION + 1)
+        return distance_of(self.sigma)
 
     def sample(self, count: int, source: Bytes) -> NDArray[np.signedinteger]:
         """Return independent samples of type `dtype`, all within ±`bound`.

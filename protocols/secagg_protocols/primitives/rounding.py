@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .gaussian import FIRST_BITS, MORE_BITS, Bytes, distribution
+from .gaussian import FIRST_BITS, MORE_BITS, Bytes, distance_of, distribution
 
 GRID = 256
 """Steps of the grid to a unit."""
@@ -53,7 +53,7 @@ class Rounder:
     @property
     def distance(self) -> float:
         """An upper bound of the statistical distance between a result and D(x, σ), x being on the grid."""
-        return (2 * self.bound + 3) * 2.0 ** -(FIRST_BITS + MORE_BITS + 1)
+        return distance_of(self.sigma)
 
     def round(self, values: NDArray[np.float64], source: Bytes) -> NDArray[np.int64]:
         """Return one draw of D(x, σ) for every x, shape as `values`, from fresh uniform bytes.
