@@ -2,9 +2,9 @@
 
     x → clip to L2 norm `clip` → · scale → D(·, 2) on the grid of 1/256 → + D(0, s) in parts → the ring
 
-The sum over participants is D(Σx, S) (S² the sum of all variances), and D(X, S) is a post-processed continuous Gaussian of
-variance S² − 2.25. So ε is that of the ordinary Gaussian mechanism, by dp-accounting. docs/privacy.md has the proof, and
-every constant below its place in it.
+The sum over participants is D(Σx, S) (S² the sum of all variances), and D(X, S) is a post-processed continuous
+Gaussian of variance S² − 2.25. So ε is that of the ordinary Gaussian mechanism, by dp-accounting. docs/privacy.md has
+the proof, and every constant below its place in it.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ INSTITUTION_DELTA = 1e-3
 class Wanted:
     """What is asked of a plan. epsilon, delta: of all rounds together, in the view of the server with its colluders.
 
-    participants, length, clip, tolerated, colluders, layered, value_bits: as in `Mechanism`; value_bits None: the fewest
-    with which the noise is not noticeably more.
+    participants, length, clip, tolerated, colluders, layered, value_bits: as in `Mechanism`; value_bits None: the
+    fewest with which the noise is not noticeably more.
     """
 
     epsilon: float
@@ -97,6 +97,9 @@ def plan(wanted: Wanted) -> Plan:
     with needed("train"):
         from dp_accounting import get_sigma_gaussian
     ideal = math.sqrt(wanted.rounds) * float(get_sigma_gaussian(wanted.epsilon, wanted.delta))
+    wanted.mechanism(ideal, MOST_BITS)  # refuses what is wrong with any number of bits
+    if ideal > LARGEST_MULTIPLIER:
+        raise _too_much(wanted)
     if wanted.value_bits is not None:
         wanted.mechanism(ideal, wanted.value_bits).noise  # noqa: B018  (asked for what it raises)
         return Plan(wanted, _with_bits(wanted, ideal, wanted.value_bits))
@@ -109,7 +112,7 @@ def plan(wanted: Wanted) -> Plan:
         if found[-1].multiplier <= CLOSE_ENOUGH * ideal:
             break
     if not found:
-        wanted.mechanism(ideal, MOST_BITS // 2).noise  # noqa: B018
+        raise ParameterError("no number of bits holds this noise: lower tolerated, or participants")
     return Plan(wanted, min(found, key=lambda mechanism: mechanism.multiplier))
 
 
@@ -136,11 +139,15 @@ def _least(spent: Callable[[float], float | None], start: float, wanted: Wanted)
         low = high
         high *= 1.5
         if high > LARGEST_MULTIPLIER:
-            raise ParameterError(
-                f"epsilon={wanted.epsilon:g} at delta={wanted.delta:g} over {wanted.rounds} rounds needs noise beyond "
-                f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or plan fewer rounds"
-            )
+            raise _too_much(wanted)
     while high - low > 1e-4 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def _too_much(wanted: Wanted) -> ParameterError:
+    return ParameterError(
+        f"epsilon={wanted.epsilon:g} at delta={wanted.delta:g} over {wanted.rounds} rounds needs noise beyond "
+        f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or plan fewer rounds"
+    )

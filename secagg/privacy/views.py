@@ -1,7 +1,7 @@
 """ε by who looks: what each view of a round sees of the noise, and what that comes to over all rounds.
 
-Every round is a Gaussian mechanism, of one multiplier in each view (`Mechanism.against`); rounds compose, equal or not.
-The figures are dp-accounting's: of Gaussians exact, of sampled ones by their privacy loss distribution (PLD), rounded up;
+Every round is a Gaussian mechanism, of one multiplier in each view (`Mechanism.against`); rounds compose, equal or
+not. The figures are dp-accounting's: of Gaussians exact, of sampled ones by their privacy loss distribution (PLD), rounded up;
 and what the discrete mechanism charges is added.
 """
 
@@ -29,7 +29,10 @@ _FINE = 1e-4
 
 @dataclass(frozen=True)
 class Release:
-    """One sum that came out, as an accountant sees it: the mechanism, and how many of all participants were not in it."""
+    """One sum that came out, as an accountant sees it.
+
+    dropouts: how many of all participants were not in it.
+    """
 
     mechanism: Mechanism
     dropouts: int = 0
@@ -37,8 +40,8 @@ class Release:
     def multipliers(self) -> Mapping[str, float]:
         """Return view → the noise multiplier that it comes to. A view knows the noise of those who are in it.
 
-        Colluders are counted as survivors, which is the worst case for the others. Layers that were taken off are known to
-        all; that no view with fewer than the threshold knows the others' is the scheme's promise, and computational.
+        Colluders are counted as survivors, which is the worst case for the others. Layers that were taken off are known
+        to all; that no view with fewer than the threshold knows the others' is the scheme's promise, and computational.
         """
         mechanism = self.mechanism
         survivors = mechanism.participants - self.dropouts

@@ -124,8 +124,8 @@ def _canonical(variance: str) -> str:
 class NoiseShare:
     """What one participant adds. base: the width of what always stays. layers: those of what can be taken off.
 
-    levels: entry k is how many dropouts base and layers 1 … k are enough for. bound: what every coordinate is raised by,
-    so that nothing is negative.
+    levels: entry k is how many dropouts base and layers 1 … k are enough for. bound: what every coordinate is raised
+    by, so that nothing is negative.
     """
 
     base: str
@@ -149,9 +149,9 @@ class NoiseShare:
     def add_to(
         self, vector: NDArray[np.integer[Any]], top: int, base: bytes, layers: Sequence[bytes]
     ) -> NDArray[np.uint64]:
-        """Return a vector with its noise, raised by `bound`, in 0 … top. base, layers: a key each, used for nothing else.
+        """Return a vector with its noise, raised by `bound`, in 0 … top.
 
-        vector: up to top − 2 · bound. What lies outside 0 … top, which it does with a chance of 2⁻⁷⁵, is cut to it.
+        base, layers: a key each, used for nothing else. vector: up to top − 2 · bound. What lies outside 0 … top, which it does with a chance of 2⁻⁷⁵, is cut to it.
         """
         noisy = np.empty(vector.size, dtype=np.uint64)
         for part, noise in self._drawn(vector.size, (self.base, *self.layers), (base, *layers)):
