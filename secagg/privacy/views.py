@@ -1,8 +1,8 @@
 """ε by who looks: what each view of a round sees of the noise, and what that comes to over all rounds.
 
 Every round is a Gaussian mechanism, of one multiplier in each view (`Mechanism.against`); rounds compose, equal or
-not. The figures are dp-accounting's: of Gaussians exact, of sampled ones by their privacy loss distribution (PLD), rounded up;
-and what the discrete mechanism charges is added.
+not. The figures are dp-accounting's: of Gaussians exact, of sampled ones by their privacy loss distribution (PLD),
+rounded up; and what the discrete mechanism charges is added.
 """
 
 from __future__ import annotations

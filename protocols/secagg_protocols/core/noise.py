@@ -151,7 +151,8 @@ class NoiseShare:
     ) -> NDArray[np.uint64]:
         """Return a vector with its noise, raised by `bound`, in 0 … top.
 
-        base, layers: a key each, used for nothing else. vector: up to top − 2 · bound. What lies outside 0 … top, which it does with a chance of 2⁻⁷⁵, is cut to it.
+        base, layers: a key each, used for nothing else. vector: up to top − 2 · bound. What lies outside 0 … top, which
+        it does with a chance of 2⁻⁷⁵, is cut to it.
         """
         noisy = np.empty(vector.size, dtype=np.uint64)
         for part, noise in self._drawn(vector.size, (self.base, *self.layers), (base, *layers)):
