@@ -134,6 +134,7 @@ def test_where_nothing_can_be_taken_off_everyone_adds_for_the_worst_case():
         (lambda: Bonawitz(10, 5, noise=Noise("223", 3)), "variance=360.000 is the least"),
         (lambda: Bonawitz(10, 5, noise=Noise("79", 0, rounded=True)), "variance=80.000 is the least"),
         (lambda: Bonawitz(10, 5, value_bits=40, noise=Noise("400000000", 3)), "wider than 4096"),
+        (lambda: Bonawitz(20, 5, value_bits=40, threshold=4, noise=Noise("324000000", 16)), "wide in all"),
         (lambda: Bonawitz(10, 5, value_bits=8, noise=Noise("7000", 3)), "value_bits=8 is too few .* at least 10"),
         (lambda: Bonawitz(10, 5, noise=Noise(WHOLE, 9)), "tolerated=9 and colluders=0"),
         (lambda: Bonawitz(10, 5, noise=Noise(WHOLE, 5)), "tolerated=5 is above 4"),
@@ -143,7 +144,7 @@ def test_where_nothing_can_be_taken_off_everyone_adds_for_the_worst_case():
         ),
         (lambda: SecAggPlus(1000, 5, noise=Noise("1e6", 400)), "tolerated=400 is above"),
     ],
-    ids=["base", "layer", "rounded", "wide", "bits", "alone", "threshold", "colluders", "graph"],
+    ids=["base", "layer", "rounded", "wide", "costly", "bits", "alone", "threshold", "colluders", "graph"],
 )
 def test_noise_that_would_not_be_what_it_says_is_refused_with_the_remedy(make, why):
     with pytest.raises(ParameterError, match=why):

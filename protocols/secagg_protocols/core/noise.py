@@ -43,6 +43,9 @@ EXACTLY = 16
 _RESIDUAL = Decimal("1.02")
 """Then at most so much more noise stays than was promised."""
 
+_WIDEST_IN_ALL = 1 << 15
+"""Of all parts together: tables for so much take 2 s and 200 MB, and a proposal must not cost a participant more."""
+
 _DIGITS = 40
 _PLACES = Decimal("1e-9")
 _PIECE = 1 << 16
@@ -231,6 +234,11 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
             raise ParameterError(
                 f"noise: variance={noise.variance} makes a part of it wider than {WIDEST}, of which there is no "
                 "table: lower value_bits, and with it the scale"
+            )
+        if sum(widths) > _WIDEST_IN_ALL:
+            raise ParameterError(
+                f"noise: variance={noise.variance} makes {len(widths)} parts, {sum(widths):.0f} wide in all; tables are "
+                f"made for {_WIDEST_IN_ALL} at most: lower value_bits, and with it the scale, or tolerated"
             )
         variance = sum((width * width for width in widths), rounding)
         bound = int((TAIL * variance.sqrt()).to_integral_value(ROUND_CEILING))
