@@ -237,8 +237,8 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
             )
         if sum(widths) > _WIDEST_IN_ALL:
             raise ParameterError(
-                f"noise: variance={noise.variance} makes {len(widths)} parts, {sum(widths):.0f} wide in all; tables are "
-                f"made for {_WIDEST_IN_ALL} at most: lower value_bits, and with it the scale, or tolerated"
+                f"noise: variance={noise.variance} makes {len(widths)} parts, {sum(widths):.0f} wide in all; tables "
+                f"are made for {_WIDEST_IN_ALL} at most: lower value_bits, and with it the scale, or tolerated"
             )
         variance = sum((width * width for width in widths), rounding)
         bound = int((TAIL * variance.sqrt()).to_integral_value(ROUND_CEILING))
