@@ -214,7 +214,7 @@ class Attack:
         total: NDArray[Any] = np.sum([self.vectors[one] for one in who], axis=0)
         return total
 
-    def total(self) -> NDArray[np.uint64]:
+    def total(self) -> NDArray[np.integer[Any]]:
         """Return the sum that came out: the server's, or what the participants hold who keep it from the server."""
         held = [output for client in self.clients.values() if (output := client.output) is not None]
         output = held[0] if held else self.server.output

@@ -52,7 +52,7 @@ def parties_of(scheme: Scheme, randomness: Randomness = SYSTEM) -> Parties:
 def vectors_for(scheme: Scheme, seed: int = 1) -> dict[int, np.ndarray]:
     """Return one random vector per participant, over the whole range."""
     generator = np.random.default_rng(seed)
-    top = (1 << scheme.value_bits) - 1
+    top = scheme.domain.largest
     return {
         participant: generator.integers(0, top, scheme.length, dtype=np.uint64, endpoint=True)
         for participant in range(1, scheme.participants + 1)

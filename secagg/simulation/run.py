@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,8 @@ class Run:
     failure: RoundFailed | None = None
 
     @property
-    def total(self) -> NDArray[np.uint64]:
-        """The sum over the survivors: uint64, shape (length,)."""
+    def total(self) -> NDArray[np.integer[Any]]:
+        """The sum over the survivors: uint64 (with noise in it, int64), shape (length,)."""
         return self.output.total
 
     @property

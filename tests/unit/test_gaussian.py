@@ -7,14 +7,21 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
+from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.masks import Keystream
-from secagg_protocols.primitives.gaussian import _distribution, gaussian
+from secagg_protocols.primitives.gaussian import Gaussian, distribution, gaussian
 
 SIGMA = "4.513516668382048"
 """8/√π: twice the variance that ThresholdCkks is left with once a sum is opened."""
 
-SIGMAS = ["1", "3.19", SIGMA, "9"]
+SIGMAS = ["1", "3.19", SIGMA, "9", "152.5"]
 WHOLE = 1 << 80
+
+
+def table_of(sigma):
+    exactly = distribution(sigma)
+    assert exactly.first == -exactly.last
+    return exactly.steps, exactly.bound
 
 
 class Script:
@@ -31,7 +38,7 @@ class Script:
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_the_distribution_function_is_the_gaussian_s(sigma):
-    steps, bound = _distribution(sigma)
+    steps, bound = table_of(sigma)
     assert steps[0] == 0
     assert steps[-1] == WHOLE
     assert len(steps) == 2 * bound + 2
@@ -42,7 +49,7 @@ def test_the_distribution_function_is_the_gaussian_s(sigma):
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_the_distribution_is_symmetric_and_what_is_cut_off_weighs_nothing(sigma):
-    steps, bound = _distribution(sigma)
+    steps, bound = table_of(sigma)
     assert all(abs(low + high - WHOLE) <= 1 for low, high in zip(steps, reversed(steps), strict=True))
     tail = 2 * sum(math.exp(-(k**2) / (2 * float(sigma) ** 2)) for k in range(bound + 1, 4 * bound))
     assert tail / (float(sigma) * math.sqrt(2 * math.pi)) < 2.0**-80
@@ -52,7 +59,7 @@ def test_the_distribution_is_symmetric_and_what_is_cut_off_weighs_nothing(sigma)
 def test_every_value_has_exactly_its_share_of_all_eighty_bit_numbers(sigma):
     """Count them: 2⁶⁴ for each of 2¹⁶ table entries that is decided, and the parts of those that are not."""
     sampler = gaussian(sigma)
-    steps, bound = _distribution(sigma)
+    steps, bound = table_of(sigma)
     shares = [0] * (2 * bound + 1)
     for entry in range(1 << 16):
         if not sampler._undecided[entry]:
@@ -69,7 +76,7 @@ def test_every_value_has_exactly_its_share_of_all_eighty_bit_numbers(sigma):
 
 def test_a_sample_is_as_near_to_its_distribution_as_the_documents_say():
     """Statistical distance over all values, in 80 digits: 2⁻⁷⁶ a sample, 2⁻⁴⁹·⁵ over 10⁸ of them."""
-    steps, bound = _distribution(SIGMA)
+    steps, bound = table_of(SIGMA)
     with localcontext() as context:
         context.prec = 80
         variance = 2 * Decimal(SIGMA) ** 2
@@ -88,7 +95,7 @@ def test_a_sample_is_as_near_to_its_distribution_as_the_documents_say():
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_at_every_step_of_the_distribution_function_the_last_bit_decides(sigma):
     sampler = gaussian(sigma)
-    steps, bound = _distribution(sigma)
+    steps, bound = table_of(sigma)
     inner = [(value, step) for value, step in enumerate(steps[1:-1]) if step & ((1 << 64) - 1)]
     assert inner
     for value, step in inner:
@@ -103,11 +110,43 @@ def test_at_every_step_of_the_distribution_function_the_last_bit_decides(sigma):
 
 def test_the_ends_of_the_table_are_the_first_and_last_value_with_any_weight():
     sampler = gaussian(SIGMA)
-    steps, bound = _distribution(SIGMA)
+    steps, bound = table_of(SIGMA)
     weighty = [value - bound for value, step in enumerate(steps[:-1]) if steps[value + 1] > step]
     ends = sampler.sample(2, Script([0, 65535], [0, (1 << 64) - 1]))
     assert ends.tolist() == [weighty[0], weighty[-1]]
     assert weighty[0] == -weighty[-1] > -bound
+
+
+@pytest.mark.parametrize(("sigma", "distance"), [("4.513516668382048", -74), ("9", -73), ("152.5", -69), ("4096", -64)])
+def test_what_a_sample_is_away_from_its_distribution_is_bounded(sigma, distance):
+    sampler = gaussian(sigma)
+    assert len(sampler.exactly.steps) * 2.0**-81 <= sampler.distance < 2.0**distance
+
+
+@pytest.mark.parametrize("sigma", ["0.49", "4097", "-3", "NaN"])
+def test_a_width_that_no_table_is_made_for_is_refused(sigma):
+    with pytest.raises(ParameterError, match="width"):
+        distribution(sigma)
+
+
+def test_the_widest_is_decided_as_bit_by_bit():
+    """In its tails thousands of steps fall into one entry of the table."""
+    sampler = Gaussian("4096")
+    steps = sampler.exactly.steps
+    rng = np.random.default_rng(3)
+    first = np.concatenate([[0] * 200, [65535] * 200, rng.integers(0, 1 << 16, 600)])
+    more = rng.integers(0, 1 << 64, int(sampler._undecided[first].sum()), dtype=np.uint64)
+    lows = iter(more.tolist())
+    samples = sampler.sample(first.size, Script(first, more)).tolist()
+    for high, sample in zip(first.tolist(), samples, strict=True):
+        low = next(lows) if sampler._undecided[high] else 0
+        assert sample == bisect_right(steps, high << 64 | low) - 1 - sampler.bound
+
+
+def test_tables_of_one_width_have_one_name_and_of_others_another():
+    names = {distribution(sigma).digest for sigma in ("2", "2.0", "2.000000001", "3")}
+    assert len(names) == 3
+    assert distribution("2").digest.hex().startswith("bfb4e74510a74004")
 
 
 def test_undecided_entries_are_few_and_are_met():
@@ -122,7 +161,7 @@ def test_undecided_entries_are_few_and_are_met():
 def test_samples_follow_the_distribution(sigma):
     """Chi-square over a million samples of a fixed key; values expected less than ten times are one class."""
     sampler, count = gaussian(sigma), 1_000_000
-    steps, bound = _distribution(sigma)
+    steps, bound = table_of(sigma)
     samples = sampler.sample(count, Keystream(bytes(range(16)))).astype(np.int64)
     assert np.abs(samples).max() <= bound == sampler.bound
     expected = np.diff(np.array(steps, dtype=object)).astype(float) / WHOLE * count
@@ -139,7 +178,7 @@ def test_samples_follow_the_distribution(sigma):
 
 def test_given_their_sum_two_samples_are_a_narrower_gaussian_around_its_half():
     """What hint-RLWE rests on here: x given x + y = T is D_{Z, T/2, σ/√2}, exactly, whatever T is."""
-    steps, bound = _distribution(SIGMA)
+    steps, bound = table_of(SIGMA)
     chance = np.diff(np.array(steps, dtype=object)).astype(float) / WHOLE
     for total in (-9, -1, 0, 1, 6, 13):
         ks = np.arange(max(-bound, total - bound), min(bound, total + bound) + 1)

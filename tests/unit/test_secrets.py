@@ -8,10 +8,15 @@ import pytest
 
 from secagg import Bonawitz, LightSecAgg
 from secagg.schemes import SCHEMES
+from secagg_protocols.bonawitz.params import NOISE_SEEDS
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.secrets import Secret, opened, rows_to_open, survived, vanished
 
 DEALERS = (1, 2, 4, 5)
 COHORTS = [some for count in range(1, 5) for some in combinations(DEALERS, count)]
+
+
+NOISY = Bonawitz(6, 1, threshold=2, noise=Noise("2560", 4))
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if SCHEMES[name].traits.opens])
@@ -20,7 +25,26 @@ def test_of_every_dealer_at_most_one_secret_is_put_together(name, survivors):
     said = opened(SCHEMES[name].secrets, DEALERS, survivors)
     whose = [dealer for dealers in said.values() for dealer in dealers]
     assert len(set(whose)) == len(whose)
-    assert said.keys() == SCHEMES[name].traits.opens
+    assert said.keys() == SCHEMES[name].traits.opens - {NOISE_SEEDS}
+
+
+@pytest.mark.parametrize("survivors", [some for some in COHORTS if len(some) > 1])
+def test_with_noise_in_layers_one_seed_of_the_chain_is_opened(survivors):
+    """The one that follows the last layer to stay: a layer for each of the six who is not in the sum."""
+    said = opened(NOISY.secrets, DEALERS, survivors)
+    assert said.keys() == NOISY.traits.opens
+    rows = rows_to_open(NOISY.secrets, DEALERS, survivors)
+    dropouts = 6 - len(survivors)
+    for dealer in DEALERS:
+        assert rows[dealer] == (1 + NOISY.layers - dropouts if dealer in survivors else 0)
+    assert rows_to_open(NOISY.secrets, DEALERS, survivors[:1], len(survivors)).items() >= {
+        (dealer, row) for dealer, row in rows.items() if dealer in survivors[:1]
+    }
+
+
+def test_with_more_dropouts_than_the_noise_is_made_for_no_seed_is_opened():
+    rows = rows_to_open(NOISY.secrets, DEALERS, (1,))
+    assert 1 not in rows
 
 
 @pytest.mark.parametrize("survivors", COHORTS)

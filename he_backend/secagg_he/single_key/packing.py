@@ -73,7 +73,9 @@ class Packing:
         if composed is None:
             return None
         output = Output(composed, survivors, self.lanes)
-        return None if max(int(sums.max()) for _, sums in output.parts()) > self.limit(len(survivors)) else output
+        if max(int(sums.max()) for _, sums in output.parts()) > self.limit(len(survivors)):
+            return None
+        return self.domain.settled(output)
 
     def _composed(self, words: Words) -> Words | None:
         """Return packed sums from what they are modulo each plaintext modulus; None when none can be."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.core.context import RoundContext
+from secagg_protocols.core.noise import with_noise
 from secagg_protocols.packing.sums import Output
 from secagg_protocols.primitives.randomness import SYSTEM
 
@@ -34,7 +35,7 @@ def run_single_key(
     first = np.zeros((scheme.ciphertexts, len(parameters.primes), parameters.degree), dtype=np.uint64)
     seeds = []
     for who in survivors:
-        blocks = steps.upload(scheme, holders[who], vectors[who], SYSTEM)
+        blocks = steps.upload(scheme, holders[who], with_noise(scheme, vectors[who], SYSTEM), SYSTEM)
         polynomials, seed = zip(*(steps.open_upload(scheme, round_, who, block) for block in blocks), strict=True)
         steps.add_polynomials(parameters, first, np.concatenate(polynomials))
         seeds.append(b"".join(seed))

@@ -205,6 +205,7 @@ def check_request(scheme: SingleKey, me: int, floor: int, message: ReleaseReques
     survivors = message.survivors
     if me not in survivors or survivors[-1] > scheme.participants:
         raise ProtocolViolation("the survivors are not members of this round with me among them", {SERVER})
+    scheme.check_dropouts(len(survivors))
     if len(survivors) < floor:
         raise ProtocolViolation(
             f"the survivor list counts {len(survivors)} participants; this one takes part with {floor} or more",

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from secagg_protocols.core.context import RoundContext
+from secagg_protocols.core.noise import with_noise
 from secagg_protocols.core.step import Step
 from secagg_protocols.core.wire import encode
 from secagg_protocols.dealing import messages
@@ -73,7 +74,8 @@ def run_threshold_ckks(scheme: ThresholdCkks, context: RoundContext, cast: Cast)
     # Encrypt: U₃ send c = a·s + e + Δ·m. The server adds.
     ciphertexts = CiphertextSum(scheme.ciphertexts)
     for i in u3:
-        for block in steps.encrypt(scheme, session, i, own[i].seed, cast.vectors[i]):
+        noised = with_noise(scheme, cast.vectors[i], cast.randomness[i])
+        for block in steps.encrypt(scheme, session, i, own[i].seed, noised):
             ciphertexts.take(i, wire(i, block).block, block.words)
     ciphertexts.settle()
 

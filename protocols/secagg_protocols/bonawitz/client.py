@@ -72,6 +72,9 @@ class BonawitzClient(dealing.DealingClient):
 
     # --- MaskedInput
 
+    def _layer_keys(self) -> tuple[bytes, ...]:
+        return steps.layer_keys(self.scheme, self._memory.session, self.me, self._memory.own)
+
     def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
         memory = self._memory
         mask_keys = {peer: memory.peers[peer].mask_key for peer in memory.dealers if peer != self.me}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Keys, Traits
+from ..core.noise import NoiseShare
 from ..core.secrets import Secret, Secrets, names, survived, vanished
 from ..core.step import Step
 from ..core.work import MeasuredRound, Work
@@ -20,6 +22,24 @@ SECRETS = (
     Secret("self_mask_seeds", survived),
 )
 """s_u^SK and b_u: the mask key of who vanished before its vector was in, the self-mask seed of who is in the sum."""
+
+NOISE_SEEDS = "noise_seeds"
+"""c_L … c₁, where noise has L layers that can be taken off: the rows after b_u = c_{L+1} (`bonawitz.noise`)."""
+
+
+def secrets_with_noise(participants: int, share: NoiseShare) -> Secrets:
+    """Return the table for noise in layers. When k of them stay, c_{k+1} of each survivor is opened, and no other."""
+    layers = len(share.layers)
+
+    def follows(stay: int, survivors: int) -> bool:
+        return share.kept(participants - survivors) == stay
+
+    mask_keys, self_mask_seeds = SECRETS
+    return (
+        mask_keys,
+        replace(self_mask_seeds, when=partial(follows, layers)),
+        *(Secret(NOISE_SEEDS, survived, when=partial(follows, stay)) for stay in reversed(range(layers))),
+    )
 
 
 @dataclass(frozen=True)
@@ -39,12 +59,24 @@ class Bonawitz(Dealing):
         adversaries=frozenset(Adversary),
         keys=Keys.OWN,
         early_keys=True,
-        opens=names(SECRETS),
+        opens=names(SECRETS) | {NOISE_SEEDS},
     )
+    removes_noise: ClassVar[bool] = True
     exchange: ClassVar[Exchange] = EXCHANGE
     secrets: ClassVar[Secrets] = SECRETS
     upload_step: ClassVar[Step] = EXCHANGE.upload_step
     opening_step: ClassVar[Step] = Step.UNMASKING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers:
+            assert self.noise_share is not None
+            object.__setattr__(self, "secrets", secrets_with_noise(self.participants, self.noise_share))
+
+    @property
+    def layers(self) -> int:
+        """L, how many layers of a participant's noise can be taken off."""
+        return 0 if self.noise_share is None else len(self.noise_share.layers)
 
     @property
     def share_bytes(self) -> int:

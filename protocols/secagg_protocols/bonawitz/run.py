@@ -12,6 +12,7 @@ from functools import partial
 
 from ..core.context import RoundContext
 from ..core.identity import Roster
+from ..core.noise import with_noise
 from ..core.step import Step
 from ..core.wire import Message, encode
 from ..dealing import steps as dealing
@@ -20,7 +21,7 @@ from ..dealing.run import Cast, Sent, Wire, nobody_verifies
 from ..errors import SERVER
 from ..packing.blocks import BlockSum
 from ..packing.sums import Output
-from . import steps
+from . import noise, steps
 from .evidence import recovery_of
 from .messages import AdvertiseKeys
 from .params import Bonawitz
@@ -73,7 +74,9 @@ def run_bonawitz(
         accept = partial(_accept, scheme, u, peers[u])
         dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed[u], accept)
         mask_keys = {v: peers[u][v].mask_key for v in dealt[u].dealers if v != u}
-        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, cast.vectors[u]):
+        layers = steps.layer_keys(scheme, session, u, own[u])
+        noised = with_noise(scheme, cast.vectors[u], cast.randomness[u], layers)
+        for block in steps.masked_input(scheme, session, u, own[u], mask_keys, noised):
             masked.take(u, wire(u, block).block, block.words)
 
     # ConsistencyCheck, against an active server: U₄ sign that they were told these survivors.
@@ -85,15 +88,19 @@ def run_bonawitz(
 
     # Unmasking: U₅ open one secret of each dealer, never two. The masks that they make come off the sum.
     shown = {u: signed[u] for u in tuple(signed)[: scheme.quorum]}
-    requests = {u: wire(u, it) for us, it in dealing.unmask_requests(graph, u2, u3, u4, shown) for u in us}
+    asked = dealing.unmask_requests(graph, u2, u3, u4, shown, scheme.told_absent(len(u3)))
+    requests = {u: wire(u, it) for us, it in asked for u in us}
     u5 = wire.left(u4, Step.UNMASKING)
     for u in u5:
         dealing.check_unmask_request(member[u], dealt[u], requests[u], requests[u].survivors, nobody_verifies)
     opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
     known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
     secrets = steps.recover(recovery_of(scheme, address, known, cast.randomness[SERVER]), known, opened)
+    secrets, surplus = steps.open_chains(scheme, address, known, secrets)
     steps.unmask(scheme, known, secrets, masked.words)
-    return masked.output(u3, Step.UNMASKING), wire.sent
+    output = masked.output(u3, Step.UNMASKING)
+    noise.take_off(scheme, output, surplus)
+    return output, wire.sent
 
 
 def _accept(scheme: Bonawitz, holder: int, peers: Mapping[int, AdvertiseKeys], dealer: int, dealt: bytes) -> bytes:

@@ -9,7 +9,7 @@ from ..errors import RoundFailed
 from ..packing.blocks import BlockSum
 from ..packing.sums import Output
 from ..primitives.recovery import Unrecoverable
-from . import steps
+from . import noise, steps
 from .evidence import recovery_of
 from .messages import AdvertiseKeys, MaskedInput, Unmasking
 from .params import Bonawitz
@@ -54,9 +54,12 @@ class BonawitzServer(DealingServer):
         if not self._secrets:  # they are here already when an executor failed after they were recovered
             self._secrets = self._recover(known, answered)
             self._opened = {}
-        steps.unmask(self.scheme, known, self._secrets, self._sum.words, self.workers)
+        secrets, surplus = steps.open_chains(self.scheme, self._address, known, self._secrets)
+        steps.unmask(self.scheme, known, secrets, self._sum.words, self.workers)
         self._secrets = {}
-        return self._sum.output(self._survivors, self.step)
+        output = self._sum.output(self._survivors, self.step)
+        noise.take_off(self.scheme, output, surplus)
+        return output
 
     def _recover(self, known: steps.Transcript, answered: tuple[int, ...]) -> dict[int, bytes]:
         recovery = recovery_of(self.scheme, self._address, known, self._randomness)

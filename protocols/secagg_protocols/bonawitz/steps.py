@@ -24,9 +24,10 @@ from ..core.context import RoundContext
 from ..core.fields import check_sizes
 from ..core.party import HERE, Workers
 from ..core.secrets import rows_to_open
+from ..core.step import Step
 from ..dealing.graph import Graph
 from ..dealing.steps import SEED_BYTES, Dealt
-from ..errors import ProtocolViolation, StateError
+from ..errors import ProtocolViolation, RoundFailed, StateError
 from ..packing import masks
 from ..packing.blocks import pack_blocks
 from ..packing.lanes import Words
@@ -36,6 +37,7 @@ from ..primitives.domain import Use, digest, id_field, separated
 from ..primitives.kdf import derive
 from ..primitives.randomness import Randomness
 from ..primitives.recovery import Recovery, ScatteredShares
+from . import noise
 from .messages import NONCE_BYTES, AdvertiseKeys, MaskedInput, Unmasking, UnmaskRequest
 from .params import Bonawitz
 
@@ -50,7 +52,8 @@ SELF_MASK_SEED = 1
 class OwnSecrets(msgspec.Struct, frozen=True):
     """What a participant makes at the start and never sends in the clear.
 
-    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes.
+    channel_secret: c_u^SK. mask_secret: s_u^SK. seeds: b_u, 32 bytes; behind it those of its
+    layers of noise.
     shares: everything it will deal, encoded, (participants × secrets × SHARE_BYTES) bytes; empty where it is not known
     yet to whom. deal_seed: what the shares then follow from, until they are dealt.
     """
@@ -85,7 +88,7 @@ def make_secrets(scheme: Bonawitz, holders: Sequence[int], randomness: Randomnes
     agreement = scheme.suite.agreement
     channel_secret = agreement.generate(randomness)
     mask_secret = agreement.generate(randomness)
-    seeds = tuple(randomness.bytes(shamir.SECRET_BYTES) for _ in range(len(scheme.secrets) - 1))
+    seeds = noise.chain(randomness, scheme.layers)
     shares = b""
     if holders:
         shares = shamir.deal((mask_secret, *seeds), holders, scheme.quorum, randomness).tobytes()
@@ -255,6 +258,11 @@ def self_mask_key(scheme: Bonawitz, session: bytes, participant: int, seed: byte
     return derive(seed, scheme.suite.mask_key_bytes, info)
 
 
+def layer_keys(scheme: Bonawitz, session: bytes, participant: int, own: OwnSecrets) -> tuple[bytes, ...]:
+    """Return the keys of all layers of its noise: what a participant adds before it masks."""
+    return noise.layer_keys(scheme, session, participant, own.seeds[:0:-1])
+
+
 def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int, bytes], start: int = 0) -> None:
     """Mask words of a packed vector in place, from word `start` on: p_{u,v} is added when u > v, else subtracted."""
     plus = [self_key, *(key for peer, key in pairwise.items() if participant > peer)]
@@ -267,7 +275,7 @@ def mask(words: Words, participant: int, self_key: bytes, pairwise: Mapping[int,
 
 def unmasking(scheme: Bonawitz, dealt: Dealt, message: UnmaskRequest) -> Unmasking:
     """Round 4, a participant: open of each dealer the one share that `scheme.secrets` says, all checks done."""
-    rows = rows_to_open(scheme.secrets, dealt.dealers, message.survivors)
+    rows = rows_to_open(scheme.secrets, dealt.dealers, message.survivors, message.in_all(scheme.participants))
     size = shamir.SHARE_BYTES
     missing = tuple(dealer for dealer in dealt.dealers if dealer not in dealt.shares)
     opened = [
@@ -306,6 +314,35 @@ def recover(recovery: Recovery, known: Transcript, answers: Mapping[int, Unmaski
     """Round 4, the server: put together the one secret of each dealer that was opened. Raises `Unrecoverable`."""
     opened = known.graph.opened(known.dealers, answers)
     return recovery.secrets_apart(opened) if isinstance(opened, ScatteredShares) else recovery.secrets(opened)
+
+
+def open_chains(
+    scheme: Bonawitz, address: bytes, known: Transcript, secrets: Mapping[int, bytes]
+) -> tuple[dict[int, bytes], dict[int, tuple[bytes, ...]]]:
+    """Round 4, the server: walk from what was opened of each survivor's chain to its end.
+
+    Return (secrets, those of survivors being b_u now; survivor → keys of the layers that are too much). Raises
+    `RoundFailed` for a dealer that is off the chain that it committed to: its self mask cannot be taken off.
+    """
+    secrets = dict(secrets)
+    surplus: dict[int, tuple[bytes, ...]] = {}
+    share = scheme.noise_share
+    if share is None or not scheme.layers:
+        return secrets, surplus
+    stay = share.kept(scheme.participants - len(known.survivors))
+    assert stay is not None, "the server goes on with no fewer than the noise is made for"
+    off = []
+    for survivor in known.survivors:
+        *seeds, end = noise.walked(secrets[survivor], scheme.layers - stay)
+        for row, seed in enumerate(reversed((*seeds[1:], end)), SELF_MASK_SEED):
+            if not verify_secret(scheme, address, survivor, known.advertised[survivor], row, seed):
+                off.append(survivor)
+        secrets[survivor] = end
+        surplus[survivor] = noise.layer_keys(scheme, known.session, survivor, seeds)
+    if off:
+        why = f"seeds of participants {sorted(set(off))} do not follow from one another, as they must"
+        raise RoundFailed(Step.UNMASKING.value, len(known.survivors), scheme.quorum, why, off)
+    return secrets, surplus
 
 
 def unmask(

@@ -26,6 +26,7 @@ from .aborts import ABORT, Abort, abort_for
 from .context import RoundContext
 from .ledger import ContributionLedger, MemoryLedger
 from .machine import CONTRIBUTE, START, Machine, Terminal, Transitions
+from .noise import with_noise
 from .party import Participant
 from .policy import Policy
 from .turns import one_at_a_time
@@ -166,12 +167,16 @@ class Client(Machine):
         checked = self.scheme.domain.check(vector)
         self._ledger.claim(self.context, self.policy.reruns, self._pad())
         try:
-            outgoing = self._contribute(checked)
+            outgoing = self._contribute(with_noise(self.scheme, checked, self._randomness, self._layer_keys()))
         except ProtocolViolation as violation:
             self._abort(violation)
             raise
         self.state = following
         return outgoing
+
+    def _layer_keys(self) -> tuple[bytes, ...]:
+        """Return the keys of the layers of noise that can be taken off again; none where none can."""
+        return ()
 
     def _pad(self) -> bytes:
         """Return the name of the one-time secrets that hide the vector; empty where there are none."""

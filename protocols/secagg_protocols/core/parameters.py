@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import ClassVar
 
-from ..errors import ParameterError
+from ..errors import SERVER, ParameterError, ProtocolViolation
 from ..packing.blocks import BLOCK_BYTES
 from ..packing.sums import Domain
 from ..primitives.domain import Use, digest, frame
@@ -18,6 +18,7 @@ from .exchange import Exchange
 from .fields import longest_of
 from .guarantee import Adversary, Guarantee, RoundView, Traits, parse_adversary
 from .identity import Roster
+from .noise import Noise, NoiseShare
 from .numbers import fraction, whole
 from .policy import Policy
 from .secrets import Secrets, opened
@@ -37,12 +38,16 @@ class Parameters(ABC):
     value_bits: int = field(default=16, kw_only=True)
     adversary: Adversary | str = field(default=Adversary.SEMI_HONEST, kw_only=True)
     ciphersuite: str = field(default="x25519", kw_only=True)
+    noise: Noise | str | None = field(default=None, kw_only=True)
+    """What participants add, so that the sum is private; its text stands for it."""
 
     name: ClassVar[str]
     traits: ClassVar[Traits]
     """What it can do, whatever its parameters. Each scheme says its own: none is inherited (`secagg.registry`)."""
     upload_step: ClassVar[Step]
     """The step whose message carries the vector."""
+    removes_noise: ClassVar[bool] = False
+    """Whether noise that turns out to be too much is taken off the sum again."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "adversary", parse_adversary(self.adversary))
@@ -64,6 +69,19 @@ class Parameters(ABC):
                 "the largest is 64: lower value_bits"
             )
         suite_named(self.ciphersuite)
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        if self.noise is None:
+            return
+        noise = Noise.of(self.noise)
+        object.__setattr__(self, "noise", noise)
+        bound = noise.share(self.participants, self.removes_noise).bound
+        if self.domain.largest < 1:
+            raise ParameterError(
+                f"value_bits={self.value_bits} is too few for noise of up to ±{bound}: give at least "
+                f"{(2 * bound + 1).bit_length()}, and more for the values themselves"
+            )
 
     def check_integer(self, name: str) -> None:
         """Make a parameter a plain int. Raises `ParameterError` when it is not an integer."""
@@ -81,7 +99,20 @@ class Parameters(ABC):
     @cached_property
     def domain(self) -> Domain:
         """The integers it sums."""
-        return Domain(self.participants, self.length, self.value_bits)
+        bound = 0 if self.noise_share is None else self.noise_share.bound
+        return Domain(self.participants, self.length, self.value_bits, bound)
+
+    @cached_property
+    def noise_share(self) -> NoiseShare | None:
+        """What each participant adds; None where there is no noise."""
+        if self.noise is None:
+            return None
+        return Noise.of(self.noise).share(self.participants, self.removes_noise)
+
+    @property
+    def fewest_with_noise(self) -> int:
+        """Fewest survivors whose noise is what was promised; 0 where there is none."""
+        return 0 if self.noise is None else self.participants - Noise.of(self.noise).tolerated
 
     @cached_property
     def suite(self) -> Ciphersuite:
@@ -91,8 +122,12 @@ class Parameters(ABC):
     @cached_property
     def id(self) -> bytes:
         """32 bytes that name the protocol and every public parameter."""
-        rows = [frame(item.name, str(getattr(self, item.name))) for item in fields(self)]
-        return digest(Use.SCHEME_ID, self.name, *rows)
+        said = {item.name: str(getattr(self, item.name)) for item in fields(self)}
+        if self.noise_share is None:
+            del said["noise"]
+        else:  # the tables, too: both ends must draw alike
+            said["noise"] += f" tables={self.noise_share.digest.hex()}"
+        return digest(Use.SCHEME_ID, self.name, *(frame(name, value) for name, value in said.items()))
 
     @cached_property
     def active(self) -> bool:
@@ -121,6 +156,27 @@ class Parameters(ABC):
     def floor(self, policy: Policy) -> int:
         """Return the fewest participants, itself included, in a sum that a participant with this policy joins."""
         return max(self.quorum, policy.minimum_cohort + policy.colluders)
+
+    def needed(self, step: Step) -> int:
+        """Return the fewest answers with which the server may close a step."""
+        early = self.steps.index(step) <= self.steps.index(self.upload_step)
+        return max(self.quorum, self.fewest_with_noise) if early else self.quorum
+
+    def check_dropouts(self, survivors: int) -> None:
+        """A participant's check of how many are in a sum: raise `ProtocolViolation` where their noise is too little."""
+        if survivors < self.fewest_with_noise:
+            raise ProtocolViolation(
+                f"{survivors} of {self.participants} are in the sum; with fewer than {self.fewest_with_noise} there is "
+                "less noise in it than was promised",
+                {SERVER},
+            )
+
+    def why_needed(self, step: Step) -> str:
+        """Say why more answers than the quorum are needed, for who has too few; empty where they are not."""
+        if self.needed(step) == self.quorum or self.noise is None:
+            return ""
+        tolerated = Noise.of(self.noise).tolerated
+        return f"the noise is made for tolerated={tolerated} dropouts: with more the sum would be less private"
 
     def check_policy(self, policy: Policy) -> None:
         """Raise `ParameterError` unless this scheme is at least what a participant's own policy asks for."""

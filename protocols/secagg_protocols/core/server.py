@@ -225,8 +225,7 @@ class Server(Machine):
 
     def _needed(self, step: Step) -> int:
         """Return the fewest answers with which a step may be closed."""
-        needed: int = self.scheme.quorum
-        return needed
+        return self.scheme.needed(step)
 
     def _too_few(self) -> RoundFailed:
         """Return the error for too few answers to the open step."""
@@ -234,7 +233,8 @@ class Server(Machine):
         suspects = frozenset(self._suspects)
         lost = ((who, out.reason) for who, out in self._dropped.items() if out.step is self.step)
         first = next((f"participant {who} {reason}" for who, reason in lost if reason != _SILENT), "")
-        return RoundFailed(self.step.value, have, self._needed(self.step), first, suspects)
+        why = self.scheme.why_needed(self.step) or first
+        return RoundFailed(self.step.value, have, self._needed(self.step), why, suspects)
 
     def _drop(self, participant: int, reason: str) -> None:
         self._answered.discard(participant)

@@ -168,7 +168,7 @@ class DealingClient(Client):
     def _answer_request(self, message: UnmaskRequest) -> list[Envelope]:
         memory = self._memory
         steps.check_unmask_request(self._member, self._dealt, message, memory.survivors, self._verify_relayed)
-        self._settle(steps.survivors_digest(memory.session, message.survivors))
+        self._settle(steps.opened_for(memory.session, message))
         memory.survivors = message.survivors
         opened = self._open(message)
         self._forget()

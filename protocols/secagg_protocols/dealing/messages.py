@@ -124,6 +124,22 @@ class UnmaskRequest(Message, frozen=True, array_like=True, forbid_unknown_fields
         if len(self.signatures) != len(self.signers):
             raise ValueError(f"{len(self.signatures)} signatures of {len(self.signers)} signers")
 
+    def in_all(self, participants: int) -> int:
+        """Return how many survived in the whole round."""
+        return len(self.survivors)
+
+
+class CountedUnmaskRequest(UnmaskRequest, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The same to who sees its neighbours only, where it must know how many survived: for the noise that is opened.
+
+    absent: how many of all participants are not in the sum. (The server's word: this is for a semi-honest one.)
+    """
+
+    absent: Annotated[int, Meta(ge=0, le=MAX_PARTICIPANTS)]
+
+    def in_all(self, participants: int) -> int:
+        return participants - self.absent
+
 
 class OpenedSum(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The sum, over U₃, of the shares that this holder has: `sum_bytes` long. Protocols give it a name of their own.

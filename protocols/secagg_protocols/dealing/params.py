@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..core.fields import longest, public_keys
 from ..core.guarantee import Coalition, Guarantee, parse_adversary
+from ..core.noise import Noise
 from ..core.policy import Policy
 from ..core.scheme import Scheme
 from ..core.step import Step
@@ -60,6 +61,25 @@ class Dealing(Scheme):
                 f"threshold={self.quorum} is not between {minimum} and participants={self.participants}: "
                 f"{self.adversary} with colluders={self.colluders} needs at least {minimum}"
             )
+        self._check_noise_is_met()
+
+    def _check_noise_is_met(self) -> None:
+        if not isinstance(self.noise, Noise):
+            return
+        if self.noise.colluders > self.colluders:
+            raise ParameterError(
+                f"noise: colluders={self.noise.colluders} is above the scheme's colluders={self.colluders}: raise those"
+            )
+        if self.noise.tolerated > self.participants - self.fewest_left:
+            raise ParameterError(
+                f"noise: tolerated={self.noise.tolerated} is above {self.participants - self.fewest_left}: "
+                f"below {self.fewest_left} participants the round fails"
+            )
+
+    @property
+    def fewest_left(self) -> int:
+        """Fewest participants with which a round goes on until their vectors are in."""
+        return self.quorum
 
     def _check_company(self) -> None:
         """Raise `ParameterError` unless there are honest participants for a sum to hide."""
@@ -131,13 +151,9 @@ class Dealing(Scheme):
         """Fewest participants that an honest server ever lists to one of them."""
         return self.quorum
 
-    def needed(self, step: Step) -> int:
-        """Return the fewest answers with which the server may close a step."""
-        return self.quorum
-
-    def why_needed(self, step: Step) -> str:
-        """Say why more answers than the quorum are needed, for who has too few; empty where they are not."""
-        return ""
+    def told_absent(self, survivors: int) -> int | None:
+        """Return how many are not in the sum, where a holder must be told; None where it sees so itself."""
+        return None
 
     def listed(self, answered: Mapping[Step, tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(sorted(answered.get(self.deal_step, ())))

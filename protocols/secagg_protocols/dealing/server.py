@@ -12,7 +12,7 @@ from ..core.party import Aggregator
 from ..core.server import Server
 from ..core.step import Step
 from ..core.wire import Envelope, Message
-from ..errors import ProtocolViolation, RoundFailed
+from ..errors import ProtocolViolation
 from ..packing.blocks import Uploads
 from ..packing.sums import Output
 from . import steps
@@ -83,16 +83,6 @@ class DealingServer(Server):
     @property
     def _session_binding(self) -> bytes:
         return self._session
-
-    def _needed(self, step: Step) -> int:
-        return self.scheme.needed(step)
-
-    def _too_few(self) -> RoundFailed:
-        failure = super()._too_few()
-        why = self.scheme.why_needed(self.step)
-        if not why:
-            return failure
-        return RoundFailed(failure.step, failure.have, failure.need, why, failure.culprits)
 
     def _handle(self, sender: int, message: Message, envelope: Envelope) -> bool:
         if isinstance(message, self.advertise_type):
@@ -210,9 +200,10 @@ class DealingServer(Server):
 
     def _request_opening(self, answered: tuple[int, ...]) -> list[Envelope]:
         shown = {signer: self._signatures[signer] for signer in sorted(self._signatures)[: self.scheme.quorum]}
-        requests = steps.unmask_requests(self._graph, self._dealers, self._survivors, answered, shown)
+        absent = self.scheme.told_absent(len(self._survivors))
+        requests = steps.unmask_requests(self._graph, self._dealers, self._survivors, answered, shown, absent)
         return [
             envelope
             for holders, request in requests
-            for envelope in self.seal_for_all("UnmaskRequest", holders, request)
+            for envelope in self.seal_for_all(type(request).__name__, holders, request)
         ]

@@ -34,6 +34,7 @@ from .messages import (
     NONCE_BYTES,
     AdvertiseKeys,
     ConsistencyCheck,
+    CountedUnmaskRequest,
     KeyEntry,
     OpenedSum,
     SealedShares,
@@ -274,6 +275,7 @@ def open_shares(
 def consistency_check(member: Member, dealt: Dealt, message: SurvivorList) -> ConsistencyCheck:
     """Return what is signed (by its envelope) for U₃. Raises `ProtocolViolation` for a list that cannot be."""
     check_survivors(member, dealt, message.survivors)
+    member.scheme.check_dropouts(len(message.survivors))
     return ConsistencyCheck(survivors_digest(dealt.session, message.survivors))
 
 
@@ -288,6 +290,15 @@ def check_survivors(member: Member, dealt: Dealt, survivors: Sequence[int]) -> N
 def survivors_digest(session: bytes, survivors: Sequence[int]) -> bytes:
     """Return the digest of U₃ that its members sign (through their envelope's signature): 32 bytes."""
     return digest(Use.SURVIVORS, session, ids_field(survivors))
+
+
+def opened_for(session: bytes, message: UnmaskRequest) -> bytes:
+    """Return the digest of all that decides what is opened: of U₃, and of how many they are, where that is told."""
+    survivors = survivors_digest(session, message.survivors)
+    match message:
+        case CountedUnmaskRequest():
+            return digest(Use.COUNTED_SURVIVORS, survivors, message.absent)
+    return survivors
 
 
 def check_signed(session: bytes, sender: int, message: ConsistencyCheck, survivors: Sequence[int]) -> None:
@@ -305,17 +316,22 @@ def unmask_requests(
     survivors: Sequence[int],
     asked: Sequence[int],
     signatures: Mapping[int, bytes],
+    absent: int | None = None,
 ) -> Iterator[tuple[tuple[int, ...], UnmaskRequest]]:
     """Yield (participants, what the server asks them): who of those that dealt to them survived, and who vanished.
 
-    signatures: signer → its consistency signature, of as many as are shown.
+    signatures: signer → its consistency signature, of as many as are shown. absent: how many are not in the sum, where
+    they are told (`Dealing.told_absent`).
     """
     alive = frozenset(survivors)
     signed = tuple(signatures.values())
     for holders, seen in graph.views(asked, dealers):
         here = tuple(dealer for dealer in seen if dealer in alive)
         gone = tuple(dealer for dealer in seen if dealer not in alive)
-        yield holders, UnmaskRequest(here, gone, tuple(signatures), signed)
+        if absent is None:
+            yield holders, UnmaskRequest(here, gone, tuple(signatures), signed)
+        else:
+            yield holders, CountedUnmaskRequest(here, gone, tuple(signatures), signed, absent)
 
 
 def check_unmask_request(
@@ -326,6 +342,10 @@ def check_unmask_request(
     signed: the U₃ that this participant signed.
     """
     check_survivors(member, dealt, message.survivors)
+    in_all = message.in_all(member.scheme.participants)
+    if in_all + len(message.vanished) > member.scheme.participants or in_all < len(message.survivors):
+        raise ProtocolViolation("fewer are absent than are seen to be", {SERVER})
+    member.scheme.check_dropouts(in_all)
     if set(message.vanished) != set(dealt.dealers) - set(message.survivors):
         raise ProtocolViolation(
             "survivors and vanished do not split the dealers: both shares of a participant are never opened",

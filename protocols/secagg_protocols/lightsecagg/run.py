@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..core.context import RoundContext
+from ..core.noise import with_noise
 from ..core.step import Step
 from ..core.wire import encode
 from ..dealing import steps as dealing
@@ -50,7 +51,8 @@ def run_lightsecagg(scheme: LightSecAgg, context: RoundContext, cast: Cast) -> t
     for i in u1:
         kept = accept(i, made[i].kept)
         dealt[i] = dealing.open_shares(member[i], session, made[i].channels, kept, relayed[i], accept)
-        for block in steps.masked_input(scheme, session, i, own[i].seed, cast.vectors[i]):
+        noised = with_noise(scheme, cast.vectors[i], cast.randomness[i])
+        for block in steps.masked_input(scheme, session, i, own[i].seed, noised):
             masked.take(i, wire(i, block).block, block.words)
 
     # Unmasking: whoever is left opens the sum of its shares of U₁'s masks. Any U of them give Σ z, which comes off.

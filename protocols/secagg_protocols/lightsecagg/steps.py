@@ -147,7 +147,7 @@ def recover(scheme: LightSecAgg, masked: Words, survivors: tuple[int, ...], open
     holders = sorted(opened)[: scheme.quorum]
     aggregate = decode_aggregate(scheme, holders, np.stack([opened[holder] for holder in holders]))
     total = scheme.packing.total(unmask(scheme, masked, aggregate), survivors, scheme.opening_step)
-    return Output(total, survivors)
+    return scheme.domain.settled(Output(total, survivors))
 
 
 def aggregate_shares(scheme: LightSecAgg, shares: Sequence[bytes]) -> Elements:

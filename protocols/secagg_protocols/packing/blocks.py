@@ -139,7 +139,7 @@ def checked_output(domain: Domain, lanes: Lanes, words: Words, survivors: tuple[
         possible &= not any(np.bitwise_and(part, above).any() for part in parts)
     if not possible:
         raise impossible(survivors, step)
-    return output
+    return domain.settled(output)
 
 
 def impossible(survivors: tuple[int, ...], step: str) -> RoundFailed:

@@ -11,7 +11,7 @@ from ..core.exchange import Binding, Exchange, Sent
 from ..core.fields import Digest, at_most
 from ..core.step import Step
 from ..core.wire import Message, check_ascending
-from ..dealing.messages import LONGEST_LIST
+from ..dealing.messages import LONGEST_LIST, CountedUnmaskRequest
 
 
 class NeighbourList(Message, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -37,3 +37,9 @@ EXCHANGE = Exchange(
         if not row.active
     )
 )
+WITH_NOISE = Exchange(
+    tuple(
+        replace(row, asks=(Sent(CountedUnmaskRequest),)) if row.step is Step.UNMASKING else row for row in EXCHANGE.rows
+    )
+)
+"""Where holders must know how many of all survived."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from ..bonawitz import Bonawitz
-from ..bonawitz.params import SECRETS
+from ..bonawitz.params import NOISE_SEEDS, SECRETS
 from ..core.exchange import Exchange
 from ..core.guarantee import Adversary, Coalition, Guarantee, Keys, Traits
 from ..core.policy import Policy
@@ -21,7 +21,7 @@ from ..errors import ParameterError
 from ..primitives.graphs import LEAST_THRESHOLD, Requirements, Risks, Tails, derive, fewest_left, harary
 from ..primitives.randomness import Randomness
 from .graph import HararyGraph
-from .messages import EXCHANGE, NeighbourList
+from .messages import EXCHANGE, WITH_NOISE, NeighbourList
 from .steps import neighbour_lists
 
 
@@ -51,7 +51,7 @@ class SecAggPlus(Bonawitz):
         adversaries=frozenset({Adversary.SEMI_HONEST}),
         keys=Keys.OWN,
         early_keys=True,
-        opens=names(SECRETS),
+        opens=names(SECRETS) | {NOISE_SEEDS},
     )
     exchange: ClassVar[Exchange] = EXCHANGE
 
@@ -67,6 +67,8 @@ class SecAggPlus(Bonawitz):
             raise ParameterError(f"colluders={self.colluders}: SecAggPlus takes corrupt_rate, a fraction, instead")
         self._derive()
         object.__setattr__(self, "colluders", self.requirements.corrupt_count)
+        if self.noise is not None:
+            object.__setattr__(self, "exchange", WITH_NOISE)
         super().__post_init__()
 
     def _derive(self) -> None:
@@ -204,17 +206,20 @@ class SecAggPlus(Bonawitz):
 
     def needed(self, step: Step) -> int:
         # Until inputs are in, so many that the graph still hides what it was drawn to hide.
-        return self.quorum if step is self.opening_step else self.fewest_left
+        return super().needed(step) if step is self.opening_step else max(super().needed(step), self.fewest_left)
 
     def why_needed(self, step: Step) -> str:
         needed = self.needed(step)
-        if needed == self.quorum:  # it is not the graph that needs more
-            return ""
+        if needed != self.fewest_left or needed == self.quorum:  # it is not the graph that needs more
+            return super().why_needed(step)
         return (
             f"with {self.degree} neighbours each, {needed} of {self.participants} must stay: with larger "
             "gaps in the graph parts of the sum could show; nothing was opened; a higher dropout_rate gives more "
             "neighbours"
         )
+
+    def told_absent(self, survivors: int) -> int | None:
+        return None if self.noise is None else self.participants - survivors
 
     def reach(self, members: int) -> float:
         # Edges go to everyone, and who is at their end is gone as often as anyone.

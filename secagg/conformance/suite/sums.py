@@ -36,7 +36,7 @@ def test_sum_is_exact_for_every_width_of_value(case, make_round, value_bits):
 @pytest.mark.parametrize(("participants", "value_bits"), [(3, 1), (3, 16), (3, 32), (3, 62), (4, 62), (2, 63)])
 def test_sum_of_extremes_neither_wraps_nor_carries_into_a_neighbour(case, make_round, participants, value_bits):
     scheme = case.make(max(participants, case.smallest), 6, value_bits=value_bits if participants > 2 else 62)
-    top = (1 << scheme.value_bits) - 1
+    top = scheme.domain.largest
     pattern = np.array([top, 0, top, top, 0, top], dtype=np.uint64)
     vectors = dict.fromkeys(range(1, scheme.participants + 1), pattern)
     finished = make_round(scheme, vectors=vectors).finish()

@@ -278,12 +278,12 @@ def new_salt(randomness: Randomness = SYSTEM) -> bytes:
     return randomness.bytes(32)
 
 
-def commit(total: NDArray[np.uint64], salt: bytes) -> str:
+def commit(total: NDArray[np.integer[Any]], salt: bytes) -> str:
     """Return the salted commitment to a released sum."""
     return digest(Use.AGGREGATE_COMMITMENT, salt, total.astype("<u8").tobytes()).hex()
 
 
-def opens(record: AuditRecord, total: NDArray[np.uint64], salt: bytes) -> None:
+def opens(record: AuditRecord, total: NDArray[np.integer[Any]], salt: bytes) -> None:
     """Raise `AuditError` unless the record commits to this sum."""
     if not hmac.compare_digest(record.aggregate_commitment, commit(total, salt)):
         raise AuditError(f"the record of round {record.round} does not commit to this sum and salt")

@@ -1,0 +1,102 @@
+"""`secagg privacy`: what noise under the sum gives and costs."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from secagg.cli.choice import SchemeChoice
+from secagg.cli.options import with_options
+from secagg.cli.output import AsJson, console, print_json, readable_bytes
+from secagg.schemes import make_scheme
+
+app = typer.Typer(help="Plan noise under the sum: differential privacy that participants share.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the noise is to give, and to whom."""
+
+    epsilon: Annotated[float, typer.Option(min=0, help="Budget of all rounds together.")]
+    delta: Annotated[float, typer.Option(min=0, help="Failure probability of that guarantee; at most 0.001.")] = 1e-5
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that are released.")] = 1
+    clip: Annotated[float, typer.Option(min=0, help="L2 norm that each participant's vector is clipped to.")] = 1.0
+    scheme: Annotated[str, typer.Option(click_type=SchemeChoice(), help="The protocol under the noise.")] = "bonawitz"
+    clients: Annotated[int, typer.Option(min=2, help="Participants.")] = 10
+    length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000
+    tolerated: Annotated[int, typer.Option(min=0, help="Dropouts with which the noise is still enough.")] = 0
+    colluders: Annotated[int, typer.Option(min=0, help="Participants whose noise is not counted.")] = 0
+    bits: Annotated[int | None, typer.Option(min=2, max=32, help="Bits of each value; by default the fewest.")] = None
+
+
+@app.command("plan")
+@with_options
+def plan(asked: Asked, as_json: AsJson = False) -> None:
+    """Print the least noise that gives this ε, its bits and bytes, and ε by who looks and how many vanish."""
+    from secagg.privacy.plan import Wanted
+    from secagg.privacy.plan import plan as planned
+
+    kind = type(make_scheme(asked.scheme, asked.clients, 1, colluders=asked.colluders))
+    made = planned(
+        Wanted(
+            asked.epsilon,
+            asked.delta,
+            asked.rounds,
+            asked.clients,
+            asked.length,
+            asked.clip,
+            asked.tolerated,
+            asked.colluders,
+            asked.bits,
+            kind.removes_noise,
+        )
+    )
+    mechanism = made.mechanism
+    result = {
+        "scheme": asked.scheme,
+        "clients": asked.clients,
+        "length": asked.length,
+        "rounds": asked.rounds,
+        "clip": asked.clip,
+        "delta": asked.delta,
+        "tolerated": asked.tolerated,
+        "colluders": asked.colluders,
+        "noise_multiplier": mechanism.multiplier,
+        "bits": mechanism.value_bits,
+        "scale": mechanism.scale,
+        "noise": str(mechanism.noise),
+        "layers": len(mechanism.share.layers),
+        "deviation_of_the_sum": mechanism.multiplier * asked.clip,
+        "upload_bytes_per_value": made.bytes_per_value,
+        "epsilon": {str(dropouts): views for dropouts, views in made.epsilons.items()},
+    }
+    if as_json:
+        print_json(result)
+    _print(console(as_json), result)
+
+
+def _print(target: Console, result: dict[str, object]) -> None:
+    by_dropouts = result["epsilon"]
+    assert isinstance(by_dropouts, dict)
+    table = Table(title=f"ε of {result['rounds']} rounds at δ = {result['delta']}, by who looks")
+    table.add_column("dropouts in each round")
+    for view in by_dropouts["0"]:
+        table.add_column(view, justify="right")
+    for dropouts, views in by_dropouts.items():
+        table.add_row(dropouts, *("unbounded" if spent is None else f"{spent:.3f}" for spent in views.values()))
+    target.print(table)
+    target.print(
+        f"noise in the sum, each value: ±{result['deviation_of_the_sum']:.4g} (standard deviation, in the unit of clip "
+        f"{result['clip']:g}); of a mean it is that over the number of survivors",
+        soft_wrap=True,
+    )
+    upload = result["upload_bytes_per_value"]
+    assert isinstance(upload, float)
+    target.print(
+        f"{result['bits']} bits a value, {upload:.2f} bytes of upload a value "
+        f"({readable_bytes(upload * int(str(result['length'])))} in all); {result['layers']} layers can be taken off",
+        soft_wrap=True,
+    )
+    target.print(f"scheme: noise={result['noise']!r}, value_bits={result['bits']}", soft_wrap=True)

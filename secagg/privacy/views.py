@@ -1,0 +1,113 @@
+"""ε by who looks: what each view of a round sees of the noise, and what that comes to over all rounds.
+
+Every round is a Gaussian mechanism, of one multiplier in each view (`Mechanism.against`); rounds compose, equal or
+not. The figures are dp-accounting's: of Gaussians exact, of sampled ones by their privacy loss distribution (PLD),
+rounded up; and what the discrete mechanism charges is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from secagg.extras import needed
+from secagg_protocols.errors import ParameterError
+
+from .mechanism import Mechanism
+
+RELEASED = "released model"
+SERVER = "server"
+COLLUDING = "server with colluders"
+FELLOW = "fellow participant"
+TOO_MANY = "too many colluders"
+
+_FINE = 1e-4
+
+
+@dataclass(frozen=True)
+class Release:
+    """One sum that came out, as an accountant sees it.
+
+    dropouts: how many of all participants were not in it.
+    """
+
+    mechanism: Mechanism
+    dropouts: int = 0
+
+    def multipliers(self) -> Mapping[str, float]:
+        """Return view → the noise multiplier that it comes to. A view knows the noise of those who are in it.
+
+        Colluders are counted as survivors, which is the worst case for the others. Layers that were taken off are known
+        to all; that no view with fewer than the threshold knows the others' is the scheme's promise, and computational.
+        """
+        mechanism = self.mechanism
+        survivors = mechanism.participants - self.dropouts
+        return {
+            RELEASED: mechanism.against(survivors, self.dropouts),
+            SERVER: mechanism.against(survivors, self.dropouts),
+            COLLUDING: mechanism.against(survivors - mechanism.colluders, self.dropouts),
+            FELLOW: mechanism.against(survivors - 1, self.dropouts),
+            TOO_MANY: mechanism.alone(),
+        }
+
+
+def epsilons(releases: Sequence[Release], delta: float, sampling_rate: float = 1.0) -> dict[str, float | None]:
+    """Return view → ε at `delta` of all these releases together; None: unbounded.
+
+    sampling_rate: of Poisson sampling of what is protected, by coins that no view sees (rows at a site; 1: none).
+    """
+    views: dict[str, float | None] = {}
+    charged = sum(release.mechanism.epsilon_charged for release in releases)
+    failing = sum(release.mechanism.delta_charged for release in releases)
+    seen = [release.multipliers() for release in releases]
+    for view in (RELEASED, SERVER, COLLUDING, FELLOW, TOO_MANY):
+        spent = epsilon((each[view] for each in seen), delta, sampling_rate, failing)
+        views[view] = None if spent is None else spent + charged
+    return views
+
+
+def epsilon(
+    multipliers: Iterable[float], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
+) -> float | None:
+    """Return ε of Gaussian mechanisms of these noise multipliers, one after another; None: unbounded.
+
+    failing: the chance, summed over all of them, that a mechanism is not what it is taken for. It costs (1 + e^ε) times
+    itself of δ.
+    """
+    if not 0 < delta < 1:
+        raise ParameterError(f"delta={delta} is not between 0 and 1")
+    if not 0 < sampling_rate <= 1:
+        raise ParameterError(f"sampling_rate={sampling_rate} is not above 0 and at most 1")
+    events = tuple(sorted(Counter(multipliers).items()))
+    if not events:
+        return 0.0
+    if events[0][0] <= 0:
+        return None
+    spent = 0.0
+    while True:
+        left = delta - failing * (1 + math.exp(min(spent, 700)))
+        if left <= 0:
+            return None
+        found = _composed(events, left, sampling_rate)
+        if found <= spent * (1 + 1e-12) or math.isinf(found):
+            return None if math.isinf(found) else max(found, spent)
+        spent = found
+
+
+@lru_cache(maxsize=1024)
+def _composed(events: tuple[tuple[float, int], ...], delta: float, sampling_rate: float) -> float:
+    with needed("train"):
+        import dp_accounting
+        from dp_accounting.pld import PLDAccountant
+
+    if sampling_rate == 1:  # Gaussians after Gaussians are one, exactly
+        together = 1 / math.sqrt(sum(count / multiplier**2 for multiplier, count in events))
+        return float(dp_accounting.get_epsilon_gaussian(together, delta))
+    accountant = PLDAccountant(value_discretization_interval=_FINE)
+    for multiplier, count in events:
+        event = dp_accounting.PoissonSampledDpEvent(sampling_rate, dp_accounting.GaussianDpEvent(multiplier))
+        accountant = accountant.compose(event, count)
+    return float(accountant.get_epsilon(delta))
