@@ -6,6 +6,7 @@ from .interface import Codec, Terms
 from .kinds import read_terms, register, terms_called
 from .layout import Arrays, Layout
 from .mean import MeanCodec, MeanTerms
+from .norm import NormCodec, NormTerms
 from .proposed import ProposedClips
 from .results import Decoded, Encoded, Influence
 
@@ -21,6 +22,8 @@ __all__ = [
     "Layout",
     "MeanCodec",
     "MeanTerms",
+    "NormCodec",
+    "NormTerms",
     "ProposedClips",
     "Terms",
     "fit",

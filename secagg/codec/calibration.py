@@ -26,7 +26,7 @@ from .kinds import register
 from .layout import Arrays, FloatArray, Layout
 from .proposed import HIGHEST, LOWEST, RANGES, ProposedClips
 from .quantise import BLOCK, check_finite, check_total
-from .results import Decoded, Encoded, Influence, UnsignedArray
+from .results import Decoded, Encoded, Influence, IntegerArray
 
 CALIBRATE = "calibrate"
 """The clip that asks for such a round."""
@@ -66,7 +66,7 @@ class CalibrationCodec(Codec):
         top = (1 << self.value_bits) - 1
         return Encoded(np.concatenate(counts).astype(np.min_scalar_type(top)), 0)
 
-    def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
+    def decode(self, total: IntegerArray, survivors: int) -> Decoded:
         """Server: the clips that follow from the survivors' counts, as `Decoded.clips`; there are no arrays.
 
         Raises InputError when no such counts have that sum, and for an array whose values no clip covers.

@@ -14,9 +14,9 @@ SUM_BITS = 64
 def fit(scheme: Parameters, codec: Codec) -> None:
     """Raise `ParameterError` unless every sum of vectors of `codec` comes out of `scheme` whole and exact.
 
-    Of n participants each gives `codec.length` integers of 0 … top, top = 2^value_bits − 1. A scheme takes vectors of
-    exactly its own length, values of at most its own value_bits, and sums them modulo 2^sum_bits: so the sum is right
-    if n · top < 2^sum_bits. A sum over fewer is smaller. Sums are exact, but for a scheme that has an option
+    Of n participants each gives `codec.length` integers of 0 … `codec.top`. A scheme takes vectors of exactly its own
+    length, values of at most its own value_bits, its noise included, and sums them modulo 2^sum_bits: so the sum is
+    right if n times the largest with noise is below 2^sum_bits. A sum over fewer is smaller. Sums are exact, but for a scheme that has an option
     `raw_precision` (how far a coordinate may be off) and is made with it.
     """
     if scheme.length != codec.length:
@@ -29,7 +29,12 @@ def fit(scheme: Parameters, codec: Codec) -> None:
             f"value_bits={scheme.value_bits} of {scheme.name} does not hold the codec's values of {codec.value_bits} "
             f"bits: make the scheme with value_bits={codec.value_bits}, or the codec with fewer"
         )
-    top = (1 << codec.value_bits) - 1
+    if scheme.domain.largest < codec.top:
+        raise ParameterError(
+            f"noise={str(scheme.noise)!r} of {scheme.name} leaves room for values up to {scheme.domain.largest}, and the "
+            f"codec makes up to {codec.top}: take the codec that goes with the noise (`Mechanism.codec`)"
+        )
+    top = codec.top + 2 * scheme.domain.noise_bound
     ring_bits = min(scheme.domain.sum_bits, SUM_BITS)
     if (needed := (scheme.participants * top).bit_length()) > ring_bits:
         raise ParameterError(

@@ -19,7 +19,7 @@ from secagg_protocols.primitives.domain import frame
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from .layout import Arrays, Layout
-from .results import Decoded, Encoded, Influence, UnsignedArray
+from .results import Decoded, Encoded, Influence, IntegerArray
 
 NO_METRICS: Mapping[str, Any] = MappingProxyType({})
 PROBE = Layout(("probe",), ((1,),), ("float32",))
@@ -45,6 +45,11 @@ class Codec(ABC):
         """Number of integers in a vector."""
 
     @property
+    def top(self) -> int:
+        """The largest integer that it makes."""
+        return (1 << self.value_bits) - 1
+
+    @property
     @abstractmethod
     def terms(self) -> Terms:
         """What travels: `terms.codec(layout)` is this codec, but for choices of one participant alone."""
@@ -65,10 +70,10 @@ class Codec(ABC):
         """
 
     @abstractmethod
-    def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
+    def decode(self, total: IntegerArray, survivors: int) -> Decoded:
         """Whoever gets the sum: what it says. Raises InputError when no such vectors have that sum.
 
-        total      unsigned integers (length,), as the scheme's output holds them
+        total      integers (length,), as the scheme's output holds them
         survivors  how many vectors are in the sum
         """
 

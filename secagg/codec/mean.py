@@ -33,7 +33,7 @@ from .interface import NO_METRICS, PROBE, Codec, Terms
 from .kinds import register
 from .layout import Arrays, FloatArray, Layout
 from .quantise import BLOCK, check_total, clip_in_place, dequantise, quantise, stochastic_round
-from .results import Decoded, Encoded, Influence, UnsignedArray
+from .results import Decoded, Encoded, Influence, IntegerArray, UnsignedArray
 from .scalars import check_total_weight, checked_weight, unit_metrics
 from .twins import Encoding, Twins
 
@@ -211,7 +211,7 @@ class MeanCodec(Codec):
             raise InputError(f"metric {CLIPPED_SHARE!r} is counted by the codec: leave it out")
         return {**metrics, CLIPPED_SHARE: clipped / self.layout.size}
 
-    def decode(self, total: UnsignedArray, survivors: int) -> Decoded:
+    def decode(self, total: IntegerArray, survivors: int) -> Decoded:
         """Server: the sum of the survivors' vectors as their weighted mean.
 
         total      unsigned integers (length,), as the scheme's output holds them

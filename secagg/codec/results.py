@@ -14,6 +14,7 @@ from secagg.codec.layout import FloatArray
 from .proposed import ProposedClips
 
 UnsignedArray = npt.NDArray[np.unsignedinteger[Any]]
+IntegerArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
+from secagg.codec import Layout, NormCodec
 from secagg_protocols.core.noise import ROUNDING, TAIL, Noise, NoiseShare
 from secagg_protocols.errors import ParameterError
 from secagg_protocols.primitives.gaussian import distance_of
@@ -30,9 +31,6 @@ MERGING = 4 * math.exp(-2 * math.pi**2 * 2.0)
 
 LEAKAGE = 2.0**-50
 """β: the chance that rounding to the grid takes two vectors further apart than `sensitivity`."""
-
-BELOW_CLIP = 1 - 2.0**-40
-"""Vectors are scaled to a little less than the clip: more than floating-point errors make of a norm."""
 
 _GRID_SLACK = 2.0 ** (1 - DITHER_BITS)
 """Of a coordinate on the grid: what a dither of 16 bits, and a double at its largest, may be off."""
@@ -113,6 +111,17 @@ class Mechanism:
     def share(self) -> NoiseShare:
         """What one participant adds."""
         return self.noise.share(self.participants, self.layered)
+
+    def codec(self, layout: Layout) -> NormCodec:
+        """Return the codec that goes with the noise."""
+        return NormCodec(
+            layout,
+            clip=self.clip,
+            scale=self.scale,
+            offset=((1 << self.value_bits) - 1 - 2 * self.share.bound) // 2,
+            value_bits=self.value_bits,
+            each=math.sqrt(self.variance_of(0 if not self.share.layers else self.tolerated)),
+        )
 
     # --- what it gives
 
