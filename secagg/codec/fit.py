@@ -16,8 +16,8 @@ def fit(scheme: Parameters, codec: Codec) -> None:
 
     Of n participants each gives `codec.length` integers of 0 … `codec.top`. A scheme takes vectors of exactly its own
     length, values of at most its own value_bits, its noise included, and sums them modulo 2^sum_bits: so the sum is
-    right if n times the largest with noise is below 2^sum_bits. A sum over fewer is smaller. Sums are exact, but for a scheme that has an option
-    `raw_precision` (how far a coordinate may be off) and is made with it.
+    right if n times the largest with noise is below 2^sum_bits. A sum over fewer is smaller. Sums are exact, but for a
+    scheme that has an option `raw_precision` (how far a coordinate may be off) and is made with it.
     """
     if scheme.length != codec.length:
         raise ParameterError(
@@ -31,8 +31,8 @@ def fit(scheme: Parameters, codec: Codec) -> None:
         )
     if scheme.domain.largest < codec.top:
         raise ParameterError(
-            f"noise={str(scheme.noise)!r} of {scheme.name} leaves room for values up to {scheme.domain.largest}, and the "
-            f"codec makes up to {codec.top}: take the codec that goes with the noise (`Mechanism.codec`)"
+            f"noise={str(scheme.noise)!r} of {scheme.name} leaves room for values up to {scheme.domain.largest}, and "
+            f"the codec makes up to {codec.top}: take the codec that goes with the noise (`Mechanism.codec`)"
         )
     top = codec.top + 2 * scheme.domain.noise_bound
     ring_bits = min(scheme.domain.sum_bits, SUM_BITS)

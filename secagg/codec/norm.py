@@ -4,8 +4,8 @@
     mean   = (Σ q / survivors − offset) / scale                  with the scheme's noise in it
 
 One participant moves the sum by `clip` in L2 norm, whatever its data. So a site never refuses because of its data: an
-update that is not finite counts as zero, and what was clipped stays local. There are no weights, which would tell of data,
-and no metrics, which no noise covers.
+update that is not finite counts as zero, and what was clipped stays local. There are no weights, which would tell of
+data, and no metrics, which no noise covers.
 """
 
 from __future__ import annotations
