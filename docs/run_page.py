@@ -64,7 +64,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 def check_output(where: str, shown: str, got: str) -> None:
     """Raise `PageError` unless what is shown is what came out."""
-    want, have = (re.sub(r"\d+\.\d+", "#", text) for text in (shown, got))
+    want, have = (re.sub(r"\d+\.\d+(e-?\d+)?", "#", text) for text in (shown, got))
     if not OutputChecker().check_output(want, have, ELLIPSIS | NORMALIZE_WHITESPACE):
         raise PageError(f"{where} shows\n{shown}\nand what comes out is\n{got}")
 
