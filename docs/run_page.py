@@ -7,10 +7,10 @@
 | python, toml whose first line is `# name.ext` | written into the folder as that file |
 | python | run |
 | text, directly after python | must be what that printed |
-| console | each `$ command` is run (`# exit code 1` at its end: it must fail so); lines below it must be what it printed |
+| console | each `$ command` is run (with `# exit code 1` at its end it must fail so), and must print what is below it |
 
-In what is compared, `...` stands for anything, and any number with a point for any other: figures of a training differ a
-little between machines.
+In what is compared, `...` stands for anything, and a number with a point for any other: figures of a training differ
+between machines.
 """
 
 from __future__ import annotations

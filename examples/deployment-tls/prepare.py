@@ -49,7 +49,9 @@ class Authority:
     def certify(self, party: Path, hosts: list[str]) -> None:
         """Give a party a key and a certificate for the machine that it runs on."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self.certificate(party.name, key.public_key(), x509.SubjectAlternativeName(list(map(entry, hosts))))
+        certificate = self.certificate(
+            party.name, key.public_key(), x509.SubjectAlternativeName(list(map(entry, hosts)))
+        )
         (party / "tls.pem").write_bytes(certificate)
         write_secret(party / "tls.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 

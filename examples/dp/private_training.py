@@ -19,7 +19,7 @@ from secagg.train.model import Model
 from secagg.train.stream import SECRET_BYTES, SiteStream
 
 SITES = 6
-ROUNDS = 10
+ROUNDS = 6
 EPSILON, DELTA = 3.0, 1e-5
 RATE, STEPS, CLIP_NORM = 0.5, 2, 0.5
 NOMINAL_ROWS = 64

@@ -36,9 +36,8 @@ def split() -> tuple[dict[int, tuple[torch.Tensor, torch.Tensor]], tuple[torch.T
     order = np.random.default_rng(0).permutation(len(digits))
     x = torch.tensor(pixels[order] / 16, dtype=torch.float32)
     y = torch.tensor(digits[order])
-    edges = [0, 500, 800, 1000, 1200, 1400]
-    sites = {site: (x[start:stop], y[start:stop]) for site, (start, stop) in enumerate(zip(edges, edges[1:]), start=1)}
-    return sites, (x[1400:], y[1400:])
+    whose = [slice(0, 500), slice(500, 800), slice(800, 1000), slice(1000, 1200), slice(1200, 1400)]
+    return {site: (x[own], y[own]) for site, own in enumerate(whose, start=1)}, (x[1400:], y[1400:])
 
 
 def train(global_model: Arrays, x: torch.Tensor, y: torch.Tensor) -> tuple[Arrays, float]:
