@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shlex
 import ssl
 import stat
 import sys
@@ -13,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from secagg.cli import main
 from secagg.round import SitePolicy
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +80,11 @@ def test_the_made_up_table_trains_as_its_readme_says(
     monkeypatch.setattr(sys, "argv", make.split()[1:])
     runpy.run_path(str(ROOT / make.split()[1]), run_name="__main__")
     runner.check_output("README of own-table", shown, capsys.readouterr().out)
-    runner.run_command("README of own-table", train, "...8 institutions, 10 rounds...", folder)
+    monkeypatch.setattr(sys, "argv", shlex.split(train))
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    assert "8 institutions, 10 rounds" in capsys.readouterr().out
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "computed from the rows" not in report
     assert "was taken from the data" not in report
@@ -171,3 +177,12 @@ def test_every_example_is_listed_and_short() -> None:
         assert len((example / "README.md").read_text(encoding="utf-8").splitlines()) <= 40, example.name
         for program in example.glob("*.py"):
             assert len(program.read_text(encoding="utf-8").splitlines()) <= 120, program
+
+
+@pytest.mark.parametrize(
+    "page", [EXAMPLES / "README.md", *(folder / "README.md" for folder in FOLDERS)], ids=lambda page: page.parent.name
+)
+def test_every_link_of_an_example_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert targets
+    assert not [target for target in targets if not (page.parent / target).exists()]
