@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from secagg.schemes import PROTECTING, SCHEMES
+from secagg.schemes import PROTECTING, SCHEMES, parameters_of
 from secagg_protocols import ParameterError, Policy
 
 from .peers.ours import scheme_for
@@ -45,7 +45,8 @@ def fit(name: str, task: Task, losses: Mapping[str, int]) -> Task:
     if finish < needed:
         raise ParameterError(f"{needed} participants must finish; {finish} are left")
     early = sum(lost[step] for step in known[: known.index(upload) + 1])
-    return replace(task, threshold=scheme.quorum if name in PROTECTING else 0, dropped=early, losses=lost)
+    threshold = scheme.quorum if "threshold" in parameters_of(name) else 0
+    return replace(task, threshold=threshold, dropped=early, losses=lost)
 
 
 def line_up(names: Sequence[str], task: Task, losses: Mapping[str, int]) -> tuple[list[Contestant], list[Outcome]]:
