@@ -3,6 +3,7 @@
 An array's own name decides; else the one pattern that fits it (as in a shell, `*running_var`); else `*`.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -22,7 +23,10 @@ MAX_PATTERNS = 64
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    """Whether it is a number, and no int beyond what a float holds."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return isinstance(value, float | np.integer | np.floating)
 
 
 def read_clip(text: str) -> Clip:

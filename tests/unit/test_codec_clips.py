@@ -47,6 +47,7 @@ def test_an_arrays_own_name_decides_then_the_one_pattern_that_fits_then_the_rest
         ({}, r"no entry for array '0\.weight', "),
         ({f"layer{own}": 1.0 for own in range(65)}, "65 patterns or names of no array .* and 57 more.*at most 64"),
         ({"*": 0.5, "1.weight": float("nan")}, r"clip must be in .* for array '1\.weight', which is float32, not nan"),
+        ({"*": 0.5, "1.weight": 10**400}, r"clip must be in .* for array '1\.weight'"),
         ({"*": 0.5, "1.weight": "wide"}, r"clip must be in .* for array '1\.weight', .* not 'wide'"),
     ],
 )
