@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from secagg.cli import audit, group_key, identity, roster, schemes, simulate, train
+from secagg.cli.command import Commands
 
-app = typer.Typer(
+app = Commands(
     help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )

@@ -1,0 +1,52 @@
+"""What holds for every command, whoever wrote it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import typer
+
+from secagg.cli.app import app
+
+Command = Callable[..., Any]  # tests/cli/conftest.py
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield (its words, the command) of each, in the order of their names."""
+    yield from _below((), typer.main.get_command(app))
+
+
+def _below(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(command, click.Group):
+        yield words, command
+        return
+    for name in sorted(command.commands):
+        yield from _below((*words, name), command.commands[name])
+
+
+def test_an_option_that_takes_one_value_is_refused_when_it_is_given_twice() -> None:
+    tried = 0
+    for _, command in commands():
+        for option in command.params:
+            if isinstance(option, click.Option) and not (option.is_flag or option.multiple):
+                name = option.opts[-1]
+                refusal = refusal_of(command, [name, "1", name, "2"])
+                assert isinstance(refusal, click.UsageError)
+                assert refusal.message == f"{name} was given 2 times; it takes one value"
+                tried += 1
+    assert tried > 50
+
+
+def refusal_of(command: click.Command, arguments: list[str]) -> Exception | None:
+    """Return what stopped the command before it did anything else."""
+    try:
+        command.make_context(None, arguments)
+    except click.ClickException as refusal:
+        return refusal
+    return None
+
+
+def test_flags_may_be_said_again_and_lists_grow(secagg_command: Command) -> None:
+    ended = secagg_command("simulate", "--clients", 3, "--length", 4, "--json", "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json()["exact"]
