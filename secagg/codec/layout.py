@@ -151,8 +151,8 @@ def _as_numpy(name: str, value: Any) -> FloatArray:
             value = value.detach().cpu().numpy()
         except (TypeError, RuntimeError) as error:  # no such dtype or storage, no data at all, a lazy negation
             raise InputError(
-                f"tensor {name!r} has no numpy form: give a dense one, e.g. with .to_dense().float() or .resolve_neg(); "
-                f"{_first_sentence(error)}"
+                f"tensor {name!r} has no numpy form: give a dense one, e.g. with .to_dense().float() or "
+                f".resolve_neg(); {_first_sentence(error)}"
             ) from error
     if not isinstance(value, np.ndarray | np.generic):
         raise InputError(f"{name!r} is a {type(value).__name__}: pass a numpy array or a torch tensor")
