@@ -28,8 +28,8 @@ _FORMAT = b"secagg store 3\n"
 _LEDGER = "ledger"
 
 _WITHOUT_LEDGER = (
-    "it is not known what this participant has answered; put it back from a backup made after its last round, or move it away and take part only "
-    "with models that were never asked about, as an old question would be answered again"
+    "it is not known what this participant has answered; put it back from a backup made after its last round, or move "
+    "it away and take part only with models that were never asked about, as an old question would be answered again"
 )
 _WITHOUT_SESSION = "delete it; this participant then misses the round and takes part in the next"
 
