@@ -22,7 +22,7 @@ from secagg.train import (
     TrainResult,
     run,
 )
-from secagg.train.setting import AtLeast, Option
+from secagg.train.setting import AtLeast, Called, Option
 
 DEFAULTS = TrainConfig()
 
@@ -42,7 +42,7 @@ class Budget:
     epsilon: Annotated[float | None, Option(f"Budget of the whole run; by default {DEFAULTS.privacy.epsilon:g}.")] = (
         None
     )
-    no_dp: Annotated[bool, Option("No noise: the sums show what sums show.")] = False
+    no_dp: Annotated[bool, Option("No noise: the sums show what sums show."), Called(("epsilon to None",))] = False
 
     def __post_init__(self) -> None:
         if self.no_dp and self.epsilon is not None:

@@ -33,6 +33,17 @@ class Option(Setting):
     flag: str | None = None
 
 
+@dataclass(frozen=True)
+class Called:
+    """What the library calls the field where it refuses a value of it, if not by the field's own name.
+
+    converted: it refuses another number then, in its own unit.
+    """
+
+    names: tuple[str, ...]
+    converted: bool = False
+
+
 class Check(Protocol):
     """Which values a field takes."""
 
