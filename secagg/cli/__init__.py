@@ -24,11 +24,11 @@ def main() -> None:
         with needed("cli"):
             from click import ClickException
 
-            from secagg.cli.app import app
+            from secagg.cli.app import command
     except MissingExtra as missing:
         _refuse(missing, str(missing), 2)
     try:
-        sys.exit(app(prog_name="secagg", standalone_mode=False))
+        sys.exit(command()(prog_name="secagg", standalone_mode=False))
     except ClickException as bad:
         _refuse(bad, _usage(bad), bad.exit_code)
     except (ParameterError, MissingExtra) as refused:

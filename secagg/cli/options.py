@@ -23,7 +23,7 @@ from typer.models import OptionInfo, ParameterInfo
 
 from secagg.cli.choice import SchemeChoice
 from secagg.cli.wording import Wording
-from secagg.train.setting import AtLeast, Called, Field, OneOf, Option, fields_of
+from secagg.train.setting import AtLeast, AtMost, Called, Field, OneOf, Option, fields_of
 from secagg_protocols.errors import ParameterError
 
 
@@ -112,12 +112,14 @@ def _info(field: Field) -> ParameterInfo | None:
 def _in_typers_words(field: Field, option: Option) -> ParameterInfo:
     named = option.flag or (_flag(field) if field.type is bool else None)  # bare, typer adds a --no-…
     least = next((one.least for one in field.says if isinstance(one, AtLeast)), None)
+    most = next((one.most for one in field.says if isinstance(one, AtMost)), None)
     names = next((one.names for one in field.says if isinstance(one, OneOf)), None)
     info: ParameterInfo = typer.Option(
         *([named] if named else []),
         help=option.meaning,
         metavar=option.metavar,
         min=least,
+        max=most,
         click_type=None if names is None else SchemeChoice(names),
     )
     return info

@@ -18,6 +18,7 @@ from rich.table import Table
 
 import secagg
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.memory import check_fits
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.cli.workload import Workload
@@ -172,6 +173,7 @@ class Repeating:
 def simulate(cohort: Cohort, unmasking: Unmasking, repeating: Repeating, as_json: AsJson = False) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
     protocol = cohort.protocol()
+    check_fits(protocol)
     workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits)
     step = _step(protocol, cohort.drop_at)
     drop = dict.fromkeys(workload.dropouts(cohort.drop), step)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from secagg_protocols.errors import InputError, ParameterError
 
 from .schema import Numeric, scale
-from .setting import AtLeast, BelowOne, Called, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, BelowOne, Called, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
 
@@ -35,6 +35,7 @@ class Data:
     institutions: Annotated[
         int | None,
         AtLeast(3),
+        AtMost(100_000),
         Option("How many, without a site column; by default 10."),
         Called(("participants",)),
     ] = None

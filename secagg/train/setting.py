@@ -64,6 +64,18 @@ class AtLeast:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """A number up to `most`: beyond it, no run would end."""
+
+    most: int
+
+    def check(self, name: str, value: int) -> None:
+        """Raise `ParameterError` for a larger one."""
+        if value > self.most:
+            raise ParameterError(f"{name} = {value!r} must be at most {self.most}")
+
+
+@dataclass(frozen=True)
 class Positive:
     """A finite number above 0."""
 
@@ -95,7 +107,7 @@ class OneOf:
             raise ParameterError(f"{name} = {value!r} is not known; choose {' or '.join(self.names)}")
 
 
-CHECKS = (AtLeast, Positive, BelowOne, OneOf)
+CHECKS = (AtLeast, AtMost, Positive, BelowOne, OneOf)
 
 
 class Group(Protocol):

@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
-import typer
 
-from secagg.cli.app import app
+from secagg.cli import app
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Yield (its words, the command) of each, in the order of their names."""
-    yield from _below((), typer.main.get_command(app))
+    yield from _below((), app.command())
 
 
 def _below(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -24,6 +24,8 @@ INSTALL = {
 }
 
 GRACE_S = 5
+LONGEST_S = 1_000_000
+"""What a limit may be: twelve days."""
 
 
 class Status(StrEnum):
