@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+import pytest
+from typer import rich_utils
 
 from secagg.cli import app
 
@@ -49,3 +51,13 @@ def test_flags_may_be_said_again_and_lists_grow(secagg_command: Command) -> None
     ended = secagg_command("simulate", "--clients", 3, "--length", 4, "--json", "--json")
     assert ended.code == 0, ended.stderr
     assert ended.json()["exact"]
+
+
+def test_help_says_what_each_parameter_is(secagg_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 400)
+    for words, command in commands():
+        shown = " ".join(secagg_command(*words, "--help").stdout.split())
+        for param in command.params:
+            said = getattr(param, "help", None)
+            assert said, (words, param.name)
+            assert " ".join(said.split()) in shown, (words, param.name)
