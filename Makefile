@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test test-install lint format bench clean
+.PHONY: help demo demo-notice test test-install lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,9 +44,15 @@ bench: .venv/bench.stamp
 	  || { echo "secagg needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 …" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[train]'
+# Not quiet: it is long enough that one wants to see it move.
+.venv/demo.stamp: pyproject.toml constraints.txt | demo-notice .venv/bin/python
+	.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
+
+demo-notice:
+	@test -e .venv/demo.stamp || { \
+	  echo "The first time, this makes .venv here and downloads about 300 MB into it, two thirds of them torch (1 GB once"; \
+	  echo "unpacked): one to five minutes, by your connection and disk. Then the demo takes a few seconds."; }
 
 .venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[bench]'

@@ -89,6 +89,7 @@ class Asked:
 def train(asked: Asked, as_json: AsJson = False) -> None:
     """Train one model across institutions; their updates leave them noised and masked. Writes an HTML report."""
     with progress_bar() as progress:
+        progress(0, 1, "loading torch")  # it takes longer than all that comes before
         result = run(asked.config, progress=progress)
     _print_result(console(as_json), result)
     if as_json:
