@@ -51,8 +51,8 @@ bench: .venv/bench.stamp
 
 demo-notice:
 	@test -e .venv/demo.stamp || { \
-	  echo "The first time, this makes .venv here and downloads about 300 MB into it, two thirds of them torch (1 GB once"; \
-	  echo "unpacked): one to five minutes, by your connection and disk. Then the demo takes a few seconds."; }
+	  echo "The first time, this makes .venv here and downloads about 300 MB into it, two thirds of them torch (1.2 GB once"; \
+	  echo "unpacked): one to five minutes, by your connection and disk. The demo itself takes less than one."; }
 
 .venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[bench]'
