@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, readable_bytes
 from secagg.schemes import make_scheme
 
-app = typer.Typer(help="Plan noise under the sum: differential privacy that participants share.", no_args_is_help=True)
+app = Commands(help="Plan noise under the sum: differential privacy that participants share.")
 
 
 @dataclass(frozen=True, kw_only=True)

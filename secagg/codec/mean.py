@@ -15,6 +15,7 @@ would be summed apart, and tell who carried.
 """
 
 import logging
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
@@ -105,7 +106,9 @@ class MeanCodec(Codec):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
         for name, ends in self.metrics.items():
             if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(is_number, ends))):
-                raise ParameterError(f"metric {name!r} needs a range (low, high) of two numbers, not {ends!r}")
+                raise ParameterError(
+                    f"metric {name!r} needs a range (low, high) of two numbers, not {reprlib.repr(ends)}"
+                )
             low, high = ends
             if not (low < high and isfinite(high - low)):
                 raise ParameterError(f"metric {name!r} needs finite low < high, not ({low}, {high})")

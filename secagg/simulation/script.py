@@ -32,6 +32,10 @@ class Script:
     @classmethod
     def of(cls, scheme: Scheme, drop: Mapping[int, Step | str], misbehave: Mapping[int, Misbehaviour]) -> Script:
         """Read who vanishes where. Raises `ParameterError` for a participant or a step that is not there."""
+        if not isinstance(drop, Mapping):
+            raise ParameterError(
+                f"drop={drop!r} is a {type(drop).__name__}: give participant → step, {{3: 'MaskedInput'}}"
+            )
         if strange := unknown(drop, range(1, scheme.participants + 1)):
             raise ParameterError(f"drop: participant {strange} is not between 1 and {scheme.participants}")
         if strange := unknown(misbehave, range(scheme.participants + 1)):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from secagg_protocols.errors import InputError, ParameterError
 
 from .schema import Numeric, scale
-from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, BelowOne, Called, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
 
@@ -32,7 +32,13 @@ class Data:
     site_column: Annotated[str | None, Option("Its column that names the institution.", metavar="COLUMN")] = None
     schema: Annotated[Path | None, Option("JSON file with each column's agreed range or categories.")] = None
     ignore: Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")] = ()
-    institutions: Annotated[int | None, AtLeast(3), Option("How many, without a site column; by default 10.")] = None
+    institutions: Annotated[
+        int | None,
+        AtLeast(3),
+        AtMost(100_000),
+        Option("How many, without a site column; by default 10."),
+        Called(("participants",)),
+    ] = None
     label_alpha: Annotated[
         float, Positive(), Setting("concentration of labels within an institution; smaller is more skewed")
     ] = 0.5

@@ -10,7 +10,7 @@ import numpy as np
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Option, Positive, Setting, check
+from .setting import AtLeast, Called, Option, Positive, Setting, check
 
 TYPICAL_S = 25.0
 """Seconds that an ordinary site takes to train and send, in the simulation."""
@@ -24,7 +24,10 @@ class Deployment:
     """The network and the sites, as the simulation draws them."""
 
     dropouts: Annotated[
-        int, AtLeast(0), Option("Institutions that drop out of every round.", flag="--drop-per-round")
+        int,
+        AtLeast(0),
+        Option("Institutions that drop out of every round.", flag="--drop-per-round"),
+        Called(("dropout_rate",), converted=True),
     ] = 2
     deadline_s: Annotated[float, Positive(), Setting("seconds that a round waits for masked inputs")] = 60.0
     slow_sites: Annotated[int, AtLeast(0), Setting("sites that take about twice as long as the others")] = 1
