@@ -4,12 +4,13 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test test-flower lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train one model across hospitals under secure aggregation; writes an HTML report"
 	@echo "make test    run every test"
+	@echo "make test-flower VERSION=1.41.0    the tests of the Flower adapter, with that version of Flower"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
@@ -20,6 +21,15 @@ demo: .venv/demo.stamp
 
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
+
+# In an environment of its own; `make test` has the version that constraints.txt says.
+test-flower:
+	@test -n "$(VERSION)" || { echo "say which: make test-flower VERSION=1.41.0" >&2; exit 1; }
+	test -x .venv-flower-$(VERSION)/bin/python || $(PYTHON) -m venv .venv-flower-$(VERSION)
+	grep -v '^flwr==' constraints.txt > .venv-flower-$(VERSION)/constraints.txt
+	.venv-flower-$(VERSION)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c .venv-flower-$(VERSION)/constraints.txt -e '.[flower,train,he,conformance]' pytest-timeout 'flwr==$(VERSION)'
+	.venv-flower-$(VERSION)/bin/python -m pytest tests/adapters/flower
 
 lint: .venv/dev.stamp
 	.venv/bin/ruff check .
@@ -52,4 +62,4 @@ bench: .venv/bench.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-flower-* build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis

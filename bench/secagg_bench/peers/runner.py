@@ -18,7 +18,7 @@ from typing import Any
 from .task import Cost, Task
 
 INSTALL = {
-    "flower": "pip install 'flwr[simulation]==1.41.0'",
+    "flower": "pip install 'flwr[simulation]==1.42.0'",
     "flare": "pip install nvflare==2.9.0 tenseal==0.3.18",
     "ours": "pip install 'secagg[he]'",
 }

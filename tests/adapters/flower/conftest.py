@@ -268,6 +268,12 @@ def federated_average():
 
 
 @pytest.fixture
+def quickstart_task():
+    """The quickstart app's module of data and training."""
+    return _neighbour("task", Path(__file__).parent / "quickstart/quickstart")
+
+
+@pytest.fixture
 def free_ports():
     """count → as many ports that nobody listens on."""
     port = _neighbour("engine", Path(__file__).parent).free_port
