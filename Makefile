@@ -28,7 +28,7 @@ test-flower:
 	test -x .venv-flower-$(VERSION)/bin/python || $(PYTHON) -m venv .venv-flower-$(VERSION)
 	grep -v '^flwr==' constraints.txt > .venv-flower-$(VERSION)/constraints.txt
 	.venv-flower-$(VERSION)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -c .venv-flower-$(VERSION)/constraints.txt -e '.[flower,train,he,conformance]' pytest-timeout 'flwr==$(VERSION)'
+	  -c .venv-flower-$(VERSION)/constraints.txt -e '.[dev,train,he]' 'flwr==$(VERSION)'
 	.venv-flower-$(VERSION)/bin/python -m pytest tests/adapters/flower
 
 lint: .venv/dev.stamp

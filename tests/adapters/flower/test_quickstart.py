@@ -50,7 +50,7 @@ def plain_federated_averaging(task, rounds: int, partitions: int) -> dict[str, n
         for partition in range(partitions):
             trained = {name: values.copy() for name, values in model.items()}
             batches, _ = task.load_data(partition, partitions, 32)
-            task.train(trained, batches, 1, 0.1)
+            task.train(trained, batches, 1, 0.07)
             rows = sum(len(x) for x, _ in batches)
             total += rows
             means = {name: mean + rows * trained[name] for name, mean in means.items()}
