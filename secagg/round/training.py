@@ -57,8 +57,7 @@ class Training:
     def check(self) -> None:
         """Raise `TrainingFailed` where it stopped, or no round gave a model."""
         if self.stopped is not None or (self.skipped and not self.made):
-            what = self.stopped or "no model came out of any"
-            raise TrainingFailed(
-                f"{self.made} of {self.made + self.skipped} rounds gave a model: {what}; the last to fail: "
-                f"{self.last_failure}"
-            )
+            why = [self.stopped or "no model came out of any"]
+            if self.last_failure:
+                why.append(f"the last to fail: {self.last_failure}")
+            raise TrainingFailed(f"{self.made} of {self.made + self.skipped} rounds gave a model: {'; '.join(why)}")
