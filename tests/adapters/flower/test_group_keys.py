@@ -1,6 +1,5 @@
 """bfv and ckks under Flower: one group key, whoever of its holders is there today, in memory and in Flower's engine."""
 
-
 import numpy as np
 import pytest
 

@@ -1,5 +1,8 @@
 """What goes wrong when secure aggregation is added to an app that knows nothing of it, and what is then said."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,15 +11,17 @@ flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict  # noqa: E402
 from flwr.clientapp import ClientApp  # noqa: E402
 from flwr.clientapp.mod import LocalDpMod  # noqa: E402
+from flwr.common.config import get_fused_config_from_dir, get_project_dir  # noqa: E402
 from flwr.serverapp import strategy as flower  # noqa: E402
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
+from flwr.supercore.run import Run  # noqa: E402
 
 from secagg.adapters.flower import SecAgg, secagg_mod  # noqa: E402
 from secagg.round import TrainingFailed  # noqa: E402
 from secagg_protocols import ParameterError  # noqa: E402
 
 CODEC = {"clip": 8.0, "weight_max": 100}
-CONFIG = {"batch-size": 32}
+CONFIG = {"batch-size": 16}
 
 
 def fedavg(**knobs) -> FedAvg:
@@ -68,6 +73,32 @@ def test_a_trainer_that_reads_what_is_not_bound_is_told_how_to_bind_it(federatio
 def test_a_default_for_what_is_in_no_configuration_is_the_trainers_own(federation, bench):
     grid = with_run_config(federation(5, app=reading_app(lambda config: 1 / config.get("epochs", 1))))
     assert bench.one_round(SecAgg(fedavg(), **CODEC), grid)[0] is not None
+
+
+@pytest.fixture
+def installed_run(tmp_path, monkeypatch):
+    """A run of the quickstart app, installed as Flower does it, with one setting changed; and what its nodes get."""
+    monkeypatch.setenv("FLWR_HOME", str(tmp_path))
+    run = Run.create_empty(7)
+    run.fab_id, run.fab_version, run.fab_hash = "secagg/quickstart", "1.0.0", "ab" * 32
+    run.override_config = CONFIG
+    folder = get_project_dir(run.fab_id, run.fab_version, run.fab_hash)
+    shutil.copytree(Path(__file__).parent / "quickstart", folder)
+    return run, get_fused_config_from_dir(folder, CONFIG)
+
+
+def test_the_runs_configuration_is_bound_without_being_asked_for(federation, bench, installed_run, caplog):
+    run, config = installed_run
+    seen = []
+    grid = with_run_config(federation(5, app=reading_app(seen.append)), config)
+    grid.run = run
+    grid.nodes[103].run_config["learning-rate"] = 9.0
+    assert bench.one_round(SecAgg(fedavg(), **CODEC), grid)[0] is not None
+    assert seen == 4 * [config]
+    assert seen[0]["batch-size"] == CONFIG["batch-size"] != 32
+    assert (
+        "node 103 (participant 3) gave no answer: ProtocolViolation: the model and configuration are not" in caplog.text
+    )
 
 
 def test_after_a_round_without_one_vector_the_same_model_is_asked_about_again(federation, bench):
