@@ -15,10 +15,7 @@ from secagg_protocols import ParameterError
 _COMPARES = "it compares the participants' updates with each other"
 _ORDERS = "it orders the participants' values, coordinate by coordinate"
 _TREES = "it appends each participant's trees; there is no sum of them"
-_CLIPS = (
-    "it clips each participant's update on the server; clip where the data is: "
-    "DifferentialPrivacyClientSideFixedClipping with fixedclipping_mod"
-)
+_CLIPS = "it clips on the server; clip where the data is: DifferentialPrivacyClientSideFixedClipping, fixedclipping_mod"
 
 REFUSED: dict[str, str] = {
     "Krum": _COMPARES,

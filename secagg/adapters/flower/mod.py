@@ -41,19 +41,18 @@ def secagg_mod(msg: Message, context: Context, call_next: ClientAppCallable) -> 
         if category != MessageType.TRAIN:
             raise ProtocolViolation(f"message type {msg.metadata.message_type!r} is neither train, evaluate nor query")
         turn = _answered(msg, context, call_next)
+        reason = turn.reason
     except SecAggError as refused:
-        log(ERROR, "secagg_mod: %s: %s", type(refused).__name__, refused)
-        return _refusal(msg, f"{type(refused).__name__}: {refused}")
-    return _refusal(msg, turn.reason) if turn.refused else Message(write(turn.answers), reply_to=msg)
+        reason = f"{type(refused).__name__}: {refused}"
+        log(ERROR, "secagg_mod: %s", reason)
+    if reason:
+        return Message(Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=reason), reply_to=msg)
+    return Message(write(turn.answers), reply_to=msg)
 
 
 def job_name(run_id: int) -> str:
     """Return what both sides call a run: a round's number counts within it."""
     return f"flower run {run_id}"
-
-
-def _refusal(msg: Message, reason: str) -> Message:
-    return Message(Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=reason), reply_to=msg)
 
 
 def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> Turn:

@@ -62,7 +62,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._pending: _Pending | None = None
         self._last_round: int | None = None
         self._early: Mapping[int, bytes] = {}  # what nodes sent ahead for the next round
-        self._told = self._begun = False
+        self._begun = False
 
     @property
     def stopped(self) -> str | None:
@@ -71,10 +71,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
-        """Make it with the `secagg-…` keys of `[tool.flwr.app.config]`, given as `context.run_config`.
-
-        All of it is bound into the round, so that no node trains by other settings than the rest.
-        """
+        """Make it with the `secagg-…` keys of the app's configuration: `context.run_config`, all of which is bound."""
         return cls(inner, **{**knobs_of(run_config), "run_config": dict(run_config), **knobs})
 
     def start(self, grid: Grid, initial_arrays: ArrayRecord, num_rounds: int = 3, *others: Any, **named: Any) -> Result:
@@ -119,9 +116,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         kind = messages[0].metadata.message_type
         run_config = run_config_of(grid) if settings.run_config is None else settings.run_config
         task = Task.of(_same_content(messages), kind, run_config)
-        if not self._told:
+        if not self._begun:
             self._tell(task)
-        self._told = True
         terms = settings.terms(self._weight_key)
         codec = terms.codec(layout_of(task.arrays))
         scheme = settings.make_scheme(settings.participants(len(messages)), codec)
@@ -181,8 +177,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._record(pending, None)
 
     def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:
-        """Write down how a round ended, where a log is kept (`secagg.round.audit`). result: the next round's model,
-        None where this one's stays."""
+        """Write down how a round ended, where a log is kept. result: the next round's model, None where it stays."""
         if self.settings.audit is not None:
             before = pending.task.arrays
             after = before if result is None else arrays_in(result)
