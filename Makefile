@@ -4,13 +4,14 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo demo-notice test test-install lint format bench clean
+.PHONY: help demo demo-notice test test-flower test-install lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train one model across hospitals under secure aggregation; writes an HTML report"
 	@echo "make test    run every test"
 	@echo "make test-install    give every install line of the docs to pip, in a new environment"
+	@echo "make test-flower VERSION=1.41.0    the tests of the Flower adapter, with that version of Flower"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
@@ -25,6 +26,15 @@ test: .venv/dev.stamp
 # Asks an index for every package, and installs none.
 test-install: .venv/dev.stamp
 	SECAGG_TEST_INSTALL=1 .venv/bin/python -m pytest tests/test_install.py
+
+# In an environment of its own; `make test` has the version that constraints.txt says.
+test-flower:
+	@test -n "$(VERSION)" || { echo "say which: make test-flower VERSION=1.41.0" >&2; exit 1; }
+	test -x .venv-flower-$(VERSION)/bin/python || $(PYTHON) -m venv .venv-flower-$(VERSION)
+	grep -v '^flwr==' constraints.txt > .venv-flower-$(VERSION)/constraints.txt
+	.venv-flower-$(VERSION)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c .venv-flower-$(VERSION)/constraints.txt -e '.[dev,train,he]' 'flwr==$(VERSION)'
+	.venv-flower-$(VERSION)/bin/python -m pytest tests/adapters/flower
 
 lint: .venv/dev.stamp
 	.venv/bin/ruff check .
@@ -63,4 +73,4 @@ demo-notice:
 	@touch $@
 
 clean:
-	rm -rf .venv build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-flower-* build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from .settings import Settings, knobs_of
 from .site import Site, Turn
 from .store import MemoryStore, SiteStore
 from .terms import CodecTerms, Proposal
+from .training import Training, TrainingFailed
 
 __all__ = [
     "Answers",
@@ -31,6 +32,8 @@ __all__ = [
     "Site",
     "SitePolicy",
     "SiteStore",
+    "Training",
+    "TrainingFailed",
     "Turn",
     "bound_digest",
     "drive",

@@ -51,3 +51,20 @@ def check_received(proposal: Proposal, received: bytes) -> None:
             "the model and configuration are not those of the context digest that the round was opened with: no update "
             "leaves for another model than everyone else's"
         )
+
+
+class Unbound(dict[str, Any]):
+    """What a trainer sees in place of settings that no digest covers, which could be others at every site: nothing, and
+    a `KeyError` that says what to do. hidden: the settings. remedy: how they are bound."""
+
+    def __init__(self, hidden: Iterable[str], remedy: str) -> None:
+        super().__init__()
+        self._hidden = frozenset(hidden)
+        self._remedy = remedy
+
+    def __missing__(self, key: str) -> None:
+        raise KeyError(f"{key!r} is not bound into this round, so it could be another at every site: {self._remedy}")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the default, but for a key that is hidden here: a trainer must not take it for unset."""
+        return self[key] if key in self._hidden else default

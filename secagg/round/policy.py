@@ -135,7 +135,11 @@ class SitePolicy:
         sigma = scheme.guarantee.statistical_bits
         if sigma is not None and sigma < STATISTICAL_BITS and scheme.name not in ONE_KEY:
             raise ParameterError(f"sigma={sigma} is below {STATISTICAL_BITS}, this site's least")
-        scheme.check_policy(self.floor)
+        try:
+            scheme.check_policy(self.floor)
+        except ParameterError as refused:
+            asked = ("adversary", "colluders", "minimum-cohort")
+            raise ParameterError(f"{refused} (this site's {', '.join(self.prefix + key for key in asked)})") from None
         return scheme
 
     def _check_numbers(self, proposal: Proposal) -> None:
@@ -149,7 +153,7 @@ class SitePolicy:
         if 1 < proposal.participants < least:  # of one alone the scheme itself says why there is no sum
             raise ParameterError(
                 f"this participant's policy asks for {least} participants in a sum; the scheme has "
-                f"{proposal.participants}"
+                f"{proposal.participants} ({self.prefix}minimum-cohort)"
             )
 
     def own_entry(self) -> int | None:

@@ -27,11 +27,13 @@ class Settings:
     it says otherwise.
 
     reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
+    minimum_cohort: fewest sites to ask; each site's own has the last word.
     """
 
     codec: Terms
     scheme: str = "bonawitz"
     reruns: int = 0
+    minimum_cohort: int = 3
     identity: Identity | None = None
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
@@ -95,6 +97,14 @@ class Settings:
     def participants(self, peers: int) -> int:
         """Return how many participants the scheme is made for: with a roster, all that it lists."""
         return len(self.roster.participants) if self.active and self.roster is not None else peers
+
+    def check_sampled(self, peers: int, remedy: str) -> None:
+        """Raise `ParameterError` where so few are about to be asked that no site would answer."""
+        if peers < self.minimum_cohort:
+            raise ParameterError(
+                f"{peers} sites are sampled, and a secure sum takes {self.minimum_cohort}: {remedy}, or allow fewer, "
+                "minimum_cohort here and secagg-minimum-cohort at every site"
+            )
 
     def make_scheme(self, participants: int, codec: Codec) -> Scheme:
         """Make the scheme for so many. Raises `ParameterError`, with a remedy where a graph is too sparse."""

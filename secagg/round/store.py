@@ -8,13 +8,13 @@ that is not this one. The ledger stays: it is what keeps a site from answering t
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
 
-from secagg_protocols import SnapshotStore
+from secagg_protocols import InputError, SnapshotStore
 
 T = TypeVar("T")
 
@@ -64,24 +64,40 @@ class SiteStore(SnapshotStore):
             self._write(_FILE, msgspec.msgpack.encode(held))
 
 
-class MemoryStore(SiteStore):
-    """A store that ends with its process: for sites that are simulated in one, and for nobody else."""
+class MappingStore(SiteStore):
+    """A store in a mapping that a runtime keeps for the site, for one process at a time."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-        self._thread = threading.RLock()
+    def __init__(self, kept: MutableMapping[str, bytes]) -> None:
+        self._kept = kept
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        with self._thread:
-            yield
+        yield
 
     def forget(self, session: str) -> None:
         self._kept.pop(session, None)
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         kept = self._kept.get(name)
-        return None if kept is None else msgspec.msgpack.decode(kept, type=kind)
+        try:
+            return None if kept is None else msgspec.msgpack.decode(kept, type=kind)
+        except msgspec.MsgspecError:
+            raise InputError(
+                f"{name} in this site's state is of another version of secagg: start another run"
+            ) from None
 
     def _write(self, name: str, data: bytes) -> None:
         self._kept[name] = data
+
+
+class MemoryStore(MappingStore):
+    """A store that ends with its process: for sites that are simulated in one, and for nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self._thread = threading.RLock()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        with self._thread:
+            yield

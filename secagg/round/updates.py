@@ -29,6 +29,7 @@ Integers: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 _SUMMED = "f"
 _KEPT = "iub"
+_WHOLE = "return the arrays that were sent; to train adapters alone, begin with a model of the adapters alone"
 
 
 def check_numbers(arrays: Arrays) -> None:
@@ -63,9 +64,9 @@ def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
     if how := renamed(expected, summed(trained)):
         raise InputError(f"the reply's arrays are not called as in the model that was sent: {how}")
     if missing := sorted(expected.keys() - trained.keys()):
-        raise InputError(f"array {missing[0]!r} is missing from the reply ({len(missing)} in all)")
+        raise InputError(f"array {missing[0]!r} is missing from the reply ({len(missing)} in all): {_WHOLE}")
     if strange := sorted(trained.keys() - received.keys()):
-        raise InputError(f"array {strange[0]!r} is not in the model that was sent ({len(strange)} in all)")
+        raise InputError(f"array {strange[0]!r} is not in the model that was sent ({len(strange)} in all): {_WHOLE}")
     changes = {}
     for name, before in expected.items():
         after = trained[name]
@@ -83,7 +84,9 @@ def weight_of(reported: Mapping[str, object], codec: Codec, weight_key: str) -> 
     if not codec.weight_max:
         return None
     if weight_key not in reported:
-        raise InputError(f"metric {weight_key!r} is missing: it is this participant's weight")
+        raise InputError(
+            f"metric {weight_key!r} is missing: it is this participant's weight; report it, or agree on weight_max=0"
+        )
     weight = _number(weight_key, reported[weight_key])
     if not weight.is_integer():
         raise InputError(f"metric {weight_key!r} is no whole number: give a number of examples")
@@ -96,7 +99,7 @@ def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) ->
     """Participant: the metrics that have an agreed range; everything else stays here. Raises `InputError`."""
     ranges = codec.metrics.keys()
     if left_out := sorted(reported.keys() - ranges - {weight_key}):
-        log.warning("secagg: %s not sent: no range was agreed for a sum (knob: metrics)", ", ".join(left_out))
+        log.info("secagg: %s not sent: no range was agreed for a sum (knob: metrics)", ", ".join(left_out))
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
 
 

@@ -20,7 +20,7 @@ from secagg_protocols.errors import install_line
 from .task import Cost, Task
 
 INSTALL = {
-    "flower": "pip install 'flwr[simulation]==1.41.0'",
+    "flower": "pip install 'flwr[simulation]==1.42.0'",
     "flare": "pip install nvflare==2.9.0 tenseal==0.3.18",
     "ours": install_line("he"),
 }

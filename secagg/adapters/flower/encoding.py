@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from flwr.app import RecordDict
+from flwr.common.config import get_fused_config
+from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from secagg.round import received_digest
@@ -24,6 +26,12 @@ ROUND_KEY = "server-round"
 """Flower's strategies put the round's number into the configuration. It is bound beside the digest, not in it."""
 
 
+def run_config_of(grid: Grid) -> RunConfig | None:
+    """Server: the configuration that nodes get for this run, as Flower tells it; None where it does not."""
+    run = getattr(grid, "run", None)
+    return None if run is None else get_fused_config(run) or None
+
+
 @dataclass(frozen=True)
 class Task:
     """What a trainer is sent. kind: the message's type, which picks the function that trains. name, order: the
@@ -37,7 +45,7 @@ class Task:
     run_config: RunConfig | None
 
     @classmethod
-    def of(cls, content: RecordDict, kind: str, run_config: RunConfig | None) -> Task:
+    def of(cls, content: RecordDict, kind: str, run_config: RunConfig | None = None) -> Task:
         """Read a message's content, without ours. Raises `InputError`."""
         name, record = sole(content.array_records, "ArrayRecord")
         arrays = arrays_in(record)

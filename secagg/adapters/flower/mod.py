@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from logging import ERROR
 
@@ -14,8 +13,7 @@ from flwr.common.logger import log
 from secagg.codec import fit
 from secagg.round import CodecTerms, Site, SitePolicy, Turn
 from secagg.round.audit import model_digest
-from secagg.round.context import check_received
-from secagg.round.keys import Value
+from secagg.round.context import Unbound, check_received
 from secagg.round.site import Seat, Vector
 from secagg.round.updates import change, layout_of, vector_of
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
@@ -26,6 +24,7 @@ from .state import ContextStore
 
 _OPEN = (MessageType.EVALUATE, MessageType.QUERY)
 """What passes through. Not the legacy API's get_parameters: it asks for a site's own model."""
+_BIND = "in the ServerApp, make SecAgg.from_config(strategy, context.run_config)"
 
 
 def secagg_mod(msg: Message, context: Context, call_next: ClientAppCallable) -> Message:
@@ -42,25 +41,18 @@ def secagg_mod(msg: Message, context: Context, call_next: ClientAppCallable) -> 
         if category != MessageType.TRAIN:
             raise ProtocolViolation(f"message type {msg.metadata.message_type!r} is neither train, evaluate nor query")
         turn = _answered(msg, context, call_next)
+        reason = turn.reason
     except SecAggError as refused:
-        log(ERROR, "secagg_mod: %s: %s", type(refused).__name__, refused)
-        return _refusal(msg, f"{type(refused).__name__}: {refused}")
-    return _refusal(msg, turn.reason) if turn.refused else Message(write(turn.answers), reply_to=msg)
+        reason = f"{type(refused).__name__}: {refused}"
+        log(ERROR, "secagg_mod: %s", reason)
+    if reason:
+        return Message(Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=reason), reply_to=msg)
+    return Message(write(turn.answers), reply_to=msg)
 
 
 def job_name(run_id: int) -> str:
     """Return what both sides call a run: a round's number counts within it."""
     return f"flower run {run_id}"
-
-
-def policy_of(node_config: Mapping[str, Value]) -> SitePolicy:
-    """Return what a node accepts (`secagg.round.policy`): `node_config` alone is its own, since the SuperLink ships
-    code, run configuration and messages."""
-    return SitePolicy.read(node_config, where="node_config")
-
-
-def _refusal(msg: Message, reason: str) -> Message:
-    return Message(Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=reason), reply_to=msg)
 
 
 def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> Turn:
@@ -73,24 +65,21 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
             f"a train message without a step of the protocol ({missing}): this ClientApp gives no update outside "
             "secure aggregation; wrap the strategy: SecAgg(strategy)"
         ) from None
-    policy = policy_of(context.node_config)
-    store = ContextStore(context.state)
-    site = Site(policy, store, job=job_name(context.run_id), terms=policy.codec_terms)
+    policy = SitePolicy.read(context.node_config, where="node_config")  # alone its own: the SuperLink ships all else
+    site = Site(policy, ContextStore(context.state), job=job_name(context.run_id), terms=policy.codec_terms)
     turn = site.take(request)
     if turn.seat is None:
         return turn
     content = strip(msg.content)
-    if not turn.awaits_vector:
-        if content.array_records:
-            turn.refuse(StateError("the message brought a model to train, but the vector is not due in this step"))
-        return turn
-    if not content.array_records:
-        turn.refuse(StateError("the vector is due, but the message brought no model to train"))
+    if turn.awaits_vector != bool(content.array_records):
+        due = "is due, but the message brought no model" if turn.awaits_vector else "is not due, but a model came"
+        turn.refuse(StateError(f"the vector {due}"))
+    if turn.refused or not turn.awaits_vector:
         return turn
     msg.content = content
     bound = RUN_CONFIG in turn.seat.proposal.bound
     if not bound:  # it could be another for every node: nobody trains by it
-        context = replace(context, run_config={})
+        context = replace(context, run_config=Unbound(context.run_config, _BIND))
     try:
         task = Task.of(content, msg.metadata.message_type, context.run_config if bound else None)
         turn.contribute(_vector(turn.seat, task, msg, context, call_next), task.digest, model_digest(task.arrays))

@@ -59,7 +59,7 @@ def strip(content: RecordDict) -> RecordDict:
 def sole(records: dict[str, object], kind: str) -> tuple[str, Any]:
     """Return the only record of its kind, and its name. Raises `InputError`."""
     if len(records) != 1:
-        raise InputError(f"expected exactly one {kind}, found {len(records)}: {sorted(records)}")
+        raise InputError(f"expected exactly one {kind}, found {len(records)}: {sorted(records)}; put all into one")
     return next(iter(records.items()))
 
 

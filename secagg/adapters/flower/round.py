@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Sequence
 from logging import INFO, WARNING
 
-from flwr.app import Message, RecordDict
+from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.common.logger import log
 from flwr.serverapp import Grid
 
@@ -22,11 +23,12 @@ class GridRound:
     the steps before and after the one with the vectors.
 
     `open` runs the steps before the vectors are due; its messages ask for them. `close` takes the replies and runs the
-    rest. Both raise `RoundFailed`.
+    rest. Both raise `RoundFailed`; `heard` is then what a node said last, instead of an answer.
     """
 
     def __init__(self, rnd: Round[int], templates: Sequence[Message], grid: Grid, stage_timeout: float) -> None:
         self.round = rnd
+        self.heard = ""
         self._grid = grid
         self._timeout = stage_timeout
         self._templates = {message.metadata.dst_node_id: message for message in templates}
@@ -76,7 +78,8 @@ class GridRound:
             node = asked.get(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
             silent.discard(node)
             if reply.has_error():
-                log(WARNING, "secagg: %s gave no answer: %s", self._name(node), _last_line(reply.error.reason))
+                self.heard = f"{self._name(node)} gave no answer: {_reason(reply.error)}"
+                log(WARNING, "secagg: %s", self.heard)
                 continue
             try:
                 self.round.take(node, read(reply.content))
@@ -95,7 +98,10 @@ class GridRound:
         return f"node {node}" if own is None else f"node {node} (participant {own})"
 
 
-def _last_line(reason: str) -> str:
-    """Return what an error says: the engines put a whole traceback before it."""
-    lines = [line for line in reason.splitlines() if line.strip(" '>")]
-    return lines[-1][:300] if lines else "no reason given"
+def _reason(error: Error) -> str:
+    """Return what an error says: the engines put a whole traceback before it. Our own begin with their kind."""
+    lines = [line for line in error.reason.splitlines() if line.strip(" '>")]
+    said = lines[-1][:300] if lines else "no reason given"
+    if error.code == ErrorCode.MOD_FAILED_PRECONDITION and ":" not in said.partition(" ")[0]:
+        return f"{said} This mod stands before secagg_mod: put secagg_mod first in ClientApp(mods=[…])"
+    return said

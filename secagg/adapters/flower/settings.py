@@ -15,17 +15,21 @@ from .encoding import RunConfig
 class Settings(rounds.Settings):
     """What the server decides. The participants' own floors (`secagg.round.policy`) stand above all of it.
 
-    stage_timeout: seconds that each step without training may take. run_config: `context.run_config`, for trainers that
-    read it: bound, so that it is the same at every node; when it is not given here, trainers get an empty one.
+    stage_timeout: seconds that each step without training may take. run_config: `context.run_config`, bound, so that it
+    is the same at every node; None: what Flower says of the run. on_failure: what `start` does where training stopped
+    or no round gave a model: raise or return.
     """
 
     stage_timeout: float = 120.0
     run_config: RunConfig | None = None
+    on_failure: str = "raise"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.stage_timeout <= 0:
             raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
+        if self.on_failure not in ("raise", "return"):
+            raise ParameterError(f"on_failure={self.on_failure!r} is unknown; choose from raise, return")
         if self.roster is not None:
             self.roster.check_valid_at(datetime.now(UTC))
         key = self.group_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from logging import ERROR, INFO
+from logging import ERROR, INFO, WARNING
 from typing import Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -14,17 +14,19 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from secagg.codec import Codec, Decoded, Influence, ProposedClips
-from secagg.round import Proposal, Round, bound_digest, knobs_of
+from secagg.round import Proposal, Round, Training, bound_digest, knobs_of
 from secagg.round.audit import Stamp, model_digest
 from secagg.round.updates import applied, kept, layout_of, mean_of
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
-from .encoding import RUN_CONFIG, Task
+from .encoding import RUN_CONFIG, Task, run_config_of
 from .inner import check_inner, weight_key_of
 from .mod import job_name
 from .records import arrays_in
 from .round import GridRound
 from .settings import Settings
+
+_MORE_NODES = "run more SuperNodes (flwr run . --federation-config 'num-supernodes=10'; Flower's default is 2)"
 
 
 @dataclass(frozen=True)
@@ -36,55 +38,53 @@ class _Pending:
     task: Task
     template: Message
 
-    @property
-    def round(self) -> Round[int]:
-        """The round itself."""
-        return self.grid.round
-
 
 class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     """Run `inner` under secure aggregation: it samples, configures and evaluates as ever, and gets one average.
 
-    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings.of`; clip and weight_max must be
-    given. Those that are not SecAgg's own (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
+    inner: a strategy of Flower's Message API. scheme, knobs: see `settings.Settings`, and its `of`; clip and weight_max
+    must be given. Those that are not SecAgg's own (threshold, colluders, adversary, ciphersuite, …) go to the scheme.
 
-    `stopped`: None, or why no further round is run: a round that fails after vectors were asked for has used up its
-    model. Without differential privacy no site answers twice for it, since the difference of two sums over fewer sites
-    would be a site's update; where sites accept that, `reruns` says how often.
+    `training`: which rounds gave a model (`secagg.round.Training`). `result`: what `start` last came to, also where it
+    raises. `influence`: how far one site can have moved the last round's mean; None before there is one.
 
     `proposed_clips`: what a round with clip="calibrate" proposes; no further one is run. Look at it, and pin its text.
-
-    `influence`: how far one site can have moved the last round's mean; None before there is one. Each round logs it.
 
     Raises `ParameterError`: an inner strategy that needs individual updates, a knob that does not fit.
     """
 
     def __init__(self, inner: Strategy, scheme: str = "bonawitz", **knobs: Any) -> None:
-        check_inner(inner)
         self.inner = inner
         self.settings = Settings.of({"scheme": scheme, **knobs})
-        self.stopped: str | None = None
+        check_inner(inner, getattr(self.settings.codec, "weight_max", 0))
+        self.training = Training(self.settings.reruns)
+        self.result: Result | None = None
         self.influence: Influence | None = None
         self.proposed_clips: ProposedClips | None = None
         self._weight_key = weight_key_of(inner)
         self._pending: _Pending | None = None
         self._last_round: int | None = None
         self._early: Mapping[int, bytes] = {}  # what nodes sent ahead for the next round
-        self._told = self._begun = False
-        self._repeats = 0
+        self._begun = False
+
+    @property
+    def stopped(self) -> str | None:
+        """None, or why no further round is run: one that failed after vectors came has used up its model."""
+        return self.training.stopped
 
     @classmethod
     def from_config(cls, inner: Strategy, run_config: Mapping[str, bool | float | int | str], **knobs: Any) -> SecAgg:
-        """Make it with the `secagg-…` keys of `[tool.flwr.app.config]`, given as `context.run_config`.
-
-        All of it is bound into the round, so that no node trains by other settings than the rest.
-        """
+        """Make it with the `secagg-…` keys of the app's configuration: `context.run_config`, all of which is bound."""
         return cls(inner, **{**knobs_of(run_config), "run_config": dict(run_config), **knobs})
 
     def start(self, grid: Grid, initial_arrays: ArrayRecord, num_rounds: int = 3, *others: Any, **named: Any) -> Result:
-        """Run the training as every strategy does. (In the last round nobody is asked for keys of a next one.)"""
-        self._last_round = num_rounds
-        return super().start(grid, initial_arrays, num_rounds, *others, **named)
+        """Run the training as every strategy does. Raises `TrainingFailed` at its end, unless on_failure="return"."""
+        self._last_round = num_rounds  # in it nobody is asked for keys of a next one
+        self.training.begin()
+        self.result = super().start(grid, initial_arrays, num_rounds, *others, **named)
+        if self.settings.on_failure == "raise":
+            self.training.check()
+        return self.result
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -102,29 +102,29 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         except ParameterError as refused:
             if not self._begun:
                 raise  # settings that never fitted
-            log(ERROR, "secagg: round %d is skipped: %s", server_round, refused)
+            log(ERROR, "secagg: %s", self.training.skip(server_round, refused))
             return []
         self._begun = True
         try:
             requests = pending.grid.open()
         except RoundFailed as failure:
-            log(ERROR, "secagg: round %d is skipped: %s", server_round, failure)
-            self._record(pending, None)
+            self._fail(pending, failure)
             return []
         self._pending = pending
         return requests
 
     def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
         settings = self.settings
+        settings.check_sampled(len(messages), _MORE_NODES)
         kind = messages[0].metadata.message_type
-        task = Task.of(_same_content(messages), kind, settings.run_config)
-        if not self._told and (names := kept(task.arrays)):
-            log(INFO, "secagg: not averaged, the global values stay: %s", ", ".join(names))
-        self._told = True
+        run_config = run_config_of(grid) if settings.run_config is None else settings.run_config
+        task = Task.of(_same_content(messages), kind, run_config)
+        if not self._begun:
+            self._tell(task)
         terms = settings.terms(self._weight_key)
         codec = terms.codec(layout_of(task.arrays))
         scheme = settings.make_scheme(settings.participants(len(messages)), codec)
-        bound = [] if settings.run_config is None else [RUN_CONFIG]
+        bound = [] if run_config is None else [RUN_CONFIG]
         digest = bound_digest(task.digest, terms.to_bytes(), bound)
         context = RoundContext(job_name(messages[0].metadata.run_id), server_round, digest)
         server = settings.make_server(scheme, context, datetime.now(UTC))
@@ -134,6 +134,16 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._early = {}
         rnd = Round(server, proposal, sorted(message.metadata.dst_node_id for message in messages), ahead=early)
         return _Pending(GridRound(rnd, messages, grid, settings.stage_timeout), codec, task, messages[0])
+
+    def _tell(self, task: Task) -> None:
+        """Say what of the nodes' replies is not averaged."""
+        if names := kept(task.arrays):
+            log(INFO, "secagg: not averaged, the global values stay: %s", ", ".join(names))
+        if not getattr(self.settings.codec, "metrics", True):
+            log(
+                WARNING,
+                "secagg: train_loss and the like stay at the nodes: agree on metrics={'train_loss': (0.0, 10.0)}",
+            )
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -147,26 +157,18 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             output = pending.grid.close(replies)
             mean = mean_of(output, pending.codec)
         except (RoundFailed, InputError) as failure:
-            self._repeats += 1
-            if self._repeats > self.settings.reruns:
-                self.stopped = (
-                    f"round {server_round} failed after updates had been sent, and no site answers twice for one model "
-                    f"(reruns={self.settings.reruns})"
-                )
-            follows = "training stops here" if self.stopped else "the next round asks about the same model again"
-            log(ERROR, "secagg: round %d is skipped: %s; %s", server_round, failure, follows)
-            self._record(pending, None)
+            self._fail(pending, failure)
             return self._skip(server_round)
         if mean.clips is not None:
             self.proposed_clips = mean.clips
-            self.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            self.training.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
             log(INFO, "secagg: round %d: %s", server_round, mean.clips)
             self._record(pending, None)
             return self._skip(server_round)
-        self._repeats = 0
+        self.training.add()
         self.influence = pending.codec.influence(len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
-        self._early = dict(pending.round.keys_ahead)
+        self._early = dict(pending.grid.round.keys_ahead)
         reply = self._as_one_reply(pending, mean, len(output.survivors))
         result, metrics = self.inner.aggregate_train(server_round, [reply])
         for name in kept(pending.task.arrays):  # what a strategy's arithmetic did to what is no part of a mean
@@ -175,14 +177,21 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._record(pending, result)
         return result, metrics
 
+    def _fail(self, pending: _Pending, failure: RoundFailed | InputError) -> None:
+        """Count and record a round that gave no model."""
+        rnd = pending.grid.round
+        answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
+        why = f"{failure} ({pending.grid.heard})" if pending.grid.heard else failure
+        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered))
+        self._record(pending, None)
+
     def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:
-        """Write down how a round ended, where a log is kept (`secagg.round.audit`). result: the next round's model,
-        None where this one's stays."""
-        if (trail := self.settings.audit) is None:
-            return
-        after = pending.task.arrays if result is None else arrays_in(result)
-        stamp = Stamp(now=datetime.now(UTC), model=model_digest(pending.task.arrays), model_after=model_digest(after))
-        trail.write_round(pending.round, stamp)
+        """Write down how a round ended, where a log is kept. result: the next round's model, None where it stays."""
+        if self.settings.audit is not None:
+            before = pending.task.arrays
+            after = before if result is None else arrays_in(result)
+            stamp = Stamp(now=datetime.now(UTC), model=model_digest(before), model_after=model_digest(after))
+            self.settings.audit.write_round(pending.grid.round, stamp)
 
     def _skip(self, server_round: int) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Tell the inner strategy that nothing came, as Flower does; whatever it makes of that, the model stays."""
@@ -209,22 +218,20 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     def summary(self) -> None:
         """Log the settings, then the inner strategy's."""
-        own = self.settings
-        log(INFO, "\t├──> Secure aggregation: %s around %s", own.scheme, type(self.inner).__name__)
-        log(INFO, "\t│\t└── Codec: %s", own.codec)
+        log(INFO, "\t├──> Secure aggregation: %s around %s", self.settings.scheme, type(self.inner).__name__)
+        log(INFO, "\t│\t└── Codec: %s", self.settings.codec)
         self.inner.summary()
 
 
 def _same_content(messages: list[Message]) -> RecordDict:
     """Return what all messages carry. Raises `ParameterError` where the strategy gives nodes different content."""
-    first = messages[0].content
-    kind = messages[0].metadata.message_type
-    others = [other for other in messages if other.content is not first or other.metadata.message_type != kind]
-    expected = Task.of(first, kind, None).digest if others else b""
+    first = messages[0]
+    kind = first.metadata.message_type
+    others = [other for other in messages if other.content is not first.content or other.metadata.message_type != kind]
     for other in others:
-        if Task.of(other.content, other.metadata.message_type, None).digest != expected:
+        if Task.of(other.content, other.metadata.message_type).digest != Task.of(first.content, kind).digest:
             raise ParameterError(
                 f"the strategy sends node {other.metadata.dst_node_id} another model or configuration than node "
-                f"{messages[0].metadata.dst_node_id}; under secure aggregation all get the same"
+                f"{first.metadata.dst_node_id}; under secure aggregation all get the same"
             )
-    return first
+    return first.content

@@ -92,7 +92,7 @@ def proposal_for(bench, **changes) -> Proposal:
     class Catch(SecAgg):
         def _prepare(self, *arguments):
             pending = super()._prepare(*arguments)
-            seen["proposal"] = pending.round.proposal
+            seen["proposal"] = pending.grid.round.proposal
             return pending
 
     class Nobody:
@@ -202,7 +202,7 @@ def test_a_digest_of_its_own_for_one_node_ends_in_no_sum_for_it(federation, benc
     other = SecAgg(fedavg(), **CODEC)._prepare(
         1, list(fedavg().configure_train(1, bench.record(zeros), ConfigRecord(), grid)), grid
     )
-    proposal = other.round.proposal
+    proposal = other.grid.round.proposal
 
     def change(message):
         if message.metadata.dst_node_id != 103:

@@ -71,7 +71,7 @@ def test_large_messages_travel_as_arrays_in_both_directions(federation, bench, s
 
 def test_the_weights_name_is_the_inner_strategys_under_a_wrapper_too():
     inner = flower.DifferentialPrivacyClientSideFixedClipping(FedAvg(weighted_by_key="rows"), 1.0, 1.0, 5)
-    assert SecAgg(inner, **CODEC)._weight_key == "rows"
+    assert SecAgg(inner, clip=8.0, weight_max=0)._weight_key == "rows"
 
 
 def test_secagg_plus_with_enough_nodes(federation, bench):
@@ -176,7 +176,7 @@ def test_three_rounds_of_a_strategy_with_memory_go_as_without_secure_aggregation
 )
 def test_a_strategy_that_needs_individual_updates_is_refused_by_name_when_it_is_wrapped(make, why):
     with pytest.raises(ParameterError, match=rf"needs individual updates.*{why}"):
-        SecAgg(make(), **CODEC)
+        SecAgg(make(), clip=8.0, weight_max=0)
 
 
 def test_weights_and_metrics_ride_in_the_sum_and_everything_else_stays_at_the_node(federation, bench):
@@ -207,7 +207,7 @@ def test_a_differential_privacy_mod_beside_it_clips_before_the_mask(federation, 
         return flower.DifferentialPrivacyClientSideFixedClipping(fedavg(), 0.0, clipping, 5)
 
     app = bench.train_app(mods=[secagg_mod, fixedclipping_mod])
-    result, _ = bench.one_round(SecAgg(make(), **CODEC), federation(5, app=app))
+    result, _ = bench.one_round(SecAgg(make(), clip=8.0, weight_max=0), federation(5, app=app))
     before, after = bench.model(), bench.arrays_in(result)
     moved = np.sqrt(sum(np.square(after[name] - before[name]).sum() for name in before))
     assert 0 < moved <= clipping * 1.01
