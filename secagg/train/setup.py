@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from secagg.codec import Codec, Layout, MeanCodec, fit
+from secagg.codec import Codec, Layout, MeanCodec
 from secagg.round.audit import SimulatedTrails
-from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
+from .cohort import make_cohort
 from .config import Run, TrainConfig
 from .csvdata import load_csv
 from .data import Data, Dataset, load_breast_cancer
@@ -35,7 +34,7 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run.
+    """A run, ready to go. config: as asked for, with what was left to the data filled in. contribute: the step whose message carries the vector. group_key: of the whole run.
 
     trails: where each party writes down what it saw.
     """
@@ -79,11 +78,11 @@ def make_setup(config: TrainConfig) -> Setup:
     model = Model(config.training.model, len(data.features), config.training.hidden)
     initial = model.initial(weights)
     codec = _codec(config, how, initial, public_size)
-    scheme = _scheme(config, len(silos), codec)
+    cohort = make_cohort(config, len(silos), codec)
+    config = cohort.config
+    scheme = cohort.scheme
     steps = [str(step) for step in scheme.steps]
     sites = [silo.id for silo in silos]
-    policy = _policy(config)
-    scheme.check_policy(policy)
     return Setup(
         config=config,
         data=data,
@@ -97,9 +96,9 @@ def make_setup(config: TrainConfig) -> Setup:
         scheme=scheme,
         group_key=scheme.make_group_key(randomness_for(config, "group key")),
         contribute=str(scheme.upload_step),
-        policy=policy,
-        plans=plan_rounds(faults, sites, config.training.rounds, steps, config.deployment),
-        warnings=(*data.warnings, *warnings),
+        policy=cohort.policy,
+        plans=plan_rounds(faults, sites, config.training.rounds, steps, config.deployment, cohort.fewest),
+        warnings=(*cohort.notes, *data.warnings, *warnings),
         trails=_trails(config, len(silos)),
     )
 
@@ -191,17 +190,6 @@ def _local_training(training: Training, mechanism: Mechanism | None, public_size
     )
 
 
-def _policy(config: TrainConfig) -> Policy:
-    """Return what every site insists on, where the scheme can give it."""
-    asked = config.aggregation
-    if asked.scheme not in PROTECTING:
-        return Policy()
-    assert asked.colluders is not None  # Aggregation fills it in
-    # Under differential privacy a repeated question is charged to the budget too, which ends the run.
-    reruns = config.training.rounds if config.privacy.noised else asked.reruns
-    return Policy(colluders=asked.colluders, adversary=asked.adversary, reruns=reruns)
-
-
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
     asked = config.aggregation
     private = config.privacy.noised
@@ -214,16 +202,3 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
         weight_max=None if private else asked.weight_max or most,
         metrics={} if private else METRICS,
     )
-
-
-def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
-    asked = config.aggregation
-    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": asked.ciphersuite}
-    if asked.scheme in PROTECTING:
-        shape["colluders"] = asked.colluders
-        shape["threshold"] = asked.threshold
-        shape["adversary"] = asked.adversary
-        shape["dropout_rate"] = config.deployment.dropouts / participants
-    scheme = make_scheme(asked.scheme, participants, codec.length, **shape)
-    fit(scheme, codec)
-    return scheme
