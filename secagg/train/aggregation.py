@@ -63,7 +63,8 @@ class Aggregation:
         for name, asked in (("colluders", self.colluders), ("threshold", self.threshold)):
             if asked:
                 raise ParameterError(
-                    f"{name} = {asked}: {self.scheme} shows the server every update; leave it out, or use --scheme bonawitz"
+                    f"{name} = {asked}: {self.scheme} shows the server every update; leave it out, or use "
+                    "--scheme bonawitz"
                 )
         if self.adversary == "active":
             raise ParameterError(

@@ -67,10 +67,14 @@ def _notes(asked: TrainConfig, fitted: TrainConfig, participants: int, fewest: i
         )
     dropouts = fitted.deployment.dropouts
     if asked.deployment.dropouts is None and dropouts != USUAL_DROPOUTS:
+        staged = (
+            f"Dropouts are simulated: {dropouts} a round, not {USUAL_DROPOUTS}"
+            if dropouts
+            else "No dropout is simulated"
+        )
         notes.append(
-            f"{dropouts or 'No'} institution(s) drop out of a simulated round, not {USUAL_DROPOUTS}: with "
-            f"{participants} institutions and colluders = {colluders}, a sum takes {fewest}, and a round that more "
-            "leave is lost."
+            f"{staged}. With {participants} institutions and colluders = {colluders} a sum takes {fewest} of them, and "
+            "a round that fewer see to its end is lost."
         )
     return tuple(notes)
 

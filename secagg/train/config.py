@@ -53,17 +53,21 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check what concerns two of the values."""
         if not self.privacy.noised:
+            if self.privacy.delta is not None:
+                raise ParameterError(
+                    f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
+                )
             return
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out or set epsilon to None"
+                "every repeated round is charged to the budget; leave it out, or train with --no-dp (epsilon=None)"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
                 f"weight_max = {self.aggregation.weight_max} has no use under differential privacy, "
                 "where all weights are equal (a weight that follows the data would leak); "
-                "leave it out or set epsilon to None"
+                "leave it out, or train with --no-dp (epsilon=None)"
             )
 
     @classmethod

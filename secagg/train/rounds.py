@@ -170,7 +170,7 @@ def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp
         model=model_digest(before),
         model_after=model_digest(after),
         epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
-        delta=setup.config.privacy.delta if setup.mechanism else None,
+        delta=setup.config.privacy.delta,
         insecure_deterministic=setup.config.run.insecure_deterministic,
     )
 

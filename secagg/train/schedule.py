@@ -50,7 +50,7 @@ class RoundPlan:
 
     dropouts    site to the name of the step that it does not send
     durations   site to simulated seconds until its masked input would arrive
-    deadline_s  seconds after which the server goes on without: as asked for, or when the last update came that a sum needs
+    deadline_s  seconds after which the server goes on without: as asked for, or later, when enough for a sum are there
     """
 
     dropouts: Mapping[int, str]

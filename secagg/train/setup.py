@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,9 +34,10 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. config: as asked for, with what was left to the data filled in. contribute: the step whose message carries the vector. group_key: of the whole run.
+    """A run, ready to go.
 
-    trails: where each party writes down what it saw.
+    config: as asked for, with what was left to the data filled in. contribute: the step whose message carries the
+    vector. group_key: of the whole run. trails: where each party writes down what it saw.
     """
 
     config: TrainConfig
@@ -73,6 +74,7 @@ def make_setup(config: TrainConfig) -> Setup:
     splits, weights, faults = (np.random.default_rng([config.run.seed, purpose]) for purpose in range(3))
     silos = make_silos(data, config.data, splits)
     public_size, warnings = _public_size(config, data, silos)
+    config = replace(config, privacy=config.privacy.with_delta(len(silos) * public_size))
     mechanism = _mechanism(config)
     how = _local_training(config.training, mechanism, public_size)
     model = Model(config.training.model, len(data.features), config.training.hidden)
@@ -155,7 +157,7 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
         return nominal, ()
     return nominal, (
         f"public_size = {nominal} was taken from the data (mean training rows per site, as a power of two), which "
-        "no ε covers; agree on a figure beforehand and set it.",
+        "no ε covers; agree on a figure beforehand and set it (--public-size).",
     )
 
 
@@ -166,7 +168,9 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
         return None
     noise = privacy.noise_multiplier
     if noise is None:
-        assert privacy.epsilon is not None  # noised without a noise multiplier means a target ε
+        # Noised without a noise multiplier means a target ε, and `with_delta` fills in δ.
+        assert privacy.epsilon is not None
+        assert privacy.delta is not None
         noise = noise_for(
             privacy.epsilon,
             privacy.delta,

@@ -82,7 +82,7 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
-        delta=config.privacy.delta if setup.mechanism else None,
+        delta=config.privacy.delta,
         warnings=warnings_of(setup, outcome),
         notes=data.notes,
         settings={name: _plain_value(value) for name, value in config.settings.items()},

@@ -18,7 +18,6 @@ def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
 def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
     config = setup.config
     scheme = config.aggregation.scheme
-    delta = config.privacy.delta
     spent = outcome.ledger.epsilon()
     found = []
     if config.run.insecure_deterministic:
@@ -36,9 +35,6 @@ def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
         found.append("No differential privacy: the released model itself may give away training rows.")
     elif spent > WEAK_EPSILON:
         found.append(f"ε = {spent:.1f} is above {WEAK_EPSILON:g}: such a guarantee means little.")
-    rows = sum(silo.size for silo in setup.silos)
-    if config.privacy.noised and delta * rows >= 1:
-        found.append(f"δ = {delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
     return found
 
 
@@ -60,7 +56,7 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
     if clipped:
         found.append(
             f"{clipped} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
-            "set a larger update_clip if that is many."
+            "set a larger --update-clip if that is many."
         )
     cap = setup.codec.weight_max
     capped = sum(cap is not None and len(silo.train) > cap for silo in setup.silos)
