@@ -132,16 +132,7 @@ def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
 
 
 def _load(asked: Data) -> Dataset:
-    if asked.csv is None:
-        return load_breast_cancer()
-    assert asked.target is not None  # Data refuses a CSV file without one
-    return load_csv(
-        asked.csv,
-        asked.target,
-        site_column=asked.site_column,
-        schema=asked.schema,
-        ignore=asked.ignore,
-    )
+    return load_csv(asked) if asked.csv else load_breast_cancer()
 
 
 def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) -> tuple[int, tuple[str, ...]]:
