@@ -5,6 +5,7 @@ that scaled it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
 
-from .schema import Numeric, scale
+from .schema import Column, Numeric, scale
 from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
@@ -70,6 +71,7 @@ class Dataset:
     y            int64 (rows,), 0 or 1
     features     one name per column of x
     classes      the target's two values, as (0's, 1's)
+    columns      the public constants that encoded each column of the table, in their order
     sites        one institution name per row; None when the data has none
     public_rows  number of rows, when that is public knowledge; None otherwise
     notes        what was done to the columns, for the report
@@ -82,6 +84,7 @@ class Dataset:
     features: tuple[str, ...]
     classes: tuple[str, str]
     sites: tuple[str, ...] | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict, repr=False)
     public_rows: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -117,13 +120,14 @@ def load_breast_cancer() -> Dataset:
         raise InputError(
             f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
         )
-    columns = [scale(bunch.data[:, i], Numeric(float(low), float(high))) for i, (_, low, high) in enumerate(ranges)]
+    columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
     return Dataset(
         name="breast-cancer (scikit-learn)",
-        x=np.stack(columns, axis=1),
+        x=np.stack([scale(bunch.data[:, i], column) for i, column in enumerate(columns.values())], axis=1),
         y=(bunch.target == 0).astype(np.int64),
         features=tuple(names),
         classes=("benign", "malignant"),
+        columns=columns,
         public_rows=BREAST_CANCER_ROWS,
         notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
     )
