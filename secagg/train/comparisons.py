@@ -44,8 +44,8 @@ def how(setup: Setup) -> str:
     """Say how the comparisons are trained."""
     kind = type(_classifier(setup)).__name__
     return (
-        f"scikit-learn's {kind} with L2 penalty ½‖w‖², trained until it converges on features that are standardised by "
-        "its own training rows, without clipping or noise"
+        f"scikit-learn's {kind} with L2 penalty ½‖w‖², trained until it converges, without clipping or noise, on "
+        "features that are standardised by the rows it is trained on"
     )
 
 

@@ -58,9 +58,8 @@ class Run:
         for setting in self.sweep:
             OneOf(tuple(Sweepable)).check("sweep", setting)
         if self.model_out is not None and self.model_out.suffix.lower() not in MODEL_SUFFIXES:
-            raise ParameterError(
-                f"model_out = {str(self.model_out)!r} must end in {' or '.join(MODEL_SUFFIXES)}, which is how it is written"
-            )
+            formats = " or ".join(MODEL_SUFFIXES)
+            raise ParameterError(f"model_out = {str(self.model_out)!r}: end its name in {formats}, the known formats")
         if self.model_out is not None and self.model_out == self.report:
             raise ParameterError(f"model_out and report are both {str(self.report)!r}; give two different files")
 

@@ -36,6 +36,13 @@ def _dots(axes: Axes, values: Sequence[float], ranges: Sequence[Range]) -> None:
     for place, colour in enumerate((SECURE, PLAIN, POOLED, ALONE)):
         axes.plot(ranges[place], (place, place), color=colour, lw=2.2, solid_capstyle="round")
         axes.plot(values[place], place, "o", color=colour, ms=7)
+    # The worst of many sites may be far off; shown, it would press together what is to be compared.
+    left = min(*values, *(low for low, _ in ranges[:-1])) - 0.01
+    axes.set_xlim(left=left)
+    if ranges[-1][0] < left:
+        axes.annotate(
+            f"from {ranges[-1][0]:.2f}", (left, len(values) - 1), (4, 4), textcoords="offset points", fontsize=8
+        )
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
