@@ -45,7 +45,7 @@ def load_csv(asked: Data) -> Dataset:
     unknown = sorted(set(known) - set(cells))
     if unknown:
         raise InputError(f"schema names {unknown[0]!r}, no feature column of {path.name}; correct or remove it")
-    blocks, features, notes, guessed = _encode(cells, known)
+    blocks, features, notes, guessed, columns = _encode(cells, known)
     if not blocks:
         raise InputError(f"{path.name} has no feature column that varies besides {target!r}; bring at least one")
     warnings = [
@@ -60,6 +60,7 @@ def load_csv(asked: Data) -> Dataset:
         classes=classes,
         sites=sites,
         patients=patients,
+        columns=columns,
         notes=tuple(notes),
         warnings=tuple(warnings) if guessed else (),
     )
@@ -140,12 +141,13 @@ def _numbers(name: str, cells: list[str | None]) -> NDArray[np.float64] | None:
 
 def _encode(
     cells: Cells, known: dict[str, Column]
-) -> tuple[list[NDArray[np.float64]], list[str], list[str], list[str]]:
-    """Return matrix blocks, feature names, notes, and the columns whose constants had to come from the rows."""
+) -> tuple[list[NDArray[np.float64]], list[str], list[str], list[str], dict[str, Column]]:
+    """Return matrix blocks, feature names, notes, the columns whose constants had to come from the rows, and all."""
     blocks: list[NDArray[np.float64]] = []
     features: list[str] = []
     notes: list[str] = []
     guessed: list[str] = []
+    used: dict[str, Column] = {}
     for name, texts in cells.items():
         column = known.get(name)
         numbers = None if isinstance(column, Categorical) else _numbers(name, texts)
@@ -155,6 +157,7 @@ def _encode(
                 notes.append(f"Column {name!r} never varies and was left out.")
                 continue
             guessed.append(name)
+        used[name] = column
         if isinstance(column, Numeric):
             if numbers is None:
                 text = next(cell for cell in texts if cell is not None and _numbers(name, [cell]) is None)
@@ -168,4 +171,4 @@ def _encode(
         if missing:
             filled = "the middle of the range" if isinstance(column, Numeric) else "none of the categories"
             notes.append(f"Column {name!r}: {missing} missing value(s) count as {filled}.")
-    return blocks, features, notes, guessed
+    return blocks, features, notes, guessed, used

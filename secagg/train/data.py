@@ -164,13 +164,14 @@ def load_breast_cancer() -> Dataset:
         raise InputError(
             f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
         )
-    columns = [scale(bunch.data[:, i], Numeric(float(low), float(high))) for i, (_, low, high) in enumerate(ranges)]
+    columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
     return Dataset(
         name="breast-cancer (scikit-learn)",
-        x=np.stack(columns, axis=1),
+        x=np.stack([scale(bunch.data[:, i], column) for i, column in enumerate(columns.values())], axis=1),
         y=(bunch.target == 0).astype(np.int64),
         features=tuple(names),
         classes=("benign", "malignant"),
+        columns=columns,
         public_rows=BREAST_CANCER_ROWS,
         notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+Range = tuple[float, float]
+"""From, to."""
+
+FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,10 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class SiteRecord:
-    """One institution: its rows, its positive rows, rounds charged, and how it fares alone on everyone's test rows."""
+    """One institution: its rows, its positive rows, rounds charged, and how it fares alone on everyone's test rows.
+
+    alone_only: the one class of its training rows, where it has but one; its constant answer has AUC ½.
+    """
 
     id: int
     name: str
@@ -73,16 +81,45 @@ class SiteRecord:
     positives: int
     rounds_charged: int
     alone_auc: float
+    alone_auc_range: Range
     alone_accuracy: float
+    alone_accuracy_range: Range
+    alone_only: str | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table."""
+    """One row of the table. The ranges are 95 % intervals; of sites alone, from the worst site to the best."""
 
     label: str
     auc: float
     accuracy: float
+    auc_range: Range
+    accuracy_range: Range
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """What training again gives under another value of one setting, as the median of several draws of the noise.
+
+    value: of the setting; None is no noise. The ranges are from the worst draw to the best.
+    """
+
+    value: float | None
+    auc: float
+    accuracy: float
+    auc_range: Range
+    accuracy_range: Range
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The same training under several values of one setting. draws: trainings for each; spends: their ε together."""
+
+    setting: str
+    points: tuple[SweepPoint, ...]
+    draws: int
+    spends: float | None
 
 
 @dataclass(frozen=True)
@@ -90,6 +127,8 @@ class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
     epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
+    staged       what the simulation makes go wrong, in one sentence; None when nothing
+    comparisons  how the models that train without the others are trained
     """
 
     dataset: str
@@ -106,11 +145,43 @@ class TrainResult:
     epsilon: Mapping[str, float | None]
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
+    staged: str | None
+    comparisons: str
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
     derived: Mapping[str, Any]
+    sweeps: tuple[Sweep, ...] = ()
+    model: str | None = None
     report: str | None = None
+
+    @property
+    def worst_epsilon(self) -> float | None:
+        """ε of whoever sees most; None without differential privacy."""
+        return max((value for value in self.epsilon.values() if value is not None), default=None)
+
+    @property
+    def bytes_per_round(self) -> float | None:
+        """Mean over the rounds that succeeded; None when none did."""
+        return _mean([record.bytes or 0 for record in self.succeeded])
+
+    @property
+    def plain_bytes_per_round(self) -> float | None:
+        """What the same survivors would have sent in the clear, as float32."""
+        sent = [len(record.survivors) * self.derived["parameters"] * FLOAT32_BYTES for record in self.succeeded]
+        return _mean(sent)
+
+    @property
+    def bytes_ratio(self) -> float | None:
+        """How many times as many bytes travel as in the clear."""
+        if self.bytes_per_round is None or not self.plain_bytes_per_round:
+            return None
+        return self.bytes_per_round / self.plain_bytes_per_round
+
+    @property
+    def succeeded(self) -> tuple[RoundRecord, ...]:
+        """The rounds that were summed."""
+        return tuple(record for record in self.rounds if record.failed is None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the run as one JSON object."""
@@ -127,34 +198,43 @@ class TrainResult:
             "per_round": [record.as_json() for record in self.rounds],
             "final_metric": self.secure.auc,
             "plain_fedavg_metric": self.plain.auc,
-            "local_only_metric": self.alone.auc,
+            "local_only_metric": _mean([site.alone_auc for site in self.sites]),
             "centralised_metric": self.centralised.auc,
             "final_accuracy": self.secure.accuracy,
             "plain_fedavg_accuracy": self.plain.accuracy,
-            "local_only_accuracy": self.alone.accuracy,
+            "local_only_accuracy": _mean([site.alone_accuracy for site in self.sites]),
             "centralised_accuracy": self.centralised.accuracy,
+            "scores": [asdict(row) for row in (self.secure, self.plain, self.alone, self.centralised)],
+            "comparisons": self.comparisons,
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
             "delta": self.delta,
+            "bytes_per_round": self.bytes_per_round,
+            "plain_bytes_per_round": self.plain_bytes_per_round,
+            "bytes_ratio": self.bytes_ratio,
+            "sweeps": [asdict(sweep) for sweep in self.sweeps],
             "sites": [asdict(site) for site in self.sites],
+            "staged": self.staged,
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "settings": dict(self.settings),
             "derived": dict(self.derived),
+            "model": self.model,
             "report": self.report,
         }
 
     def table(self) -> list[dict[str, str]]:
         """Return the comparison as rows of text cells, heading to cell, in the order to print them."""
-        worst = max((value for value in self.epsilon.values() if value is not None), default=None)
-        done = [record for record in self.rounds if record.failed is None]
-        survivors = f"{_mean([len(record.survivors) for record in done]):.1f} of {len(self.sites)}" if done else "none"
-        sent = f"{_mean([record.bytes or 0 for record in done]) / 1000:,.0f}" if done else "–"
+        done = self.succeeded
+        worst = self.worst_epsilon
+        of_sites = f"of {len(self.sites)}"
+        survivors = f"{_mean([len(record.survivors) for record in done]):.1f} {of_sites}" if done else "none"
         epsilon = "∞" if worst is None else f"{worst:.2f}"
         delta = "–" if self.delta is None else f"{self.delta:g}"
+        ratio = f" (×{self.bytes_ratio:.2g})" if self.bytes_ratio else ""
         return [
-            _row(self.secure, epsilon, delta, survivors, sent),
-            _row(self.plain, epsilon, delta, survivors, "–"),
+            _row(self.secure, epsilon, delta, survivors, _kilobytes(self.bytes_per_round) + ratio),
+            _row(self.plain, epsilon, delta, survivors, _kilobytes(self.plain_bytes_per_round)),
             # Sites that train alone release nothing; whoever pools the rows sees them all.
             _row(self.alone, "–", "–", "–", "–"),
             _row(self.centralised, "∞", "–", "–", "–"),
@@ -164,8 +244,8 @@ class TrainResult:
 def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str) -> dict[str, str]:
     return {
         "training": scores.label,
-        "AUC": f"{scores.auc:.4f}",
-        "accuracy": f"{scores.accuracy:.1%}",
+        "AUC": f"{scores.auc:.3f} ({scores.auc_range[0]:.3f}–{scores.auc_range[1]:.3f})",
+        "accuracy": f"{scores.accuracy:.1%} ({100 * scores.accuracy_range[0]:.0f}–{scores.accuracy_range[1]:.0%})",
         "ε": epsilon,
         "δ": delta,
         "survivors": survivors,
@@ -173,5 +253,9 @@ def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str
     }
 
 
-def _mean(values: list[int]) -> float:
-    return sum(values) / len(values)
+def _kilobytes(count: float | None) -> str:
+    return "–" if count is None else f"{count / 1000:,.3g}"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -79,7 +79,7 @@ class Federation:
         done, failed, clipped = self._sum(number, plan, updates)
         if done is not None:
             theirs = self._train(self.plain, done.survivors, number)
-            self.plain = _add(self.plain, exact_mean(setup, theirs, done.survivors))
+            self.plain = moved(self.plain, exact_mean(setup, theirs, done.survivors))
         now, beside = (score(setup.model, params, *self._held_out) for params in (self.secure, self.plain))
         self.records.append(
             RoundRecord(
@@ -107,7 +107,7 @@ class Federation:
 
     def _train(self, start: Params, sites: Collection[int], number: int) -> dict[int, Update]:
         silos = [silo for silo in self._setup.silos if silo.id in sites]
-        return {silo.id: _train(self._setup, start, silo, self._secret, number) for silo in silos}
+        return {silo.id: train_site(self._setup, start, silo, self._secret, number) for silo in silos}
 
     def _sum(self, number: int, plan: RoundPlan, updates: Mapping[int, Update]) -> tuple[Sum | None, str | None, int]:
         """Sum updates securely, and apply their mean. Return the sum, or why there is none; and what was clipped."""
@@ -122,7 +122,7 @@ class Federation:
         failed = None
         try:
             done = _decode(setup, asked.run(), updates, asked.travelled)
-            self.secure = _add(before, done.mean)
+            self.secure = moved(before, done.mean)
             self._repeats = 0
         except RoundFailed as error:
             failed = str(error)
@@ -202,7 +202,8 @@ def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
     return after is not None and after > budget
 
 
-def _train(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) -> Update:
+def train_site(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) -> Update:
+    """Train at one site from `start`; `secret` and the round's number give its draws."""
     data = setup.data
     stream = SiteStream(secret, silo.id, number)
     return local_update(setup.model, start, data.x[silo.train], data.y[silo.train], setup.how, stream)
@@ -237,7 +238,8 @@ def _decode(setup: Setup, output: Output, updates: Mapping[int, Update], travell
     )
 
 
-def _add(params: Params, change: Params) -> Params:
+def moved(params: Params, change: Params) -> Params:
+    """Return the model after a change to it."""
     return {name: params[name] + change[name] for name in params}
 
 

@@ -43,6 +43,18 @@ class Deployment:
     def __post_init__(self) -> None:
         check(self)
 
+    def staged(self, sites: int) -> str | None:
+        """Say what is made to go wrong on purpose; None when nothing is."""
+        faults = []
+        if self.dropouts:
+            faults.append(f"{self.dropouts} of {sites} sites drop out of every round (--drop-per-round)")
+        if self.slow_sites:
+            faults.append(
+                f"{self.slow_sites} take(s) about {SLOW_FACTOR:g} times as long as the others, and whoever takes more "
+                f"than {self.deadline_s:g} s is late"
+            )
+        return f"Staged by this simulation: {', and '.join(faults)}." if faults else None
+
 
 @dataclass(frozen=True)
 class RoundPlan:

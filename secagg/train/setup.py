@@ -68,7 +68,7 @@ def make_setup(config: TrainConfig) -> Setup:
 
     Raises: InputError (the data cannot be used), ParameterError (the settings do not fit it).
     """
-    _check_report(config.run)
+    _check_files(config.run)
     data = _load(config.data)
     # One generator per purpose, so that changing one setting leaves the other draws as they were.
     splits, weights, faults = (np.random.default_rng([config.run.seed, purpose]) for purpose in range(3))
@@ -105,6 +105,16 @@ def make_setup(config: TrainConfig) -> Setup:
     )
 
 
+def under_epsilon(setup: Setup, epsilon: float | None) -> Setup:
+    """Return the same run under another budget: other noise, and the room for it in the codec."""
+    privacy = replace(setup.config.privacy, epsilon=epsilon, noise_multiplier=None)
+    config = replace(setup.config, privacy=privacy, run=replace(setup.config.run, sweep=()))
+    mechanism = _mechanism(config)
+    how = _local_training(config.training, mechanism, setup.public_size)
+    codec = _codec(config, how, setup.initial, setup.public_size)
+    return replace(setup, config=config, mechanism=mechanism, how=how, codec=codec)
+
+
 def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
     """Return the door to randomness: the operating system's, whatever the seed, unless the user gave that up.
 
@@ -115,13 +125,11 @@ def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
     return SYSTEM
 
 
-def _check_report(run: Run) -> None:
-    """Refuse a report that cannot be written before the work is done, not after it."""
-    if run.report is None:
-        return
-    folder = run.report.parent
-    if not folder.is_dir() or run.report.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write the report to {str(run.report)!r}; give a file in a folder that exists")
+def _check_files(run: Run) -> None:
+    """Refuse a file that cannot be written before the work is done, not after it."""
+    for what, path in (("report", run.report), ("model", run.model_out)):
+        if path is not None and (not path.parent.is_dir() or path.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise InputError(f"cannot write the {what} to {str(path)!r}; give a file in a folder that exists")
 
 
 def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:

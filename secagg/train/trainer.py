@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from secagg.schemes import PROTECTING
 
 from .accounting import VIEWS
+from .comparisons import Alone, compare, how
 from .config import TrainConfig
 from .context import code_digest
-from .evaluate import METRIC, Score, held_out, score, streams_alone, train_alone
+from .evaluate import METRIC, held_out, score
+from .modelfile import write_model
 from .report import write_report
 from .result import Comparison, SiteRecord, TrainResult
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
+from .sweep import DRAWS, sweep, trials_of
 from .warn import warnings_of
 
 
@@ -38,19 +40,34 @@ def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Train
 
 def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
     rounds = config.training.rounds
-    report = config.run.report
-    work = rounds + 3
-    progress(0, work, "reading data, calibrating noise")
+    progress(0, rounds + 3, "reading data, calibrating noise")
     setup = make_setup(config)
+    sweeps = {setting: trials_of(setup, setting) for setting in config.run.sweep}
+    trainings = DRAWS * sum(map(len, sweeps.values()))
+    work = rounds + trainings + 3
+    steps = count(rounds + 2)
     progress(1, work, f"{len(setup.silos)} sites, {setup.data.name}")
     outcome = federate(setup, lambda number, line: progress(number + 1, work, line))
     progress(rounds + 1, work, "training the comparisons")
     result = _result(setup, outcome)
-    if report is not None:
-        progress(rounds + 2, work, "writing the report")
-        result = replace(result, report=str(report.resolve()))
-        write_report(result, report)
+    swept = [
+        sweep(setting, trials, outcome, lambda line: progress(next(steps), work, line))
+        for setting, trials in sweeps.items()
+    ]
+    result = _written(setup, outcome, replace(result, sweeps=tuple(swept)))
     progress(work, work, "done")
+    return result
+
+
+def _written(setup: Setup, outcome: Outcome, result: TrainResult) -> TrainResult:
+    """Write what the run was asked to write."""
+    asked = setup.config.run
+    if asked.model_out is not None and result.succeeded:
+        write_model(asked.model_out, outcome.secure, setup, result)
+        result = replace(result, model=str(asked.model_out.resolve()))
+    if asked.report is not None:
+        result = replace(result, report=str(asked.report.resolve()))
+        write_report(result, asked.report)
     return result
 
 
@@ -61,10 +78,7 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     x, y = held_out(data, setup.silos)
     secure = score(setup.model, outcome.secure, x, y)
     plain = score(setup.model, outcome.plain, x, y)
-    alone = [_alone(setup, silo.train) for silo in setup.silos]
-    pooled = _alone(setup, np.concatenate([silo.train for silo in setup.silos]))
-    mean_auc = sum(own.auc for own in alone) / len(alone)
-    mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
+    others = compare(setup)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
     label = f"secure ({scheme})" if protected else f"no masks ({scheme})"
@@ -74,15 +88,17 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         metric=METRIC,
         scheme=scheme,
         adversary=config.aggregation.adversary if protected else "none",
-        sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, alone, strict=True)),
+        sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, others.sites, strict=True)),
         rounds=outcome.records,
-        secure=Comparison(label, secure.auc, secure.accuracy),
-        plain=Comparison("plain FedAvg", plain.auc, plain.accuracy),
-        alone=Comparison("sites alone, mean", mean_auc, mean_accuracy),
-        centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
+        secure=Comparison(label, **asdict(secure)),
+        plain=Comparison("plain FedAvg", **asdict(plain)),
+        alone=others.alone,
+        centralised=others.centralised,
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
         delta=config.privacy.delta,
+        staged=config.deployment.staged(len(setup.silos)),
+        comparisons=how(setup),
         warnings=warnings_of(setup, outcome),
         notes=data.notes,
         settings={name: _plain_value(value) for name, value in config.settings.items()},
@@ -90,7 +106,7 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     )
 
 
-def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Score) -> SiteRecord:
+def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Alone) -> SiteRecord:
     positives = setup.data.y[silo.train].sum() + setup.data.y[silo.test].sum()
     return SiteRecord(
         id=silo.id,
@@ -99,16 +115,12 @@ def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Score) -> SiteRecord:
         training_rows=len(silo.train),
         positives=int(positives),
         rounds_charged=outcome.ledger.rounds_of(silo.id),
-        alone_auc=own.auc,
-        alone_accuracy=own.accuracy,
+        alone_auc=own.score.auc,
+        alone_auc_range=own.score.auc_range,
+        alone_accuracy=own.score.accuracy,
+        alone_accuracy_range=own.score.accuracy_range,
+        alone_only=own.only,
     )
-
-
-def _alone(setup: Setup, rows: NDArray[np.int64]) -> Score:
-    """Train on these rows only, and score on everyone's held-out rows."""
-    streams = streams_alone(rows, setup.config.training.rounds, setup.config.run.seed)
-    params = train_alone(setup.model, setup.initial, setup.data, rows, setup.how, streams)
-    return score(setup.model, params, *held_out(setup.data, setup.silos))
 
 
 def _plain_value(value: Any) -> Any:
