@@ -43,7 +43,7 @@ class Mechanism:
 
 @lru_cache(maxsize=256)
 def epsilon(mechanism: Mechanism, rounds: int, delta: float, accountant: str = "pld") -> float:
-    """Return ε of one row at `delta` after `rounds` rounds, by "pld" (tight; the one to quote) or "rdp" (to compare)."""
+    """Return ε of one row at `delta` after `rounds` rounds, by "pld" (tight: the one to quote) or "rdp"."""
     if rounds == 0:
         return 0.0
     event: Any = dp_accounting.GaussianDpEvent(mechanism.noise_multiplier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
@@ -18,12 +19,22 @@ LINE_HEIGHT = 0.3
 
 def scores(result: TrainResult) -> str:
     """AUC and accuracy of the four models as dots with their ranges, on an axis that shows where they differ."""
-    models = [result.secure, result.plain, result.centralised, result.alone]
+    models = [
+        (model, colour)
+        for model, colour in (
+            (result.secure, SECURE),
+            (result.plain, PLAIN),
+            (result.centralised, POOLED),
+            (result.alone, ALONE),
+        )
+        if model.auc is not None  # that of a model which no round has made
+    ]
+    colours = [colour for _, colour in models]
     with drawing("scores", 2.0, panels=2) as drawn:
         first, second = drawn.panels
-        _dots(first, [model.auc for model in models], [model.auc_range for model in models])
-        _dots(second, [model.accuracy for model in models], [model.accuracy_range for model in models])
-        _name_lines(first, [model.label.replace(", ", ",\n") for model in models])
+        _dots(first, [model.auc for model, _ in models], [model.auc_range for model, _ in models], colours)
+        _dots(second, [model.accuracy for model, _ in models], [model.accuracy_range for model, _ in models], colours)
+        _name_lines(first, [model.label.replace(", ", ",\n") for model, _ in models])
         _name_lines(second, [""] * len(models))
         first.set_xlabel("AUC")
         second.set_xlabel("accuracy")
@@ -31,9 +42,9 @@ def scores(result: TrainResult) -> str:
     return drawn.svg
 
 
-def _dots(axes: Axes, values: Sequence[float], ranges: Sequence[Range]) -> None:
-    """Draw one line for each model, in the order secure, plain, all rows in one place, sites alone."""
-    for place, colour in enumerate((SECURE, PLAIN, POOLED, ALONE)):
+def _dots(axes: Axes, values: Sequence[float], ranges: Sequence[Range], colours: Sequence[str]) -> None:
+    """Draw one line for each model; the last is that of sites alone."""
+    for place, colour in enumerate(colours):
         axes.plot(ranges[place], (place, place), color=colour, lw=2.2, solid_capstyle="round")
         axes.plot(values[place], place, "o", color=colour, ms=7)
     # The worst of many sites may be far off; shown, it would press together what is to be compared.
@@ -69,10 +80,13 @@ def learning_curves(result: TrainResult) -> str:
     return drawn.svg
 
 
-def _learning(axes: Axes, metric: str, result: TrainResult, scores: Sequence[tuple[float, float]]) -> None:
+def _learning(
+    axes: Axes, metric: str, result: TrainResult, scores: Sequence[tuple[float | None, float | None]]
+) -> None:
     rounds = [record.round for record in result.rounds]
-    secure = [score[0] for score in scores]
-    plain = [score[1] for score in scores]
+    # Where no round has made a model yet, there is nothing to draw.
+    secure = [math.nan if score[0] is None else score[0] for score in scores]
+    plain = [math.nan if score[1] is None else score[1] for score in scores]
     axes.plot(rounds, plain, color=PLAIN, lw=5, alpha=0.55, label="plain FedAvg")
     axes.plot(rounds, secure, color=SECURE, lw=1.8, marker="o", ms=3.5, label="secure federated")
     failed = [i for i, record in enumerate(result.rounds) if record.failed is not None]
@@ -125,7 +139,8 @@ def alone_against_together(result: TrainResult) -> str:
             site = result.sites[place]
             axes.plot(site.alone_auc_range, (place, place), color=ALONE, lw=2.2, solid_capstyle="round")
         axes.plot([result.sites[place].alone_auc for place in able], able, "o", color=ALONE, ms=7, label="alone")
-        axes.axvline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
+        if result.secure.auc is not None:
+            axes.axvline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
         # Their AUC is ½ by definition; drawn there, it would press all others together.
         left = axes.get_xlim()[0]
         for place, site in enumerate(result.sites):

@@ -16,7 +16,8 @@ FLOAT32_BYTES = 4
 class RoundRecord:
     """One round.
 
-    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one)
+    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one); None as long as
+                       no round has made one
     plain_auc, plain_accuracy  the same for plain FedAvg with the same silos, survivors and draws
     survivors          ids of the sites whose updates are in the sum
     dropped            site id to the step that it did not send; one that dropped out later is still in the sum
@@ -36,10 +37,10 @@ class RoundRecord:
     """
 
     round: int
-    auc: float
-    accuracy: float
-    plain_auc: float
-    plain_accuracy: float
+    auc: float | None
+    accuracy: float | None
+    plain_auc: float | None
+    plain_accuracy: float | None
     survivors: tuple[int, ...]
     dropped: Mapping[int, str]
     late: tuple[int, ...]
@@ -89,13 +90,24 @@ class SiteRecord:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table. The ranges are 95 % intervals; of sites alone, from the worst site to the best."""
+    """One row of the table. The ranges are 95 % intervals; of sites alone, from the worst site to the best.
+
+    None stands in every place of a model that no round has made.
+    """
 
     label: str
-    auc: float
-    accuracy: float
-    auc_range: Range
-    accuracy_range: Range
+    auc: float | None = None
+    accuracy: float | None = None
+    auc_range: Range | None = None
+    accuracy_range: Range | None = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows of all sites together, and how many of them have the second of the two classes."""
+
+    rows: int
+    positives: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,10 @@ class Sweep:
 class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
-    epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
+    epsilon and epsilon_rdp map an adversary's view to ε of one row at `delta`, by PLD and by RDP; None is no guarantee.
+    rows_per_patient   most training rows of one patient; None when the table does not say whose they are
+    epsilon_per_patient  ε of so many rows together
+    about_epsilon  what to know beside ε, one sentence each
     staged       what the simulation makes go wrong, in one sentence; None when nothing
     comparisons  how the models that train without the others are trained
     """
@@ -145,6 +160,11 @@ class TrainResult:
     epsilon: Mapping[str, float | None]
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
+    rows_per_patient: int | None
+    epsilon_per_patient: float | None
+    about_epsilon: tuple[str, ...]
+    held_out: Counted
+    trained_on: Counted
     staged: str | None
     comparisons: str
     warnings: tuple[str, ...]
@@ -154,6 +174,14 @@ class TrainResult:
     sweeps: tuple[Sweep, ...] = ()
     model: str | None = None
     report: str | None = None
+
+    @property
+    def scored_on(self) -> str:
+        """On how many rows the scores rest."""
+        return (
+            f"scored on {self.held_out.rows} held-out rows, {self.held_out.positives} of them {self.classes[1]!r}; "
+            f"trained on {self.trained_on.rows}, {self.trained_on.positives} of them {self.classes[1]!r}"
+        )
 
     @property
     def worst_epsilon(self) -> float | None:
@@ -209,6 +237,12 @@ class TrainResult:
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
             "delta": self.delta,
+            "epsilon_unit": "row",
+            "rows_per_patient": self.rows_per_patient,
+            "epsilon_per_patient": self.epsilon_per_patient,
+            "about_epsilon": list(self.about_epsilon),
+            "held_out": asdict(self.held_out),
+            "trained_on": asdict(self.trained_on),
             "bytes_per_round": self.bytes_per_round,
             "plain_bytes_per_round": self.plain_bytes_per_round,
             "bytes_ratio": self.bytes_ratio,
@@ -244,13 +278,20 @@ class TrainResult:
 def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str) -> dict[str, str]:
     return {
         "training": scores.label,
-        "AUC": f"{scores.auc:.3f} ({scores.auc_range[0]:.3f}–{scores.auc_range[1]:.3f})",
-        "accuracy": f"{scores.accuracy:.1%} ({100 * scores.accuracy_range[0]:.0f}–{scores.accuracy_range[1]:.0%})",
+        "AUC": _with_range(scores.auc, scores.auc_range, ".3f", ".3f"),
+        "accuracy": _with_range(scores.accuracy, scores.accuracy_range, ".1%", ".0%"),
         "ε": epsilon,
         "δ": delta,
         "survivors": survivors,
         "kB/round": sent,
     }
+
+
+def _with_range(score: float | None, around: Range | None, form: str, ends: str) -> str:
+    if score is None or around is None:
+        return "–"
+    low = format(around[0], ends).removesuffix("%")
+    return f"{score:{form}} ({low}–{around[1]:{ends}})"
 
 
 def _kilobytes(count: float | None) -> str:

@@ -50,8 +50,8 @@ class Deployment:
             faults.append(f"{self.dropouts} of {sites} sites drop out of every round (--drop-per-round)")
         if self.slow_sites:
             faults.append(
-                f"{self.slow_sites} take(s) about {SLOW_FACTOR:g} times as long as the others, and whoever takes more "
-                f"than {self.deadline_s:g} s is late"
+                f"{self.slow_sites} take(s) about {SLOW_FACTOR:g} times as long as the others (--slow-sites), and "
+                f"whoever takes more than {self.deadline_s:g} s (--deadline) is late, but for those whom a sum needs"
             )
         return f"Staged by this simulation: {', and '.join(faults)}." if faults else None
 

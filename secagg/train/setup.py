@@ -107,7 +107,8 @@ def make_setup(config: TrainConfig) -> Setup:
 
 def under_epsilon(setup: Setup, epsilon: float | None) -> Setup:
     """Return the same run under another budget: other noise, and the room for it in the codec."""
-    privacy = replace(setup.config.privacy, epsilon=epsilon, noise_multiplier=None)
+    delta = None if epsilon is None else setup.config.privacy.delta
+    privacy = replace(setup.config.privacy, epsilon=epsilon, delta=delta, noise_multiplier=None)
     config = replace(setup.config, privacy=privacy, run=replace(setup.config.run, sweep=()))
     mechanism = _mechanism(config)
     how = _local_training(config.training, mechanism, setup.public_size)
