@@ -19,6 +19,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
     ("settings", "says"),
     [
         ({"rounds": 0}, "rounds = 0 must be at least 1"),
+        ({"rounds": 10**9}, "rounds = 1000000000 of local_steps = 2 are above 100000 steps in all"),
         ({"institutions": 2}, "institutions = 2 must be at least 3"),
         ({"epsilon": 0.0}, "epsilon = 0.0 must be"),
         ({"epsilon": float("nan")}, "epsilon = nan"),
