@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from math import nan
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -18,11 +19,12 @@ LINE_HEIGHT = 0.3
 
 def scores(result: TrainResult) -> str:
     """AUC and accuracy of the four models as dots with their ranges, on an axis that shows where they differ."""
-    models = [result.secure, result.plain, result.centralised, result.alone]
+    models = result.scored
     with drawing("scores", 2.0, panels=2) as drawn:
         first, second = drawn.panels
-        _dots(first, [model.auc for model in models], [model.auc_range for model in models])
-        _dots(second, [model.accuracy for model in models], [model.accuracy_range for model in models])
+        colours = (SECURE, PLAIN, ALONE, POOLED)[-len(models) :]
+        _dots(first, colours, [model.auc for model in models], [model.auc_range for model in models])
+        _dots(second, colours, [model.accuracy for model in models], [model.accuracy_range for model in models])
         _name_lines(first, [model.label.replace(", ", ",\n") for model in models])
         _name_lines(second, [""] * len(models))
         first.set_xlabel("AUC")
@@ -31,18 +33,17 @@ def scores(result: TrainResult) -> str:
     return drawn.svg
 
 
-def _dots(axes: Axes, values: Sequence[float], ranges: Sequence[Range]) -> None:
-    """Draw one line for each model, in the order secure, plain, all rows in one place, sites alone."""
-    for place, colour in enumerate((SECURE, PLAIN, POOLED, ALONE)):
+def _dots(axes: Axes, colours: Sequence[str], values: Sequence[float], ranges: Sequence[Range]) -> None:
+    """Draw one line for each model, from top to bottom; the last but one is that of the sites alone."""
+    for place, colour in enumerate(colours):
         axes.plot(ranges[place], (place, place), color=colour, lw=2.2, solid_capstyle="round")
         axes.plot(values[place], place, "o", color=colour, ms=7)
     # The worst of many sites may be far off; shown, it would press together what is to be compared.
-    left = min(*values, *(low for low, _ in ranges[:-1])) - 0.01
+    alone = len(values) - 2
+    left = min(*values, *(low for place, (low, _) in enumerate(ranges) if place != alone)) - 0.01
     axes.set_xlim(left=left)
-    if ranges[-1][0] < left:
-        axes.annotate(
-            f"from {ranges[-1][0]:.2f}", (left, len(values) - 1), (4, 4), textcoords="offset points", fontsize=8
-        )
+    if ranges[alone][0] < left:
+        axes.annotate("←", (left, alone), (2, 4), textcoords="offset points", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -69,10 +70,11 @@ def learning_curves(result: TrainResult) -> str:
     return drawn.svg
 
 
-def _learning(axes: Axes, metric: str, result: TrainResult, scores: Sequence[tuple[float, float]]) -> None:
+def _learning(
+    axes: Axes, metric: str, result: TrainResult, scores: Sequence[tuple[float | None, float | None]]
+) -> None:
     rounds = [record.round for record in result.rounds]
-    secure = [score[0] for score in scores]
-    plain = [score[1] for score in scores]
+    secure, plain = ([nan if one is None else one for one in scored] for scored in zip(*scores, strict=True))
     axes.plot(rounds, plain, color=PLAIN, lw=5, alpha=0.55, label="plain FedAvg")
     axes.plot(rounds, secure, color=SECURE, lw=1.8, marker="o", ms=3.5, label="secure federated")
     failed = [i for i, record in enumerate(result.rounds) if record.failed is not None]
@@ -125,7 +127,8 @@ def alone_against_together(result: TrainResult) -> str:
             site = result.sites[place]
             axes.plot(site.alone_auc_range, (place, place), color=ALONE, lw=2.2, solid_capstyle="round")
         axes.plot([result.sites[place].alone_auc for place in able], able, "o", color=ALONE, ms=7, label="alone")
-        axes.axvline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
+        if result.secure is not None:
+            axes.axvline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
         # Their AUC is ½ by definition; drawn there, it would press all others together.
         left = axes.get_xlim()[0]
         for place, site in enumerate(result.sites):

@@ -61,7 +61,8 @@ def write_model(path: Path, params: Params, setup: Setup, result: TrainResult) -
     try:
         if path.suffix.lower() == ".npz":
             with path.open("wb") as file:
-                np.savez(file, **{CARD: np.array(card)}, **params)
+                arrays: dict[str, Any] = {CARD: np.array(card), **params}
+                np.savez(file, **arrays)
         else:
             save_file({name: np.ascontiguousarray(array) for name, array in params.items()}, path, {CARD: card})
     except (OSError, SafetensorError) as error:
@@ -83,7 +84,7 @@ def read_model(path: Path) -> TrainedModel:
     if version != FORMAT:
         raise InputError(f"{str(path)!r} is a {version!r}; this secagg reads {FORMAT!r}")
     assert isinstance(params, dict)  # the layout is of a mapping
-    return TrainedModel(params, card)
+    return TrainedModel({name: np.asarray(array, np.float64) for name, array in params.items()}, card)
 
 
 def _layout(entry: Mapping[str, Any]) -> Layout:

@@ -11,12 +11,15 @@ Range = tuple[float, float]
 
 FLOAT32_BYTES = 4
 
+PLAIN = "plain FedAvg"
+
 
 @dataclass(frozen=True)
 class RoundRecord:
     """One round.
 
-    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one)
+    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one); None before any
+                       round has made one
     plain_auc, plain_accuracy  the same for plain FedAvg with the same silos, survivors and draws
     survivors          ids of the sites whose updates are in the sum
     dropped            site id to the step that it did not send; one that dropped out later is still in the sum
@@ -36,10 +39,10 @@ class RoundRecord:
     """
 
     round: int
-    auc: float
-    accuracy: float
-    plain_auc: float
-    plain_accuracy: float
+    auc: float | None
+    accuracy: float | None
+    plain_auc: float | None
+    plain_accuracy: float | None
     survivors: tuple[int, ...]
     dropped: Mapping[int, str]
     late: tuple[int, ...]
@@ -126,6 +129,7 @@ class Sweep:
 class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
+    secure, plain  None when no round succeeded: nobody has trained that model
     epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
     staged       what the simulation makes go wrong, in one sentence; None when nothing
     comparisons  how the models that train without the others are trained
@@ -138,8 +142,8 @@ class TrainResult:
     adversary: str
     sites: tuple[SiteRecord, ...]
     rounds: tuple[RoundRecord, ...]
-    secure: Comparison
-    plain: Comparison
+    secure: Comparison | None
+    plain: Comparison | None
     alone: Comparison
     centralised: Comparison
     epsilon: Mapping[str, float | None]
@@ -159,6 +163,11 @@ class TrainResult:
     def worst_epsilon(self) -> float | None:
         """ε of whoever sees most; None without differential privacy."""
         return max((value for value in self.epsilon.values() if value is not None), default=None)
+
+    @property
+    def scored(self) -> tuple[Comparison, ...]:
+        """Every model that there is, in the order of the table."""
+        return tuple(row for row in (self.secure, self.plain, self.alone, self.centralised) if row is not None)
 
     @property
     def bytes_per_round(self) -> float | None:
@@ -196,15 +205,15 @@ class TrainResult:
             "failed_rounds": sum(record.failed is not None for record in self.rounds),
             "metric": self.metric,
             "per_round": [record.as_json() for record in self.rounds],
-            "final_metric": self.secure.auc,
-            "plain_fedavg_metric": self.plain.auc,
+            "final_metric": self.secure and self.secure.auc,
+            "plain_fedavg_metric": self.plain and self.plain.auc,
             "local_only_metric": _mean([site.alone_auc for site in self.sites]),
             "centralised_metric": self.centralised.auc,
-            "final_accuracy": self.secure.accuracy,
-            "plain_fedavg_accuracy": self.plain.accuracy,
+            "final_accuracy": self.secure and self.secure.accuracy,
+            "plain_fedavg_accuracy": self.plain and self.plain.accuracy,
             "local_only_accuracy": _mean([site.alone_accuracy for site in self.sites]),
             "centralised_accuracy": self.centralised.accuracy,
-            "scores": [asdict(row) for row in (self.secure, self.plain, self.alone, self.centralised)],
+            "scores": [asdict(row) for row in self.scored],
             "comparisons": self.comparisons,
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
@@ -232,24 +241,32 @@ class TrainResult:
         epsilon = "∞" if worst is None else f"{worst:.2f}"
         delta = "–" if self.delta is None else f"{self.delta:g}"
         ratio = f" (×{self.bytes_ratio:.2g})" if self.bytes_ratio else ""
+        federated = {"ε": epsilon, "δ": delta, "survivors": survivors}
+        nothing = dict.fromkeys(["ε", "δ", "survivors", "kB/round"], "–")
         return [
-            _row(self.secure, epsilon, delta, survivors, _kilobytes(self.bytes_per_round) + ratio),
-            _row(self.plain, epsilon, delta, survivors, _kilobytes(self.plain_bytes_per_round)),
+            _row(secure_label(self.scheme, self.adversary), self.secure)
+            | federated
+            | {"kB/round": _kilobytes(self.bytes_per_round) + ratio},
+            _row(PLAIN, self.plain) | federated | {"kB/round": _kilobytes(self.plain_bytes_per_round)},
             # Sites that train alone release nothing; whoever pools the rows sees them all.
-            _row(self.alone, "–", "–", "–", "–"),
-            _row(self.centralised, "∞", "–", "–", "–"),
+            _row(self.alone.label, self.alone) | nothing,
+            _row(self.centralised.label, self.centralised) | nothing | {"ε": "∞"},
         ]
 
 
-def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str) -> dict[str, str]:
+def secure_label(scheme: str, adversary: str) -> str:
+    """What the federated model is called in the table."""
+    return f"no masks ({scheme})" if adversary == "none" else f"secure ({scheme})"
+
+
+def _row(label: str, found: Comparison | None) -> dict[str, str]:
+    if found is None:
+        return {"training": label, "AUC": "none: no round", "accuracy": "none"}
+    worst, best = found.accuracy_range
     return {
-        "training": scores.label,
-        "AUC": f"{scores.auc:.3f} ({scores.auc_range[0]:.3f}–{scores.auc_range[1]:.3f})",
-        "accuracy": f"{scores.accuracy:.1%} ({100 * scores.accuracy_range[0]:.0f}–{scores.accuracy_range[1]:.0%})",
-        "ε": epsilon,
-        "δ": delta,
-        "survivors": survivors,
-        "kB/round": sent,
+        "training": label,
+        "AUC": f"{found.auc:.3f} ({found.auc_range[0]:.3f}–{found.auc_range[1]:.3f})",
+        "accuracy": f"{found.accuracy:.1%} ({100 * worst:.0f}–{best:.0%})",
     }
 
 

@@ -17,9 +17,10 @@ from .comparisons import Alone, compare, how
 from .config import TrainConfig
 from .context import code_digest
 from .evaluate import METRIC, held_out, score
+from .model import Params
 from .modelfile import write_model
 from .report import write_report
-from .result import Comparison, SiteRecord, TrainResult
+from .result import PLAIN, Comparison, SiteRecord, TrainResult, secure_label
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
@@ -75,23 +76,20 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     config = setup.config
     data = setup.data
     ledger = outcome.ledger
-    x, y = held_out(data, setup.silos)
-    secure = score(setup.model, outcome.secure, x, y)
-    plain = score(setup.model, outcome.plain, x, y)
     others = compare(setup)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
-    label = f"secure ({scheme})" if protected else f"no masks ({scheme})"
+    adversary = config.aggregation.adversary if protected else "none"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
         metric=METRIC,
         scheme=scheme,
-        adversary=config.aggregation.adversary if protected else "none",
+        adversary=adversary,
         sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, others.sites, strict=True)),
         rounds=outcome.records,
-        secure=Comparison(label, **asdict(secure)),
-        plain=Comparison("plain FedAvg", **asdict(plain)),
+        secure=_scored(setup, outcome, secure_label(scheme, adversary), outcome.secure),
+        plain=_scored(setup, outcome, PLAIN, outcome.plain),
         alone=others.alone,
         centralised=others.centralised,
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
@@ -104,6 +102,13 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         settings={name: _plain_value(value) for name, value in config.settings.items()},
         derived=_derived(setup),
     )
+
+
+def _scored(setup: Setup, outcome: Outcome, label: str, params: Params) -> Comparison | None:
+    """Score a model that the rounds have made; None where no round made one."""
+    if all(record.failed is not None for record in outcome.records):
+        return None
+    return Comparison(label, **asdict(score(setup.model, params, *held_out(setup.data, setup.silos))))
 
 
 def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Alone) -> SiteRecord:
