@@ -102,7 +102,8 @@ def train(asked: Asked, as_json: AsJson = False) -> None:
 def _print_result(target: Console, result: TrainResult) -> None:
     """Show a person how good the model is beside its alternatives, what it cost in privacy, and where to read on."""
     rows = result.table()
-    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds")
+    delta = "" if result.delta is None else f", δ = {result.delta:g}"
+    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds{delta}")
     for heading in rows[0]:
         words = [word for row in rows for word in row[heading].split()]
         justify: Literal["left", "right"] = "left" if heading == "training" else "right"

@@ -234,19 +234,16 @@ class TrainResult:
 
     def table(self) -> list[dict[str, str]]:
         """Return the comparison as rows of text cells, heading to cell, in the order to print them."""
-        done = self.succeeded
-        worst = self.worst_epsilon
-        of_sites = f"of {len(self.sites)}"
-        survivors = f"{_mean([len(record.survivors) for record in done]):.1f} {of_sites}" if done else "none"
-        epsilon = "∞" if worst is None else f"{worst:.2f}"
-        delta = "–" if self.delta is None else f"{self.delta:g}"
-        ratio = f" (×{self.bytes_ratio:.2g})" if self.bytes_ratio else ""
-        federated = {"ε": epsilon, "δ": delta, "survivors": survivors}
-        nothing = dict.fromkeys(["ε", "δ", "survivors", "kB/round"], "–")
+        survivors = _mean([len(record.survivors) for record in self.succeeded])
+        federated = {
+            "ε": "∞" if self.worst_epsilon is None else f"{self.worst_epsilon:.2f}",
+            "survivors": "none" if survivors is None else f"{survivors:.1f} of {len(self.sites)}",
+        }
+        nothing = dict.fromkeys(["ε", "survivors", "kB/round"], "–")
+        ratio = "" if self.bytes_ratio is None else f" (×{self.bytes_ratio:{_digits(self.bytes_ratio)}})"
+        sent = _kilobytes(self.bytes_per_round) + ratio
         return [
-            _row(secure_label(self.scheme, self.adversary), self.secure)
-            | federated
-            | {"kB/round": _kilobytes(self.bytes_per_round) + ratio},
+            _row(secure_label(self.scheme, self.adversary), self.secure) | federated | {"kB/round": sent},
             _row(PLAIN, self.plain) | federated | {"kB/round": _kilobytes(self.plain_bytes_per_round)},
             # Sites that train alone release nothing; whoever pools the rows sees them all.
             _row(self.alone.label, self.alone) | nothing,
@@ -271,7 +268,12 @@ def _row(label: str, found: Comparison | None) -> dict[str, str]:
 
 
 def _kilobytes(count: float | None) -> str:
-    return "–" if count is None else f"{count / 1000:,.3g}"
+    return "–" if count is None else f"{count / 1000:{_digits(count / 1000)}}"
+
+
+def _digits(number: float) -> str:
+    """Return a format that shows two digits at least."""
+    return ",.0f" if number >= 10 else ".1f"
 
 
 def _mean(values: Sequence[float]) -> float | None:
