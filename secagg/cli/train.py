@@ -131,8 +131,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
 
 def _swept(sweep: Sweep) -> Table:
     """Return what other values of one setting gave."""
-    cost = "" if sweep.spends is None else f"; on real sites all of them would cost ε = {sweep.spends:.3g}"
-    table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings{cost}")
+    cost = None if sweep.spends is None else f"on real sites all of these would cost ε = {sweep.spends:.3g}"
+    table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings", caption=cost)
     for heading in (sweep.setting, "AUC", "accuracy"):
         table.add_column(heading, justify="right")
     for point in sweep.points:

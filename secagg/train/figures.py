@@ -37,11 +37,11 @@ def _dots(axes: Axes, colours: Sequence[str], values: Sequence[float], ranges: S
     """Draw one line for each model, from top to bottom; the last but one is that of the sites alone."""
     for place, colour in enumerate(colours):
         axes.plot(ranges[place], (place, place), color=colour, lw=2.2, solid_capstyle="round")
-        axes.plot(values[place], place, "o", color=colour, ms=7)
+        axes.plot(values[place], place, "o", color=colour, ms=7, clip_on=False)
     # The worst of many sites may be far off; shown, it would press together what is to be compared.
     alone = len(values) - 2
     left = min(*values, *(low for place, (low, _) in enumerate(ranges) if place != alone)) - 0.01
-    axes.set_xlim(left=left)
+    axes.set_xlim(left, min(axes.get_xlim()[1], 1.0))
     if ranges[alone][0] < left:
         axes.annotate("←", (left, alone), (2, 4), textcoords="offset points", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(5))
