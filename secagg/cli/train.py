@@ -111,6 +111,9 @@ def _print_result(target: Console, result: TrainResult) -> None:
     for row in rows:
         table.add_row(*row.values())
     target.print(table)
+    target.print(result.scored_on, soft_wrap=True)
+    for sentence in result.about_epsilon:
+        target.print(sentence, soft_wrap=True)
     target.print(
         "in brackets: 95 % intervals; of sites alone, the worst and the best; of kB, how many times as many as in the "
         f"clear. Alone and in one place: {result.comparisons}.",

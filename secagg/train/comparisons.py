@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from .evaluate import Rows, Score, held_out, score_of
 from .result import Comparison, Range
 from .setup import Setup
-from .silos import Silo
 
 MOST_STEPS = 10_000
 
@@ -52,9 +51,9 @@ def how(setup: Setup) -> str:
 def compare(setup: Setup) -> Comparisons:
     """Train the comparisons and score them on everyone's held-out rows."""
     held = held_out(setup.data, setup.silos)
-    sites = tuple(_alone(setup, silo, held) for silo in setup.silos)
+    sites = tuple(_alone(setup, silo.train, held) for silo in setup.silos)
     scores = [own.score for own in sites]
-    pooled = _trained(setup, np.concatenate([silo.train for silo in setup.silos]), held)
+    pooled = _alone(setup, np.concatenate([silo.train for silo in setup.silos]), held)
     return Comparisons(
         sites=sites,
         alone=Comparison(
@@ -64,15 +63,15 @@ def compare(setup: Setup) -> Comparisons:
             auc_range=_from_to([own.auc for own in scores]),
             accuracy_range=_from_to([own.accuracy for own in scores]),
         ),
-        centralised=Comparison("all rows in one place", **asdict(pooled)),
+        centralised=Comparison("all rows in one place", **asdict(pooled.score)),
     )
 
 
-def _alone(setup: Setup, silo: Silo, held: tuple[NDArray[np.float64], Rows]) -> Alone:
-    labels = np.unique(setup.data.y[silo.train])
+def _alone(setup: Setup, rows: Rows, held: tuple[NDArray[np.float64], Rows]) -> Alone:
+    labels = np.unique(setup.data.y[rows])
     if len(labels) > 1:
-        return Alone(_trained(setup, silo.train, held), None)
-    # Nothing tells the classes apart here: such a site can only give the same answer for every row.
+        return Alone(_trained(setup, rows, held), None)
+    # Nothing tells the classes apart here: such rows can only give the same answer for every row.
     (label,) = labels
     _, y = held
     return Alone(score_of(np.full(len(y), 1.0 if label else -1.0), y), setup.data.classes[label])

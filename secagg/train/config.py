@@ -80,17 +80,21 @@ class TrainConfig:
         if Sweepable.EPSILON in self.run.sweep and self.privacy.epsilon is None:
             raise ParameterError("sweep = 'epsilon' has no ε to begin with; give an epsilon, or leave the sweep out")
         if not self.privacy.noised:
+            if self.privacy.delta is not None:
+                raise ParameterError(
+                    f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
+                )
             return
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out or set epsilon to None"
+                "every repeated round is charged to the budget; leave it out, or train with --no-dp (epsilon=None)"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
                 f"weight_max = {self.aggregation.weight_max} has no use under differential privacy, "
                 "where all weights are equal (a weight that follows the data would leak); "
-                "leave it out or set epsilon to None"
+                "leave it out, or train with --no-dp (epsilon=None)"
             )
 
     @classmethod

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError
 
-from .data import Dataset
+from .data import Data, Dataset
 from .schema import Categorical, Column, Numeric, from_rows, one_hot, read_schema, scale
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
@@ -21,24 +21,24 @@ Cells = dict[str, list[str | None]]
 """Column name to its cells, one per row; None is a missing one."""
 
 
-def load_csv(
-    path: Path,
-    target: str,
-    *,
-    site_column: str | None = None,
-    schema: Path | None = None,
-    ignore: tuple[str, ...] = (),
-) -> Dataset:
+def load_csv(asked: Data) -> Dataset:
     """Read a CSV file: numbers are scaled to [-1, 1], texts one-hot encoded, columns that never vary left out.
 
     Raises: InputError, one line that names the file, column or line and says what to do.
     """
+    path = Path(asked.csv[0])
+    target = asked.target
+    site_column = asked.site_column
+    schema = asked.schema
+    ignore = asked.ignore
+    assert target is not None  # Data refuses a CSV file without one
     cells = _read(path)
-    for name in (target, *([site_column] if site_column else []), *ignore):
+    for name in filter(None, (target, site_column, asked.patient_column, *ignore)):
         if name not in cells:
             raise InputError(f"{path.name} has no column {name!r}; its columns are {', '.join(cells)}")
     labels, classes = _labels(target, cells.pop(target))
     sites = _sites(site_column, cells.pop(site_column)) if site_column else None
+    patients = np.unique(cells.pop(asked.patient_column), return_inverse=True)[1] if asked.patient_column else None
     for name in ignore:
         cells.pop(name, None)
     known = read_schema(schema) if schema else {}
@@ -59,6 +59,7 @@ def load_csv(
         features=tuple(features),
         classes=classes,
         sites=sites,
+        patients=patients,
         columns=columns,
         notes=tuple(notes),
         warnings=tuple(warnings) if guessed else (),

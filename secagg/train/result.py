@@ -18,8 +18,8 @@ PLAIN = "plain FedAvg"
 class RoundRecord:
     """One round.
 
-    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one); None before any
-                       round has made one
+    auc, accuracy      secure model on the held-out rows, after the round (unchanged by a failed one); None as long as
+                       no round has made one
     plain_auc, plain_accuracy  the same for plain FedAvg with the same silos, survivors and draws
     survivors          ids of the sites whose updates are in the sum
     dropped            site id to the step that it did not send; one that dropped out later is still in the sum
@@ -102,6 +102,14 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Rows of all sites together, and how many of them have the second of the two classes."""
+
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True)
 class SweepPoint:
     """What training again gives under another value of one setting, as the median of several draws of the noise.
 
@@ -129,8 +137,11 @@ class Sweep:
 class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
+    epsilon and epsilon_rdp map an adversary's view to ε of one row at `delta`, by PLD and by RDP; None is no guarantee.
     secure, plain  None when no round succeeded: nobody has trained that model
-    epsilon and epsilon_rdp map an adversary's view to ε at `delta`, by PLD and by RDP; None is no guarantee.
+    rows_per_patient   most training rows of one patient; None when the table does not say whose they are
+    epsilon_per_patient  ε of so many rows together
+    about_epsilon  what to know beside ε, one sentence each
     staged       what the simulation makes go wrong, in one sentence; None when nothing
     comparisons  how the models that train without the others are trained
     """
@@ -149,6 +160,11 @@ class TrainResult:
     epsilon: Mapping[str, float | None]
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
+    rows_per_patient: int | None
+    epsilon_per_patient: float | None
+    about_epsilon: tuple[str, ...]
+    held_out: Counted
+    trained_on: Counted
     staged: str | None
     comparisons: str
     warnings: tuple[str, ...]
@@ -158,6 +174,14 @@ class TrainResult:
     sweeps: tuple[Sweep, ...] = ()
     model: str | None = None
     report: str | None = None
+
+    @property
+    def scored_on(self) -> str:
+        """On how many rows the scores rest."""
+        return (
+            f"scored on {self.held_out.rows} held-out rows, {self.held_out.positives} of them {self.classes[1]!r}; "
+            f"trained on {self.trained_on.rows}, {self.trained_on.positives} of them {self.classes[1]!r}"
+        )
 
     @property
     def worst_epsilon(self) -> float | None:
@@ -218,6 +242,12 @@ class TrainResult:
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
             "delta": self.delta,
+            "epsilon_unit": "row",
+            "rows_per_patient": self.rows_per_patient,
+            "epsilon_per_patient": self.epsilon_per_patient,
+            "about_epsilon": list(self.about_epsilon),
+            "held_out": asdict(self.held_out),
+            "trained_on": asdict(self.trained_on),
             "bytes_per_round": self.bytes_per_round,
             "plain_bytes_per_round": self.plain_bytes_per_round,
             "bytes_ratio": self.bytes_ratio,

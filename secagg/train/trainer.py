@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from secagg.schemes import PROTECTING
 
@@ -20,12 +22,12 @@ from .evaluate import METRIC, held_out, score
 from .model import Params
 from .modelfile import write_model
 from .report import write_report
-from .result import PLAIN, Comparison, SiteRecord, TrainResult, secure_label
+from .result import PLAIN, Comparison, Counted, SiteRecord, TrainResult, secure_label
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
 from .sweep import DRAWS, sweep, trials_of
-from .warn import warnings_of
+from .warn import about_epsilon, most_rows_of_one_patient, warnings_of
 
 
 def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
@@ -54,6 +56,7 @@ def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Trai
     swept = [
         sweep(setting, trials, outcome, lambda line: progress(next(steps), work, line))
         for setting, trials in sweeps.items()
+        if result.succeeded
     ]
     result = _written(setup, outcome, replace(result, sweeps=tuple(swept)))
     progress(work, work, "done")
@@ -77,6 +80,8 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     data = setup.data
     ledger = outcome.ledger
     others = compare(setup)
+    rows = most_rows_of_one_patient(setup)
+    per_patient = None if rows is None else ledger.epsilon_of_rows(rows)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
     adversary = config.aggregation.adversary if protected else "none"
@@ -94,7 +99,12 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         centralised=others.centralised,
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
-        delta=config.privacy.delta if setup.mechanism else None,
+        delta=config.privacy.delta,
+        rows_per_patient=rows,
+        epsilon_per_patient=per_patient,
+        about_epsilon=about_epsilon(ledger.epsilon(), rows, per_patient),
+        held_out=_counted(setup, [silo.test for silo in setup.silos]),
+        trained_on=_counted(setup, [silo.train for silo in setup.silos]),
         staged=config.deployment.staged(len(setup.silos)),
         comparisons=how(setup),
         warnings=warnings_of(setup, outcome),
@@ -109,6 +119,11 @@ def _scored(setup: Setup, outcome: Outcome, label: str, params: Params) -> Compa
     if all(record.failed is not None for record in outcome.records):
         return None
     return Comparison(label, **asdict(score(setup.model, params, *held_out(setup.data, setup.silos))))
+
+
+def _counted(setup: Setup, rows: Sequence[NDArray[np.int64]]) -> Counted:
+    labels = setup.data.y[np.concatenate(rows)]
+    return Counted(len(labels), int(labels.sum()))
 
 
 def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Alone) -> SiteRecord:

@@ -1,12 +1,13 @@
 """A user's own table: what is accepted, what becomes of it, and what each refusal says."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from secagg.train.csvdata import load_csv
-from secagg.train.data import Dataset, load_breast_cancer
+from secagg.train.data import Data, Dataset, load_breast_cancer
 from secagg_protocols.errors import InputError
 
 
@@ -16,9 +17,13 @@ def write(folder: Path, text: str, name: str = "patients.csv") -> Path:
     return file
 
 
-def refusal(file: Path, **arguments: object) -> str:
+def load(file: Path, **settings: Any) -> Dataset:
+    return load_csv(Data(csv=(str(file),), target="sick", **settings))
+
+
+def refusal(file: Path, **settings: Any) -> str:
     with pytest.raises(InputError) as caught:
-        load_csv(file, "sick", **arguments)  # type: ignore[arg-type]
+        load(file, **settings)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -38,7 +43,7 @@ def test_numbers_texts_missing_values_and_constant_columns(tmp_path: Path) -> No
         tmp_path,
         "age,sex,ward,ratio,sick\n20,f,1,,no\n40,m,1,0.5,yes\n60,NA,1,1.5,yes\n80,f,1,?,no\n",
     )
-    data = load_csv(file, "sick")
+    data = load(file)
     assert data.features == ("age", "sex=f", "sex=m", "ratio")
     assert data.classes == ("no", "yes")
     assert data.y.tolist() == [0, 1, 1, 0]
@@ -53,19 +58,19 @@ def test_numbers_texts_missing_values_and_constant_columns(tmp_path: Path) -> No
 def test_constants_from_the_rows_are_a_warning_and_those_from_a_schema_are_not(tmp_path: Path) -> None:
     file = write(tmp_path, "age,sex,sick\n20,f,0\n90,m,1\n120,x,1\n")
     schema = write(tmp_path, '{"age": [0, 100], "sex": ["f", "m"]}', "schema.json")
-    assert "no ε covers" in load_csv(file, "sick").warnings[0]
-    data = load_csv(file, "sick", schema=schema)
+    assert "no ε covers" in load(file).warnings[0]
+    data = load(file, schema=schema)
     assert data.warnings == ()
     assert data.x.tolist() == [[-0.6, 1, 0], [0.8, 0, 1], [1, 0, 0]]
 
 
 def test_numeric_classes_are_ordered_as_numbers(tmp_path: Path) -> None:
-    assert load_csv(write(tmp_path, "a,sick\n1,10\n2,9\n"), "sick").classes == ("9", "10")
+    assert load(write(tmp_path, "a,sick\n1,10\n2,9\n")).classes == ("9", "10")
 
 
 def test_semicolons_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
     file = write(tmp_path, '\ufeffnote;a;sick\n"x;\ny";1;0\nz;2;1\n')
-    assert load_csv(file, "sick", ignore=("note",)).features == ("a",)
+    assert load(file, ignore=("note",)).features == ("a",)
 
 
 @pytest.mark.parametrize(
