@@ -288,7 +288,7 @@ def secure_label(scheme: str, adversary: str) -> str:
 
 def _row(label: str, found: Comparison | None) -> dict[str, str]:
     if found is None:
-        return {"training": label, "AUC": "none: no round", "accuracy": "none"}
+        return {"training": label, "AUC": "–", "accuracy": "–"}
     worst, best = found.accuracy_range
     return {
         "training": label,
