@@ -11,7 +11,7 @@ from secagg_protocols.errors import ParameterError
 
 @pytest.fixture(scope="module")
 def result() -> TrainResult:
-    settings = {"rounds": 2, "institutions": 4, "dropouts": 0, "slow_sites": 0, "sampling_rate": 1.0}
+    settings = {"rounds": 1, "local_steps": 1, "institutions": 4, "dropouts": 0, "slow_sites": 0, "sampling_rate": 1.0}
     return run(TrainConfig.of(**settings, report=None, epsilon=6.0, sweep=("epsilon", "sites")))
 
 
