@@ -19,11 +19,15 @@ ROUNDS = 5
 """One for each step at which a site may drop out."""
 
 
-def setup_of(institutions: int, **changes: Any) -> Setup:
+def config_of(institutions: int, **changes: Any) -> TrainConfig:
     file = CASES / f"{institutions}-hospitals.csv"
     table = {"csv": file, "target": "outcome", "site_column": "site"} if file.exists() else {}
     where = table or {"institutions": institutions}
-    return make_setup(TrainConfig.of(**({"rounds": ROUNDS, "report": None} | where | changes)))
+    return TrainConfig.of(**({"rounds": ROUNDS, "report": None} | where | changes))
+
+
+def setup_of(institutions: int, **changes: Any) -> Setup:
+    return make_setup(config_of(institutions, **changes))
 
 
 @pytest.mark.parametrize(
@@ -42,8 +46,7 @@ def test_at_its_defaults_no_round_is_lost(institutions: int, colluders: int, dro
 
 
 def test_three_are_told_in_output_and_report_that_no_colluder_is_withstood() -> None:
-    setup = setup_of(3)
-    result = run(setup.config)
+    result = run(config_of(3))
     assert result.as_json()["settings"]["colluders"] == 0
     assert any(warning.startswith("colluders = 0") for warning in result.warnings)
     html = render(result)
