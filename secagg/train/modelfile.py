@@ -6,6 +6,7 @@ The card is JSON: in a .npz file the array "card", a text; in a .safetensors fil
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from secagg.codec import Layout
 from secagg_protocols.errors import InputError
@@ -58,15 +59,18 @@ class TrainedModel:
 def write_model(path: Path, params: Params, setup: Setup, result: TrainResult) -> None:
     """Write the model of a finished run. Raises: InputError when the file cannot be written."""
     card = json.dumps(_card(params, setup, result), ensure_ascii=False)
+    written = _npz(params, card) if path.suffix.lower() == ".npz" else save(params, {CARD: card})
     try:
-        if path.suffix.lower() == ".npz":
-            with path.open("wb") as file:
-                arrays: dict[str, Any] = {CARD: np.array(card), **params}
-                np.savez(file, **arrays)
-        else:
-            save_file({name: np.ascontiguousarray(array) for name, array in params.items()}, path, {CARD: card})
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write the model to {str(path)!r}: {error}; choose another file") from error
+        path.write_bytes(written)
+    except OSError as error:
+        raise InputError(f"cannot write the model to {str(path)!r}: {error.strerror}; choose another file") from error
+
+
+def _npz(params: Params, card: str) -> bytes:
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {CARD: np.array(card), **params}
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def read_model(path: Path) -> TrainedModel:

@@ -47,13 +47,19 @@ class Deployment:
         """Say what is made to go wrong on purpose; None when nothing is."""
         faults = []
         if self.dropouts:
-            faults.append(f"{self.dropouts} of {sites} sites drop out of every round (--drop-per-round)")
+            faults.append(
+                f"in every round {self.dropouts} of {sites} sites {_verb('drop', self.dropouts)} out (--drop-per-round)"
+            )
         if self.slow_sites:
             faults.append(
-                f"{self.slow_sites} take(s) about {SLOW_FACTOR:g} times as long as the others (--slow-sites), and "
+                f"{self.slow_sites} {_verb('take', self.slow_sites)} about {SLOW_FACTOR:g} times as long as the others (--slow-sites), and "
                 f"whoever takes more than {self.deadline_s:g} s (--deadline) is late, but for those whom a sum needs"
             )
         return f"Staged by this simulation: {', and '.join(faults)}." if faults else None
+
+
+def _verb(word: str, count: int) -> str:
+    return f"{word}s" if count == 1 else word
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ CASES = Path(__file__).parents[1] / "cases"
 
 
 def run_on(case: str, table: str, **changes: Any) -> TrainResult:
-    settings = {"csv": CASES / case / table, "target": "outcome", "site_column": "site", "rounds": 1, "noise_multiplier": 4.0, "epsilon": None, "report": None}
+    settings = {
+        "csv": CASES / case / table,
+        "target": "outcome",
+        "site_column": "site",
+        "rounds": 1,
+        "noise_multiplier": 4.0,
+        "epsilon": None,
+        "report": None,
+    }
     return run(TrainConfig.of(**(settings | changes)))
 
 
