@@ -48,6 +48,7 @@ def run(config: TrainConfig, *, progress: Progress | None = None) -> TrainResult
         import dp_accounting  # noqa: F401
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
+        import pandas  # noqa: F401
         import sklearn  # noqa: F401
         import torch  # noqa: F401
 

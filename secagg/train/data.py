@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
 
-from .schema import Column, Numeric, scale
+from .schema import Column, Numeric
 from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
@@ -67,6 +67,8 @@ class Data:
     def __post_init__(self) -> None:
         if isinstance(self.csv, str | Path):  # one file, as a program may give it
             object.__setattr__(self, "csv", (str(self.csv),))
+        if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
+            raise ParameterError(f"separator = {self.separator!r} must be one character, or the word tab")
         self._check_columns()
         self._check_sites()
         check(self)
@@ -155,7 +157,10 @@ def load_breast_cancer() -> Dataset:
 
     Those ranges are documentation, not something computed from the silos, so scaling by them costs no privacy.
     """
+    import pandas as pd
     from sklearn.datasets import load_breast_cancer as load
+
+    from .table.encoding import encode
 
     bunch = load()
     ranges = re.findall(r"^([a-z ]+ \((?:mean|standard error|worst)\)):\s+([\d.]+)\s+([\d.]+)$", bunch.DESCR, re.M)
@@ -164,13 +169,14 @@ def load_breast_cancer() -> Dataset:
         raise InputError(
             f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
         )
-    columns = [scale(bunch.data[:, i], Numeric(float(low), float(high))) for i, (_, low, high) in enumerate(ranges)]
+    columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
     return Dataset(
         name="breast-cancer (scikit-learn)",
-        x=np.stack(columns, axis=1),
+        x=encode(pd.DataFrame(bunch.data, columns=names), columns),
         y=(bunch.target == 0).astype(np.int64),
         features=tuple(names),
         classes=("benign", "malignant"),
+        columns=columns,
         public_rows=BREAST_CANCER_ROWS,
         notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
     )
