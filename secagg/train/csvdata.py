@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ def load_csv(asked: Data) -> Dataset:
     target = asked.target
     assert target is not None  # Data refuses a CSV file without one
     table = read_tables(asked.csv, asked.separator, asked.missing)
-    _refuse_unknown(table, asked)
+    features = table.without((target, asked.site_column, asked.patient_column, *asked.ignore))
     known = read_schema(asked.schema) if asked.schema else {}
     wrong: list[str] = []
     with _heard(wrong):
@@ -40,7 +39,8 @@ def load_csv(asked: Data) -> Dataset:
     with _heard(wrong):
         patients = _patients(table, asked.patient_column)
     with _heard(wrong):
-        values = read_features(table, asked, known)
+        _refuse_unknown(known, table)
+        values = read_columns(features, asked.decimal, known)
         beyond = turned_away(values, known)
     if wrong:
         raise InputError("; also, ".join(wrong))
@@ -72,30 +72,11 @@ def _heard(wrong: list[str]) -> Iterator[None]:
         wrong.append(str(error))
 
 
-def _refuse_unknown(table: Table, asked: Data) -> None:
-    """Raise InputError for columns that the settings name and the table has not."""
-    names = list(table.cells.columns)
-    if len(names) == 1:
-        raise InputError(
-            f"{table.name} has a single column, {names[0]!r}; if that is a whole line, say what separates its cells "
-            "(--separator)"
-        )
-    wanted = (asked.target, asked.site_column, asked.patient_column, *asked.ignore)
-    unknown = [name for name in wanted if name is not None and name not in names]
-    if unknown:
-        asked_for = few([f"{name!r}{nearest(name, names)}" for name in unknown])
-        raise InputError(f"{table.name} has no column {asked_for}; its columns are {few(names)}")
-
-
-def read_features(table: Table, asked: Data, known: Mapping[str, Column]) -> dict[str, pd.Series]:
-    """Return the columns that are features, read. Raises: InputError, with all that cannot be."""
-    aside = {asked.target, asked.site_column, asked.patient_column, *asked.ignore}
-    cells = table.cells[[name for name in table.cells.columns if name not in aside]]
-    unknown = [name for name in known if name not in cells.columns and name not in asked.ignore]
-    if unknown:
-        shown = few([f"{name!r}{nearest(name, cells.columns)}" for name in unknown])
-        raise InputError(f"the schema names {shown}, no feature column of {table.name}; correct or remove it")
-    return read_columns(replace(table, cells=cells), asked.decimal, known)
+def _refuse_unknown(known: Mapping[str, Column], table: Table) -> None:
+    """Refuse a schema of columns that the table has not, instead of leaving them out in silence."""
+    names = table.cells.columns
+    if unknown := [f"{name!r}{nearest(name, names)}" for name in known if name not in names]:
+        raise InputError(f"the schema names {few(unknown)}, no column of {table.name}; correct or remove it")
 
 
 def _sites(table: Table, column: str | None) -> tuple[str, ...] | None:
@@ -140,7 +121,7 @@ def _guessed(names: list[str]) -> list[str]:
     if not names:
         return []
     return [
-        f"Ranges or categories of {len(names)} column(s) ({few(names)}) were computed from the rows of all sites "
+        f"Ranges or categories of {len(names)} column(s) ({quoted(names)}) were computed from the rows of all sites "
         "together, which a real federation could not do and no ε covers; agree on a schema file instead (--schema)."
     ]
 

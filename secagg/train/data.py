@@ -21,6 +21,16 @@ from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
 
+Ignored = Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")]
+Separator = Annotated[
+    str | None, Option("What stands between cells; by default found out of , ; | and tab.", metavar="CHARACTER")
+]
+Decimal = Annotated[Literal[".", ","], Option("What stands before the decimals of a number.")]
+Missing = Annotated[
+    tuple[str, ...],
+    Option("A cell that says this is missing, as are empty ones, ? and NA; repeatable.", metavar="TEXT"),
+]
+
 OF_A_TABLE = (
     "target", "positive", "site_column", "patient_column", "schema", "ignore", "separator", "decimal", "missing",
 )  # fmt: skip
@@ -46,15 +56,10 @@ class Data:
         Option("Its column that tells patients apart: none is both trained and tested on.", metavar="COLUMN"),
     ] = None
     schema: Annotated[Path | None, Option("JSON file with each column's agreed range or categories.")] = None
-    ignore: Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")] = ()
-    separator: Annotated[
-        str | None, Option("What stands between cells; by default found out of , ; | and tab.", metavar="CHARACTER")
-    ] = None
-    decimal: Annotated[Literal[".", ","], Option("What stands before the decimals of a number.")] = "."
-    missing: Annotated[
-        tuple[str, ...],
-        Option("A cell that says this is missing, as are empty ones, ? and NA; repeatable.", metavar="TEXT"),
-    ] = ()
+    ignore: Ignored = ()
+    separator: Separator = None
+    decimal: Decimal = "."
+    missing: Missing = ()
     institutions: Annotated[int | None, AtLeast(3), Option("How many, without a site column; by default 10.")] = None
     label_alpha: Annotated[
         float, Positive(), Setting("concentration of labels within an institution; smaller is more skewed")

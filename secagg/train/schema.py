@@ -134,21 +134,12 @@ def from_rows(values: pd.Series) -> Column | None:
 
     Ranges are the 1st and 99th percentile, so that one outlier does not flatten the rest.
     """
-    present = values.dropna()
-    if present.nunique() < 2:
-        return None
     if values.dtype == object:
-        return Categorical(tuple(sorted(present.unique())))
+        categories = sorted(values.dropna().unique())
+        return Categorical(tuple(categories)) if len(categories) > 1 else None
+    present = values.to_numpy()
+    present = present[~np.isnan(present)]
+    if not present.size or present.min() == present.max():
+        return None
     low, high = (float(bound) for bound in np.percentile(present, [1, 99]))
     return Numeric(low, high) if low < high else Numeric(float(present.min()), float(present.max()))
-
-
-def draft(values: pd.Series) -> Column | None:
-    """Propose a column's constants for a schema: its categories, or its range rounded outwards to two digits."""
-    column = from_rows(values)
-    if isinstance(column, Numeric):
-        low, high = float(values.min()), float(values.max())
-        digits = 1 - math.floor(math.log10(high - low))
-        step = 10.0**-digits
-        return Numeric(round(math.floor(low / step) * step, digits), round(math.ceil(high / step) * step, digits))
-    return column

@@ -81,7 +81,7 @@ def test_semicolons_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
     [
         ("", "has no rows"),
         ("a,sick\n", "has no rows"),
-        ("a,b\n1,2\n", "has no column 'sick'; its columns are a, b"),
+        ("a,b\n1,2\n", "has no column 'sick'; its columns are 'a', 'b'"),
         ("a,a,sick\n1,2,0\n", "several columns named 'a'"),
         ("a,sick\n1,0\n1\n", "patients.csv line 3 has 1 cells between ',', the header 2"),
         ("a,sick\n1,0\n2,0\n", "1 class(es) ('0'); exactly two"),
@@ -117,7 +117,7 @@ def test_sites_must_be_named_in_every_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "says"),
     [
-        ('{"b": [0, 1]}', "'b', no feature column"),
+        ('{"b": [0, 1]}', "'b', no column of patients.csv"),
         ('{"a": [1, 0]}', "'a': range [1.0, 0.0]"),
         ('{"a": "wide"}', "give [low, high] or a list of texts"),
         ("[1]", "must be one JSON object"),

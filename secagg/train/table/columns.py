@@ -15,7 +15,7 @@ import pandas as pd
 from secagg.train.schema import MAX_CATEGORIES, Categorical, Column, Numeric
 from secagg_protocols.errors import InputError
 
-from .names import few, options
+from .names import cut, few, options
 from .reading import Table
 
 LEAST_ROWS = 10
@@ -95,11 +95,11 @@ def _read(name: str, cells: pd.Series, decimal: str, known: Column | None) -> pd
         return cells
     written = in_points(cells, decimal)
     try:
-        numbers = written.astype("float64")
+        numbers = written.to_numpy().astype(np.float64)
     except ValueError:
         return _in_doubt(name, cells, written, known) or cells
-    infinite = np.isinf(numbers.to_numpy())
-    return Doubt(Reason.INFINITE, name, np.flatnonzero(infinite).tolist()) if infinite.any() else numbers
+    infinite = np.flatnonzero(np.isinf(numbers)).tolist()
+    return Doubt(Reason.INFINITE, name, infinite) if infinite else pd.Series(numbers)
 
 
 def _in_doubt(name: str, cells: pd.Series, written: pd.Series, known: Column | None) -> Doubt | None:
@@ -146,7 +146,7 @@ def _of(reason: Reason, doubts: list[Doubt]) -> list[Doubt]:
 def _said(table: Table, reason: Reason, doubts: list[Doubt], sign: str) -> str:
     """Return one sentence on all columns that are refused for one reason."""
     mine = _of(reason, doubts)
-    shown = few([f"{doubt.name!r} ({_cell(table, doubt)!r}, {table.where(doubt.rows)})" for doubt in mine])
+    shown = few([f"{cut(doubt.name)} ({cut(_cell(table, doubt))}, {table.where(doubt.rows)})" for doubt in mine])
     cells = {cell: None for doubt in mine for cell in table.cells[doubt.name].iloc[doubt.rows].unique()}
     return f"{shown} {'hold' if len(mine) > 1 else 'holds'} " + reason.value.format(
         cells=options("--missing", list(cells)), columns=options("--ignore", [doubt.name for doubt in mine]), sign=sign

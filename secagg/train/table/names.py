@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -12,6 +13,16 @@ SHOWN = 6
 
 SHOWN_LINES = 3
 
+LONGEST = 60
+"""Characters of a name or a cell that a message shows; a cell may be a page of text."""
+
+
+def cut(text: str) -> str:
+    """Return a text in quotes, without its middle where it is long."""
+    short = reprlib.Repr()
+    short.maxstring = LONGEST
+    return short.repr(text)
+
 
 def few(texts: Collection[object], most: int = SHOWN) -> str:
     """Return the first texts, and how many more there are."""
@@ -21,7 +32,7 @@ def few(texts: Collection[object], most: int = SHOWN) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """Return the first names in quotes, and how many more there are."""
-    return few([repr(name) for name in names])
+    return few([cut(name) for name in names])
 
 
 def lines(numbers: Collection[int]) -> str:
@@ -42,5 +53,6 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def options(flag: str, values: Collection[str]) -> str:
     """Return an option as it would be typed, once for each value; of many, the first few."""
-    typed = " ".join(f"{flag} {shlex.quote(value)}" for value in islice(values, SHOWN))
-    return typed if len(values) <= SHOWN else f"{typed} …"
+    short = [value for value in values if len(value) <= LONGEST][:SHOWN]
+    typed = " ".join(f"{flag} {shlex.quote(value)}" for value in short)
+    return typed if len(values) == len(short) else f"{typed} …"

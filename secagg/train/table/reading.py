@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 
 from secagg_protocols.errors import InputError
 
-from .names import SHOWN_LINES, few, lines, quoted, repeated
+from .names import SHOWN_LINES, cut, few, lines, nearest, quoted, repeated
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
 """Cells that stand for a missing value, in any case."""
@@ -45,6 +45,20 @@ class Table:
     cells: pd.DataFrame
     places: tuple[tuple[str, int], ...]
     sites: tuple[str, ...] | None = None
+
+    def without(self, columns: Iterable[str | None]) -> Table:
+        """Return the table without these columns; None is none. Raises: InputError for one that is not there."""
+        names = list(self.cells.columns)
+        if len(names) == 1:
+            raise InputError(
+                f"{self.name} has a single column, {cut(names[0])}; if that is a whole line, say what separates its cells "
+                "(--separator)"
+            )
+        aside = [name for name in columns if name is not None]
+        if unknown := [name for name in aside if name not in names]:
+            shown = few([f"{name!r}{nearest(name, names)}" for name in unknown])
+            raise InputError(f"{self.name} has no column {shown}; its columns are {quoted(names)}")
+        return replace(self, cells=self.cells.drop(columns=aside))
 
     def where(self, rows: list[int]) -> str:
         """Say on which lines of which files rows are, the first few."""

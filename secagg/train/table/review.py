@@ -11,7 +11,7 @@ from secagg.train.schema import Column, Numeric
 from secagg_protocols.errors import InputError
 
 from .columns import LEAST_ROWS
-from .names import few, options, quoted
+from .names import cut, few, options, quoted
 from .reading import NAMELESS
 
 Values = Mapping[str, pd.Series]
@@ -21,12 +21,12 @@ Values = Mapping[str, pd.Series]
 def turned_away(values: Values, known: Mapping[str, Column]) -> list[str]:
     """Warn of values that the schema does not take. Raises: InputError where those are all values of a column."""
     shares = {name: _share_beyond(values[name], known[name]) for name in values if name in known}
-    lost = [f"{name!r} ({_contrast(values[name], known[name])})" for name, share in shares.items() if share == 1]
+    lost = [f"{cut(name)} ({_contrast(values[name], known[name])})" for name, share in shares.items() if share == 1]
     if lost:
         raise InputError(
             f"the schema takes no value of {few(lost)}: units or names differ; correct the schema or the table"
         )
-    beyond = [f"{name!r} {share:.1%}" for name, share in shares.items() if share > 0]
+    beyond = [f"{cut(name)} {share:.1%}" for name, share in shares.items() if share > 0]
     if not beyond:
         return []
     return [
@@ -42,7 +42,7 @@ def _share_beyond(values: pd.Series, column: Column) -> float:
 
 def _contrast(values: pd.Series, column: Column) -> str:
     kind = "range" if isinstance(column, Numeric) else "categories"
-    return f"such as {values.dropna().iloc[0]}; its {kind}: {few(column.listed)}"
+    return f"such as {cut(str(values.dropna().iloc[0]))}; its {kind}: {quoted(map(str, column.listed))}"
 
 
 def numbered_rows(values: Values, sites: tuple[str, ...] | None) -> list[str]:
@@ -59,17 +59,20 @@ def numbered_rows(values: Values, sites: tuple[str, ...] | None) -> list[str]:
 
 def _all_different(column: pd.Series, sites: tuple[str, ...] | None) -> bool:
     """Tell whether a column is of whole numbers, each once in each file."""
-    present = column.dropna()
-    if column.dtype == object or len(present) < LEAST_ROWS or (present % 1).any():
+    if column.dtype == object:
         return False
-    within = np.zeros(len(column)) if sites is None else pd.factorize(np.array(sites))[0]
-    return not pd.DataFrame({"file": within[column.notna()], "value": present}).duplicated().any()
+    there = ~np.isnan(column.to_numpy())
+    present = column.to_numpy()[there]
+    if len(present) < LEAST_ROWS or (present % 1).any():
+        return False
+    files = np.zeros(len(column)) if sites is None else pd.factorize(np.array(sites))[0]
+    return not pd.DataFrame({"file": files[there], "value": present}).duplicated().any()
 
 
 def missing_cells(values: Values) -> list[str]:
     """Say what became of missing cells."""
     counts = {name: int(column.isna().sum()) for name, column in values.items()}
-    found = [f"{name!r} {count}" for name, count in counts.items() if count]
+    found = [f"{cut(name)} {count}" for name, count in counts.items() if count]
     if not found:
         return []
     return [f"Missing values ({few(found)}) count as the middle of the range, or as none of the categories."]
