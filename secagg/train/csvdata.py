@@ -58,7 +58,7 @@ def load_csv(asked: Data) -> Dataset:
         sites=sites,
         patients=patients,
         columns=used,
-        notes=(*_left_out(columns), *missing_cells({name: values[name] for name in used}), *_whose(patients)),
+        notes=(*_left_out(columns), *missing_cells({name: values[name] for name in used}), *_whose(patients, table)),
         warnings=(*beyond, *numbered_rows(guessed, table.sites), *_guessed(list(guessed))),
     )
 
@@ -131,7 +131,7 @@ def _left_out(columns: Mapping[str, Column | None]) -> list[str]:
     return [f"{len(constant)} column(s) that never vary were left out ({quoted(constant)})."] if constant else []
 
 
-def _whose(patients: NDArray[np.int64] | None) -> list[str]:
+def _whose(patients: NDArray[np.int64] | None, table: Table) -> list[str]:
     """Say how many patients there are, and how many rows of each."""
     if patients is None:
         return []
@@ -139,4 +139,5 @@ def _whose(patients: NDArray[np.int64] | None) -> list[str]:
     return [
         f"The {len(patients)} rows are of {len(rows)} patients; one has {rows.mean():.1f} rows on average, and "
         f"{rows.max()} at most. All rows of a patient are trained on, or all are tested on."
+        + (" Whoever has the same id in two files counts as one patient." if table.sites is not None else "")
     ]

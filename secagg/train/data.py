@@ -86,7 +86,7 @@ class Data:
                     raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
         elif self.target is None:
             raise ParameterError(f"csv = {self.csv[0]!r} needs a target: name its column with the two classes")
-        roles = {"target": self.target, "site_column": self.site_column, "patient_column": self.patient_column}
+        roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
         used = {role: column for role, column in roles.items() if column is not None}
         for (role, column), (other, same) in combinations(used.items(), 2):
             if column == same:

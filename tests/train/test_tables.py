@@ -65,6 +65,9 @@ def test_numbers_in_disguise_are_refused_and_what_the_refusal_says_helps(
     [
         (["1.5 mg/dl", "2 mg/dl", "0.7mg/dl", "3.1 mg/dl"], "numbers with a sign or a unit"),
         (["<1", "<2", "> 3", "<=4"], "numbers with a sign or a unit"),
+        (["$5", "$6", "$7", "$8"], "numbers with a sign or a unit"),
+        (["950", "1,200", "1,350"], "digits are grouped"),
+        (["1.250,5", "1.100,0", "980"], "digits are grouped"),
         (["1", "2", "3", "unknown"], "--missing unknown"),
         (["1,5", "2,5"], "--decimal ,"),
         (["2024-01-31", "2024-02-01"], "dates"),
@@ -260,7 +263,7 @@ def test_features_are_the_formula_of_their_public_constants() -> None:
     [
         ({"csv": ("a.csv", "b.csv"), "institutions": 4}, "each says which sites there are"),
         ({"csv": ("a.csv", "b.csv"), "site_column": "site"}, "each says which sites there are"),
-        ({"csv": ("a.csv",), "patient_column": "outcome"}, "'outcome' is both target and patient_column"),
+        ({"csv": ("a.csv",), "patient_column": "outcome"}, "'outcome' is both target and patient column"),
         ({"csv": ("a.csv",), "ignore": ("outcome",)}, "is target and to be left out"),
         ({"csv": ("a.csv",), "separator": "::"}, "must be one character"),
         ({"csv": (), "target": None, "decimal": ","}, "decimal = ',' needs a CSV file"),

@@ -28,8 +28,9 @@ OTHER_SIGN = {ord("."): ",", ord(","): "."}
 """Makes numbers of one decimal sign numbers of the other."""
 
 NUMBER = r"[-+]?[\d.,]*\d"
-SIGNED = rf"[<>≤≥~≈]=?\s*{NUMBER}"
+SIGNED = rf"[<>≤≥~≈$€£]=?\s*{NUMBER}"
 WITH_UNIT = rf"{NUMBER}\s*([^\d\s.,:/-]\D*)"
+GROUPED = r"[-+]?[1-9]\d{0,2}([.,'\s]\d{3})+([.,]\d+)?"
 DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?"
 
 
@@ -37,6 +38,10 @@ class Reason(Enum):
     """Why a column is refused, and what helps; {cells} and {columns} become the options to type."""
 
     DECIMAL = "numbers with the other decimal sign: give --decimal {sign}"
+    GROUPED = (
+        "numbers whose digits are grouped, or that have the other decimal sign: write thousands without a sign between "
+        "them, or give --decimal {sign}"
+    )
     NO_NUMBER = (
         "no number, as most others of the column are: correct the cells, say that they are missing ({cells}), "
         "or list the column's categories in a schema (--schema)"
@@ -107,11 +112,14 @@ def _in_doubt(name: str, cells: pd.Series, written: pd.Series, known: Column | N
     distinct = pd.Series(written.dropna().unique())
     number = _is_number(distinct)
     other_sign = ~number & _is_number(distinct.str.translate(OTHER_SIGN))
+    grouped = ~number & distinct.str.fullmatch(GROUPED)
     measured = ~number & ~other_sign & _measured(distinct)
     date = distinct.str.fullmatch(DATE)
     texts = ~number
     if date.mean() >= 1 / 2:
         reason = Reason.DATE
+    elif grouped.any() and not (other_sign & ~grouped).any() and (number | grouped).mean() >= 1 / 2:
+        reason, texts = Reason.GROUPED, grouped
     elif other_sign.any() and (number | other_sign).mean() >= 1 / 2:
         reason, texts = Reason.DECIMAL, other_sign
     elif isinstance(known, Numeric):

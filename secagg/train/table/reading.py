@@ -51,8 +51,8 @@ class Table:
         names = list(self.cells.columns)
         if len(names) == 1:
             raise InputError(
-                f"{self.name} has a single column, {cut(names[0])}; if that is a whole line, say what separates its cells "
-                "(--separator)"
+                f"{self.name} has a single column, {cut(names[0])}; if that is a whole line, say what separates its "
+                "cells (--separator)"
             )
         aside = [name for name in columns if name is not None]
         if unknown := [name for name in aside if name not in names]:
@@ -97,7 +97,7 @@ def _named(text: str) -> tuple[str, Path]:
     name, equals, file = text.partition("=")
     if not equals or Path(text).exists():
         return Path(text).stem, Path(text)
-    return name, Path(file)
+    return name or Path(file).stem, Path(file)
 
 
 def _refuse_other_columns(first: Table, other: Table) -> None:
