@@ -1,6 +1,7 @@
 """Tables as hospitals export them: read as they were meant, or refused with the cell, its line and what to type."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from secagg.train.context import sources
 from secagg.train.csvdata import load_csv
 from secagg.train.data import Data, Dataset
 from secagg.train.schema import Categorical, Numeric
@@ -184,6 +186,14 @@ def test_other_separators_are_found_or_named(tmp_path: Path, separator: str, opt
     assert load(file, separator=option).features == ("age", "sex=f", "sex=m")
 
 
+def test_a_first_line_that_names_the_separator_is_believed_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("sep=:\nage:outcome\n60:1\n40:0\n")
+    assert load(file).features == ("age",)
+    file.write_text("sep=:\nage:outcome\n60:1\n40:\n")
+    assert "table.csv line 4" in refusal(file)
+
+
 def test_a_separator_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_text("age:outcome\n60:1\n40:0\n")
@@ -272,6 +282,10 @@ def test_features_are_the_formula_of_their_public_constants() -> None:
 def test_settings_of_a_table_that_contradict_each_other_are_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         Data(**{"target": "outcome", **settings})
+
+
+def test_sites_agree_on_the_code_that_reads_their_tables_too() -> None:
+    assert "table/columns.py" in dict(sources(files("secagg.train")))
 
 
 def test_a_number_that_no_range_can_hold_is_refused_with_its_column(tmp_path: Path) -> None:
