@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+from secagg.schemes import SCHEMES, WITHSTAND_ACTIVE
 from secagg.train import Aggregation, Data, Deployment, Run, TrainConfig, Training
 from secagg.train.schedule import RoundPlan, plan_rounds
 from secagg_protocols.errors import ParameterError
@@ -24,6 +24,8 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"epsilon": float("nan")}, "epsilon = nan"),
         ({"epsilon": 300.0}, "epsilon = 300 protects nobody"),
         ({"delta": 1.0}, "delta = 1.0 must be strictly between"),
+        ({"delta": 1e-15}, "delta = 1e-15 is below 1e-12, the least at which ε is computed; use --delta 1e-12"),
+        ({"delta": 1e-5, "epsilon": None}, "delta = 1e-05 has no use without differential privacy"),
         ({"sampling_rate": 1.5}, "sampling_rate = 1.5"),
         ({"model": "forest"}, "model = 'forest' is not known; choose logistic or mlp"),
         ({"scheme": "homomorphic"}, f"choose {' or '.join(SCHEMES)}"),
@@ -45,11 +47,9 @@ def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], say
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_default_server_and_colluders_are_the_most_a_scheme_withstands(scheme: str) -> None:
-    config = Aggregation(scheme=scheme)
-    assert config.adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
-    assert config.colluders == (0 if scheme in ONE_KEY else 1)
-    assert Aggregation(scheme=scheme, colluders=2, adversary="semi-honest").colluders == 2
+def test_the_default_server_is_the_strongest_that_a_scheme_withstands(scheme: str) -> None:
+    assert Aggregation(scheme=scheme).adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
+    assert Aggregation(scheme=scheme, adversary="semi-honest").adversary == "semi-honest"
 
 
 def test_settings_by_name_and_by_value_are_the_same() -> None:
@@ -65,7 +65,8 @@ def test_a_setting_that_there_is_none_of_is_refused() -> None:
 
 
 def plans(**changes: Any) -> tuple[RoundPlan, ...]:
-    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, Deployment(**changes))
+    deployment = Deployment(**({"dropouts": 2} | changes))
+    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, deployment, fewest=6)
 
 
 def test_two_sites_vanish_in_every_round_and_every_step_is_hit() -> None:
@@ -97,6 +98,6 @@ def test_a_round_lasts_until_the_last_vector_or_the_deadline() -> None:
     assert RoundPlan({1: "ShareKeys"}, {1: 10.0, 2: 30.0}, 60.0).simulated_s() == 60
 
 
-def test_more_faults_than_sites_are_refused() -> None:
-    with pytest.raises(ParameterError, match="dropouts = 10 of 10"):
-        plans(dropouts=10)
+def test_more_slow_sites_than_there_are_are_refused() -> None:
+    with pytest.raises(ParameterError, match="slow_sites = 11 of 10 institutions: use --slow-sites 10 or less"):
+        plans(slow_sites=11)

@@ -114,6 +114,10 @@ class Parameters(ABC):
     def quorum(self) -> int:
         """Fewest answers with which the server may close a step: the threshold t, where the protocol has one."""
 
+    def needed(self, step: Step) -> int:
+        """Return the fewest answers with which the server may close this step."""
+        return self.quorum
+
     @abstractmethod
     def minimum_threshold(self, colluders: int) -> int:
         """Return the smallest threshold that is safe against the server together with `colluders` participants."""

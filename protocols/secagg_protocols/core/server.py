@@ -225,7 +225,7 @@ class Server(Machine):
 
     def _needed(self, step: Step) -> int:
         """Return the fewest answers with which a step may be closed."""
-        needed: int = self.scheme.quorum
+        needed: int = self.scheme.needed(step)
         return needed
 
     def _too_few(self) -> RoundFailed:

@@ -131,10 +131,6 @@ class Dealing(Scheme):
         """Fewest participants that an honest server ever lists to one of them."""
         return self.quorum
 
-    def needed(self, step: Step) -> int:
-        """Return the fewest answers with which the server may close a step."""
-        return self.quorum
-
     def why_needed(self, step: Step) -> str:
         """Say why more answers than the quorum are needed, for who has too few; empty where they are not."""
         return ""

@@ -84,9 +84,6 @@ class DealingServer(Server):
     def _session_binding(self) -> bytes:
         return self._session
 
-    def _needed(self, step: Step) -> int:
-        return self.scheme.needed(step)
-
     def _too_few(self) -> RoundFailed:
         failure = super()._too_few()
         why = self.scheme.why_needed(self.step)
