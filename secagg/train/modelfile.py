@@ -24,7 +24,6 @@ from secagg_protocols.errors import InputError
 
 from .model import Model, Params
 from .result import TrainResult
-from .schema import Column, Numeric
 from .setup import Setup
 
 FORMAT = "secagg-model-1"
@@ -115,7 +114,7 @@ def _card(params: Params, setup: Setup, result: TrainResult) -> dict[str, Any]:
         "layout": {"names": layout.names, "shapes": layout.shapes, "dtypes": layout.dtypes},
         "features": setup.data.features,
         "classes": setup.data.classes,
-        "columns": {name: _entry(column) for name, column in setup.data.columns.items()},
+        "columns": {name: column.listed for name, column in setup.data.columns.items()},
         "encoding": ENCODING,
         "output": f"{LOGITS[training.model]}; 1/(1 + exp(−z)) is the probability of the second of `classes`",
         "dataset": setup.data.name,
@@ -124,8 +123,3 @@ def _card(params: Params, setup: Setup, result: TrainResult) -> dict[str, Any]:
         "epsilon": result.worst_epsilon,
         "delta": result.delta,
     }
-
-
-def _entry(column: Column) -> list[float] | list[str]:
-    """Return a column's constants as a schema file has them."""
-    return [column.low, column.high] if isinstance(column, Numeric) else list(column.categories)
