@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from secagg.cli import audit, group_key, identity, roster, schemes, simulate, train
+from secagg.cli import audit, group_key, identity, roster, schema, schemes, simulate, train
 
 app = typer.Typer(
     help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
@@ -20,6 +20,7 @@ app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")
 app.add_typer(group_key.app, name="group-key")
 app.add_typer(audit.app, name="audit")
+app.add_typer(schema.app, name="schema")
 # Packages above this one bring commands of their own: secagg imports nothing from there.
 for command in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):
     app.add_typer(command.load(), name=command.name)

@@ -102,7 +102,8 @@ def train(asked: Asked, as_json: AsJson = False) -> None:
 def _print_result(target: Console, result: TrainResult) -> None:
     """Show a person how good the model is beside its alternatives, what it cost in privacy, and where to read on."""
     rows = result.table()
-    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds")
+    delta = "" if result.delta is None else f", δ = {result.delta:g}"
+    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds{delta}")
     for heading in rows[0]:
         words = [word for row in rows for word in row[heading].split()]
         justify: Literal["left", "right"] = "left" if heading == "training" else "right"
@@ -133,8 +134,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
 
 def _swept(sweep: Sweep) -> Table:
     """Return what other values of one setting gave."""
-    cost = "" if sweep.spends is None else f"; on real sites all of them would cost ε = {sweep.spends:.3g}"
-    table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings{cost}")
+    cost = None if sweep.spends is None else f"on real sites all of these would cost ε = {sweep.spends:.3g}"
+    table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings", caption=cost)
     for heading in (sweep.setting, "AUC", "accuracy"):
         table.add_column(heading, justify="right")
     for point in sweep.points:

@@ -69,6 +69,7 @@ def _need_the_extra() -> None:
         import dp_accounting  # noqa: F401
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
+        import pandas  # noqa: F401
         import safetensors  # noqa: F401
         import scipy  # noqa: F401
         import sklearn  # noqa: F401

@@ -19,15 +19,15 @@ from .model import Params
 @cache
 def code_digest() -> bytes:
     """Return SHA-256 over the source of this trainer, file by file."""
-    return hashlib.sha256(frame(*(part for named in _sources(files(__package__)) for part in named))).digest()
+    return hashlib.sha256(frame(*(part for named in sources(files(__package__)) for part in named))).digest()
 
 
-def _sources(folder: Traversable, within: str = "") -> Iterator[tuple[str, bytes]]:
+def sources(folder: Traversable, within: str = "") -> Iterator[tuple[str, bytes]]:
     """Yield the name and the text of every module in a package, in the order of their names."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         name = f"{within}{item.name}"
         if item.is_dir():
-            yield from _sources(item, f"{name}/")
+            yield from sources(item, f"{name}/")
         elif name.endswith(".py"):
             yield name, item.read_bytes()
 

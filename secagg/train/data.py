@@ -16,10 +16,20 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
 
-from .schema import Column, Numeric, scale
+from .schema import Column, Numeric
 from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
+
+Ignored = Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")]
+Separator = Annotated[
+    str | None, Option("What stands between cells; by default found out of , ; | and tab.", metavar="CHARACTER")
+]
+Decimal = Annotated[Literal[".", ","], Option("What stands before the decimals of a number.")]
+Missing = Annotated[
+    tuple[str, ...],
+    Option("A cell that says this is missing, as are empty ones, ? and NA; repeatable.", metavar="TEXT"),
+]
 
 OF_A_TABLE = (
     "target", "positive", "site_column", "patient_column", "schema", "ignore", "separator", "decimal", "missing",
@@ -46,15 +56,10 @@ class Data:
         Option("Its column that tells patients apart: none is both trained and tested on.", metavar="COLUMN"),
     ] = None
     schema: Annotated[Path | None, Option("JSON file with each column's agreed range or categories.")] = None
-    ignore: Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")] = ()
-    separator: Annotated[
-        str | None, Option("What stands between cells; by default found out of , ; | and tab.", metavar="CHARACTER")
-    ] = None
-    decimal: Annotated[Literal[".", ","], Option("What stands before the decimals of a number.")] = "."
-    missing: Annotated[
-        tuple[str, ...],
-        Option("A cell that says this is missing, as are empty ones, ? and NA; repeatable.", metavar="TEXT"),
-    ] = ()
+    ignore: Ignored = ()
+    separator: Separator = None
+    decimal: Decimal = "."
+    missing: Missing = ()
     institutions: Annotated[int | None, AtLeast(3), Option("How many, without a site column; by default 10.")] = None
     label_alpha: Annotated[
         float, Positive(), Setting("concentration of labels within an institution; smaller is more skewed")
@@ -67,6 +72,8 @@ class Data:
     def __post_init__(self) -> None:
         if isinstance(self.csv, str | Path):  # one file, as a program may give it
             object.__setattr__(self, "csv", (str(self.csv),))
+        if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
+            raise ParameterError(f"separator = {self.separator!r} must be one character, or the word tab")
         self._check_columns()
         self._check_sites()
         check(self)
@@ -79,7 +86,7 @@ class Data:
                     raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
         elif self.target is None:
             raise ParameterError(f"csv = {self.csv[0]!r} needs a target: name its column with the two classes")
-        roles = {"target": self.target, "site_column": self.site_column, "patient_column": self.patient_column}
+        roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
         used = {role: column for role, column in roles.items() if column is not None}
         for (role, column), (other, same) in combinations(used.items(), 2):
             if column == same:
@@ -155,7 +162,10 @@ def load_breast_cancer() -> Dataset:
 
     Those ranges are documentation, not something computed from the silos, so scaling by them costs no privacy.
     """
+    import pandas as pd
     from sklearn.datasets import load_breast_cancer as load
+
+    from .table.encoding import encode
 
     bunch = load()
     ranges = re.findall(r"^([a-z ]+ \((?:mean|standard error|worst)\)):\s+([\d.]+)\s+([\d.]+)$", bunch.DESCR, re.M)
@@ -167,7 +177,7 @@ def load_breast_cancer() -> Dataset:
     columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
     return Dataset(
         name="breast-cancer (scikit-learn)",
-        x=np.stack([scale(bunch.data[:, i], column) for i, column in enumerate(columns.values())], axis=1),
+        x=encode(pd.DataFrame(bunch.data, columns=names), columns),
         y=(bunch.target == 0).astype(np.int64),
         features=tuple(names),
         classes=("benign", "malignant"),

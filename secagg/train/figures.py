@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from math import nan
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -19,22 +19,13 @@ LINE_HEIGHT = 0.3
 
 def scores(result: TrainResult) -> str:
     """AUC and accuracy of the four models as dots with their ranges, on an axis that shows where they differ."""
-    models = [
-        (model, colour)
-        for model, colour in (
-            (result.secure, SECURE),
-            (result.plain, PLAIN),
-            (result.centralised, POOLED),
-            (result.alone, ALONE),
-        )
-        if model.auc is not None  # that of a model which no round has made
-    ]
-    colours = [colour for _, colour in models]
+    models = result.scored
     with drawing("scores", 2.0, panels=2) as drawn:
         first, second = drawn.panels
-        _dots(first, [model.auc for model, _ in models], [model.auc_range for model, _ in models], colours)
-        _dots(second, [model.accuracy for model, _ in models], [model.accuracy_range for model, _ in models], colours)
-        _name_lines(first, [model.label.replace(", ", ",\n") for model, _ in models])
+        colours = (SECURE, PLAIN, ALONE, POOLED)[-len(models) :]
+        _dots(first, colours, [model.auc for model in models], [model.auc_range for model in models])
+        _dots(second, colours, [model.accuracy for model in models], [model.accuracy_range for model in models])
+        _name_lines(first, [model.label.replace(", ", ",\n") for model in models])
         _name_lines(second, [""] * len(models))
         first.set_xlabel("AUC")
         second.set_xlabel("accuracy")
@@ -42,18 +33,17 @@ def scores(result: TrainResult) -> str:
     return drawn.svg
 
 
-def _dots(axes: Axes, values: Sequence[float], ranges: Sequence[Range], colours: Sequence[str]) -> None:
-    """Draw one line for each model; the last is that of sites alone."""
+def _dots(axes: Axes, colours: Sequence[str], values: Sequence[float], ranges: Sequence[Range]) -> None:
+    """Draw one line for each model, from top to bottom; the last but one is that of the sites alone."""
     for place, colour in enumerate(colours):
         axes.plot(ranges[place], (place, place), color=colour, lw=2.2, solid_capstyle="round")
-        axes.plot(values[place], place, "o", color=colour, ms=7)
+        axes.plot(values[place], place, "o", color=colour, ms=7, clip_on=False)
     # The worst of many sites may be far off; shown, it would press together what is to be compared.
-    left = min(*values, *(low for low, _ in ranges[:-1])) - 0.01
-    axes.set_xlim(left=left)
-    if ranges[-1][0] < left:
-        axes.annotate(
-            f"from {ranges[-1][0]:.2f}", (left, len(values) - 1), (4, 4), textcoords="offset points", fontsize=8
-        )
+    alone = len(values) - 2
+    left = min(*values, *(low for place, (low, _) in enumerate(ranges) if place != alone)) - 0.01
+    axes.set_xlim(left, min(axes.get_xlim()[1], 1.0))
+    if ranges[alone][0] < left:
+        axes.annotate("←", (left, alone), (2, 4), textcoords="offset points", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -84,9 +74,7 @@ def _learning(
     axes: Axes, metric: str, result: TrainResult, scores: Sequence[tuple[float | None, float | None]]
 ) -> None:
     rounds = [record.round for record in result.rounds]
-    # Where no round has made a model yet, there is nothing to draw.
-    secure = [math.nan if score[0] is None else score[0] for score in scores]
-    plain = [math.nan if score[1] is None else score[1] for score in scores]
+    secure, plain = ([nan if one is None else one for one in scored] for scored in zip(*scores, strict=True))
     axes.plot(rounds, plain, color=PLAIN, lw=5, alpha=0.55, label="plain FedAvg")
     axes.plot(rounds, secure, color=SECURE, lw=1.8, marker="o", ms=3.5, label="secure federated")
     failed = [i for i, record in enumerate(result.rounds) if record.failed is not None]
@@ -139,7 +127,7 @@ def alone_against_together(result: TrainResult) -> str:
             site = result.sites[place]
             axes.plot(site.alone_auc_range, (place, place), color=ALONE, lw=2.2, solid_capstyle="round")
         axes.plot([result.sites[place].alone_auc for place in able], able, "o", color=ALONE, ms=7, label="alone")
-        if result.secure.auc is not None:
+        if result.secure is not None:
             axes.axvline(result.secure.auc, color=SECURE, lw=1.8, label="secure federated")
         # Their AUC is ½ by definition; drawn there, it would press all others together.
         left = axes.get_xlim()[0]

@@ -6,6 +6,7 @@ The card is JSON: in a .npz file the array "card", a text; in a .safetensors fil
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -16,14 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from secagg.codec import Layout
 from secagg_protocols.errors import InputError
 
 from .model import Model, Params
 from .result import TrainResult
-from .schema import Column, Numeric
 from .setup import Setup
 
 FORMAT = "secagg-model-1"
@@ -58,14 +58,18 @@ class TrainedModel:
 def write_model(path: Path, params: Params, setup: Setup, result: TrainResult) -> None:
     """Write the model of a finished run. Raises: InputError when the file cannot be written."""
     card = json.dumps(_card(params, setup, result), ensure_ascii=False)
+    written = _npz(params, card) if path.suffix.lower() == ".npz" else save(params, {CARD: card})
     try:
-        if path.suffix.lower() == ".npz":
-            with path.open("wb") as file:
-                np.savez(file, **{CARD: np.array(card)}, **params)
-        else:
-            save_file({name: np.ascontiguousarray(array) for name, array in params.items()}, path, {CARD: card})
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write the model to {str(path)!r}: {error}; choose another file") from error
+        path.write_bytes(written)
+    except OSError as error:
+        raise InputError(f"cannot write the model to {str(path)!r}: {error.strerror}; choose another file") from error
+
+
+def _npz(params: Params, card: str) -> bytes:
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {CARD: np.array(card), **params}
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def read_model(path: Path) -> TrainedModel:
@@ -83,7 +87,7 @@ def read_model(path: Path) -> TrainedModel:
     if version != FORMAT:
         raise InputError(f"{str(path)!r} is a {version!r}; this secagg reads {FORMAT!r}")
     assert isinstance(params, dict)  # the layout is of a mapping
-    return TrainedModel(params, card)
+    return TrainedModel({name: np.asarray(array, np.float64) for name, array in params.items()}, card)
 
 
 def _layout(entry: Mapping[str, Any]) -> Layout:
@@ -110,7 +114,7 @@ def _card(params: Params, setup: Setup, result: TrainResult) -> dict[str, Any]:
         "layout": {"names": layout.names, "shapes": layout.shapes, "dtypes": layout.dtypes},
         "features": setup.data.features,
         "classes": setup.data.classes,
-        "columns": {name: _entry(column) for name, column in setup.data.columns.items()},
+        "columns": {name: column.listed for name, column in setup.data.columns.items()},
         "encoding": ENCODING,
         "output": f"{LOGITS[training.model]}; 1/(1 + exp(−z)) is the probability of the second of `classes`",
         "dataset": setup.data.name,
@@ -119,8 +123,3 @@ def _card(params: Params, setup: Setup, result: TrainResult) -> dict[str, Any]:
         "epsilon": result.worst_epsilon,
         "delta": result.delta,
     }
-
-
-def _entry(column: Column) -> list[float] | list[str]:
-    """Return a column's constants as a schema file has them."""
-    return [column.low, column.high] if isinstance(column, Numeric) else list(column.categories)

@@ -31,10 +31,11 @@ def render(result: TrainResult) -> str:
     """Return the report as HTML."""
     drawn = {
         "scores": figures.scores(result),
-        "learning": figures.learning_curves(result),
         "silos": figures.silo_sizes(result),
         "alone": figures.alone_against_together(result),
     }
+    if result.succeeded:
+        drawn["learning"] = figures.learning_curves(result)
     private = result.delta is not None
     if private:
         drawn["epsilon"] = figures.epsilon_curve(result, result.settings["epsilon"])

@@ -11,6 +11,8 @@ Range = tuple[float, float]
 
 FLOAT32_BYTES = 4
 
+PLAIN = "plain FedAvg"
+
 
 @dataclass(frozen=True)
 class RoundRecord:
@@ -90,16 +92,13 @@ class SiteRecord:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table. The ranges are 95 % intervals; of sites alone, from the worst site to the best.
-
-    None stands in every place of a model that no round has made.
-    """
+    """One row of the table. The ranges are 95 % intervals; of sites alone, from the worst site to the best."""
 
     label: str
-    auc: float | None = None
-    accuracy: float | None = None
-    auc_range: Range | None = None
-    accuracy_range: Range | None = None
+    auc: float
+    accuracy: float
+    auc_range: Range
+    accuracy_range: Range
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,7 @@ class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
     epsilon and epsilon_rdp map an adversary's view to ε of one row at `delta`, by PLD and by RDP; None is no guarantee.
+    secure, plain  None when no round succeeded: nobody has trained that model
     rows_per_patient   most training rows of one patient; None when the table does not say whose they are
     epsilon_per_patient  ε of so many rows together
     about_epsilon  what to know beside ε, one sentence each
@@ -153,8 +153,8 @@ class TrainResult:
     adversary: str
     sites: tuple[SiteRecord, ...]
     rounds: tuple[RoundRecord, ...]
-    secure: Comparison
-    plain: Comparison
+    secure: Comparison | None
+    plain: Comparison | None
     alone: Comparison
     centralised: Comparison
     epsilon: Mapping[str, float | None]
@@ -187,6 +187,11 @@ class TrainResult:
     def worst_epsilon(self) -> float | None:
         """ε of whoever sees most; None without differential privacy."""
         return max((value for value in self.epsilon.values() if value is not None), default=None)
+
+    @property
+    def scored(self) -> tuple[Comparison, ...]:
+        """Every model that there is, in the order of the table."""
+        return tuple(row for row in (self.secure, self.plain, self.alone, self.centralised) if row is not None)
 
     @property
     def bytes_per_round(self) -> float | None:
@@ -224,15 +229,15 @@ class TrainResult:
             "failed_rounds": sum(record.failed is not None for record in self.rounds),
             "metric": self.metric,
             "per_round": [record.as_json() for record in self.rounds],
-            "final_metric": self.secure.auc,
-            "plain_fedavg_metric": self.plain.auc,
+            "final_metric": self.secure and self.secure.auc,
+            "plain_fedavg_metric": self.plain and self.plain.auc,
             "local_only_metric": _mean([site.alone_auc for site in self.sites]),
             "centralised_metric": self.centralised.auc,
-            "final_accuracy": self.secure.accuracy,
-            "plain_fedavg_accuracy": self.plain.accuracy,
+            "final_accuracy": self.secure and self.secure.accuracy,
+            "plain_fedavg_accuracy": self.plain and self.plain.accuracy,
             "local_only_accuracy": _mean([site.alone_accuracy for site in self.sites]),
             "centralised_accuracy": self.centralised.accuracy,
-            "scores": [asdict(row) for row in (self.secure, self.plain, self.alone, self.centralised)],
+            "scores": [asdict(row) for row in self.scored],
             "comparisons": self.comparisons,
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
@@ -259,43 +264,46 @@ class TrainResult:
 
     def table(self) -> list[dict[str, str]]:
         """Return the comparison as rows of text cells, heading to cell, in the order to print them."""
-        done = self.succeeded
-        worst = self.worst_epsilon
-        of_sites = f"of {len(self.sites)}"
-        survivors = f"{_mean([len(record.survivors) for record in done]):.1f} {of_sites}" if done else "none"
-        epsilon = "∞" if worst is None else f"{worst:.2f}"
-        delta = "–" if self.delta is None else f"{self.delta:g}"
-        ratio = f" (×{self.bytes_ratio:.2g})" if self.bytes_ratio else ""
+        survivors = _mean([len(record.survivors) for record in self.succeeded])
+        federated = {
+            "ε": "∞" if self.worst_epsilon is None else f"{self.worst_epsilon:.2f}",
+            "survivors": "none" if survivors is None else f"{survivors:.1f} of {len(self.sites)}",
+        }
+        nothing = dict.fromkeys(["ε", "survivors", "kB/round"], "–")
+        ratio = "" if self.bytes_ratio is None else f" (×{self.bytes_ratio:{_digits(self.bytes_ratio)}})"
+        sent = _kilobytes(self.bytes_per_round) + ratio
         return [
-            _row(self.secure, epsilon, delta, survivors, _kilobytes(self.bytes_per_round) + ratio),
-            _row(self.plain, epsilon, delta, survivors, _kilobytes(self.plain_bytes_per_round)),
+            _row(secure_label(self.scheme, self.adversary), self.secure) | federated | {"kB/round": sent},
+            _row(PLAIN, self.plain) | federated | {"kB/round": _kilobytes(self.plain_bytes_per_round)},
             # Sites that train alone release nothing; whoever pools the rows sees them all.
-            _row(self.alone, "–", "–", "–", "–"),
-            _row(self.centralised, "∞", "–", "–", "–"),
+            _row(self.alone.label, self.alone) | nothing,
+            _row(self.centralised.label, self.centralised) | nothing | {"ε": "∞"},
         ]
 
 
-def _row(scores: Comparison, epsilon: str, delta: str, survivors: str, sent: str) -> dict[str, str]:
+def secure_label(scheme: str, adversary: str) -> str:
+    """What the federated model is called in the table."""
+    return f"no masks ({scheme})" if adversary == "none" else f"secure ({scheme})"
+
+
+def _row(label: str, found: Comparison | None) -> dict[str, str]:
+    if found is None:
+        return {"training": label, "AUC": "–", "accuracy": "–"}
+    worst, best = found.accuracy_range
     return {
-        "training": scores.label,
-        "AUC": _with_range(scores.auc, scores.auc_range, ".3f", ".3f"),
-        "accuracy": _with_range(scores.accuracy, scores.accuracy_range, ".1%", ".0%"),
-        "ε": epsilon,
-        "δ": delta,
-        "survivors": survivors,
-        "kB/round": sent,
+        "training": label,
+        "AUC": f"{found.auc:.3f} ({found.auc_range[0]:.3f}–{found.auc_range[1]:.3f})",
+        "accuracy": f"{found.accuracy:.1%} ({100 * worst:.0f}–{best:.0%})",
     }
 
 
-def _with_range(score: float | None, around: Range | None, form: str, ends: str) -> str:
-    if score is None or around is None:
-        return "–"
-    low = format(around[0], ends).removesuffix("%")
-    return f"{score:{form}} ({low}–{around[1]:{ends}})"
-
-
 def _kilobytes(count: float | None) -> str:
-    return "–" if count is None else f"{count / 1000:,.3g}"
+    return "–" if count is None else f"{count / 1000:{_digits(count / 1000)}}"
+
+
+def _digits(number: float) -> str:
+    """Return a format that shows two digits at least."""
+    return ",.0f" if number >= 10 else ".1f"
 
 
 def _mean(values: Sequence[float]) -> float | None:

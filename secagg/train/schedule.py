@@ -47,13 +47,13 @@ class Deployment:
         """Say what is made to go wrong on purpose; None when nothing is."""
         faults = []
         if self.dropouts:
-            faults.append(f"{self.dropouts} of {sites} sites drop out of every round (--drop-per-round)")
+            faults.append(f"every round loses {self.dropouts} of {sites} sites (--drop-per-round)")
         if self.slow_sites:
             faults.append(
-                f"{self.slow_sites} take(s) about {SLOW_FACTOR:g} times as long as the others (--slow-sites), and "
+                f"sites that take about {SLOW_FACTOR:g} times as long as others: {self.slow_sites} (--slow-sites); "
                 f"whoever takes more than {self.deadline_s:g} s (--deadline) is late, but for those whom a sum needs"
             )
-        return f"Staged by this simulation: {', and '.join(faults)}." if faults else None
+        return f"Staged by this simulation: {'; '.join(faults)}." if faults else None
 
 
 @dataclass(frozen=True)

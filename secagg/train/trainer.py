@@ -22,7 +22,7 @@ from .evaluate import METRIC, held_out, score
 from .model import Params
 from .modelfile import write_model
 from .report import write_report
-from .result import Comparison, Counted, SiteRecord, TrainResult
+from .result import PLAIN, Comparison, Counted, SiteRecord, TrainResult, secure_label
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
@@ -84,17 +84,17 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     per_patient = None if rows is None else ledger.epsilon_of_rows(rows)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
-    label = f"secure ({scheme})" if protected else f"no masks ({scheme})"
+    adversary = config.aggregation.adversary if protected else "none"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
         metric=METRIC,
         scheme=scheme,
-        adversary=config.aggregation.adversary if protected else "none",
+        adversary=adversary,
         sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, others.sites, strict=True)),
         rounds=outcome.records,
-        secure=_scored(label, setup, outcome, outcome.secure),
-        plain=_scored("plain FedAvg", setup, outcome, outcome.plain),
+        secure=_scored(setup, outcome, secure_label(scheme, adversary), outcome.secure),
+        plain=_scored(setup, outcome, PLAIN, outcome.plain),
         alone=others.alone,
         centralised=others.centralised,
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
@@ -114,10 +114,10 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     )
 
 
-def _scored(label: str, setup: Setup, outcome: Outcome, params: Params) -> Comparison:
-    """Score a model on the held-out rows, if any round has made it."""
+def _scored(setup: Setup, outcome: Outcome, label: str, params: Params) -> Comparison | None:
+    """Score a model that the rounds have made; None where no round made one."""
     if all(record.failed is not None for record in outcome.records):
-        return Comparison(label)
+        return None
     return Comparison(label, **asdict(score(setup.model, params, *held_out(setup.data, setup.silos))))
 
 
