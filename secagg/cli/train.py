@@ -22,6 +22,7 @@ from secagg.train import (
     TrainResult,
     run,
 )
+from secagg.train.result import Sweep
 from secagg.train.setting import AtLeast, Called, Option
 
 DEFAULTS = TrainConfig()
@@ -102,7 +103,8 @@ def train(asked: Asked, as_json: AsJson = False) -> None:
 def _print_result(target: Console, result: TrainResult) -> None:
     """Show a person how good the model is beside its alternatives, what it cost in privacy, and where to read on."""
     rows = result.table()
-    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds")
+    delta = "" if result.delta is None else f", δ = {result.delta:g}"
+    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds{delta}")
     for heading in rows[0]:
         words = [word for row in rows for word in row[heading].split()]
         justify: Literal["left", "right"] = "left" if heading == "training" else "right"
@@ -110,9 +112,37 @@ def _print_result(target: Console, result: TrainResult) -> None:
     for row in rows:
         table.add_row(*row.values())
     target.print(table)
+    target.print(result.scored_on, soft_wrap=True)
+    for sentence in result.about_epsilon:
+        target.print(sentence, soft_wrap=True)
+    target.print(
+        "in brackets: 95 % intervals; of sites alone, the worst and the best; of kB, how many times as many as in the "
+        f"clear. Alone and in one place: {result.comparisons}.",
+        soft_wrap=True,
+    )
+    for sweep in result.sweeps:
+        target.print(_swept(sweep))
+    if result.staged is not None:
+        target.print(result.staged, soft_wrap=True)
     if moved := [record.influence for record in result.rounds if record.influence is not None]:
         target.print(f"in every round, {Influence(max(moved), result.derived['update_clip'])}", soft_wrap=True)
     for warning in result.warnings:
         target.print(f"warning: {warning}", soft_wrap=True)
-    if result.report is not None:
-        target.print(f"report: {result.report}", soft_wrap=True)
+    for what, path in (("model", result.model), ("report", result.report)):
+        if path is not None:
+            target.print(f"{what}: {path}", soft_wrap=True)
+
+
+def _swept(sweep: Sweep) -> Table:
+    """Return what other values of one setting gave."""
+    cost = None if sweep.spends is None else f"on real sites all of these would cost ε = {sweep.spends:.3g}"
+    table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings", caption=cost)
+    for heading in (sweep.setting, "AUC", "accuracy"):
+        table.add_column(heading, justify="right")
+    for point in sweep.points:
+        table.add_row(
+            "no noise" if point.value is None else f"{point.value:g}",
+            f"{point.auc:.3f} ({point.auc_range[0]:.3f}–{point.auc_range[1]:.3f})",
+            f"{point.accuracy:.1%} ({point.accuracy_range[0]:.1%}–{point.accuracy_range[1]:.1%})",
+        )
+    return table

@@ -10,13 +10,15 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import dp_accounting
+from dp_accounting import dp_event
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
+from scipy.stats import binom
 
 from secagg_protocols.errors import ParameterError
 
@@ -41,7 +43,7 @@ class Mechanism:
 
 @lru_cache(maxsize=256)
 def epsilon(mechanism: Mechanism, rounds: int, delta: float, accountant: str = "pld") -> float:
-    """Return ε at `delta` after `rounds` rounds, by "pld" (tight; the one to quote) or "rdp" (for comparison)."""
+    """Return ε of one row at `delta` after `rounds` rounds, by "pld" (tight: the one to quote) or "rdp"."""
     if rounds == 0:
         return 0.0
     event: Any = dp_accounting.GaussianDpEvent(mechanism.noise_multiplier)
@@ -53,6 +55,24 @@ def epsilon(mechanism: Mechanism, rounds: int, delta: float, accountant: str = "
         return float(PLDAccountant(value_discretization_interval=grid).compose(event, count).get_epsilon(delta))
     with _unused_orders_unmentioned():
         return float(RdpAccountant().compose(event, count).get_epsilon(delta))
+
+
+def epsilon_of_rows(rows: int, mechanism: Mechanism, rounds: int, delta: float) -> float:
+    """Return ε of `rows` training rows together: all of one patient's, say, at one site or at several.
+
+    Each joins a lot by itself, so the sum moves by 0 … rows clipped gradients, with binomial chances: a mixture of
+    Gaussians (Ganesh, 2024). Spread over sites, the same rows move several sums by less each, which ε also bounds.
+    """
+    if rounds == 0 or rows == 0:
+        return 0.0
+    if mechanism.sampling_rate == 1:
+        return epsilon(replace(mechanism, noise_multiplier=mechanism.noise_multiplier / rows), rounds, delta)
+    moved = range(rows + 1)
+    chances = binom.pmf(moved, rows, mechanism.sampling_rate)
+    event = dp_event.MixtureOfGaussiansDpEvent(mechanism.noise_multiplier, tuple(moved), tuple(chances))
+    # The loss grows with the square of the rows, and so may the grid: it is rounded up in any case.
+    accountant = PLDAccountant(value_discretization_interval=1e-3 * rows**2)
+    return float(accountant.compose(event, rounds * mechanism.steps).get_epsilon(delta))
 
 
 @contextmanager
@@ -95,7 +115,7 @@ def noise_for(target: float, delta: float, sampling_rate: float, steps: int, rou
 class Ledger:
     """Rounds charged to each site. A round is charged when the site trains for it, whether or not it succeeds."""
 
-    def __init__(self, mechanism: Mechanism | None, delta: float) -> None:
+    def __init__(self, mechanism: Mechanism | None, delta: float | None) -> None:
         self._mechanism = mechanism
         self._delta = delta
         self._rounds: Counter[int] = Counter()
@@ -119,6 +139,12 @@ class Ledger:
 
     def epsilon(self, rounds: int | None = None, accountant: str = "pld") -> float | None:
         """Return ε of the worst site (or of `rounds` rounds); None without differential privacy."""
-        if self._mechanism is None:
+        if self._mechanism is None or self._delta is None:
             return None
         return epsilon(self._mechanism, self.worst if rounds is None else rounds, self._delta, accountant)
+
+    def epsilon_of_rows(self, rows: int) -> float | None:
+        """Return ε of so many rows of one patient at the worst site; None without differential privacy."""
+        if self._mechanism is None or self._delta is None:
+            return None
+        return epsilon_of_rows(rows, self._mechanism, self.worst, self._delta)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+from secagg.schemes import ONE_KEY, PROTECTING, SCHEMES, WITHSTAND_ACTIVE
+from secagg_protocols.errors import ParameterError
 
 from .setting import AtLeast, OneOf, Option, Positive, Setting, check
 
@@ -24,7 +25,7 @@ class Aggregation:
     colluders: Annotated[
         int | None,
         AtLeast(0),
-        Option("Institutions that may help the server; by default 1, under bfv and ckks 0."),
+        Option("Institutions that may help the server; by default 1, among three or under bfv and ckks 0."),
     ] = None
     threshold: Annotated[int | None, Setting("participants needed to open a sum; None: derived")] = None
     reruns: Annotated[
@@ -44,10 +45,29 @@ class Aggregation:
     ] = None
 
     def __post_init__(self) -> None:
-        """Check, and put what the scheme withstands in the place of what was left to it."""
+        """Check, and put the strongest server that the scheme withstands in the place of "strongest"."""
         check(self)
+        if self.scheme not in PROTECTING:
+            self._check_that_nothing_is_asked_of_it()
+        if self.colluders and self.scheme in ONE_KEY:
+            raise ParameterError(
+                f"colluders = {self.colluders}: under {self.scheme} any one institution and the server together open "
+                "every update; use --colluders 0, or --scheme bonawitz"
+            )
         if self.adversary == "strongest":
             strongest = "active" if self.scheme in WITHSTAND_ACTIVE else "semi-honest"
             object.__setattr__(self, "adversary", strongest)
-        if self.colluders is None:
-            object.__setattr__(self, "colluders", 0 if self.scheme in ONE_KEY else 1)
+
+    def _check_that_nothing_is_asked_of_it(self) -> None:
+        """Raise `ParameterError` for a promise that is asked of a scheme that hides nothing."""
+        for name, asked in (("colluders", self.colluders), ("threshold", self.threshold)):
+            if asked:
+                raise ParameterError(
+                    f"{name} = {asked}: {self.scheme} shows the server every update; leave it out, or use "
+                    "--scheme bonawitz"
+                )
+        if self.adversary == "active":
+            raise ParameterError(
+                f"adversary = 'active': {self.scheme} shows the server every update; leave it out, or use "
+                "--scheme bonawitz"
+            )

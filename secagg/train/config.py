@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,17 @@ from .aggregation import Aggregation
 from .data import Data
 from .privacy import Privacy
 from .schedule import Deployment
-from .setting import AtLeast, Option, check, fields_of
+from .setting import AtLeast, OneOf, Option, check, fields_of
 from .training import Training
+
+MODEL_SUFFIXES = (".npz", ".safetensors")
+
+
+class Sweepable(StrEnum):
+    """A setting of which several values can be tried."""
+
+    EPSILON = "epsilon"
+    SITES = "sites"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +36,14 @@ class Run:
         Option("Seed of splits, dropouts and the first model; not of keys or noise."),
     ] = 0
     report: Annotated[Path | None, Option("The HTML report to write.")] = Path("secagg-train.html")
+    model_out: Annotated[
+        Path | None,
+        Option("Write the model here, with what its inputs must look like.", metavar="FILE.npz|.safetensors"),
+    ] = None
+    sweep: Annotated[
+        tuple[Sweepable, ...],
+        Option("Also train with other values of ε, or with fewer sites; repeatable, and slow."),
+    ] = ()
     audit: Annotated[
         Path | None,
         Option(
@@ -37,6 +55,13 @@ class Run:
 
     def __post_init__(self) -> None:
         check(self)
+        for setting in self.sweep:
+            OneOf(tuple(Sweepable)).check("sweep", setting)
+        if self.model_out is not None and self.model_out.suffix.lower() not in MODEL_SUFFIXES:
+            formats = " or ".join(MODEL_SUFFIXES)
+            raise ParameterError(f"model_out = {str(self.model_out)!r}: end its name in {formats}, the known formats")
+        if self.model_out is not None and self.model_out == self.report:
+            raise ParameterError(f"model_out and report are both {str(self.report)!r}; give two different files")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +77,24 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check what concerns two of the values."""
+        if Sweepable.EPSILON in self.run.sweep and self.privacy.epsilon is None:
+            raise ParameterError("sweep = 'epsilon' has no ε to begin with; give an epsilon, or leave the sweep out")
         if not self.privacy.noised:
+            if self.privacy.delta is not None:
+                raise ParameterError(
+                    f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
+                )
             return
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out or set epsilon to None"
+                "every repeated round is charged to the budget; leave it out, or train with --no-dp (epsilon=None)"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
                 f"weight_max = {self.aggregation.weight_max} has no use under differential privacy, "
                 "where all weights are equal (a weight that follows the data would leak); "
-                "leave it out or set epsilon to None"
+                "leave it out, or train with --no-dp (epsilon=None)"
             )
 
     @classmethod

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from secagg.round import bound_digest, received_digest
 from secagg_protocols.primitives.domain import frame
@@ -17,8 +19,17 @@ from .model import Params
 @cache
 def code_digest() -> bytes:
     """Return SHA-256 over the source of this trainer, file by file."""
-    sources = sorted((f for f in files(__package__).iterdir() if f.name.endswith(".py")), key=lambda f: f.name)
-    return hashlib.sha256(frame(*(part for f in sources for part in (f.name, f.read_bytes())))).digest()
+    return hashlib.sha256(frame(*(part for named in sources(files(__package__)) for part in named))).digest()
+
+
+def sources(folder: Traversable, within: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the text of every module in a package, in the order of their names."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        name = f"{within}{item.name}"
+        if item.is_dir():
+            yield from sources(item, f"{name}/")
+        elif name.endswith(".py"):
+            yield name, item.read_bytes()
 
 
 def received(params: Params, how: LocalTraining) -> bytes:

@@ -1,170 +1,143 @@
-"""A site's own table: a CSV file with a header row becomes a `Dataset`."""
+"""Tables that people bring: CSV files with a header row become a `Dataset`."""
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError
 
-from .data import Dataset
-from .schema import Categorical, Column, Numeric, from_rows, one_hot, read_schema, scale
+from .data import Data, Dataset
+from .schema import Column, from_rows, read_schema
+from .table.columns import read_columns
+from .table.encoding import encode
+from .table.names import few, nearest, quoted
+from .table.outcome import labels_of
+from .table.reading import Table, read_tables
+from .table.review import missing_cells, numbered_rows, turned_away
 
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
-"""Texts that stand for a missing value, in any case."""
 
-Cells = dict[str, list[str | None]]
-"""Column name to its cells, one per row; None is a missing one."""
+def load_csv(asked: Data) -> Dataset:
+    """Read CSV files: numbers are scaled to [-1, 1], texts one-hot encoded, columns that never vary left out.
 
-
-def load_csv(
-    path: Path,
-    target: str,
-    *,
-    site_column: str | None = None,
-    schema: Path | None = None,
-    ignore: tuple[str, ...] = (),
-) -> Dataset:
-    """Read a CSV file: numbers are scaled to [-1, 1], texts one-hot encoded, columns that never vary left out.
-
-    Raises: InputError, one line that names the file, column or line and says what to do.
+    Raises: InputError, one line with all that is wrong: column, line, cell and what to do.
     """
-    cells = _read(path)
-    for name in (target, *([site_column] if site_column else []), *ignore):
-        if name not in cells:
-            raise InputError(f"{path.name} has no column {name!r}; its columns are {', '.join(cells)}")
-    labels, classes = _labels(target, cells.pop(target))
-    sites = _sites(site_column, cells.pop(site_column)) if site_column else None
-    for name in ignore:
-        cells.pop(name, None)
-    known = read_schema(schema) if schema else {}
-    unknown = sorted(set(known) - set(cells))
-    if unknown:
-        raise InputError(f"schema names {unknown[0]!r}, no feature column of {path.name}; correct or remove it")
-    blocks, features, notes, guessed = _encode(cells, known)
-    if not blocks:
-        raise InputError(f"{path.name} has no feature column that varies besides {target!r}; bring at least one")
-    warnings = [
-        f"Ranges or categories of {len(guessed)} column(s) ({', '.join(guessed)}) were computed from the rows of "
-        "all sites together, which a real federation could not do and no ε covers; agree on a schema file instead."
-    ]
+    target = asked.target
+    assert target is not None  # Data refuses a CSV file without one
+    table = read_tables(asked.csv, asked.separator, asked.missing)
+    features = table.without((target, asked.site_column, asked.patient_column, *asked.ignore))
+    known = read_schema(asked.schema) if asked.schema else {}
+    wrong: list[str] = []
+    with _heard(wrong):
+        y, classes = labels_of(table, target, asked.positive, asked.decimal)
+    with _heard(wrong):
+        sites = _sites(table, asked.site_column)
+    with _heard(wrong):
+        patients = _patients(table, asked.patient_column)
+    with _heard(wrong):
+        _refuse_unknown(known, table)
+        values = read_columns(features, asked.decimal, known)
+        beyond = turned_away(values, known)
+    if wrong:
+        raise InputError("; also, ".join(wrong))
+    columns = {name: known.get(name) or _from_rows(name, values[name]) for name in values}
+    used = {name: column for name, column in columns.items() if column is not None}
+    if not used:
+        raise InputError(f"{table.name} has no feature column that varies besides {target!r}; bring at least one")
+    guessed = {name: values[name] for name in used if name not in known}
     return Dataset(
-        name=path.name,
-        x=np.hstack(blocks),
-        y=labels,
-        features=tuple(features),
+        name=table.name,
+        x=encode(pd.DataFrame(values), used),
+        y=y,
+        features=tuple(feature for name, column in used.items() for feature in column.features(name)),
         classes=classes,
         sites=sites,
-        notes=tuple(notes),
-        warnings=tuple(warnings) if guessed else (),
+        patients=patients,
+        columns=used,
+        notes=(*_left_out(columns), *missing_cells({name: values[name] for name in used}), *_whose(patients, table)),
+        warnings=(*beyond, *numbered_rows(guessed, table.sites), *_guessed(list(guessed))),
     )
 
 
-def _read(path: Path) -> Cells:
+@contextmanager
+def _heard(wrong: list[str]) -> Iterator[None]:
+    """Add what is refused to the list, so that one try tells everything."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror}; give the path of a CSV file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{str(path)!r} is not UTF-8 text (byte {error.start}); save it as UTF-8 CSV") from error
-    if "\0" in text:
-        raise InputError(f"{str(path)!r} is not a CSV file (it holds zero bytes); save it as a UTF-8 CSV file")
-    heading = text.partition("\n")[0]
-    delimiter = max(",;\t", key=heading.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise InputError(f"{str(path)!r} is not a CSV file: {error}; check its quotes") from error
-    if len(lines) < 2:
-        raise InputError(f"{str(path)!r} has no rows; a header row and one row per record are needed")
-    header = [name.strip() for name in lines[0][1]]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InputError(f"{path.name} has {header.count(twice[0])} columns named {twice[0]!r}; names must differ")
-    for line, row in lines[1:]:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path.name} line {line} has {len(row)} fields, the header {len(header)}; correct the line"
-            )
-    return {name: [_cell(row[i]) for _, row in lines[1:]] for i, name in enumerate(header)}
+        yield
+    except InputError as error:
+        wrong.append(str(error))
 
 
-def _cell(text: str) -> str | None:
-    text = text.strip()
-    return None if text.lower() in MISSING else text
+def _refuse_unknown(known: Mapping[str, Column], table: Table) -> None:
+    """Refuse a schema of columns that the table has not, instead of leaving them out in silence."""
+    names = table.cells.columns
+    if unknown := [f"{name!r}{nearest(name, names)}" for name in known if name not in names]:
+        raise InputError(f"the schema names {few(unknown)}, no column of {table.name}; correct or remove it")
 
 
-def _labels(target: str, cells: list[str | None]) -> tuple[NDArray[np.int64], tuple[str, str]]:
-    """Return labels 0 and 1 and the two class names; the greater name (as a number if it is one) is class 1."""
-    absent = [row for row, cell in enumerate(cells, start=1) if cell is None]
-    if absent:
-        raise InputError(
-            f"target {target!r} is missing in {len(absent)} row(s), first in data row {absent[0]}; remove those rows"
+def _sites(table: Table, column: str | None) -> tuple[str, ...] | None:
+    """Return the site of each row. Raises: InputError, with every row that names none and every site of one row."""
+    if column is None:
+        return table.sites
+    cells = table.cells[column]
+    wrong = []
+    if absent := np.flatnonzero(cells.isna()).tolist():
+        wrong.append(f"missing in {len(absent)} row(s) ({table.where(absent)}): name the site or remove the row")
+    if alone := np.flatnonzero(cells.notna() & ~cells.duplicated(keep=False)).tolist():
+        wrong.append(
+            f"the only row of {len(alone)} site(s) ({quoted(cells.iloc[alone])}; {table.where(alone)}), where one to "
+            "train and one to test on are needed: merge them with others or remove the rows"
         )
-    values = {cell for cell in cells if cell is not None}
-    if len(values) != 2:
-        shown = ", ".join(sorted(values)[:6]) + (", …" if len(values) > 6 else "")
-        raise InputError(
-            f"target {target!r} has {len(values)} class(es) ({shown}); exactly two are needed: choose or derive a "
-            "yes/no column"
-        )
-    numbers = _numbers(target, list(values))
-    ordered = sorted(values) if numbers is None else sorted(values, key=float)
-    return np.array([int(cell == ordered[1]) for cell in cells], dtype=np.int64), (ordered[0], ordered[1])
+    if wrong:
+        raise InputError(f"site column {column!r} is {' and '.join(wrong)}")
+    return tuple(cells)
 
 
-def _sites(name: str, cells: list[str | None]) -> tuple[str, ...]:
-    for row, cell in enumerate(cells, start=1):
-        if cell is None:
-            raise InputError(f"site column {name!r} is missing in data row {row}; name the site or remove the row")
-    return tuple(cell for cell in cells if cell is not None)
-
-
-def _numbers(name: str, cells: list[str | None]) -> NDArray[np.float64] | None:
-    """Return the column as float64 with NaN where missing, or None if some cell is a text."""
-    try:
-        numbers = np.array([np.nan if cell is None else float(cell) for cell in cells])
-    except ValueError:
+def _patients(table: Table, column: str | None) -> NDArray[np.int64] | None:
+    """Number the patients. Raises: InputError, with every row that does not say whose it is."""
+    if column is None:
         return None
-    if np.isinf(numbers).any():
-        row = int(np.argmax(np.isinf(numbers))) + 1
-        raise InputError(f"column {name!r} is infinite in data row {row}; correct the value or leave the cell empty")
-    return numbers
+    cells = table.cells[column]
+    if absent := np.flatnonzero(cells.isna()).tolist():
+        raise InputError(
+            f"patient column {column!r} is missing in {len(absent)} row(s) ({table.where(absent)}); "
+            "say whose they are or remove them"
+        )
+    return pd.factorize(cells)[0]
 
 
-def _encode(
-    cells: Cells, known: dict[str, Column]
-) -> tuple[list[NDArray[np.float64]], list[str], list[str], list[str]]:
-    """Return matrix blocks, feature names, notes, and the columns whose constants had to come from the rows."""
-    blocks: list[NDArray[np.float64]] = []
-    features: list[str] = []
-    notes: list[str] = []
-    guessed: list[str] = []
-    for name, texts in cells.items():
-        column = known.get(name)
-        numbers = None if isinstance(column, Categorical) else _numbers(name, texts)
-        if column is None:
-            column = from_rows(name, texts, numbers)
-            if column is None:
-                notes.append(f"Column {name!r} never varies and was left out.")
-                continue
-            guessed.append(name)
-        if isinstance(column, Numeric):
-            if numbers is None:
-                text = next(cell for cell in texts if cell is not None and _numbers(name, [cell]) is None)
-                raise InputError(f"column {name!r} holds {text!r}, but its schema is a range; correct one of the two")
-            blocks.append(scale(numbers, column)[:, None])
-            features.append(name)
-        else:
-            blocks.append(one_hot(texts, column))
-            features.extend(f"{name}={category}" for category in column.categories)
-        missing = sum(text is None for text in texts)
-        if missing:
-            filled = "the middle of the range" if isinstance(column, Numeric) else "none of the categories"
-            notes.append(f"Column {name!r}: {missing} missing value(s) count as {filled}.")
-    return blocks, features, notes, guessed
+def _from_rows(name: str, values: pd.Series) -> Column | None:
+    try:
+        return from_rows(values)
+    except InputError as error:
+        raise InputError(f"column {name!r}: {error}") from error
+
+
+def _guessed(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    return [
+        f"Ranges or categories of {len(names)} column(s) ({quoted(names)}) were computed from the rows of all sites "
+        "together, which a real federation could not do and no ε covers; agree on a schema file instead (--schema)."
+    ]
+
+
+def _left_out(columns: Mapping[str, Column | None]) -> list[str]:
+    constant = [name for name, column in columns.items() if column is None]
+    return [f"{len(constant)} column(s) that never vary were left out ({quoted(constant)})."] if constant else []
+
+
+def _whose(patients: NDArray[np.int64] | None, table: Table) -> list[str]:
+    """Say how many patients there are, and how many rows of each."""
+    if patients is None:
+        return []
+    rows = np.bincount(patients)
+    return [
+        f"The {len(patients)} rows are of {len(rows)} patients; one has {rows.mean():.1f} rows on average, and "
+        f"{rows.max()} at most. All rows of a patient are trained on, or all are tested on."
+        + (" Whoever has the same id in two files counts as one patient." if table.sites is not None else "")
+    ]

@@ -5,19 +5,36 @@ that scaled it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
 
-from .schema import Numeric, scale
+from .schema import Column, Numeric
 from .setting import AtLeast, AtMost, BelowOne, Called, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
+
+Ignored = Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")]
+Separator = Annotated[
+    str | None, Option("What stands between cells; by default found out of , ; | and tab.", metavar="CHARACTER")
+]
+Decimal = Annotated[Literal[".", ","], Option("What stands before the decimals of a number.")]
+Missing = Annotated[
+    tuple[str, ...],
+    Option("A cell that says this is missing, as are empty ones, ? and NA; repeatable.", metavar="TEXT"),
+]
+
+OF_A_TABLE = (
+    "target", "positive", "site_column", "patient_column", "schema", "ignore", "separator", "decimal", "missing",
+)  # fmt: skip
+"""Settings that say how a table is to be read, and nothing without one."""
 
 BREAST_CANCER_ROWS = 569
 """Published with the data set, so not a secret of any silo."""
@@ -27,11 +44,22 @@ BREAST_CANCER_ROWS = 569
 class Data:
     """Where the rows come from, and how they are split. Rows without a site column are dealt by Dirichlet draws."""
 
-    csv: Annotated[Path | None, Option("Your table; without one, a breast-cancer data set.")] = None
+    csv: Annotated[
+        tuple[str, ...],
+        Option("Your table, or one for each institution; without any, a breast-cancer data set.", "[NAME=]FILE"),
+    ] = ()
     target: Annotated[str | None, Option("Its column with two classes.", metavar="COLUMN")] = None
+    positive: Annotated[str | None, Option("The class to predict; by default the greater one.", metavar="CLASS")] = None
     site_column: Annotated[str | None, Option("Its column that names the institution.", metavar="COLUMN")] = None
+    patient_column: Annotated[
+        str | None,
+        Option("Its column that tells patients apart: none is both trained and tested on.", metavar="COLUMN"),
+    ] = None
     schema: Annotated[Path | None, Option("JSON file with each column's agreed range or categories.")] = None
-    ignore: Annotated[tuple[str, ...], Option("Leave this out; repeatable.", metavar="COLUMN")] = ()
+    ignore: Ignored = ()
+    separator: Separator = None
+    decimal: Decimal = "."
+    missing: Missing = ()
     institutions: Annotated[
         int | None,
         AtLeast(3),
@@ -48,24 +76,41 @@ class Data:
     test_fraction: Annotated[float, BelowOne(), Option("Share of each institution's rows held out for testing.")] = 0.25
 
     def __post_init__(self) -> None:
+        if isinstance(self.csv, str | Path):  # one file, as a program may give it
+            object.__setattr__(self, "csv", (str(self.csv),))
+        if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
+            raise ParameterError(f"separator = {self.separator!r} must be one character, or the word tab")
         self._check_columns()
-        if self.site_column is not None and self.institutions is not None:
-            raise ParameterError(
-                f"institutions = {self.institutions} and site_column = {self.site_column!r}: "
-                "the site column already says how many there are; give one of the two"
-            )
+        self._check_sites()
         check(self)
 
     def _check_columns(self) -> None:
         """Raise `ParameterError` unless a CSV file and what is said of its columns belong together."""
-        if self.csv is None:
-            for name in ("target", "site_column", "schema", "ignore"):
-                if getattr(self, name):
+        if not self.csv:
+            for name in OF_A_TABLE:
+                if getattr(self, name) != getattr(type(self), name):
                     raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
         elif self.target is None:
-            raise ParameterError(f"csv = {str(self.csv)!r} needs a target: name its column with the two classes")
-        if self.site_column is not None and self.site_column == self.target:
-            raise ParameterError(f"column {self.target!r} is both target and site column; name two different columns")
+            raise ParameterError(f"csv = {self.csv[0]!r} needs a target: name its column with the two classes")
+        roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
+        used = {role: column for role, column in roles.items() if column is not None}
+        for (role, column), (other, same) in combinations(used.items(), 2):
+            if column == same:
+                raise ParameterError(f"column {column!r} is both {role} and {other}; name two different columns")
+        for role, column in used.items():
+            if column in self.ignore:
+                raise ParameterError(f"column {column!r} is {role} and to be left out (ignore); choose one of the two")
+
+    def _check_sites(self) -> None:
+        """Raise `ParameterError` where two settings each say how many institutions there are."""
+        said = {
+            "institutions": self.institutions,
+            "site_column": self.site_column,
+            "csv": self.csv if len(self.csv) > 1 else None,
+        }
+        given = [f"{name} = {value!r}" for name, value in said.items() if value is not None]
+        if len(given) > 1:
+            raise ParameterError(f"{' and '.join(given)}: each says which sites there are; give one of the two")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +121,9 @@ class Dataset:
     y            int64 (rows,), 0 or 1
     features     one name per column of x
     classes      the target's two values, as (0's, 1's)
+    columns      the public constants that encoded each column of the table, in their order
     sites        one institution name per row; None when the data has none
+    patients     int64 (rows,), which patient a row is of, numbered from 0; None when the data does not say
     public_rows  number of rows, when that is public knowledge; None otherwise
     notes        what was done to the columns, for the report
     warnings     what leaks or was guessed, for the report
@@ -88,6 +135,8 @@ class Dataset:
     features: tuple[str, ...]
     classes: tuple[str, str]
     sites: tuple[str, ...] | None = None
+    patients: NDArray[np.int64] | None = field(default=None, repr=False)
+    columns: Mapping[str, Column] = field(default_factory=dict, repr=False)
     public_rows: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -108,13 +157,21 @@ class Dataset:
         if set(np.unique(self.y)) != {0, 1}:
             raise InputError(f"labels of {self.name} are {np.unique(self.y).tolist()}; both 0 and 1 are needed")
 
+    @property
+    def rows_per_patient(self) -> NDArray[np.int64] | None:
+        """How many rows each patient has, by number; None when the data does not say whose they are."""
+        return None if self.patients is None else np.bincount(self.patients)
+
 
 def load_breast_cancer() -> Dataset:
     """Return scikit-learn's breast-cancer data, scaled by the ranges printed in its public description.
 
     Those ranges are documentation, not something computed from the silos, so scaling by them costs no privacy.
     """
+    import pandas as pd
     from sklearn.datasets import load_breast_cancer as load
+
+    from .table.encoding import encode
 
     bunch = load()
     ranges = re.findall(r"^([a-z ]+ \((?:mean|standard error|worst)\)):\s+([\d.]+)\s+([\d.]+)$", bunch.DESCR, re.M)
@@ -123,13 +180,14 @@ def load_breast_cancer() -> Dataset:
         raise InputError(
             f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
         )
-    columns = [scale(bunch.data[:, i], Numeric(float(low), float(high))) for i, (_, low, high) in enumerate(ranges)]
+    columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
     return Dataset(
         name="breast-cancer (scikit-learn)",
-        x=np.stack(columns, axis=1),
+        x=encode(pd.DataFrame(bunch.data, columns=names), columns),
         y=(bunch.target == 0).astype(np.int64),
         features=tuple(names),
         classes=("benign", "malignant"),
+        columns=columns,
         public_rows=BREAST_CANCER_ROWS,
         notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
     )

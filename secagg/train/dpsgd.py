@@ -1,4 +1,4 @@
-"""The private gradient (Abadi et al., CCS'16, Algorithm 1): clip each example's gradient, add them up, add noise."""
+"""The private gradient (Abadi et al., CCS'16, Algorithm 1): clip each row's gradient, add them up, add noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .stream import SiteStream
 Gradient = dict[str, Tensor]
 
 ROWS_AT_ONCE = 4096
-"""Per-example gradients take rows × parameters of memory, so a large lot is done in parts."""
+"""Gradients of single rows take rows × parameters of memory, so a large lot is done in parts."""
 
 
 def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, clip_norm: float) -> Gradient:
@@ -23,10 +23,10 @@ def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, c
     total = {name: torch.zeros_like(tensor) for name, tensor in params.items()}
     for first in range(0, len(y), ROWS_AT_ONCE):
         part = slice(first, first + ROWS_AT_ONCE)
-        per_example: Gradient = vmap(grad(model.example_loss), in_dims=(None, 0, 0))(params, x[part], y[part])
-        squared = torch.stack([g.flatten(1).square().sum(1) for g in per_example.values()]).sum(0)
+        per_row: Gradient = vmap(grad(model.row_loss), in_dims=(None, 0, 0))(params, x[part], y[part])
+        squared = torch.stack([g.flatten(1).square().sum(1) for g in per_row.values()]).sum(0)
         factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
-        for name, gradients in per_example.items():
+        for name, gradients in per_row.items():
             total[name] += torch.tensordot(factor, gradients, dims=1)
     return total
 

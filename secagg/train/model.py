@@ -37,8 +37,8 @@ class Model:
         result: Tensor = functional_call(self._network, dict(params), (x,))
         return result.squeeze(-1)
 
-    def example_loss(self, params: Mapping[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        """Return the cross-entropy of one example: x (features,), y scalar 0 or 1."""
+    def row_loss(self, params: Mapping[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        """Return the cross-entropy of one row: x (features,), y scalar 0 or 1."""
         return binary_cross_entropy_with_logits(self.logits(params, x), y)
 
     def scores(self, params: Params, x: NDArray[np.float64]) -> NDArray[np.float64]:

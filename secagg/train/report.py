@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from secagg.schemes import ONE_KEY, PROTECTING
 from secagg_protocols.errors import InputError
 
 from . import figures
+from .glossary import WORDS, word
 from .result import TrainResult
 
 
@@ -28,19 +30,25 @@ def write_report(result: TrainResult, path: Path) -> None:
 def render(result: TrainResult) -> str:
     """Return the report as HTML."""
     drawn = {
-        "learning": figures.learning_curves(result),
+        "scores": figures.scores(result),
         "silos": figures.silo_sizes(result),
         "alone": figures.alone_against_together(result),
     }
+    if result.succeeded:
+        drawn["learning"] = figures.learning_curves(result)
     private = result.delta is not None
     if private:
         drawn["epsilon"] = figures.epsilon_curve(result, result.settings["epsilon"])
+    drawn |= {f"sweep {swept.setting}": figures.sweep_curve(swept) for swept in result.sweeps}
     template = environment("secagg.train").get_template("report.html.j2")
     return template.render(
         result=result,
         table=result.table(),
         figures={name: Markup(svg) for name, svg in drawn.items()},
         private=private,
+        odds=None if result.worst_epsilon is None else math.exp(result.worst_epsilon),
+        word=word,
+        words=WORDS,
         masked=result.scheme in PROTECTING,
         one_key=result.scheme in ONE_KEY,
         names={site.id: site.name for site in result.sites},

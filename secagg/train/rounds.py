@@ -15,7 +15,7 @@ from secagg_protocols import Output, Randomness
 from secagg_protocols.errors import RoundFailed
 
 from .accounting import VIEWS, Ledger
-from .evaluate import held_out, score
+from .evaluate import Score, held_out, score
 from .fedavg import Update, local_update
 from .model import Params
 from .result import RoundRecord
@@ -61,6 +61,7 @@ class Federation:
         self._held_out = held_out(setup.data, setup.silos)
         self._steps = [str(step) for step in setup.scheme.steps]
         self._repeats = 0
+        self._made = False
         self.ledger = Ledger(setup.mechanism, setup.config.privacy.delta)
         self.secure = self.plain = setup.initial
         self.records: list[RoundRecord] = []
@@ -79,15 +80,16 @@ class Federation:
         done, failed, clipped = self._sum(number, plan, updates)
         if done is not None:
             theirs = self._train(self.plain, done.survivors, number)
-            self.plain = _add(self.plain, exact_mean(setup, theirs, done.survivors))
-        now, beside = (score(setup.model, params, *self._held_out) for params in (self.secure, self.plain))
+            self.plain = moved(self.plain, exact_mean(setup, theirs, done.survivors))
+        self._made = self._made or done is not None
+        now, beside = (self._score(params) for params in (self.secure, self.plain))
         self.records.append(
             RoundRecord(
                 round=number,
-                auc=now.auc,
-                accuracy=now.accuracy,
-                plain_auc=beside.auc,
-                plain_accuracy=beside.accuracy,
+                auc=now.auc if now else None,
+                accuracy=now.accuracy if now else None,
+                plain_auc=beside.auc if beside else None,
+                plain_accuracy=beside.accuracy if beside else None,
                 survivors=done.survivors if done else (),
                 dropped=plan.drops(setup.contribute),
                 late=tuple(sorted(plan.late)),
@@ -105,9 +107,13 @@ class Federation:
             )
         )
 
+    def _score(self, params: Params) -> Score | None:
+        """Score a model that a round has made; None for the one that all began with."""
+        return score(self._setup.model, params, *self._held_out) if self._made else None
+
     def _train(self, start: Params, sites: Collection[int], number: int) -> dict[int, Update]:
         silos = [silo for silo in self._setup.silos if silo.id in sites]
-        return {silo.id: _train(self._setup, start, silo, self._secret, number) for silo in silos}
+        return {silo.id: train_site(self._setup, start, silo, self._secret, number) for silo in silos}
 
     def _sum(self, number: int, plan: RoundPlan, updates: Mapping[int, Update]) -> tuple[Sum | None, str | None, int]:
         """Sum updates securely, and apply their mean. Return the sum, or why there is none; and what was clipped."""
@@ -122,7 +128,7 @@ class Federation:
         failed = None
         try:
             done = _decode(setup, asked.run(), updates, asked.travelled)
-            self.secure = _add(before, done.mean)
+            self.secure = moved(before, done.mean)
             self._repeats = 0
         except RoundFailed as error:
             failed = str(error)
@@ -170,7 +176,7 @@ def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp
         model=model_digest(before),
         model_after=model_digest(after),
         epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
-        delta=setup.config.privacy.delta if setup.mechanism else None,
+        delta=setup.config.privacy.delta,
         insecure_deterministic=setup.config.run.insecure_deterministic,
     )
 
@@ -202,7 +208,8 @@ def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
     return after is not None and after > budget
 
 
-def _train(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) -> Update:
+def train_site(setup: Setup, start: Params, silo: Silo, secret: bytes, number: int) -> Update:
+    """Train at one site from `start`; `secret` and the round's number give its draws."""
     data = setup.data
     stream = SiteStream(secret, silo.id, number)
     return local_update(setup.model, start, data.x[silo.train], data.y[silo.train], setup.how, stream)
@@ -237,7 +244,8 @@ def _decode(setup: Setup, output: Output, updates: Mapping[int, Update], travell
     )
 
 
-def _add(params: Params, change: Params) -> Params:
+def moved(params: Params, change: Params) -> Params:
+    """Return the model after a change to it."""
     return {name: params[name] + change[name] for name in params}
 
 

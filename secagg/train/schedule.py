@@ -10,7 +10,7 @@ import numpy as np
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Called, Option, Positive, Setting, check
+from .setting import AtLeast, Called, Option, Positive, check
 
 TYPICAL_S = 25.0
 """Seconds that an ordinary site takes to train and send, in the simulation."""
@@ -24,16 +24,37 @@ class Deployment:
     """The network and the sites, as the simulation draws them."""
 
     dropouts: Annotated[
-        int,
+        int | None,
         AtLeast(0),
-        Option("Institutions that drop out of every round.", flag="--drop-per-round"),
+        Option(
+            "Institutions that drop out of every round; by default 2, or as many as a sum can miss.",
+            flag="--drop-per-round",
+        ),
         Called(("dropout_rate",), converted=True),
-    ] = 2
-    deadline_s: Annotated[float, Positive(), Setting("seconds that a round waits for masked inputs")] = 60.0
-    slow_sites: Annotated[int, AtLeast(0), Setting("sites that take about twice as long as the others")] = 1
+    ] = None
+    slow_sites: Annotated[int, AtLeast(0), Option("Institutions that take about twice as long as the others.")] = 1
+    deadline_s: Annotated[
+        float,
+        Positive(),
+        Option(
+            "Simulated seconds that a round waits for updates, or longer until a sum can be made.", flag="--deadline"
+        ),
+    ] = 60.0
 
     def __post_init__(self) -> None:
         check(self)
+
+    def staged(self, sites: int) -> str | None:
+        """Say what is made to go wrong on purpose; None when nothing is."""
+        faults = []
+        if self.dropouts:
+            faults.append(f"every round loses {self.dropouts} of {sites} sites (--drop-per-round)")
+        if self.slow_sites:
+            faults.append(
+                f"sites that take about {SLOW_FACTOR:g} times as long as others: {self.slow_sites} (--slow-sites); "
+                f"whoever takes more than {self.deadline_s:g} s (--deadline) is late, but for those whom a sum needs"
+            )
+        return f"Staged by this simulation: {'; '.join(faults)}." if faults else None
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,7 @@ class RoundPlan:
 
     dropouts    site to the name of the step that it does not send
     durations   site to simulated seconds until its masked input would arrive
-    deadline_s  seconds after which the server goes on without
+    deadline_s  seconds after which the server goes on without: as asked for, or later, when enough for a sum are there
     """
 
     dropouts: Mapping[int, str]
@@ -81,12 +102,18 @@ def plan_rounds(
     rounds: int,
     steps: Sequence[str],
     deployment: Deployment,
+    fewest: int,
 ) -> tuple[RoundPlan, ...]:
-    """Draw every round's faults. Dropouts take the scheme's steps in turn, so that each step is hit."""
+    """Draw every round's faults. Dropouts take the scheme's steps in turn, so that each step is hit.
+
+    fewest: sites that a sum takes. A server whose deadline has passed waits until so many are there that will stay.
+    """
     count = deployment.dropouts
-    for name, value in (("dropouts", count), ("slow_sites", deployment.slow_sites)):
-        if value >= len(sites):
-            raise ParameterError(f"{name} = {value} of {len(sites)} institutions leaves none; use fewer")
+    assert count is not None  # `make_cohort` fills it in, and leaves at least `fewest` sites
+    if deployment.slow_sites > len(sites):
+        raise ParameterError(
+            f"slow_sites = {deployment.slow_sites} of {len(sites)} institutions: use --slow-sites {len(sites)} or less"
+        )
     slow = rng.choice(sites, size=deployment.slow_sites, replace=False)
     pace = {site: TYPICAL_S * float(np.exp(SPREAD * rng.normal())) for site in sites}
     for site in slow:
@@ -96,5 +123,6 @@ def plan_rounds(
         chosen = rng.choice(sites, size=count, replace=False)
         dropouts = {int(site): steps[(number * count + place) % len(steps)] for place, site in enumerate(chosen)}
         durations = {site: pace[site] * float(np.exp(SPREAD * rng.normal())) for site in sites}
-        plans.append(RoundPlan(dropouts, durations, deployment.deadline_s))
+        arrivals = sorted(durations[site] for site in durations.keys() - dropouts.keys())
+        plans.append(RoundPlan(dropouts, durations, max(deployment.deadline_s, arrivals[fewest - 1])))
     return tuple(plans)

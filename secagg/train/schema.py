@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_CATEGORIES = 50
 
@@ -33,6 +37,27 @@ class Numeric:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise InputError(f"range [{self.low}, {self.high}] must be two finite numbers, the lower one first")
+        width = self.high - self.low
+        if not (math.isfinite(width) and math.isfinite(2 / width)):
+            raise InputError(f"range [{self.low}, {self.high}] is too wide or too narrow to scale by; choose another")
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The two bounds."""
+        return self.low, self.high
+
+    @property
+    def listed(self) -> list[Any]:
+        """What stands for it in a schema file."""
+        return [int(bound) if bound.is_integer() else bound for bound in self.ends]
+
+    def features(self, name: str) -> list[str]:
+        """Name what a column of this name becomes."""
+        return [name]
+
+    def takes(self, values: pd.Series) -> pd.Series:
+        """Tell which values are in the range."""
+        return values.between(self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -45,32 +70,50 @@ class Categorical:
         if not 1 <= len(self.categories) <= MAX_CATEGORIES or len(set(self.categories)) < len(self.categories):
             raise InputError(f"{len(self.categories)} categories: give 1 to {MAX_CATEGORIES} different ones")
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The first and the last category."""
+        return self.categories[0], self.categories[-1]
+
+    @property
+    def listed(self) -> list[Any]:
+        """What stands for it in a schema file."""
+        return list(self.categories)
+
+    def features(self, name: str) -> list[str]:
+        """Name what a column of this name becomes."""
+        return [f"{name}={category}" for category in self.categories]
+
+    def takes(self, values: pd.Series) -> pd.Series:
+        """Tell which values are among the categories."""
+        return values.isin(self.categories)
+
 
 Column = Numeric | Categorical
-
-
-def scale(values: NDArray[np.float64], column: Numeric) -> NDArray[np.float64]:
-    """Map [low, high] to [-1, 1]. A missing value (NaN) becomes 0, the middle: a constant, not a statistic."""
-    scaled = 2 * (values - column.low) / (column.high - column.low) - 1
-    return np.where(np.isnan(scaled), 0.0, np.clip(scaled, -1.0, 1.0))
-
-
-def one_hot(values: list[str | None], column: Categorical) -> NDArray[np.float64]:
-    """Return (rows, categories) of 0 and 1; a row of zeros where the value is missing or unknown."""
-    return np.array([[float(value == category) for category in column.categories] for value in values])
 
 
 def read_schema(path: Path) -> dict[str, Column]:
     """Read a schema file. Raises: InputError, naming the entry that is wrong."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except OSError as error:
         raise InputError(f"cannot read schema {str(path)!r}: {error.strerror}; check the path") from error
-    except ValueError as error:
-        raise InputError(f"schema {str(path)!r} is not JSON: {error}") from error
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"schema {str(path)!r} is not JSON: {error}; correct it") from error
     if not isinstance(entries, dict):
         raise InputError(f"schema {str(path)!r} must be one JSON object: column name to [low, high] or list of texts")
     return {name: _column(name, entry) for name, entry in entries.items()}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object whose names differ. JSON's own reader takes the last of a name in silence."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
+        raise InputError(f"schema entry {twice!r} is there more than once; leave one of them")
+    return entries
 
 
 def _column(name: str, entry: object) -> Column:
@@ -81,24 +124,22 @@ def _column(name: str, entry: object) -> Column:
             return Numeric(float(entry[0]), float(entry[1]))
     except InputError as error:
         raise InputError(f"schema entry {name!r}: {error}") from error
-    raise InputError(f"schema entry {name!r} is {entry!r}; give [low, high] or a list of texts")
+    except OverflowError as error:
+        raise InputError(f"schema entry {name!r} has a bound that no float holds; give smaller ones") from error
+    raise InputError(f"schema entry {name!r} is {reprlib.repr(entry)}; give [low, high] or a list of texts")
 
 
-def from_rows(name: str, texts: list[str | None], numbers: NDArray[np.float64] | None) -> Column | None:
+def from_rows(values: pd.Series) -> Column | None:
     """Choose a column's constants from its own rows; None for a column that never varies.
 
     Ranges are the 1st and 99th percentile, so that one outlier does not flatten the rest.
     """
-    if numbers is not None:
-        present = numbers[~np.isnan(numbers)]
-        if present.size == 0 or present.min() == present.max():
-            return None
-        low, high = (float(bound) for bound in np.percentile(present, [1, 99]))
-        return Numeric(low, high) if low < high else Numeric(float(present.min()), float(present.max()))
-    categories = sorted({text for text in texts if text is not None})
-    if len(categories) > MAX_CATEGORIES:
-        raise InputError(
-            f"column {name!r} has {len(categories)} different texts such as {categories[0]!r}; "
-            f"leave it out (ignore) or list up to {MAX_CATEGORIES} categories in a schema"
-        )
-    return Categorical(tuple(categories)) if len(categories) > 1 else None
+    if values.dtype == object:
+        categories = sorted(values.dropna().unique())
+        return Categorical(tuple(categories)) if len(categories) > 1 else None
+    present = values.to_numpy()
+    present = present[~np.isnan(present)]
+    if not present.size or present.min() == present.max():
+        return None
+    low, high = (float(bound) for bound in np.percentile(present, [1, 99]))
+    return Numeric(low, high) if low < high else Numeric(float(present.min()), float(present.max()))

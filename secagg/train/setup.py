@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from secagg.codec import Codec, Layout, MeanCodec, fit
+from secagg.codec import Codec, Layout, MeanCodec
 from secagg.round.audit import SimulatedTrails
-from secagg.schemes import PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
+from .cohort import make_cohort
 from .config import Run, TrainConfig
 from .csvdata import load_csv
 from .data import Data, Dataset, load_breast_cancer
@@ -35,9 +34,10 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 
 @dataclass(frozen=True)
 class Setup:
-    """A run, ready to go. contribute: the step whose message carries the vector. group_key: of the whole run.
+    """A run, ready to go.
 
-    trails: where each party writes down what it saw.
+    config: as asked for, with what was left to the data filled in. contribute: the step whose message carries the
+    vector. group_key: of the whole run. trails: where each party writes down what it saw.
     """
 
     config: TrainConfig
@@ -68,22 +68,23 @@ def make_setup(config: TrainConfig) -> Setup:
 
     Raises: InputError (the data cannot be used), ParameterError (the settings do not fit it).
     """
-    _check_report(config.run)
+    _check_files(config.run)
     data = _load(config.data)
     # One generator per purpose, so that changing one setting leaves the other draws as they were.
     splits, weights, faults = (np.random.default_rng([config.run.seed, purpose]) for purpose in range(3))
     silos = make_silos(data, config.data, splits)
     public_size, warnings = _public_size(config, data, silos)
+    config = replace(config, privacy=config.privacy.with_delta(len(silos) * public_size))
     mechanism = _mechanism(config)
     how = _local_training(config.training, mechanism, public_size)
     model = Model(config.training.model, len(data.features), config.training.hidden)
     initial = model.initial(weights)
     codec = _codec(config, how, initial, public_size)
-    scheme = _scheme(config, len(silos), codec)
+    cohort = make_cohort(config, len(silos), codec)
+    config = cohort.config
+    scheme = cohort.scheme
     steps = [str(step) for step in scheme.steps]
     sites = [silo.id for silo in silos]
-    policy = _policy(config)
-    scheme.check_policy(policy)
     return Setup(
         config=config,
         data=data,
@@ -97,11 +98,22 @@ def make_setup(config: TrainConfig) -> Setup:
         scheme=scheme,
         group_key=scheme.make_group_key(randomness_for(config, "group key")),
         contribute=str(scheme.upload_step),
-        policy=policy,
-        plans=plan_rounds(faults, sites, config.training.rounds, steps, config.deployment),
-        warnings=(*data.warnings, *warnings),
+        policy=cohort.policy,
+        plans=plan_rounds(faults, sites, config.training.rounds, steps, config.deployment, cohort.fewest),
+        warnings=(*cohort.notes, *data.warnings, *warnings),
         trails=_trails(config, len(silos)),
     )
+
+
+def under_epsilon(setup: Setup, epsilon: float | None) -> Setup:
+    """Return the same run under another budget: other noise, and the room for it in the codec."""
+    delta = None if epsilon is None else setup.config.privacy.delta
+    privacy = replace(setup.config.privacy, epsilon=epsilon, delta=delta, noise_multiplier=None)
+    config = replace(setup.config, privacy=privacy, run=replace(setup.config.run, sweep=()))
+    mechanism = _mechanism(config)
+    how = _local_training(config.training, mechanism, setup.public_size)
+    codec = _codec(config, how, setup.initial, setup.public_size)
+    return replace(setup, config=config, mechanism=mechanism, how=how, codec=codec)
 
 
 def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
@@ -114,13 +126,11 @@ def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
     return SYSTEM
 
 
-def _check_report(run: Run) -> None:
-    """Refuse a report that cannot be written before the work is done, not after it."""
-    if run.report is None:
-        return
-    folder = run.report.parent
-    if not folder.is_dir() or run.report.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write the report to {str(run.report)!r}; give a file in a folder that exists")
+def _check_files(run: Run) -> None:
+    """Refuse a file that cannot be written before the work is done, not after it."""
+    for what, path in (("report", run.report), ("model", run.model_out)):
+        if path is not None and (not path.parent.is_dir() or path.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise InputError(f"cannot write the {what} to {str(path)!r}; give a file in a folder that exists")
 
 
 def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
@@ -131,16 +141,7 @@ def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
 
 
 def _load(asked: Data) -> Dataset:
-    if asked.csv is None:
-        return load_breast_cancer()
-    assert asked.target is not None  # Data refuses a CSV file without one
-    return load_csv(
-        asked.csv,
-        asked.target,
-        site_column=asked.site_column,
-        schema=asked.schema,
-        ignore=asked.ignore,
-    )
+    return load_csv(asked) if asked.csv else load_breast_cancer()
 
 
 def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) -> tuple[int, tuple[str, ...]]:
@@ -156,7 +157,7 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
         return nominal, ()
     return nominal, (
         f"public_size = {nominal} was taken from the data (mean training rows per site, as a power of two), which "
-        "no ε covers; agree on a figure beforehand and set it.",
+        "no ε covers; agree on a figure beforehand and set it (--public-size).",
     )
 
 
@@ -167,7 +168,9 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
         return None
     noise = privacy.noise_multiplier
     if noise is None:
-        assert privacy.epsilon is not None  # noised without a noise multiplier means a target ε
+        # Noised without a noise multiplier means a target ε, and `with_delta` fills in δ.
+        assert privacy.epsilon is not None
+        assert privacy.delta is not None
         noise = noise_for(
             privacy.epsilon,
             privacy.delta,
@@ -191,17 +194,6 @@ def _local_training(training: Training, mechanism: Mechanism | None, public_size
     )
 
 
-def _policy(config: TrainConfig) -> Policy:
-    """Return what every site insists on, where the scheme can give it."""
-    asked = config.aggregation
-    if asked.scheme not in PROTECTING:
-        return Policy()
-    assert asked.colluders is not None  # Aggregation fills it in
-    # Under differential privacy a repeated question is charged to the budget too, which ends the run.
-    reruns = config.training.rounds if config.privacy.noised else asked.reruns
-    return Policy(colluders=asked.colluders, adversary=asked.adversary, reruns=reruns)
-
-
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
     asked = config.aggregation
     private = config.privacy.noised
@@ -214,16 +206,3 @@ def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size:
         weight_max=None if private else asked.weight_max or most,
         metrics={} if private else METRICS,
     )
-
-
-def _scheme(config: TrainConfig, participants: int, codec: Codec) -> Scheme:
-    asked = config.aggregation
-    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": asked.ciphersuite}
-    if asked.scheme in PROTECTING:
-        shape["colluders"] = asked.colluders
-        shape["threshold"] = asked.threshold
-        shape["adversary"] = asked.adversary
-        shape["dropout_rate"] = config.deployment.dropouts / participants
-    scheme = make_scheme(asked.scheme, participants, codec.length, **shape)
-    fit(scheme, codec)
-    return scheme

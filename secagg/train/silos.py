@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from secagg_protocols.errors import InputError
 
 from .data import DEFAULT_INSTITUTIONS, Data, Dataset
+from .table.names import few
 
 LEAST_ROWS = 4
 """Every Dirichlet silo gets at least these many rows, so that each has some to train and some to test on."""
@@ -64,48 +65,83 @@ def _top_up(dealt: list[list[int]]) -> None:
             silo.append(max(dealt, key=len).pop())
 
 
-def split(
-    name: str, rows: Rows, labels: NDArray[np.int64], fraction: float, rng: np.random.Generator
-) -> tuple[Rows, Rows]:
-    """Split one silo's rows into training and test rows, each class in proportion, at least one row in each part."""
-    if len(rows) < 2:
-        raise InputError(
-            f"site {name!r} has {len(rows)} row(s): not enough for one to train and one to test on; "
-            "merge it with another site or remove it"
-        )
+def hold_out(units: Rows, labels: NDArray[np.int64], fraction: float, rng: np.random.Generator) -> Rows:
+    """Choose the units of one silo to test on, each class in proportion, at least one in each part if there are two.
+
+    A unit is what must not be both trained and tested on: a row, or all rows of a patient. labels: of all units.
+    """
     test: list[int] = []
     for label in (0, 1):
-        of_class = rng.permutation(rows[labels[rows] == label])
+        of_class = rng.permutation(units[labels[units] == label])
         test.extend(of_class[: round(fraction * len(of_class))].tolist())
-    if not test:
-        test = [int(rng.choice(rows))]
-    if len(test) == len(rows):
+    if not test and len(units) > 1:
+        test = [int(rng.choice(units))]
+    if test and len(test) == len(units):
         test.pop()
-    held_out = np.array(sorted(test), dtype=np.int64)
-    return np.setdiff1d(rows, held_out), held_out
+    return np.array(sorted(test), dtype=np.int64)
 
 
 def make_silos(data: Dataset, asked: Data, rng: np.random.Generator) -> tuple[Silo, ...]:
     """Return the silos: those the data names, or Dirichlet ones; each split into training and test rows.
 
-    Raises: InputError for a silo without enough rows, or held-out rows that all have one class.
+    Where the data says whose rows they are, a patient's are all trained on or all tested on, also those at other sites.
+    Raises: InputError for silos without enough rows, or held-out rows that all have one class.
     """
-    if data.sites is None:
-        count = asked.institutions or DEFAULT_INSTITUTIONS
-        names = [f"hospital {number}" for number in range(1, count + 1)]
-        parts = dirichlet(data.y, count, asked.label_alpha, asked.size_alpha, rng)
-    else:
-        names = sorted(set(data.sites))
-        if len(names) < 3:
-            raise InputError(f"the site column names {len(names)} site(s); at least 3 are needed to hide one in a sum")
-        column = np.array(data.sites)
-        parts = [np.flatnonzero(column == name) for name in names]
+    unit_of = np.arange(len(data.y)) if data.patients is None else data.patients
+    labels = np.zeros(unit_of.max() + 1, dtype=np.int64)
+    np.maximum.at(labels, unit_of, data.y)
+    dealt = _deal(labels, unit_of, asked, rng) if data.sites is None else _named(data.name, data.sites, unit_of)
+    tested = np.zeros(len(labels), dtype=bool)
+    for part in dealt.parts:
+        tested[hold_out(part, labels, asked.test_fraction, rng)] = True
     silos = []
-    for number, (name, rows) in enumerate(zip(names, parts, strict=True), start=1):
-        train, test = split(name, rows, data.y, asked.test_fraction, rng)
-        silos.append(Silo(number, name, train, test))
+    for number, name in enumerate(dealt.names, start=1):
+        own = np.flatnonzero(dealt.site_of == number - 1)
+        held_out = tested[unit_of[own]]
+        silos.append(Silo(number, name, own[~held_out], own[held_out]))
+    _check_rows(data, silos)
     _check_classes(data, silos, asked.test_fraction)
     return tuple(silos)
+
+
+@dataclass(frozen=True)
+class _Dealt:
+    """names: of the silos; parts: the units that each splits; site_of: which silo holds a row, from 0."""
+
+    names: list[str]
+    parts: list[Rows]
+    site_of: Rows
+
+
+def _deal(labels: NDArray[np.int64], unit_of: Rows, asked: Data, rng: np.random.Generator) -> _Dealt:
+    """Deal units to hospitals that are made up."""
+    count = asked.institutions or DEFAULT_INSTITUTIONS
+    parts = dirichlet(labels, count, asked.label_alpha, asked.size_alpha, rng)
+    silo_of = np.empty(len(labels), dtype=np.int64)
+    for silo, part in enumerate(parts):
+        silo_of[part] = silo
+    return _Dealt([f"hospital {number}" for number in range(1, count + 1)], parts, silo_of[unit_of])
+
+
+def _named(table: str, sites: tuple[str, ...], unit_of: Rows) -> _Dealt:
+    """Give each row to the site that it names, and a unit with rows at several sites to the one of its first row."""
+    names, site_of = np.unique(sites, return_inverse=True)
+    if len(names) < 3:
+        raise InputError(f"{table} names {len(names)} site(s); at least 3 are needed to hide one in a sum")
+    _, first_row = np.unique(unit_of, return_index=True)
+    parts = [np.flatnonzero(site_of[first_row] == site) for site in range(len(names))]
+    return _Dealt(names.tolist(), parts, site_of)
+
+
+def _check_rows(data: Dataset, silos: list[Silo]) -> None:
+    """Raise InputError, naming every silo that has nothing to train on, or nothing to test on."""
+    lacking = [f"{silo.name!r} ({silo.size})" for silo in silos if not (len(silo.train) and len(silo.test))]
+    if lacking:
+        kind = "row" if data.patients is None else "patient"
+        raise InputError(
+            f"{len(lacking)} site(s) of {data.name} have no {kind} for training beside one for testing, with their "
+            f"rows: {few(lacking)}; merge them with others or remove their rows"
+        )
 
 
 def _check_classes(data: Dataset, silos: list[Silo], test_fraction: float) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ from numpy.typing import NDArray
 from secagg.schemes import PROTECTING
 
 from .accounting import VIEWS
+from .comparisons import Alone, compare, how
 from .config import TrainConfig
 from .context import code_digest
-from .evaluate import METRIC, Score, held_out, score, streams_alone, train_alone
+from .evaluate import METRIC, held_out, score
+from .model import Params
+from .modelfile import write_model
 from .report import write_report
-from .result import Comparison, SiteRecord, TrainResult
+from .result import PLAIN, Comparison, Counted, SiteRecord, TrainResult, secure_label
 from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
-from .warn import warnings_of
+from .sweep import DRAWS, sweep, trials_of
+from .warn import about_epsilon, most_rows_of_one_patient, warnings_of
 
 
 def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
@@ -38,19 +43,35 @@ def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> Train
 
 def _run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
     rounds = config.training.rounds
-    report = config.run.report
-    work = rounds + 3
-    progress(0, work, "reading data, calibrating noise")
+    progress(0, rounds + 3, "reading data, calibrating noise")
     setup = make_setup(config)
+    sweeps = {setting: trials_of(setup, setting) for setting in config.run.sweep}
+    trainings = DRAWS * sum(map(len, sweeps.values()))
+    work = rounds + trainings + 3
+    steps = count(rounds + 2)
     progress(1, work, f"{len(setup.silos)} sites, {setup.data.name}")
     outcome = federate(setup, lambda number, line: progress(number + 1, work, line))
     progress(rounds + 1, work, "training the comparisons")
     result = _result(setup, outcome)
-    if report is not None:
-        progress(rounds + 2, work, "writing the report")
-        result = replace(result, report=str(report.resolve()))
-        write_report(result, report)
+    swept = [
+        sweep(setting, trials, outcome, lambda line: progress(next(steps), work, line))
+        for setting, trials in sweeps.items()
+        if result.succeeded
+    ]
+    result = _written(setup, outcome, replace(result, sweeps=tuple(swept)))
     progress(work, work, "done")
+    return result
+
+
+def _written(setup: Setup, outcome: Outcome, result: TrainResult) -> TrainResult:
+    """Write what the run was asked to write."""
+    asked = setup.config.run
+    if asked.model_out is not None and result.succeeded:
+        write_model(asked.model_out, outcome.secure, setup, result)
+        result = replace(result, model=str(asked.model_out.resolve()))
+    if asked.report is not None:
+        result = replace(result, report=str(asked.report.resolve()))
+        write_report(result, asked.report)
     return result
 
 
@@ -58,31 +79,34 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     config = setup.config
     data = setup.data
     ledger = outcome.ledger
-    x, y = held_out(data, setup.silos)
-    secure = score(setup.model, outcome.secure, x, y)
-    plain = score(setup.model, outcome.plain, x, y)
-    alone = [_alone(setup, silo.train) for silo in setup.silos]
-    pooled = _alone(setup, np.concatenate([silo.train for silo in setup.silos]))
-    mean_auc = sum(own.auc for own in alone) / len(alone)
-    mean_accuracy = sum(own.accuracy for own in alone) / len(alone)
+    others = compare(setup)
+    rows = most_rows_of_one_patient(setup)
+    per_patient = None if rows is None else ledger.epsilon_of_rows(rows)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
-    label = f"secure ({scheme})" if protected else f"no masks ({scheme})"
+    adversary = config.aggregation.adversary if protected else "none"
     return TrainResult(
         dataset=data.name,
         classes=data.classes,
         metric=METRIC,
         scheme=scheme,
-        adversary=config.aggregation.adversary if protected else "none",
-        sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, alone, strict=True)),
+        adversary=adversary,
+        sites=tuple(_site(setup, outcome, silo, own) for silo, own in zip(setup.silos, others.sites, strict=True)),
         rounds=outcome.records,
-        secure=Comparison(label, secure.auc, secure.accuracy),
-        plain=Comparison("plain FedAvg", plain.auc, plain.accuracy),
-        alone=Comparison("sites alone, mean", mean_auc, mean_accuracy),
-        centralised=Comparison("centralised", pooled.auc, pooled.accuracy),
+        secure=_scored(setup, outcome, secure_label(scheme, adversary), outcome.secure),
+        plain=_scored(setup, outcome, PLAIN, outcome.plain),
+        alone=others.alone,
+        centralised=others.centralised,
         epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
         epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
-        delta=config.privacy.delta if setup.mechanism else None,
+        delta=config.privacy.delta,
+        rows_per_patient=rows,
+        epsilon_per_patient=per_patient,
+        about_epsilon=about_epsilon(ledger.epsilon(), rows, per_patient),
+        held_out=_counted(setup, [silo.test for silo in setup.silos]),
+        trained_on=_counted(setup, [silo.train for silo in setup.silos]),
+        staged=config.deployment.staged(len(setup.silos)),
+        comparisons=how(setup),
         warnings=warnings_of(setup, outcome),
         notes=data.notes,
         settings={name: _plain_value(value) for name, value in config.settings.items()},
@@ -90,7 +114,19 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     )
 
 
-def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Score) -> SiteRecord:
+def _scored(setup: Setup, outcome: Outcome, label: str, params: Params) -> Comparison | None:
+    """Score a model that the rounds have made; None where no round made one."""
+    if all(record.failed is not None for record in outcome.records):
+        return None
+    return Comparison(label, **asdict(score(setup.model, params, *held_out(setup.data, setup.silos))))
+
+
+def _counted(setup: Setup, rows: Sequence[NDArray[np.int64]]) -> Counted:
+    labels = setup.data.y[np.concatenate(rows)]
+    return Counted(len(labels), int(labels.sum()))
+
+
+def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Alone) -> SiteRecord:
     positives = setup.data.y[silo.train].sum() + setup.data.y[silo.test].sum()
     return SiteRecord(
         id=silo.id,
@@ -99,16 +135,12 @@ def _site(setup: Setup, outcome: Outcome, silo: Silo, own: Score) -> SiteRecord:
         training_rows=len(silo.train),
         positives=int(positives),
         rounds_charged=outcome.ledger.rounds_of(silo.id),
-        alone_auc=own.auc,
-        alone_accuracy=own.accuracy,
+        alone_auc=own.score.auc,
+        alone_auc_range=own.score.auc_range,
+        alone_accuracy=own.score.accuracy,
+        alone_accuracy_range=own.score.accuracy_range,
+        alone_only=own.only,
     )
-
-
-def _alone(setup: Setup, rows: NDArray[np.int64]) -> Score:
-    """Train on these rows only, and score on everyone's held-out rows."""
-    streams = streams_alone(rows, setup.config.training.rounds, setup.config.run.seed)
-    params = train_alone(setup.model, setup.initial, setup.data, rows, setup.how, streams)
-    return score(setup.model, params, *held_out(setup.data, setup.silos))
 
 
 def _plain_value(value: Any) -> Any:

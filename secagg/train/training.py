@@ -9,6 +9,9 @@ from secagg_protocols.errors import ParameterError
 
 from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
+MOST_STEPS = 100_000
+"""Of every site, in all rounds: what they cost in ε is computed before the first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -22,13 +25,18 @@ class Training:
         float, Setting("probability with which each row joins a step's lot (Poisson), in (0, 1]")
     ] = 0.5
     learning_rate: Annotated[float, Positive(), Option("Step length.")] = 2.0
-    clip_norm: Annotated[float, Positive(), Setting("L2 bound on each example's gradient")] = 0.5
+    clip_norm: Annotated[float, Positive(), Setting("L2 bound on each row's gradient")] = 0.5
     fedprox_mu: Annotated[float, Setting("FedProx's proximal weight; 0 is FedAvg")] = 0.0
 
     def __post_init__(self) -> None:
         check(self)
         if not 0 < self.sampling_rate <= 1:
             raise ParameterError(f"sampling_rate = {self.sampling_rate!r} must be in (0, 1]")
+        if self.rounds * self.local_steps > MOST_STEPS:
+            raise ParameterError(
+                f"rounds = {self.rounds} of local_steps = {self.local_steps} are above {MOST_STEPS} steps in all, the "
+                "most that are trained; use fewer --rounds"
+            )
         # Beyond 1 a proximal step overshoots the global model, and the bound on an update no longer holds.
         if not 0 <= self.fedprox_mu * self.learning_rate <= 1:
             raise ParameterError(

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from secagg.schemes import ONE_KEY, PROTECTING
 
 from .rounds import Outcome
 from .setup import Setup
 
 WEAK_EPSILON = 10.0
+FEW_ROWS = 10
+"""Of one class: the scores of fewer rest on single ones."""
 
 
 def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
     """Return every warning that this run earned, the gravest first."""
-    return (*_guarantees(setup, outcome), *setup.warnings, *_events(setup, outcome))
+    return (*_guarantees(setup, outcome), *_rare_classes(setup), *setup.warnings, *_events(setup, outcome))
+
+
+def most_rows_of_one_patient(setup: Setup) -> int | None:
+    """Return the most training rows that one patient has, at all sites; None when nothing says whose they are."""
+    if setup.data.patients is None:
+        return None
+    trained = np.concatenate([silo.train for silo in setup.silos])
+    return int(np.bincount(setup.data.patients[trained]).max())
+
+
+def about_epsilon(spent: float | None, rows: int | None, per_patient: float | None) -> tuple[str, ...]:
+    """Return what to know beside ε. rows: most of one patient, with ε `per_patient` together; None if not known."""
+    if spent is None:
+        return ()
+    if rows is None:
+        whose = "A patient with several rows has more: --patient-column says how much."
+    elif rows == 1:
+        whose = "No patient has more than one training row."
+    else:
+        whose = f"One patient has up to {rows} training rows: together they have ε = {per_patient:.1f}."
+    return (
+        f"ε = {spent:.2f} is for one training row. {whose}",
+        "Runs on one table add up: so do their ε, and choosing the better of two runs counts both.",
+    )
+
+
+def _rare_classes(setup: Setup) -> list[str]:
+    found = []
+    parts = ([silo.test for silo in setup.silos], [silo.train for silo in setup.silos])
+    held_out, trained = (np.bincount(setup.data.y[np.concatenate(rows)], minlength=2) for rows in parts)
+    for label, name in enumerate(setup.data.classes):
+        if min(held_out[label], trained[label]) < FEW_ROWS:
+            found.append(
+                f"Class {name!r} has {held_out[label]} row(s) held out and {trained[label] or 'none'} to train on: "
+                f"with fewer than {FEW_ROWS} of either, scores say little."
+            )
+    return found
 
 
 def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
     config = setup.config
     scheme = config.aggregation.scheme
-    delta = config.privacy.delta
     spent = outcome.ledger.epsilon()
     found = []
     if config.run.insecure_deterministic:
@@ -36,9 +76,6 @@ def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
         found.append("No differential privacy: the released model itself may give away training rows.")
     elif spent > WEAK_EPSILON:
         found.append(f"ε = {spent:.1f} is above {WEAK_EPSILON:g}: such a guarantee means little.")
-    rows = sum(silo.size for silo in setup.silos)
-    if config.privacy.noised and delta * rows >= 1:
-        found.append(f"δ = {delta:g} is not below 1/{rows} (one over the number of rows); choose a smaller one.")
     return found
 
 
@@ -60,7 +97,7 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
     if clipped:
         found.append(
             f"{clipped} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
-            "set a larger update_clip if that is many."
+            "set a larger --update-clip if that is many."
         )
     cap = setup.codec.weight_max
     capped = sum(cap is not None and len(silo.train) > cap for silo in setup.silos)

@@ -49,12 +49,24 @@ def test_your_own_table_with_its_own_sites(secagg_command: Command, tmp_path: Pa
     ended = secagg_command(
         "train", "--csv", hospitals, "--target", "outcome", "--site-column", "site", "--rounds", 2, "--no-dp",
         "--algorithm", "fedprox", "--drop-per-round", 0, "--report", tmp_path / "report.html", "--json",
+        "--sweep", "sites", "--model-out", tmp_path / "model.npz",
     )  # fmt: skip
     assert ended.code == 0, ended.stderr
     result = ended.json()
     assert (result["institutions"], result["sizes"]) == (4, [40, 40, 40, 40])
     assert result["settings"]["fedprox_mu"] > 0
     assert set(result["epsilon"].values()) == {None}
+    assert [point["value"] for point in result["sweeps"][0]["points"]] == [3, 4]
+    assert "sweep over sites" in ended.stderr
+    assert Path(result["model"]) == tmp_path / "model.npz"
+    assert (tmp_path / "model.npz").is_file()
+
+
+def test_a_sweep_over_epsilon_needs_one(secagg_command: Command) -> None:
+    ended = secagg_command("train", "--no-dp", "--sweep", "epsilon")
+    assert ended.code == 2
+    assert "sweep" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - {"plain", "secagg-plus"}), indirect=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+from secagg.schemes import SCHEMES, WITHSTAND_ACTIVE
 from secagg.train import Aggregation, Data, Deployment, Run, TrainConfig, Training
 from secagg.train.schedule import RoundPlan, plan_rounds
 from secagg_protocols.errors import ParameterError
@@ -19,18 +19,21 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
     ("settings", "says"),
     [
         ({"rounds": 0}, "rounds = 0 must be at least 1"),
+        ({"rounds": 10**9}, "rounds = 1000000000 of local_steps = 2 are above 100000 steps in all"),
         ({"institutions": 2}, "institutions = 2 must be at least 3"),
         ({"epsilon": 0.0}, "epsilon = 0.0 must be"),
         ({"epsilon": float("nan")}, "epsilon = nan"),
         ({"epsilon": 300.0}, "epsilon = 300 protects nobody"),
         ({"delta": 1.0}, "delta = 1.0 must be strictly between"),
+        ({"delta": 1e-15}, "delta = 1e-15 is below 1e-12, the least at which ε is computed; use --delta 1e-12"),
+        ({"delta": 1e-5, "epsilon": None}, "delta = 1e-05 has no use without differential privacy"),
         ({"sampling_rate": 1.5}, "sampling_rate = 1.5"),
         ({"model": "forest"}, "model = 'forest' is not known; choose logistic or mlp"),
         ({"scheme": "homomorphic"}, f"choose {' or '.join(SCHEMES)}"),
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target"),
-        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
+        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site_column"),
         ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),
         ({"weight_max": 10}, "no use under differential privacy"),
         ({"dropouts": -1}, "dropouts = -1"),
@@ -45,11 +48,9 @@ def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], say
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_default_server_and_colluders_are_the_most_a_scheme_withstands(scheme: str) -> None:
-    config = Aggregation(scheme=scheme)
-    assert config.adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
-    assert config.colluders == (0 if scheme in ONE_KEY else 1)
-    assert Aggregation(scheme=scheme, colluders=2, adversary="semi-honest").colluders == 2
+def test_the_default_server_is_the_strongest_that_a_scheme_withstands(scheme: str) -> None:
+    assert Aggregation(scheme=scheme).adversary == ("active" if scheme in WITHSTAND_ACTIVE else "semi-honest")
+    assert Aggregation(scheme=scheme, adversary="semi-honest").adversary == "semi-honest"
 
 
 def test_settings_by_name_and_by_value_are_the_same() -> None:
@@ -65,7 +66,8 @@ def test_a_setting_that_there_is_none_of_is_refused() -> None:
 
 
 def plans(**changes: Any) -> tuple[RoundPlan, ...]:
-    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, Deployment(**changes))
+    deployment = Deployment(**({"dropouts": 2} | changes))
+    return plan_rounds(np.random.default_rng(0), range(1, 11), 20, STEPS, deployment, fewest=6)
 
 
 def test_two_sites_vanish_in_every_round_and_every_step_is_hit() -> None:
@@ -97,6 +99,6 @@ def test_a_round_lasts_until_the_last_vector_or_the_deadline() -> None:
     assert RoundPlan({1: "ShareKeys"}, {1: 10.0, 2: 30.0}, 60.0).simulated_s() == 60
 
 
-def test_more_faults_than_sites_are_refused() -> None:
-    with pytest.raises(ParameterError, match="dropouts = 10 of 10"):
-        plans(dropouts=10)
+def test_more_slow_sites_than_there_are_are_refused() -> None:
+    with pytest.raises(ParameterError, match="slow_sites = 11 of 10 institutions: use --slow-sites 10 or less"):
+        plans(slow_sites=11)

@@ -1,12 +1,13 @@
 """A user's own table: what is accepted, what becomes of it, and what each refusal says."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from secagg.train.csvdata import load_csv
-from secagg.train.data import Dataset, load_breast_cancer
+from secagg.train.data import Data, Dataset, load_breast_cancer
 from secagg_protocols.errors import InputError
 
 
@@ -16,9 +17,13 @@ def write(folder: Path, text: str, name: str = "patients.csv") -> Path:
     return file
 
 
-def refusal(file: Path, **arguments: object) -> str:
+def load(file: Path, **settings: Any) -> Dataset:
+    return load_csv(Data(csv=(str(file),), target="sick", **settings))
+
+
+def refusal(file: Path, **settings: Any) -> str:
     with pytest.raises(InputError) as caught:
-        load_csv(file, "sick", **arguments)  # type: ignore[arg-type]
+        load(file, **settings)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -38,7 +43,7 @@ def test_numbers_texts_missing_values_and_constant_columns(tmp_path: Path) -> No
         tmp_path,
         "age,sex,ward,ratio,sick\n20,f,1,,no\n40,m,1,0.5,yes\n60,NA,1,1.5,yes\n80,f,1,?,no\n",
     )
-    data = load_csv(file, "sick")
+    data = load(file)
     assert data.features == ("age", "sex=f", "sex=m", "ratio")
     assert data.classes == ("no", "yes")
     assert data.y.tolist() == [0, 1, 1, 0]
@@ -46,26 +51,29 @@ def test_numbers_texts_missing_values_and_constant_columns(tmp_path: Path) -> No
     assert data.x[[0, 3], 3].tolist() == [0, 0]
     assert np.abs(data.x).max() <= 1
     notes = " ".join(data.notes)
-    assert "'ward' never varies" in notes
-    assert "'ratio': 2 missing" in notes
+    assert "never vary were left out ('ward')" in notes
+    assert "Missing values ('sex' 1, 'ratio' 2)" in notes
 
 
 def test_constants_from_the_rows_are_a_warning_and_those_from_a_schema_are_not(tmp_path: Path) -> None:
     file = write(tmp_path, "age,sex,sick\n20,f,0\n90,m,1\n120,x,1\n")
     schema = write(tmp_path, '{"age": [0, 100], "sex": ["f", "m"]}', "schema.json")
-    assert "no ε covers" in load_csv(file, "sick").warnings[0]
-    data = load_csv(file, "sick", schema=schema)
-    assert data.warnings == ()
-    assert data.x.tolist() == [[-0.6, 1, 0], [0.8, 0, 1], [1, 0, 0]]
+    assert "no ε covers" in load(file).warnings[0]
+    data = load(file, schema=schema)
+    assert data.warnings == (
+        "The schema does not take all values of 2 column(s) ('age' 33.3%, 'sex' 33.3%): such numbers count as the "
+        "nearest bound, such texts as none of the categories. Check units and spelling.",
+    )
+    assert np.allclose(data.x, [[-0.6, 1, 0], [0.8, 0, 1], [1, 0, 0]], rtol=0, atol=1e-15)
 
 
 def test_numeric_classes_are_ordered_as_numbers(tmp_path: Path) -> None:
-    assert load_csv(write(tmp_path, "a,sick\n1,10\n2,9\n"), "sick").classes == ("9", "10")
+    assert load(write(tmp_path, "a,sick\n1,10\n2,9\n")).classes == ("9", "10")
 
 
 def test_semicolons_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
     file = write(tmp_path, '\ufeffnote;a;sick\n"x;\ny";1;0\nz;2;1\n')
-    assert load_csv(file, "sick", ignore=("note",)).features == ("a",)
+    assert load(file, ignore=("note",)).features == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -73,16 +81,19 @@ def test_semicolons_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
     [
         ("", "has no rows"),
         ("a,sick\n", "has no rows"),
-        ("a,b\n1,2\n", "has no column 'sick'; its columns are a, b"),
-        ("a,a,sick\n1,2,0\n", "2 columns named 'a'"),
-        ("a,sick\n1,0\n1\n", "line 3 has 1 fields, the header 2"),
-        ("a,sick\n1,0\n2,0\n", "1 class(es) (0); exactly two"),
-        ("a,sick\n1,0\n2,1\n3,2\n", "3 class(es) (0, 1, 2); exactly two"),
-        ("a,sick\n1,0\n2,\n", "missing in 1 row(s), first in data row 2"),
-        ("a,sick\n1,0\ninf,1\n", "'a' is infinite in data row 2"),
+        ("a,b\n1,2\n", "has no column 'sick'; its columns are 'a', 'b'"),
+        ("a,a,sick\n1,2,0\n", "several columns named 'a'"),
+        ("a,sick\n1,0\n1\n", "patients.csv line 3 has 1 cells between ',', the header 2"),
+        ("a,sick\n1,0\n2,0\n", "1 class(es) ('0'); exactly two"),
+        ("a,sick\n1,0\n2,1\n3,2\n", "3 class(es) ('0', '1', '2'); exactly two"),
+        ("a,sick\n1,0\n2,\n", "missing in 1 row(s) (patients.csv line 3)"),
+        ("a,sick\n1,0\ninf,1\n", "'a' ('inf', patients.csv line 3) holds infinite"),
         ("a,sick\n1,0\n1,1\n", "no feature column that varies"),
         ('a,sick\n1,0\n"2,1\n', "check its quotes"),
-        ("a,sick\n" + "".join(f"p{i},{i % 2}\n" for i in range(60)), "60 different texts such as 'p0'"),
+        (
+            "a,sick\n" + "".join(f"p{i},{i % 2}\n" for i in range(60)),
+            "'a' ('p0', patients.csv lines 2, 3, 4 and 57 more)",
+        ),
     ],
 )
 def test_an_unusable_table_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -99,19 +110,19 @@ def test_a_missing_file_a_folder_and_a_binary_are_refused(tmp_path: Path) -> Non
 
 def test_sites_must_be_named_in_every_row(tmp_path: Path) -> None:
     file = write(tmp_path, "a,site,sick\n1,x,0\n2,,1\n")
-    assert "'site' is missing in data row 2" in refusal(file, site_column="site")
+    assert "'site' is missing in 1 row(s) (patients.csv line 3)" in refusal(file, site_column="site")
     assert "no column 'clinic'" in refusal(file, site_column="clinic")
 
 
 @pytest.mark.parametrize(
     ("schema", "says"),
     [
-        ('{"b": [0, 1]}', "'b', no feature column"),
+        ('{"b": [0, 1]}', "'b', no column of patients.csv"),
         ('{"a": [1, 0]}', "'a': range [1.0, 0.0]"),
         ('{"a": "wide"}', "give [low, high] or a list of texts"),
         ("[1]", "must be one JSON object"),
         ("{", "is not JSON"),
-        ('{"t": [0, 1]}', "'t' holds 'low'"),
+        ('{"t": [0, 1]}', "'t' ('low', patients.csv lines 2, 3) holds no number, and the schema has a range"),
     ],
 )
 def test_a_wrong_schema_is_refused(tmp_path: Path, schema: str, says: str) -> None:

@@ -1,5 +1,6 @@
 """The report: one file that needs no network and hides nothing that a reader must know."""
 
+import math
 import re
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from markupsafe import escape
 
 from secagg.extras import MissingExtra
 from secagg.train import TrainConfig, TrainResult, run
+from secagg.train.glossary import WORDS
 from secagg.train.report import render
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -53,7 +56,7 @@ def test_the_page_is_well_formed_and_loads_nothing(html: str) -> None:
 
 def test_the_figures_are_svg_with_text(html: str) -> None:
     drawings = re.findall(r"<svg.*?</svg>", html, re.S)
-    assert len(drawings) == 4
+    assert len(drawings) == 5
     for drawing in drawings:
         ElementTree.fromstring(drawing)
         assert "<text" in drawing
@@ -75,6 +78,38 @@ def test_it_says_what_is_and_what_is_not_protected(html: str, result: TrainResul
 def test_it_shows_every_setting_and_round(html: str, result: TrainResult) -> None:
     assert all(f"<dt>{name}</dt>" in html for name in result.settings)
     assert all(f"<td>{record.round}</td><td>{record.auc:.4f}</td>" in html for record in result.rounds)
+
+
+def test_it_explains_itself(html: str, result: TrainResult) -> None:
+    """What ε is, how the comparisons are trained, what was staged, what more travels, and each word that needs it."""
+    assert result.worst_epsilon is not None
+    assert f"by a factor of at most {math.exp(result.worst_epsilon):.3g} (e^ε)" in html
+    assert "LogisticRegression" in html
+    assert "Staged by this simulation: every round loses 2 of 10 sites" in html
+    assert f"{result.bytes_ratio:.1f} times as many" in html
+    for name, meaning in WORDS.items():
+        assert f"<dt>{name}</dt><dd>{escape(meaning)}</dd>" in html
+    assert all(f'">{name}</abbr>' in html for name in ("AUC", "ε", "δ", "PLD", "codec", "survivors"))
+
+
+def test_a_site_of_one_class_is_marked(html: str, result: TrainResult) -> None:
+    marked = [site for site in result.sites if site.alone_only is not None]
+    assert marked
+    assert all(f"{site.name} ({site.alone_only})" in html for site in marked)
+
+
+def test_a_score_comes_with_its_range(html: str, result: TrainResult) -> None:
+    assert result.secure is not None
+    low, high = result.secure.auc_range
+    assert low < result.secure.auc < high
+    assert f"{result.secure.auc:.3f} ({low:.3f}–{high:.3f})" in html
+
+
+def test_bytes_are_held_against_updates_in_the_clear(result: TrainResult) -> None:
+    survivors = [len(record.survivors) for record in result.rounds]
+    assert result.plain_bytes_per_round == sum(survivors) / len(survivors) * 31 * 4
+    assert result.bytes_ratio is not None
+    assert result.bytes_ratio > 10
 
 
 def test_insecure_deterministic_is_loud() -> None:

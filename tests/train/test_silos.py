@@ -61,7 +61,7 @@ def test_two_rows_are_enough_for_a_named_site() -> None:
 @pytest.mark.parametrize(
     ("sites", "says"),
     [
-        (("lone", *("a", "b", "c") * 200)[:600], "site 'lone' has 1 row"),
+        (("lone", *("a", "b", "c") * 200)[:600], r"1 site\(s\) of d have no row .* .lone. \(1\)"),
         (("a", "b") * 300, "names 2 site"),
     ],
 )
@@ -80,3 +80,37 @@ def test_held_out_rows_of_one_class_are_refused() -> None:
     labels[0] = 1
     with pytest.raises(InputError, match="no held-out row has class 'yes'"):
         silos_of(dataset(labels, ("a", "b", "c") * 20))
+
+
+def patients(rng: np.random.Generator, rows: int = 600) -> np.ndarray:
+    return np.unique(rng.integers(0, rows // 4, size=rows), return_inverse=True)[1]
+
+
+@pytest.mark.parametrize("sites", [None, ("north", "south", "east") * 200], ids=["dealt", "named"])
+def test_a_patient_is_trained_on_or_tested_on_and_never_both(sites: tuple[str, ...] | None) -> None:
+    whose = patients(np.random.default_rng(1))
+    data = Dataset("d", np.zeros((600, 1)), LABELS, ("a",), ("no", "yes"), sites, patients=whose)
+    silos = make_silos(data, Data(institutions=None if sites else 5), np.random.default_rng(3))
+    trained = {int(whose[row]) for silo in silos for row in silo.train}
+    tested = {int(whose[row]) for silo in silos for row in silo.test}
+    assert not trained & tested
+    assert trained | tested == set(whose.tolist())
+    assert sum(silo.size for silo in silos) == 600
+    if sites is None:  # whole patients are dealt
+        held = [set(whose[np.concatenate([silo.train, silo.test])]) for silo in silos]
+        assert sum(map(len, held)) == len(set(whose))
+
+
+def test_a_site_whose_patients_are_all_on_one_side_is_refused() -> None:
+    sites = ("south",) * 4 + ("north", "east", "west") * 200
+    whose = np.array([0] * 4 + [*range(1, 601)])
+    labels = np.array([0] * 4 + LABELS.tolist())
+    data = Dataset("d", np.zeros((604, 1)), labels, ("a",), ("no", "yes"), sites, patients=whose)
+    with pytest.raises(InputError, match=r"have no patient for training beside one for testing.*'south' \(4\)"):
+        make_silos(data, Data(), np.random.default_rng(3))
+
+
+def test_all_sites_that_are_too_small_are_named_at_once() -> None:
+    sites = ("p", "q", *("a", "b", "c") * 200)[:600]
+    with pytest.raises(InputError, match=r"2 site\(s\) .* 'p' \(1\), 'q' \(1\)"):
+        silos_of(dataset(LABELS, sites))

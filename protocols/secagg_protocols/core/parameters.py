@@ -159,8 +159,8 @@ class Parameters(ABC):
 
     def needed(self, step: Step) -> int:
         """Return the fewest answers with which the server may close a step."""
-        early = self.steps.index(step) <= self.steps.index(self.upload_step)
-        return max(self.quorum, self.fewest_with_noise) if early else self.quorum
+        late = self.steps.index(step) > self.steps.index(self.upload_step)
+        return self.quorum if late else max(self.quorum, self.fewest_with_noise)
 
     def check_dropouts(self, survivors: int) -> None:
         """A participant's check of how many are in a sum: raise `ProtocolViolation` where their noise is too little."""

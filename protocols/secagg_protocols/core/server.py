@@ -225,7 +225,8 @@ class Server(Machine):
 
     def _needed(self, step: Step) -> int:
         """Return the fewest answers with which a step may be closed."""
-        return self.scheme.needed(step)
+        needed: int = self.scheme.needed(step)
+        return needed
 
     def _too_few(self) -> RoundFailed:
         """Return the error for too few answers to the open step."""
