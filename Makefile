@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
+	@echo "make docs    the documentation as a site, in site/"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
 	@echo "make clean   remove .venv and everything built"
 
@@ -30,6 +31,9 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+docs: .venv/dev.stamp
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 
 bench: .venv/bench.stamp
 	.venv/bin/secagg bench overhead --quick
@@ -52,4 +56,4 @@ bench: .venv/bench.stamp
 	@touch $@
 
 clean:
-	rm -rf .venv build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
