@@ -43,7 +43,8 @@ def section(words: tuple[str, ...], command: Any) -> str:
         else:
             names = ", ".join(f"`{name}`" for name in param.opts)
         flag = getattr(param, "is_flag", False)
-        value = "" if flag else (param.metavar or param.type.name)
+        choices = ", ".join(getattr(param.type, "choices", ()))
+        value = "" if flag else (choices or param.metavar or param.type.name)
         default = "" if flag or param.default in (None, ()) or callable(param.default) else f"`{param.default}`"
         cells = (names, value, getattr(param, "help", None) or "", default)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
