@@ -149,7 +149,8 @@ def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
 
 def test_the_first_page_shows_the_table_that_comes_out(demo: TrainResult) -> None:
     page = (Path(__file__).parents[2] / "docs" / "first-ten-minutes.md").read_text(encoding="utf-8")
-    shown = [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in page.splitlines() if line[:1] in "┃│"]
+    lines = [line for line in page.splitlines() if line.startswith(("┃", "│"))]
+    shown = [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines]
     rows = demo.table()
     assert shown[0] == list(rows[0]), "run docs/make_first_minutes.py"
     assert [row[0] for row in shown[1:5]] == [row["training"] for row in rows], "run docs/make_first_minutes.py"
