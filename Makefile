@@ -12,7 +12,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
-	@echo "make docs    the documentation as a site, in site/"
+	@echo "make docs    the documentation as a site: open site/index.html"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
 	@echo "make clean   remove .venv and everything built"
 
@@ -32,7 +32,7 @@ format: .venv/dev.stamp
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: .venv/dev.stamp
+docs: .venv/docs.stamp
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 
 bench: .venv/bench.stamp
@@ -49,6 +49,10 @@ bench: .venv/bench.stamp
 
 .venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[bench]'
+	@touch $@
+
+.venv/docs.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
