@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ format: .venv/dev.stamp
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+.PHONY: docs
 docs: .venv/docs.stamp
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
 

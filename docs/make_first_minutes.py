@@ -15,7 +15,7 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "first-ten-minutes.md"
 PICTURE = PAGE.parent / "pictures" / "learning.svg"
 SHOWN = re.compile(r"(<!-- secagg (?P<arguments>.*?) -->\n\n```text\n).*?(```\n\n<!-- end -->)", re.DOTALL)
-WIDTH = "100"
+WIDTH = "120"
 
 
 def output(arguments: list[str], folder: Path) -> str:

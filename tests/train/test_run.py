@@ -153,7 +153,8 @@ def test_the_first_page_shows_the_table_that_comes_out(demo: TrainResult) -> Non
     shown = [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines]
     rows = demo.table()
     assert shown[0] == list(rows[0]), "run docs/make_first_minutes.py"
-    assert [row[0] for row in shown[1:5]] == [row["training"] for row in rows], "run docs/make_first_minutes.py"
+    names = " ".join(row[0] for row in shown[1:] if len(row) == len(rows[0])).split()
+    assert names == " ".join(row["training"] for row in rows).split(), "run docs/make_first_minutes.py"
 
 
 def test_a_failed_round_is_charged_and_its_model_is_asked_about_again() -> None:
