@@ -10,25 +10,26 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "first-ten-minutes.md"
-PICTURE = PAGE.parent / "pictures" / "learning.svg"
+PICTURE = PAGE.parent / "pictures" / "report.svg"
 SHOWN = re.compile(r"(<!-- secagg (?P<arguments>.*?) -->\n\n```text\n).*?(```\n\n<!-- end -->)", re.DOTALL)
-WIDTH = "120"
+WIDTH = 120
 
 
 def output(arguments: list[str], folder: Path) -> str:
     """Return what a command prints, as a person sees it."""
     command = [sys.executable, "-m", "secagg.cli", *arguments]
-    environment = os.environ | {"COLUMNS": WIDTH, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = os.environ | {"COLUMNS": str(WIDTH), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     lines = ended.stdout.replace(f"{folder}{os.sep}", "").splitlines()
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return "".join(f"{textwrap.fill(line.rstrip(), WIDTH) if len(line) > WIDTH else line.rstrip()}\n" for line in lines)
 
 
 def write() -> None:
-    """Run the page's commands and write what they print; keep the learning curves of the report that comes of them."""
+    """Run the page's commands and write what they print; keep the first figure of the report that comes of them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         page = SHOWN.sub(
@@ -37,9 +38,9 @@ def write() -> None:
         )
         report = (folder / "report.html").read_text(encoding="utf-8")
     PAGE.write_text(page, encoding="utf-8")
-    curves = report[report.index("<svg") : report.index("</svg>")]
+    figure = report[report.index("<svg") : report.index("</svg>")]
     white = '<rect width="100%" height="100%" fill="white"/>'
-    PICTURE.write_text(f"{curves.replace('>', f'>{white}', 1)}</svg>\n", encoding="utf-8")
+    PICTURE.write_text(f"{figure.replace('>', f'>{white}', 1)}</svg>\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
