@@ -4,7 +4,7 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo demo-notice test test-flower test-install lint format bench clean
+.PHONY: help demo demo-notice docs test test-flower test-install lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test-flower VERSION=1.41.0    the tests of the Flower adapter, with that version of Flower"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
+	@echo "make docs    the documentation as a site: open site/index.html"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
 	@echo "make clean   remove .venv and everything built"
 
@@ -46,6 +47,9 @@ format: .venv/dev.stamp
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+docs: .venv/docs.stamp
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+
 bench: .venv/bench.stamp
 	.venv/bin/secagg bench overhead --quick
 
@@ -68,9 +72,13 @@ demo-notice:
 	$(PIP) -e '.[bench]'
 	@touch $@
 
+.venv/docs.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[docs]'
+	@touch $@
+
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[all,dev]'
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-flower-* build dist report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-flower-* build dist site report.html secagg-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis

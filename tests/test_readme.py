@@ -1,4 +1,4 @@
-"""The README does what it says: its Python runs, its table is the schemes' own, its links lead somewhere."""
+"""The pages do what they say: their Python runs, the table is the schemes' own, links lead somewhere."""
 
 import ast
 import inspect
@@ -13,16 +13,24 @@ from secagg.round import drive
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PROGRAMS = ("README.md", "docs/codec.md", "docs/errors.md", "docs/group-key.md", "docs/own-system.md")
+"""Pages whose Python is one program each."""
 
 
-def test_every_python_block_runs_in_order(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_every_python_block_runs_in_order(page: str, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
     assert blocks
-    program = tmp_path / "readme.py"
+    program = tmp_path / "page.py"
     program.write_text("\n".join(blocks), encoding="utf-8")
     ended = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150, "what a newcomer does not need first belongs to docs/"
 
 
 def test_the_loop_in_the_readme_is_the_one_that_drives_every_round() -> None:

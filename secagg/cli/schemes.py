@@ -42,18 +42,23 @@ def examples() -> tuple[Scheme, ...]:
 
 
 def guarantee_table() -> str:
-    """Return what each scheme promises, as Markdown: one row per scheme and server."""
+    """Return what each scheme promises, as Markdown: one row per scheme, with all servers that it can be made for."""
     rows = [
         "| scheme | server withstood | with up to | who opens one vector | who learns the sum | keys that hide it |",
         "|---|---|---|---|---|---|",
     ]
-    for scheme in examples():
-        said = scheme.guarantee
-        helpers = "–" if said.adversary is None else f"{said.colluders} colluders"
-        if said.statistical_bits is not None:
-            helpers += f" (but for a chance of 2^-{said.statistical_bits})"
-        cells = (f"`{scheme.name}`", _withstood(scheme), helpers, said.opened, said.sum_known_to)
-        rows.append(f"| {' | '.join(cells)} | {_KEYS[scheme.traits.keys]} |")
+    for name, kind in SCHEMES.items():
+        made = kind.examples()
+        opened = [made[0].guarantee.opened] + [f"{_withstood(one)}: {one.guarantee.opened}" for one in made[1:]]
+        cells = (
+            f"`{name}`",
+            " or ".join(map(_withstood, made)),
+            "; ".join(dict.fromkeys(map(_helpers, made))),
+            "; ".join(opened),
+            "; ".join(dict.fromkeys(one.guarantee.sum_known_to for one in made)),
+            _KEYS[kind.traits.keys],
+        )
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -63,6 +68,15 @@ def leakage_table() -> str:
     for scheme in examples():
         rows += [f"| `{scheme.name}` | {_withstood(scheme)} | {who} | {what} |" for who, what in scheme.leakage]
     return "\n".join(rows)
+
+
+def _helpers(scheme: Scheme) -> str:
+    """Return how many participants may help that server."""
+    said = scheme.guarantee
+    if said.adversary is None:
+        return "–"
+    chance = "" if said.statistical_bits is None else f" (but for a chance of 2^-{said.statistical_bits})"
+    return f"{said.colluders} colluders{chance}"
 
 
 def _withstood(scheme: Scheme) -> str:

@@ -1,6 +1,7 @@
 """Whole runs over the real protocol: equal to plain FedAvg, dropouts survived, failures charged, nothing repeated."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,16 @@ def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
         "secure (bonawitz)", "plain FedAvg", "each site alone, median", "all rows in one place",
     ]  # fmt: skip
     assert len({tuple(row) for row in table}) == 1
+
+
+def test_the_first_page_shows_the_table_that_comes_out(demo: TrainResult) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "first-ten-minutes.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith(("┃", "│"))]
+    shown = [[cell.strip() for cell in re.split("[┃│]", line)[1:-1]] for line in lines]
+    rows = demo.table()
+    assert shown[0] == list(rows[0]), "run docs/make_first_minutes.py"
+    names = " ".join(row[0] for row in shown[1:] if len(row) == len(rows[0])).split()
+    assert names == " ".join(row["training"] for row in rows).split(), "run docs/make_first_minutes.py"
 
 
 def test_a_failed_round_is_charged_and_its_model_is_asked_about_again() -> None:
