@@ -4,12 +4,13 @@ PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c co
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo demo-notice test test-install lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    train one model across hospitals under secure aggregation; writes an HTML report"
 	@echo "make test    run every test"
+	@echo "make test-install    give every install line of the docs to pip, in a new environment"
 	@echo "make lint    style, types and import direction"
 	@echo "make format  put the code into the shape that make lint wants"
 	@echo "make bench   measure what a secure sum costs beside its raw cryptography; writes secagg-bench/"
@@ -20,6 +21,10 @@ demo: .venv/demo.stamp
 
 test: .venv/dev.stamp
 	.venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
+
+# Asks an index for every package, and installs none.
+test-install: .venv/dev.stamp
+	SECAGG_TEST_INSTALL=1 .venv/bin/python -m pytest tests/test_install.py
 
 lint: .venv/dev.stamp
 	.venv/bin/ruff check .
@@ -39,9 +44,15 @@ bench: .venv/bench.stamp
 	  || { echo "secagg needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11 …" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[train]'
+# Not quiet: it is long enough that one wants to see it move.
+.venv/demo.stamp: pyproject.toml constraints.txt | demo-notice .venv/bin/python
+	.venv/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train]'
 	@touch $@
+
+demo-notice:
+	@test -e .venv/demo.stamp || { \
+	  echo "The first time, this makes .venv here and downloads about 300 MB into it, two thirds of them torch (1.2 GB once"; \
+	  echo "unpacked): one to five minutes, by your connection and disk. The demo itself takes less than one."; }
 
 .venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[bench]'

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.command import Commands
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.extras import needed
 
@@ -27,7 +28,7 @@ from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
 
-app = typer.Typer(help="Measure what secure sums cost.", no_args_is_help=True)
+app = Commands(help="Measure what secure sums cost.")
 app.command("peers")(run_peers)
 app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)

@@ -18,7 +18,7 @@ from secagg_protocols import ParameterError
 from .choice import FLARE, LAST, choices, line_up
 from .choice_tables import Sheet, as_json, tables
 from .overhead import machine
-from .peers.runner import Outcome, Status, run_one
+from .peers.runner import LONGEST_S, Outcome, Status, run_one
 from .peers.task import Task
 
 
@@ -49,7 +49,7 @@ class Round:
 def run_schemes(
     asked: Round,
     only: Annotated[list[str] | None, typer.Option(metavar="SCHEME", help="Only this one; may be repeated.")] = None,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
+    limit: Annotated[float, typer.Option(min=1, max=LONGEST_S, help="Seconds for one contestant, then killed.")] = 900,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     as_json_object: AsJson = False,
 ) -> None:
@@ -58,6 +58,7 @@ def run_schemes(
         raise typer.BadParameter(f"choose among {', '.join(SCHEMES)}", param_hint="--only")
     names = [name for name in SCHEMES if name in only] if only else list(choices())
     losses = parse_losses(asked.drop or [])
+    asked.task.check_fits()
     outcomes = _measured(names, asked.task, losses, limit)
     title = caption(asked.task, losses, outcomes)
     if as_json_object:

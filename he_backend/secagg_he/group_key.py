@@ -58,12 +58,12 @@ class GroupKeyHandle:
         """Read what `to_json` wrote. Raises `InputError`."""
         return _from_json(_HANDLE, text, _HANDLE_FIELDS, cls)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the handle's file, readable by its owner alone. Raises `InputError` if the file exists."""
-        write_new(path, self.to_json())
+        write_new(Path(path), self.to_json())
 
     @classmethod
-    def load(cls, path: Path) -> GroupKeyHandle:
+    def load(cls, path: Path | str) -> GroupKeyHandle:
         """Read a handle's file. Raises `InputError`."""
         return _from_file(path, cls.from_json)
 
@@ -132,16 +132,16 @@ class GroupKey:
         """Read what `to_json` wrote. Raises `InputError`."""
         return _from_json(_KEY, text, _KEY_FIELDS, partial(cls, releases=releases or MemoryReleases()))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Begin this user's count of releases, unless it is there, and write the secret key file for its owner alone.
 
         The file appears whole or not at all. Raises `InputError` if it exists, or cannot be written.
         """
         FileReleases.of_this_user().begin(self.key_id)
-        write_new(path, self.to_json())
+        write_new(Path(path), self.to_json())
 
     @classmethod
-    def load(cls, path: Path) -> GroupKey:
+    def load(cls, path: Path | str) -> GroupKey:
         """Read a key file. Releases are counted on disk, by this user and the key's id (see `releases`).
 
         Raises `InputError` for a file that others may read, and for a key whose releases nobody has counted.
@@ -223,8 +223,8 @@ def _from_json(what: str, text: str, names: tuple[str, ...], make: Callable[...,
         raise InputError(f"not a {what}: {type(error).__name__}") from None  # the text may hold secrets
 
 
-def _from_file(path: Path, read: Callable[[str], T]) -> T:
-    text = read_own(path)
+def _from_file(path: Path | str, read: Callable[[str], T]) -> T:
+    text = read_own(Path(path))
     try:
         return read(text)
     except InputError as error:

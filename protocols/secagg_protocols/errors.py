@@ -61,8 +61,13 @@ class MissingExtra(ImportError):
     """A feature needs a package that the base install leaves out. The text names the extra that brings it."""
 
     def __init__(self, extra: str, module: str) -> None:
-        super().__init__(f"{module} is not installed; it comes with: pip install 'secagg[{extra}]'", name=module)
+        super().__init__(f"{module} is not installed; in your clone of secagg: {install_line(extra)}", name=module)
         self.extra = extra
+
+
+def install_line(extra: str) -> str:
+    """Return the command that brings an extra: from a clone, as no index holds this project under its name."""
+    return f"pip install -c constraints.txt -e '.[{extra}]'"
 
 
 class RemoteError(SecAggError):

@@ -1,15 +1,17 @@
 """The commands, joined."""
 
+from functools import cache
 from importlib.metadata import entry_points, version
 from typing import Annotated
 
+import click
 import typer
 
 from secagg.cli import audit, group_key, identity, roster, schema, schemes, simulate, train
+from secagg.cli.command import Commands
 
-app = typer.Typer(
+app = Commands(
     help="Secure aggregation for federated learning: learn the sum, and nothing about any one participant.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -22,14 +24,20 @@ app.add_typer(group_key.app, name="group-key")
 app.add_typer(audit.app, name="audit")
 app.add_typer(schema.app, name="schema")
 # Packages above this one bring commands of their own: secagg imports nothing from there.
-for command in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):
-    app.add_typer(command.load(), name=command.name)
+for entry in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):
+    app.add_typer(entry.load(), name=entry.name)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(version("secagg"))
         raise typer.Exit
+
+
+@cache
+def command() -> click.Command:
+    """Return all of it as one command."""
+    return typer.main.get_command(app)
 
 
 @app.callback()

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.round.audit import GENESIS, AuditError, ChainError, Log, compare, verify
 from secagg_protocols import InputError, Roster
 
-app = typer.Typer(help="Check and read the signed records of the rounds.", no_args_is_help=True)
+app = Commands(help="Check and read the signed records of the rounds.")
 
 Keys = Sequence[tuple[bytes, int | None]]
 """Public key → whose it is in the roster, where one is given."""

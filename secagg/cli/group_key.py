@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.schemes import parameters_of
@@ -25,7 +26,7 @@ from secagg_protocols.primitives.suites import suite_named
 
 _KINDS = {kind.name: kind for kind in (Bfv, Ckks)}
 
-app = typer.Typer(help="Make, show and deliver the key that participants of bfv and ckks share.", no_args_is_help=True)
+app = Commands(help="Make, show and deliver the key that participants of bfv and ckks share.")
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="The key file to write.")]
 

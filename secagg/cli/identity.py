@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from secagg.cli.command import Commands
 from secagg.cli.output import AsJson, console, print_json
 from secagg_protocols.core.identity import Identity
 
-app = typer.Typer(help="Make and show this party's signing key.", no_args_is_help=True)
+app = Commands(help="Make and show this party's signing key.")
 
 
 @app.command("new")

@@ -5,12 +5,13 @@
 
 A parameter whose type is a dataclass stands for the fields of it that are options, in their order; a field whose type
 is a dataclass again, likewise. A field says what it is as typer does, or, where the value must do without typer, as
-`secagg.train.setting` does. The command is then called with the values.
+`secagg.train.setting` does. The command is then called with the values. What the library refuses it tells in its own
+words; here they become the options that were typed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
@@ -18,10 +19,12 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import ParameterInfo
+from typer.models import OptionInfo, ParameterInfo
 
 from secagg.cli.choice import SchemeChoice
-from secagg.train.setting import AtLeast, Field, OneOf, Option, fields_of
+from secagg.cli.wording import Wording
+from secagg.train.setting import AtLeast, AtMost, Called, Field, OneOf, Option, fields_of
+from secagg_protocols.errors import ParameterError
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,14 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     taken = [Field.of(name, hints[name]) for name in given]
     options = [option for field in taken for option in _options_of(field, given[field.name].default, None)]
     _refuse_two_of_one_name(command, options)
+    wording = _wording(taken)
 
     @wraps(command)
     def called(**said: Any) -> None:
-        command(**{field.name: _value_of(field, said) for field in taken})
+        try:
+            command(**{field.name: _value_of(field, said) for field in taken})
+        except ParameterError as refusal:
+            raise ParameterError(wording.as_typed(str(refusal))) from refusal
 
     # What typer reads; `wraps` has copied the command's own.
     called.__signature__ = Signature(options)  # type: ignore[attr-defined]
@@ -66,6 +73,32 @@ def _options_of(field: Field, default: Any, panel: str | None) -> Iterator[Param
         )
 
 
+def _wording(taken: Iterable[Field]) -> Wording:
+    flags = {}
+    converted = set()
+    for field, info in (named for each in taken for named in _named(each)):
+        # Typer has the first name of an annotated option in the place of its default.
+        names = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
+        called = [said for said in field.says if isinstance(said, Called)]
+        for name in (field.name, *(name for said in called for name in said.names)):
+            flags[name] = max(names, key=len, default=_flag(field))
+        converted |= {name for said in called if said.converted for name in said.names}
+    return Wording(flags, converted)
+
+
+def _named(field: Field) -> Iterator[tuple[Field, OptionInfo]]:
+    """Yield a field that is an option with a name, or those among its own fields."""
+    if is_dataclass(field.type):
+        for inner in fields_of(field.type):
+            yield from _named(inner)
+    elif isinstance(info := _info(field), OptionInfo):
+        yield field, info
+
+
+def _flag(field: Field) -> str:
+    return f"--{field.name.replace('_', '-')}"
+
+
 def _info(field: Field) -> ParameterInfo | None:
     """Return what typer is to know of a field; None for one that is no option."""
     for said in field.says:
@@ -77,15 +110,16 @@ def _info(field: Field) -> ParameterInfo | None:
 
 
 def _in_typers_words(field: Field, option: Option) -> ParameterInfo:
-    flag = f"--{field.name.replace('_', '-')}"
-    named = option.flag or (flag if field.type is bool else None)  # bare, typer adds a --no-…
+    named = option.flag or (_flag(field) if field.type is bool else None)  # bare, typer adds a --no-…
     least = next((one.least for one in field.says if isinstance(one, AtLeast)), None)
+    most = next((one.most for one in field.says if isinstance(one, AtMost)), None)
     names = next((one.names for one in field.says if isinstance(one, OneOf)), None)
     info: ParameterInfo = typer.Option(
         *([named] if named else []),
         help=option.meaning,
         metavar=option.metavar,
         min=least,
+        max=most,
         click_type=None if names is None else SchemeChoice(names),
     )
     return info

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg_protocols.core.identity import Identity, PublicIdentity, Roster
 from secagg_protocols.errors import SERVER, ParameterError
 
-app = typer.Typer(help="Make and show the list of who may take part.", no_args_is_help=True)
+app = Commands(help="Make and show the list of who may take part.")
 
 
 @dataclass(frozen=True, kw_only=True)

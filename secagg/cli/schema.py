@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.extras import needed
 from secagg.train.data import Decimal, Ignored, Missing, Separator
 
-app = typer.Typer(help="The agreed ranges and categories of a table's columns.", no_args_is_help=True)
+app = Commands(help="The agreed ranges and categories of a table's columns.")
 
 
 @app.command("draft")

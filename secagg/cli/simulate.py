@@ -18,17 +18,22 @@ from rich.table import Table
 
 import secagg
 from secagg.cli.choice import SchemeChoice
+from secagg.cli.memory import check_fits
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.cli.workload import Workload
 from secagg.roofline import limits
 from secagg.round.audit import SimulatedTrails, Stamp
 from secagg.schemes import PROTECTING, make_scheme, parameters_of
+from secagg.train.setting import Called
 from secagg_protocols import Policy, Randomness, Scheme, Step
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness
 
 Adversary = Literal["semi-honest", "active"]
 Ciphersuite = Literal["x25519", "p256"]
+
+MOST_WORKERS = 256
+"""More threads or processes than any one machine has use for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +43,13 @@ class Cohort:
     scheme: Annotated[str, typer.Option(click_type=SchemeChoice(), help="The protocol. 'plain' protects nothing.")] = (
         "bonawitz"
     )
-    clients: Annotated[int, typer.Option(min=1, help="Participants.")] = 10
+    clients: Annotated[int, typer.Option(min=1, help="Participants."), Called(("participants",))] = 10
     length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000
-    drop: Annotated[float, typer.Option(min=0, max=1, help="Fraction of the participants that drop out.")] = 0.0
+    drop: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Fraction of the participants that drop out."),
+        Called(("dropouts", "dropout_rate"), converted=True),
+    ] = 0.0
     drop_at: Annotated[
         str | None,
         typer.Option(
@@ -50,10 +59,10 @@ class Cohort:
     ] = None
     adversary: Annotated[Adversary, typer.Option(help="The server the round must withstand.")] = "semi-honest"
     colluders: Annotated[int, typer.Option(min=0, help="Participants that may help the server.")] = 0
-    threshold: Annotated[int | None, typer.Option(help="Survivors needed; by default derived.")] = None
+    threshold: Annotated[int | None, typer.Option(min=1, help="Survivors needed; by default derived.")] = None
     neighbours: Annotated[
         int | None,
-        typer.Option(help="secagg-plus: neighbours of each participant; by default derived."),
+        typer.Option(min=1, help="secagg-plus: neighbours of each participant; by default derived."),
     ] = None
     release_to: Annotated[Literal["server", "participants"], typer.Option(help="bfv, ckks: who gets the sum.")] = (
         "server"
@@ -62,7 +71,7 @@ class Cohort:
         int, typer.Option(min=0, help="ckks: leave errors of up to so much in the sum, as others' CKKS does.")
     ] = 0
     ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519"
-    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value.")] = 16
+    bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value."), Called(("value_bits",))] = 16
 
     def protocol(self) -> Scheme:
         """Make the scheme. Raises `typer.BadParameter` for an option that it does not have."""
@@ -82,7 +91,7 @@ class Cohort:
             value_bits=self.bits,
             ciphersuite=self.ciphersuite,
             adversary=self.adversary,
-            threshold=self.threshold if self.scheme in PROTECTING else None,
+            threshold=self.threshold,
             neighbours=self.neighbours,
             release_to=None if self.release_to == "server" else self.release_to,
             raw_precision=self.raw_precision,
@@ -93,8 +102,10 @@ class Cohort:
 class Unmasking:
     """Where the server unmasks."""
 
-    threads: Annotated[int, typer.Option(min=1, help="Threads that expand the server's masks.")] = 1
-    processes: Annotated[int, typer.Option(min=1, help="Processes that do all of the server's unmasking.")] = 1
+    threads: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, help="Threads that expand the server's masks.")] = 1
+    processes: Annotated[
+        int, typer.Option(min=1, max=MOST_WORKERS, help="Processes that do all of the server's unmasking.")
+    ] = 1
 
     def __post_init__(self) -> None:
         if self.threads > 1 and self.processes > 1:
@@ -162,6 +173,7 @@ class Repeating:
 def simulate(cohort: Cohort, unmasking: Unmasking, repeating: Repeating, as_json: AsJson = False) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
     protocol = cohort.protocol()
+    check_fits(protocol)
     workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits)
     step = _step(protocol, cohort.drop_at)
     drop = dict.fromkeys(workload.dropouts(cohort.drop), step)

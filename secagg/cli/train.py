@@ -23,7 +23,7 @@ from secagg.train import (
     run,
 )
 from secagg.train.result import Sweep
-from secagg.train.setting import AtLeast, Option
+from secagg.train.setting import AtLeast, Called, Option
 
 DEFAULTS = TrainConfig()
 
@@ -43,7 +43,7 @@ class Budget:
     epsilon: Annotated[float | None, Option(f"Budget of the whole run; by default {DEFAULTS.privacy.epsilon:g}.")] = (
         None
     )
-    no_dp: Annotated[bool, Option("No noise: the sums show what sums show.")] = False
+    no_dp: Annotated[bool, Option("No noise: the sums show what sums show."), Called(("epsilon to None",))] = False
 
     def __post_init__(self) -> None:
         if self.no_dp and self.epsilon is not None:
@@ -90,6 +90,7 @@ class Asked:
 def train(asked: Asked, as_json: AsJson = False) -> None:
     """Train one model across institutions; their updates leave them noised and masked. Writes an HTML report."""
     with progress_bar() as progress:
+        progress(0, 1, "loading torch")  # it takes longer than all that comes before
         result = run(asked.config, progress=progress)
     _print_result(console(as_json), result)
     if as_json:

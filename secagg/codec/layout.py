@@ -149,12 +149,19 @@ def _as_numpy(name: str, value: Any) -> FloatArray:
     if hasattr(value, "detach"):
         try:
             value = value.detach().cpu().numpy()
-        except TypeError as error:  # numpy has no such dtype (bfloat16) or storage (sparse)
-            raise InputError(f"tensor {name!r} has no numpy form: cast it with .to_dense().float()") from error
+        except (TypeError, RuntimeError) as error:  # no such dtype or storage, no data at all, a lazy negation
+            raise InputError(
+                f"tensor {name!r} has no numpy form: give a dense one, e.g. with .to_dense().float() or "
+                f".resolve_neg(); {_first_sentence(error)}"
+            ) from error
     if not isinstance(value, np.ndarray | np.generic):
         raise InputError(f"{name!r} is a {type(value).__name__}: pass a numpy array or a torch tensor")
     _check_dtype(name, value.dtype.name)
     return np.asarray(value)
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).partition(". ")[0].strip()
 
 
 def _check_dtype(name: str, dtype: str) -> None:

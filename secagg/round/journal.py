@@ -68,7 +68,7 @@ class KeptPeers(Peers[str]):
 
 @contextmanager
 def kept_round(
-    folder: Path,
+    folder: Path | str,
     server: DurableServer,
     proposal: Proposal,
     peers: Iterable[str],
@@ -80,7 +80,7 @@ def kept_round(
     folder of another round.
     """
     try:
-        known = KeptPeers(folder / _FILE, proposal, peers, numbered=not server.machine.scheme.active)
+        known = KeptPeers(Path(folder) / _FILE, proposal, peers, numbered=not server.machine.scheme.active)
         try:
             yield Round(server, proposal, known, ahead=ahead)
         finally:

@@ -26,6 +26,10 @@ class Script:
     @classmethod
     def of(cls, scheme: Scheme, drop: Mapping[int, Step | str], misbehave: Mapping[int, Misbehaviour]) -> Script:
         """Read who vanishes where. Raises `ParameterError` for a participant or a step that is not there."""
+        if not isinstance(drop, Mapping):
+            raise ParameterError(
+                f"drop={drop!r} is a {type(drop).__name__}: give participant → step, {{3: 'MaskedInput'}}"
+            )
         checked = {}
         for participant, name in drop.items():
             if not 1 <= participant <= scheme.participants:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from secagg_protocols.errors import InputError, ParameterError
 
 from .schema import Column, Numeric
-from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, BelowOne, Called, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
 
@@ -60,7 +60,13 @@ class Data:
     separator: Separator = None
     decimal: Decimal = "."
     missing: Missing = ()
-    institutions: Annotated[int | None, AtLeast(3), Option("How many, without a site column; by default 10.")] = None
+    institutions: Annotated[
+        int | None,
+        AtLeast(3),
+        AtMost(100_000),
+        Option("How many, without a site column; by default 10."),
+        Called(("participants",)),
+    ] = None
     label_alpha: Annotated[
         float, Positive(), Setting("concentration of labels within an institution; smaller is more skewed")
     ] = 0.5
@@ -97,12 +103,9 @@ class Data:
 
     def _check_sites(self) -> None:
         """Raise `ParameterError` where two settings each say how many institutions there are."""
-        said = {
-            "institutions": self.institutions,
-            "site_column": self.site_column,
-            "csv": self.csv if len(self.csv) > 1 else None,
-        }
+        said = {"institutions": self.institutions, "site_column": self.site_column}
         given = [f"{name} = {value!r}" for name, value in said.items() if value is not None]
+        given += ["several files"] if len(self.csv) > 1 else []
         if len(given) > 1:
             raise ParameterError(f"{' and '.join(given)}: each says which sites there are; give one of the two")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Option, Positive, check
+from .setting import AtLeast, Called, Option, Positive, check
 
 TYPICAL_S = 25.0
 """Seconds that an ordinary site takes to train and send, in the simulation."""
@@ -30,6 +30,7 @@ class Deployment:
             "Institutions that drop out of every round; by default 2, or as many as a sum can miss.",
             flag="--drop-per-round",
         ),
+        Called(("dropout_rate",), converted=True),
     ] = None
     slow_sites: Annotated[int, AtLeast(0), Option("Institutions that take about twice as long as the others.")] = 1
     deadline_s: Annotated[

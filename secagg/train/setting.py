@@ -33,6 +33,17 @@ class Option(Setting):
     flag: str | None = None
 
 
+@dataclass(frozen=True)
+class Called:
+    """What the library calls the field where it refuses a value of it, if not by the field's own name.
+
+    converted: it refuses another number then, in its own unit.
+    """
+
+    names: tuple[str, ...]
+    converted: bool = False
+
+
 class Check(Protocol):
     """Which values a field takes."""
 
@@ -50,6 +61,18 @@ class AtLeast:
         """Raise `ParameterError` for a smaller one."""
         if value < self.least:
             raise ParameterError(f"{name} = {value!r} must be at least {self.least}")
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A number up to `most`: beyond it, no run would end."""
+
+    most: int
+
+    def check(self, name: str, value: int) -> None:
+        """Raise `ParameterError` for a larger one."""
+        if value > self.most:
+            raise ParameterError(f"{name} = {value!r} must be at most {self.most}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,7 @@ class OneOf:
             raise ParameterError(f"{name} = {value!r} is not known; choose {' or '.join(self.names)}")
 
 
-CHECKS = (AtLeast, Positive, BelowOne, OneOf)
+CHECKS = (AtLeast, AtMost, Positive, BelowOne, OneOf)
 
 
 class Group(Protocol):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,8 @@ class Training:
 
     model: Annotated[Literal["logistic", "mlp"], Option("Model.")] = "logistic"
     hidden: Annotated[int, AtLeast(1), Setting("tanh units in the one hidden layer of an mlp")] = 16
-    rounds: Annotated[int, AtLeast(1), Option("Communication rounds.")] = 20
-    local_steps: Annotated[int, AtLeast(1), Option("Gradient steps of each site per round.")] = 2
+    rounds: Annotated[int, AtLeast(1), AtMost(100_000), Option("Communication rounds.")] = 20
+    local_steps: Annotated[int, AtLeast(1), AtMost(100_000), Option("Gradient steps of each site per round.")] = 2
     sampling_rate: Annotated[
         float, Setting("probability with which each row joins a step's lot (Poisson), in (0, 1]")
     ] = 0.5

@@ -15,6 +15,7 @@ import secagg
 from secagg.cli import main
 from secagg_bench import cli, overhead
 from secagg_bench.cases import FULL, MEASURED, QUICK, Case, Grid, Sweep, Table, published
+from secagg_protocols.errors import install_line
 
 ROUNDS = {scheme: Case(scheme, adversary, 20, 50, 0.1, corrupt) for scheme, adversary, corrupt in reversed(MEASURED)}
 TINY = Grid(
@@ -155,5 +156,5 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, "bench", "overhead", "--quick", "--out", str(tmp_path / "out")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == "secagg: jinja2 is not installed; it comes with: pip install 'secagg[bench]'\n"
+    assert ended.stderr == f"secagg: jinja2 is not installed; in your clone of secagg: {install_line('bench')}\n"
     assert not (tmp_path / "out").exists()

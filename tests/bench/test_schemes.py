@@ -15,6 +15,7 @@ from secagg_bench.peers.runner import Contestant, Status, run_one
 from secagg_bench.peers.task import Task
 from secagg_bench.schemes import parse_losses, run_schemes
 from secagg_protocols import ParameterError, Step
+from secagg_protocols.errors import install_line
 
 TASK = Task(clients=6, length=50, dropped=0, neighbours=5, threshold=4, value_bits=16)
 LIMIT_S = 120.0
@@ -132,7 +133,7 @@ def test_a_mean_may_be_off_by_rounding_and_no_more() -> None:
 def test_a_scheme_whose_backend_is_missing_is_skipped_by_name() -> None:
     outcome = run_one(Contestant("bfv", "ours", fit("bfv", TASK, {}), FLARE), LIMIT_S)
     assert outcome.status is Status.SKIPPED
-    assert outcome.reason == "tenseal is not installed; pip install 'secagg[he]'"
+    assert outcome.reason == f"tenseal is not installed; {install_line('he')}"
 
 
 @pytest.mark.usefixtures("bare")
@@ -146,7 +147,7 @@ def test_json_names_who_was_skipped_and_has_no_ratios_without_flare() -> None:
     assert (row["status"], row["ratios"], row["threshold"]) == ("measured", None, 4)
     assert row["vector_bytes"] == row["cost"]["sent_by_step"]["Encrypt"]
     assert "FLARE HE: skipped: " in result.stderr
-    assert "bfv: skipped: tenseal is not installed; pip install 'secagg[he]'" in result.stderr
+    assert f"bfv: skipped: tenseal is not installed; {install_line('he')}" in result.stderr
 
 
 @pytest.mark.usefixtures("bare")

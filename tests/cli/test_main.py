@@ -12,6 +12,7 @@ import typer
 
 from secagg.cli.app import app
 from secagg.schemes import ONE_KEY, SCHEMES, WITHSTAND_ACTIVE
+from secagg_protocols.errors import install_line
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -32,7 +33,7 @@ def test_without_an_extra_one_line_names_it(tmp_path: Path, module: str, extra: 
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     package = module.partition(".")[0]
-    assert ended.stderr == f"secagg: {package} is not installed; it comes with: pip install 'secagg[{extra}]'\n"
+    assert ended.stderr == f"secagg: {package} is not installed; in your clone of secagg: {install_line(extra)}\n"
     assert ended.stdout == ""
     assert list(tmp_path.iterdir()) == []
 

@@ -11,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from secagg.cli.options import Panel, with_options
+from secagg.cli.wording import Wording
 from secagg.train.setting import AtLeast, OneOf, Option, Positive, Setting, check
 from secagg_protocols.errors import ParameterError
 
@@ -120,3 +121,27 @@ def test_two_options_of_one_name_are_refused_when_the_command_is_made() -> None:
 
     with pytest.raises(TypeError, match="two options 'bowls'"):
         with_options(twice)
+
+
+@pytest.mark.parametrize(
+    ("library", "typed"),
+    [
+        ("bowls = 0 must be at least 1", "--bowls 0 must be at least 1"),
+        ("spoons=5, with bowls=3: lower spoons or bowls", "--cutlery 5, with --bowls 3: lower --cutlery or --bowls"),
+        ("litres=0.5 is little: raise litres", "litres=0.5 (--bowls) is little: raise --bowls"),
+        ("soup_kind is not known, but many bowls are", "--kind is not known, but many bowls are"),
+        ("unknown=3, bowls_of=2 and a set bowl", "unknown=3, bowls_of=2 and a set bowl"),
+    ],
+)
+def test_a_refusal_names_the_options_that_were_typed(library: str, typed: str) -> None:
+    flags = {"bowls": "--bowls", "spoons": "--cutlery", "soup_kind": "--kind", "litres": "--bowls"}
+    assert Wording(flags, {"litres"}).as_typed(library) == typed
+
+
+def test_what_the_library_refuses_is_told_of_the_options_of_the_command() -> None:
+    @with_options
+    def cook(soup: Soup) -> None:
+        raise ParameterError(f"bowls={soup.bowls} is too few for the litres: raise bowls or spoons, leave hot=True")
+
+    told = run(cook, "--bowls", "1").exception
+    assert str(told) == "--bowls 1 is too few for the litres: raise --bowls or --cutlery, leave --hot True"

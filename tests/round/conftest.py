@@ -224,7 +224,7 @@ def federation(tmp_path: Path) -> Callable[..., Federation]:
 
     def make(name: str = "bonawitz", **further: Any) -> Federation:
         if name in ("bfv", "ckks") and not find_spec("tenseal"):
-            pytest.skip("needs tenseal: pip install 'secagg[he]'")
+            pytest.skip("needs tenseal: pip install -c constraints.txt -e '.[he]'")
         folder = tmp_path / str(len(made))
         folder.mkdir()
         made.append(Federation(folder, **{"scheme": name, **SCHEMES[name], **further}))

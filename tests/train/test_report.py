@@ -146,5 +146,5 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dp_accounting", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'secagg\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"-e '\.\[train\]'"):
         run(TrainConfig.of(report=None))

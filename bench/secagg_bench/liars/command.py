@@ -10,12 +10,13 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from secagg.cli.memory import least_bytes, refuse_beyond
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.extras import needed
 
 from ..overhead import machine
 from ..units import duration
-from .measure import LEAST_S, SCHEMES, TIMES, WHOLE, Row, rows_of
+from .measure import LEAST_S, SCHEMES, TIMES, VALUE_BITS, WHOLE, Row, rows_of
 
 SIZES = (20, 100, 240, 1000)
 QUICK_SIZES = (20, 60)
@@ -36,6 +37,8 @@ def run_liars(
         raise typer.BadParameter(f"choose among {', '.join(SCHEMES)}", param_hint="--scheme")
     chosen = [name for name in SCHEMES if not scheme or name in scheme]
     rounds = [(name, size) for name in chosen for size in clients or _sizes(name, quick=quick)]
+    for _, size in rounds:
+        refuse_beyond(least_bytes(size, length, VALUE_BITS), size, length)
     rows: list[Row] = []
     with needed("bench"):
         from threadpoolctl import threadpool_limits

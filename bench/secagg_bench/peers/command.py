@@ -13,7 +13,7 @@ from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 
 from .engine_command import compare
-from .runner import Contestant, Outcome, Status, line_up, ratios, run_one
+from .runner import LONGEST_S, Contestant, Outcome, Status, line_up, ratios, run_one
 
 ENGINE_ROUNDS = 3
 
@@ -43,7 +43,7 @@ def run_peers(
     only: Annotated[
         list[str] | None, typer.Option(help="flower, flare or naive; may be repeated. Ours always runs.")
     ] = None,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds for one contestant; then it is killed.")] = 900,
+    limit: Annotated[float, typer.Option(min=1, max=LONGEST_S, help="Seconds for one contestant, then killed.")] = 900,
     engine_nodes: Annotated[
         int, typer.Option(min=0, help="Nodes for whole rounds in Flower's own engine (4 or more); 0 leaves them out.")
     ] = 10,
@@ -51,6 +51,8 @@ def run_peers(
 ) -> None:
     """Compare with Flower's SecAgg+, FLARE's HE and naive masking on this machine. Ratios to ours are the result."""
     contestants = asked.line_up()
+    for contestant in contestants:
+        contestant.task.check_fits()
     known = {contestant.module for contestant in contestants} - {"ours"}
     if only and not set(only) <= known:
         raise typer.BadParameter(f"choose among {', '.join(sorted(known))}", param_hint="--only")

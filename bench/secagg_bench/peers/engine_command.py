@@ -15,7 +15,7 @@ from rich.table import Table
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 
 from .engine import EngineFailed, EngineTimedOut, Rounds, complete, missing, run_engine
-from .runner import INSTALL, Status
+from .runner import INSTALL, LONGEST_S, Status
 from .task import Task
 
 SIDES = {"ours": "ours", "flower": "Flower SecAgg+"}
@@ -25,7 +25,7 @@ def run_flower(
     clients: Annotated[int, typer.Option(min=4, help="Nodes.")] = 10,
     length: Annotated[int, typer.Option(min=1, help="Coordinates of an update.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each, after one that is not counted.")] = 3,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds for one run; then it is ended.")] = 300,
+    limit: Annotated[float, typer.Option(min=1, max=LONGEST_S, help="Seconds for one run; then it is ended.")] = 300,
     as_json: AsJson = False,
 ) -> None:
     """Compare with Flower's SecAgg+ in Flower's own simulation engine: wall time of a round without training."""
@@ -120,6 +120,7 @@ def compare(
 ) -> Comparison:
     """Run both sides, one after the other. A side that fails or takes too long is told of, not raised."""
     comparison = Comparison(complete(clients, length, ceil(2 * clients / 3)), missing=missing())
+    comparison.task.check_fits()
     for done, (side, label) in enumerate(SIDES.items() if not comparison.missing else ()):
         move(done, len(SIDES), f"{label} in Flower's engine")
         try:

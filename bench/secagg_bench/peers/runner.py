@@ -15,15 +15,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from secagg_protocols.errors import install_line
+
 from .task import Cost, Task
 
 INSTALL = {
     "flower": "pip install 'flwr[simulation]==1.41.0'",
     "flare": "pip install nvflare==2.9.0 tenseal==0.3.18",
-    "ours": "pip install 'secagg[he]'",
+    "ours": install_line("he"),
 }
 
 GRACE_S = 5
+LONGEST_S = 1_000_000
+"""What a limit may be: twelve days."""
 
 
 class Status(StrEnum):
@@ -124,7 +128,7 @@ def run_one(contestant: Contestant, limit_s: float) -> Outcome:
 
 def _read(contestant: Contestant, told: dict[str, Any]) -> Outcome:
     if "missing" in told:
-        install = INSTALL.get(contestant.module, "pip install 'secagg[bench]'")
+        install = INSTALL.get(contestant.module, install_line("bench"))
         return Outcome(contestant, Status.SKIPPED, reason=f"{told['missing']} is not installed; {install}")
     return Outcome(contestant, Status.MEASURED, Cost(**told["cost"]))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg.cli.memory import least_bytes, refuse_beyond
 from secagg.codec import Layout, MeanCodec
 
 CLIP = 8.0  # Flower's default range; ours is set to it, at the same number of levels
@@ -36,6 +37,10 @@ class Task:
     value_bits: int = 22
     scheme: str = "bonawitz"
     losses: Mapping[str, int] = field(default_factory=dict)
+
+    def check_fits(self) -> None:
+        """Raise `ParameterError` for a round that no contestant could have the memory for."""
+        refuse_beyond(least_bytes(self.clients, self.length, self.value_bits), self.clients, self.length)
 
     @property
     def dropouts(self) -> range:

@@ -104,13 +104,13 @@ class DurableServer:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         scheme: Scheme,
         context: RoundContext,
         party: Aggregator = Aggregator(),  # noqa: B008  (frozen)
     ) -> None:
-        storage.make_folder(folder)
-        self._path = folder / "journal"
+        self._path = Path(folder) / "journal"
+        storage.make_folder(self._path.parent)
         self._draws = RememberedDraws(party.randomness)
         self.machine: Server = scheme.server(context, replace(party, randomness=self._draws))
         name = digest(Use.JOURNAL, scheme.address(context, party.roster), context.context_digest)

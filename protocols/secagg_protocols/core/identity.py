@@ -91,7 +91,7 @@ class Identity:
         """Return the roster entry for this identity as `participant` (0: the server)."""
         return PublicIdentity(participant, self.name, self.public_key, not_before, not_after)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the secret identity file, readable by its owner alone. Raises `InputError` if the file exists."""
         text = json.dumps(
             {"secagg": "identity", "name": self.name, "suite": self.suite.name, "signing_key": self.signing_key.hex()}
@@ -206,12 +206,12 @@ class Roster:
     def _limited(self) -> tuple[PublicIdentity, ...]:
         return tuple(entry for entry in self.entries if entry.not_before is not None or entry.not_after is not None)
 
-    def save(self, path: Path, consortium: Identity | None = None) -> None:
+    def save(self, path: Path | str, consortium: Identity | None = None) -> None:
         """Write the roster file; with `consortium`, signed by that key."""
         content = json.loads(self._canonical())
         if consortium is not None:
             content["signature"] = consortium.sign(self._signed).hex()
-        path.write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(content, sort_keys=True, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str, consortium_key: bytes | None = None) -> Roster:

@@ -28,8 +28,8 @@ _FORMAT = b"secagg store 3\n"
 _LEDGER = "ledger"
 
 _WITHOUT_LEDGER = (
-    "it is not known what this participant has answered; restore it from a backup, or move it away and take part only "
-    "with models that were never asked about, as an old question would be answered again"
+    "it is not known what this participant has answered; put it back from a backup made after its last round, or move "
+    "it away and take part only with models that were never asked about, as an old question would be answered again"
 )
 _WITHOUT_SESSION = "delete it; this participant then misses the round and takes part in the next"
 
@@ -58,9 +58,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 class SnapshotStore:
     """One identity's folder: a lock, its ledger of answers, one record per session. Readable by its owner alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        storage.make_folder(folder)
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        storage.make_folder(self._folder)
         self._thread = threading.RLock()
         self._held = False
 

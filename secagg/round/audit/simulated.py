@@ -47,7 +47,8 @@ class SimulatedTrails:
     Raises `InputError` for a folder that cannot be used.
     """
 
-    def __init__(self, folder: Path, participants: int, ciphersuite: str = "x25519") -> None:
+    def __init__(self, folder: Path | str, participants: int, ciphersuite: str = "x25519") -> None:
+        folder = Path(folder)
         everyone = range(1, participants + 1)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -39,8 +39,8 @@ class AuditLog:
     acknowledged.
     """
 
-    def __init__(self, path: Path, identity: Identity, *, whole: bool = True) -> None:
-        self._path = path
+    def __init__(self, path: Path | str, identity: Identity, *, whole: bool = True) -> None:
+        self._path = path = Path(path)
         self._identity = identity
         self.last: Mapping[str, Any] | None = None
         """The last record, as plain data."""
@@ -119,12 +119,13 @@ class AuditLine:
     number: int
 
 
-def verify(path: Path, public_key: bytes, ciphersuite: str = "x25519") -> Iterator[AuditLine]:
+def verify(path: Path | str, public_key: bytes, ciphersuite: str = "x25519") -> Iterator[AuditLine]:
     """Yield each record, once its signature and its place in the chain are checked.
 
     Raises `AuditError` naming the first line that was changed, moved, or signed by another key, `InputError` for a file
     that cannot be read, and `ParameterError` for a key that cannot be one.
     """
+    path = Path(path)
     chain = _Chain(path, public_key, ciphersuite)
     *lines, rest = _read(path).split(b"\n")
     for line in [*lines, rest] if rest else lines:
