@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 import typer
 from typer.core import TyperCommand
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 LARGEST_INTEGER = (1 << 63) - 1
 """Beyond it no option has a meaning, and what takes it may know no larger ones."""
@@ -40,7 +43,7 @@ class Commands(typer.Typer):
     def __init__(self, **said: Any) -> None:
         super().__init__(no_args_is_help=True, **said)
 
-    def command(self, *args: Any, **said: Any) -> Any:
+    def command(self, *args: Any, **said: Any) -> Callable[[C], C]:
         """Join a command, as typer does."""
         return super().command(*args, **{"cls": Command, **said})
 

@@ -16,6 +16,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from secagg_protocols.core.noise import ROUNDING, TAIL
 from secagg_protocols.errors import InputError, ParameterError
@@ -25,7 +26,7 @@ from secagg_protocols.primitives.rounding import LARGEST, rounder
 
 from .interface import NO_METRICS, Codec, Terms
 from .kinds import register
-from .layout import Arrays, FloatArray, Layout
+from .layout import Arrays, Layout
 from .results import Decoded, Encoded, Influence, IntegerArray
 
 BELOW_CLIP = 1 - 2.0**-40
@@ -100,7 +101,7 @@ class NormCodec(Codec):
         np.clip(rounded, 0, self.top, out=rounded)
         return Encoded(rounded.astype(np.min_scalar_type(self.top)), int(clipped))
 
-    def _clipped(self, arrays: Arrays) -> tuple[FloatArray, bool]:
+    def _clipped(self, arrays: Arrays) -> tuple[NDArray[np.float64], bool]:
         """Return the update as float64 within the norm, and whether it was not."""
         flat = np.concatenate([part.astype(np.float64) for _, part in self.layout.parts(arrays)])
         largest = float(np.abs(flat).max())

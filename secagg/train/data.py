@@ -103,12 +103,9 @@ class Data:
 
     def _check_sites(self) -> None:
         """Raise `ParameterError` where two settings each say how many institutions there are."""
-        said = {
-            "institutions": self.institutions,
-            "site_column": self.site_column,
-            "csv": self.csv if len(self.csv) > 1 else None,
-        }
+        said = {"institutions": self.institutions, "site_column": self.site_column}
         given = [f"{name} = {value!r}" for name, value in said.items() if value is not None]
+        given += ["several files"] if len(self.csv) > 1 else []
         if len(given) > 1:
             raise ParameterError(f"{' and '.join(given)}: each says which sites there are; give one of the two")
 

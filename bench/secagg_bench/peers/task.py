@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,7 +67,7 @@ class Task:
         layout = Layout.of({NAME: np.zeros(self.length, np.float32)})
         return MeanCodec(layout, clip=CLIP, value_bits=self.value_bits, weight_max=WEIGHT_MAX)
 
-    def mean_of(self, total: NDArray[np.uint64]) -> NDArray[np.floating]:
+    def mean_of(self, total: NDArray[np.integer[Any]]) -> NDArray[np.floating]:
         """Return the weighted mean that a sum of the survivors' encodings carries; shape (length,)."""
         arrays = self.codec().decode(total, len(self.survivors)).arrays
         assert isinstance(arrays, dict)  # the codec's layout has names
