@@ -42,6 +42,8 @@ class Mechanism:
 
     multiplier: z, the standard deviation of the honest participants' noise over `clip`. tolerated, colluders: as in
     `Noise`. value_bits: of a coordinate with its noise. layered: whether the scheme takes off what is too much.
+    reach: where less than a whole vector is protected, as one row of the many that a site adds up, `clip` bounds what
+    that can move, and this is the norm that the vector is cut to, which moves no two apart. By default `clip`.
     """
 
     participants: int
@@ -52,12 +54,15 @@ class Mechanism:
     tolerated: int = 0
     colluders: int = 0
     layered: bool = True
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("clip", "multiplier"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ParameterError(f"{name}={value} is not a positive number")
+        if not (math.isfinite(self.radius) and self.radius >= self.clip):
+            raise ParameterError(f"reach={self.reach} is not a number from clip={self.clip} up")
         if self.participants - self.colluders - self.tolerated < 2:
             raise ParameterError(
                 f"tolerated={self.tolerated} and colluders={self.colluders} leave fewer than 2 of "
@@ -68,12 +73,17 @@ class Mechanism:
 
     # --- what is sent
 
+    @property
+    def radius(self) -> float:
+        """The L2 norm that every vector is clipped to."""
+        return self.clip if self.reach is None else self.reach
+
     @cached_property
     def scale(self) -> float:
         """Ring units to a unit of the arrays: the largest with which values and their noise fit `value_bits`."""
         alone = self.multiplier / math.sqrt(self.participants - self.colluders - self.tolerated)
         room = ((1 << self.value_bits) - 1) / 2 - 2
-        return room / (self.clip * (1 + float(TAIL) * alone))
+        return room / (self.radius + float(TAIL) * alone * self.clip)
 
     @property
     def deviation(self) -> float:
@@ -116,7 +126,7 @@ class Mechanism:
         """Return the codec that goes with the noise."""
         return NormCodec(
             layout,
-            clip=self.clip,
+            clip=self.radius,
             scale=self.scale,
             offset=((1 << self.value_bits) - 1 - 2 * self.share.bound) // 2,
             value_bits=self.value_bits,
