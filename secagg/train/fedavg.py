@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,5 +79,5 @@ def largest_coordinate(how: LocalTraining, largest_lot: float) -> float:
     """
     size = how.lot_size if how.lot_size is not None else largest_lot
     signal = how.steps * largest_lot / size
-    noise = 6 * how.noise_multiplier * np.sqrt(how.steps) / size
+    noise = 6 * how.noise_multiplier * math.sqrt(how.steps) / size
     return float(how.learning_rate * how.clip_norm * (signal + noise))

@@ -48,19 +48,13 @@ class Deployment:
         """Say what is made to go wrong on purpose; None when nothing is."""
         faults = []
         if self.dropouts:
-            faults.append(
-                f"in every round {self.dropouts} of {sites} sites {_verb('drop', self.dropouts)} out (--drop-per-round)"
-            )
+            faults.append(f"every round loses {self.dropouts} of {sites} sites (--drop-per-round)")
         if self.slow_sites:
             faults.append(
-                f"{self.slow_sites} {_verb('take', self.slow_sites)} about {SLOW_FACTOR:g} times as long as the others (--slow-sites), and "
+                f"sites that take about {SLOW_FACTOR:g} times as long as others: {self.slow_sites} (--slow-sites); "
                 f"whoever takes more than {self.deadline_s:g} s (--deadline) is late, but for those whom a sum needs"
             )
-        return f"Staged by this simulation: {', and '.join(faults)}." if faults else None
-
-
-def _verb(word: str, count: int) -> str:
-    return f"{word}s" if count == 1 else word
+        return f"Staged by this simulation: {'; '.join(faults)}." if faults else None
 
 
 @dataclass(frozen=True)

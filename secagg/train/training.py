@@ -9,6 +9,9 @@ from secagg_protocols.errors import ParameterError
 
 from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
+MOST_STEPS = 100_000
+"""Of every site, in all rounds: what they cost in ε is computed before the first."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -29,6 +32,11 @@ class Training:
         check(self)
         if not 0 < self.sampling_rate <= 1:
             raise ParameterError(f"sampling_rate = {self.sampling_rate!r} must be in (0, 1]")
+        if self.rounds * self.local_steps > MOST_STEPS:
+            raise ParameterError(
+                f"rounds = {self.rounds} of local_steps = {self.local_steps} are above {MOST_STEPS} steps in all, the "
+                "most that are trained; use fewer --rounds"
+            )
         # Beyond 1 a proximal step overshoots the global model, and the bound on an update no longer holds.
         if not 0 <= self.fedprox_mu * self.learning_rate <= 1:
             raise ParameterError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from secagg.round import audit
 from secagg.train import TrainConfig, run
+from secagg.train.rounds import federate
+from secagg.train.setup import make_setup
 from secagg_protocols import Roster
 from secagg_protocols.errors import InputError
 
@@ -25,7 +28,7 @@ def logs_in(folder: Path) -> list[audit.Log]:
     ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"epsilon": None, "scheme": "lightsecagg", "dropouts": 1}])
+@pytest.mark.parametrize("changes", [{}, {"epsilon": None, "scheme": "lightsecagg", "institutions": 6, "dropouts": 1}])
 def test_every_round_of_a_training_is_in_the_logs_and_they_agree(tmp_path: Path, changes: dict[str, object]) -> None:
     result = run(config(tmp_path / "logs", **changes))
     server, *sites = logs_in(tmp_path / "logs")
@@ -41,10 +44,13 @@ def test_every_round_of_a_training_is_in_the_logs_and_they_agree(tmp_path: Path,
 
 
 def test_a_training_whose_rounds_fail_leaves_their_records(tmp_path: Path) -> None:
-    result = run(config(tmp_path / "logs", dropouts=3, slow_sites=0))
+    setup = make_setup(config(tmp_path / "logs", dropouts=0, slow_sites=0))
+    calm = setup.plans[0]
+    massacre = replace(calm, dropouts=dict.fromkeys(range(1, 4), "MaskedInput"))
+    outcome = federate(replace(setup, plans=(calm, massacre, calm)), lambda number, line: None)
     server, *sites = logs_in(tmp_path / "logs")
     failed = [line.record["failure"] for line in server.lines]
-    assert failed == [one.failed or "" for one in result.rounds]
+    assert failed == [one.failed or "" for one in outcome.records]
     assert any(failed)
     assert audit.compare([server, *sites]) == []
 

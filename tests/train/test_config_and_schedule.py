@@ -19,6 +19,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
     ("settings", "says"),
     [
         ({"rounds": 0}, "rounds = 0 must be at least 1"),
+        ({"rounds": 10**9}, "rounds = 1000000000 of local_steps = 2 are above 100000 steps in all"),
         ({"institutions": 2}, "institutions = 2 must be at least 3"),
         ({"epsilon": 0.0}, "epsilon = 0.0 must be"),
         ({"epsilon": float("nan")}, "epsilon = nan"),
@@ -32,7 +33,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target"),
-        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
+        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site_column"),
         ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),
         ({"weight_max": 10}, "no use under differential privacy"),
         ({"dropouts": -1}, "dropouts = -1"),

@@ -85,7 +85,7 @@ def test_it_explains_itself(html: str, result: TrainResult) -> None:
     assert result.worst_epsilon is not None
     assert f"by a factor of at most {math.exp(result.worst_epsilon):.3g} (e^ε)" in html
     assert "LogisticRegression" in html
-    assert "Staged by this simulation: in every round 2 of 10 sites drop out" in html
+    assert "Staged by this simulation: every round loses 2 of 10 sites" in html
     assert f"{result.bytes_ratio:.1f} times as many" in html
     for name, meaning in WORDS.items():
         assert f"<dt>{name}</dt><dd>{escape(meaning)}</dd>" in html
