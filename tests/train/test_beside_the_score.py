@@ -57,13 +57,7 @@ def test_a_rare_outcome_is_counted_beside_the_score(
     assert (found["trained_on"]["rows"], found["trained_on"]["positives"]) == trained_on
     rows, positives = held_out
     assert f"scored on {rows} held-out rows, {positives} of them '1'" in result.scored_on
+    assert f"The models are scored on {rows} held-out rows, {positives} of them" in render(result)
     (warning,) = (line for line in result.warnings if "Class '1'" in line)
     assert f"{positives} row(s) held out and {trained_on[1] or 'none'} to train on" in warning
     assert result.about_epsilon == ()
-
-
-def test_the_counts_stand_in_the_report_and_a_common_outcome_is_no_warning() -> None:
-    result = run(TrainConfig.of(rounds=1, epsilon=None, report=None))
-    assert (result.held_out.rows + result.trained_on.rows, result.classes[1]) == (569, "malignant")
-    assert f"scored on {result.held_out.rows} held-out rows" in render(result)
-    assert not any("Class" in warning for warning in result.warnings)

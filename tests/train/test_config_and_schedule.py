@@ -33,7 +33,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target"),
-        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site_column"),
+        ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
         ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),
         ({"weight_max": 10}, "no use under differential privacy"),
         ({"dropouts": -1}, "dropouts = -1"),

@@ -31,7 +31,7 @@ def setup_of(institutions: int, **changes: Any) -> Setup:
 
 
 @pytest.mark.parametrize(
-    ("institutions", "colluders", "dropouts"), [(3, 0, 0), (4, 1, 0), (5, 1, 1), (6, 1, 2), (7, 1, 2), (10, 1, 2)]
+    ("institutions", "colluders", "dropouts"), [(3, 0, 0), (4, 1, 0), (5, 1, 1), (6, 1, 2), (7, 1, 2)]
 )
 def test_at_its_defaults_no_round_is_lost(institutions: int, colluders: int, dropouts: int) -> None:
     setup = setup_of(institutions)
@@ -54,17 +54,17 @@ def test_three_are_told_in_output_and_report_that_no_colluder_is_withstood() -> 
     assert "up to 0 colluding site(s)" in html
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("changes", [{}, {"slow_sites": 4}, {"deadline_s": 1.0}, {"scheme": "lightsecagg"}])
 def test_a_server_waits_beyond_its_deadline_for_the_sites_that_a_sum_needs(seed: int, changes: dict[str, Any]) -> None:
-    setup = setup_of(4, seed=seed, rounds=20, **changes)
+    setup = setup_of(4, seed=seed, epsilon=None, **changes)
     for plan in setup.plans:
         assert len(plan.drops(setup.contribute)) == 0
         assert plan.simulated_s() == max(plan.durations.values())
 
 
 def test_of_sites_that_can_be_missed_the_deadline_is_kept() -> None:
-    plans = setup_of(7, dropouts=0, deadline_s=1.0).plans
+    plans = setup_of(7, epsilon=None, dropouts=0, deadline_s=1.0).plans
     assert all(len(plan.late) == 2 for plan in plans)
 
 
