@@ -12,8 +12,6 @@ weight nor an unweighted update. For the same reason weight and metrics ride in 
 would be summed apart, and tell who carried.
 """
 
-import reprlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -44,10 +42,7 @@ _CHOOSING = (
 
 
 def _is_number(value: object) -> bool:
-    """Whether it is a number, and no int beyond what a float holds."""
-    if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    return isinstance(value, float | np.integer | np.floating)
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -100,9 +95,7 @@ class MeanCodec(Codec):
             raise ParameterError(f"on_clip must be 'count' or 'refuse', not {self.on_clip!r}")
         for name, ends in self.metrics.items():
             if not (isinstance(ends, Sequence) and len(ends) == 2 and all(map(_is_number, ends))):
-                raise ParameterError(
-                    f"metric {name!r} needs a range (low, high) of two numbers, not {reprlib.repr(ends)}"
-                )
+                raise ParameterError(f"metric {name!r} needs a range (low, high) of two numbers, not {ends!r}")
             low, high = ends
             if not (low < high and isfinite(high - low)):
                 raise ParameterError(f"metric {name!r} needs finite low < high, not ({low}, {high})")
