@@ -40,8 +40,8 @@ def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
                 for style, (drop, line) in zip(STYLES, by_drop(sweep, scheme, adversary).items(), strict=False):
                     places = [_place(case, sweep) for case in line]
                     heights = [figure_of(costs[case]) for case in line]
-                    label = name if drop is None else f"{name}, {drop:.0%} drop out"
-                    axes.plot(places, heights, style, color=colour, marker=marker, ms=4, lw=1.6, label=label)
+                    which = name if drop is None else f"{name}, {drop:.0%} drop out"
+                    axes.plot(places, heights, style, color=colour, marker=marker, ms=4, lw=1.6, label=which)
             _scale(axes, sweep)
             axes.set_title(label, fontsize=10, loc="left")
             axes.set_xlabel(AXES[sweep.axis])

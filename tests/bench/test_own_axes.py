@@ -51,6 +51,8 @@ def test_each_axis_is_swept_alone_and_dropouts_are_lines(bench: Bench, tmp_path:
     assert all(float(row["client_ms.total"]) > 0 and row["max_abs_error"] == "0" for row in rows)
     page = (tmp_path / "overhead.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3
+    for shown in ("client, CPU ms", "server, CPU ms", "upload of one client, kB", "bonawitz, active, 20% drop out"):
+        assert shown in page
 
 
 def test_the_lines_of_a_figure_are_schemes_and_their_dropouts() -> None:
