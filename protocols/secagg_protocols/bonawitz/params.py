@@ -78,11 +78,6 @@ class Bonawitz(Dealing):
             object.__setattr__(self, "secrets", secrets_with_noise(self.participants, self.noise_share))
 
     @property
-    def layers(self) -> int:
-        """L, how many layers of a participant's noise can be taken off."""
-        return 0 if self.noise_share is None else len(self.noise_share.layers)
-
-    @property
     def share_bytes(self) -> int:
         """Bytes that one dealer seals for one holder."""
         proof = merkle.depth(self.participants) * merkle.HASH_BYTES if self.active else 0

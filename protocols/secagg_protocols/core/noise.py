@@ -226,8 +226,8 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
     levels = _levels(honest, noise.tolerated) if layered else (noise.tolerated,)
     if len(levels) > _MOST_LEVELS:
         raise ParameterError(
-            f"noise: tolerated={noise.tolerated} of {honest} honest participants takes {len(levels)} layers, and at most "
-            f"{_MOST_LEVELS} are kept: lower tolerated"
+            f"noise: tolerated={noise.tolerated} of {honest} honest participants takes {len(levels)} layers, and at "
+            f"most {_MOST_LEVELS} are kept: lower tolerated"
         )
     with localcontext() as context:
         context.prec = _DIGITS

@@ -79,7 +79,7 @@ class Parameters(ABC):
             return
         noise = Noise.of(self.noise)
         object.__setattr__(self, "noise", noise)
-        if noise.colluders and not hasattr(self, "colluders"):
+        if noise.colluders and "colluders" not in {item.name for item in fields(self)}:
             raise ParameterError(
                 f"noise: colluders={noise.colluders}, and {self.name} withstands none: whoever helps its server opens "
                 "every vector; choose bonawitz, or colluders=0"
@@ -121,6 +121,11 @@ class Parameters(ABC):
         if self.noise is None:
             return None
         return Noise.of(self.noise).share(self.participants, self.removes_noise)
+
+    @property
+    def layers(self) -> int:
+        """L, how many layers of a participant's noise can be taken off again."""
+        return 0 if self.noise_share is None else len(self.noise_share.layers)
 
     @property
     def fewest_with_noise(self) -> int:
