@@ -42,8 +42,8 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
             {"csv": ("a.csv",), "target": "t", "report": Path("./x/../a.csv")},
             "report = 'x/../a.csv' would be written over csv = 'a.csv'; give another file",
         ),
-        ({"csv": ("n=a.csv",), "target": "t", "model_out": Path("a.csv.npz"), "report": Path("a.csv")}, "over csv = 'a"),
-        ({"csv": ("a.csv",), "target": "t", "schema": Path("s.json"), "report": Path("s.json")}, "over schema = 's.json'"),
+        ({"csv": ("n=a.csv",), "target": "t", "report": Path("a.csv")}, "written over csv = 'a.csv'"),
+        ({"csv": ("a",), "target": "t", "schema": Path("s"), "report": Path("s")}, "written over schema = 's'"),
         ({"model_out": Path("m.npz"), "report": Path("m.npz")}, "model_out = 'm.npz' would be written over report ="),
     ],
 )
