@@ -24,6 +24,7 @@ from .liars.command import run_liars
 from .overhead import Cost, describe, key_of, measure
 from .peers.command import run_peers
 from .peers.engine_command import run_flower
+from .privacy.command import run_privacy
 from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
@@ -34,6 +35,7 @@ app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
+app.command("privacy")(run_privacy)
 
 
 @app.callback()
