@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,29 +16,41 @@ from rich.table import Table
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 
 from ..overhead import machine
+from . import audits, rounds
 from .accounting import accounting
 from .exactness import exactness
-from .rounds import FULL, QUICK, Sizes, dropouts, errors, lengths, sparse_dropouts
+from .rounds import dropouts, errors, lengths, sparse_dropouts
 from .rows import Row
 from .speed import samples, speeds
 
-SAMPLES = 10_000_000
-QUICK_SAMPLES = 1_000_000
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: rounds.Sizes
+    samples: int
+    audits: audits.Effort
+
+
+FULL = Sizes(rounds.FULL, 10_000_000, audits.FULL)
+QUICK = Sizes(rounds.QUICK, 1_000_000, audits.QUICK)
 
 Part = Callable[[], Iterator[Row]]
 
 
-def parts_of(sizes: Sizes, count: int) -> Sequence[Part]:
-    """Return what is measured, in order. count: samples."""
+def parts_of(sizes: Sizes) -> Sequence[Part]:
+    """Return what is measured, in order."""
     return (
         exactness,
         accounting,
-        lambda: errors(sizes),
-        lambda: dropouts(sizes),
-        lambda: sparse_dropouts(sizes),
+        lambda: errors(sizes.rounds),
+        lambda: dropouts(sizes.rounds),
+        lambda: sparse_dropouts(sizes.rounds),
         lengths,
         speeds,
-        lambda: samples(count),
+        lambda: samples(sizes.samples),
+        lambda: audits.audits(sizes.audits),
     )
 
 
@@ -48,7 +61,7 @@ def run_privacy(
 ) -> None:
     """Measure what is claimed of noise under the sum; exit 1 where a claim does not hold."""
     start = time.monotonic()
-    rows = measured(parts_of(*((QUICK, QUICK_SAMPLES) if quick else (FULL, SAMPLES))))
+    rows = measured(parts_of(QUICK if quick else FULL))
     broken = [row for row in rows if not row.held]
     found = {
         "benchmark": "privacy",
@@ -70,7 +83,7 @@ def run_privacy(
 
 def measured(parts: Sequence[Part]) -> list[Row]:
     """Return the rows of all parts, showing where it is."""
-    rows = []
+    rows: list[Row] = []
     with progress_bar() as move:
         for number, part in enumerate(parts):
             move(number, len(parts), "")
