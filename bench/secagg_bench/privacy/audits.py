@@ -108,7 +108,8 @@ def _directions(rng: np.random.Generator, many: int, length: int) -> Vectors:
 def _error(subject: Subject, mechanism: Mechanism, seed: int) -> Vectors:
     """Return the released sum without the vectors that are in it. They are within the clip."""
     vectors = _directions(np.random.default_rng(seed), PARTICIPANTS, mechanism.length)
-    return subject.release(mechanism, vectors) - vectors[ABSENT:].sum(axis=0)
+    error: Vectors = subject.release(mechanism, vectors) - vectors[ABSENT:].sum(axis=0)
+    return error
 
 
 def _shown(subject: Subject, mechanism: Mechanism, rounds: int) -> float:

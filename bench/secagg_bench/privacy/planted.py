@@ -140,8 +140,7 @@ class Subject:
         absent = dict.fromkeys(range(1, 1 + ABSENT), "MaskedInput")
         run = secagg.simulate(scheme, encoded, drop=absent, randomness=randomness)
         (mean,) = codec.decode(run.total, len(run.survivors)).arrays
-        total: Vectors = mean * len(run.survivors)
-        return total
+        return np.asarray(mean, dtype=np.float64) * len(run.survivors)
 
 
 HONEST = Subject("as it should be")
