@@ -139,11 +139,7 @@ class Mechanism:
 
     def variance_of(self, dropouts: int) -> float:
         """Return the variance that one survivor's noise keeps after so many dropouts, rounding included."""
-        stay = self.share.kept(dropouts)
-        if stay is None:
-            raise ParameterError(f"{dropouts} dropouts are more than tolerated={self.tolerated}: there is no sum")
-        widths = (self.share.base, *self.share.layers[:stay])
-        return sum((float(width) ** 2 for width in widths), float(ROUNDING) ** 2)
+        return self.share.variance(dropouts)
 
     def against(self, unknown: int, dropouts: int) -> float:
         """Return the noise multiplier of the Gaussian mechanism that a view comes to.

@@ -9,32 +9,9 @@ from secagg import ParameterError
 from secagg.privacy.mechanism import LEAKAGE, PROOF_VARIANCE, Mechanism
 from secagg.privacy.plan import Wanted, plan
 from secagg.privacy.views import COLLUDING, FELLOW, RELEASED, SERVER, TOO_MANY, Release, epsilon, epsilons
+from secagg_bench.privacy.exactness import exact_delta, off_by
 
 dp_accounting = pytest.importorskip("dp_accounting")
-
-
-def gaussian(centre, sigma, reach=12):
-    ks = np.arange(math.floor(centre - reach * sigma), math.ceil(centre + reach * sigma) + 1)
-    weights = np.exp(-((ks - centre) ** 2) / (2 * sigma**2))
-    return ks, weights / math.fsum(weights)
-
-
-def summed(centres, sigmas):
-    first, chance = 0, np.ones(1)
-    for centre, sigma in zip(centres, sigmas, strict=True):
-        ks, part = gaussian(centre, sigma)
-        chance = np.convolve(chance, part)
-        first += ks[0]
-    return np.arange(first, first + chance.size), chance
-
-
-def off_by(centres, sigmas):
-    """Return the largest |log ratio| of the sum's distribution to D(Σx, S), within 8 S."""
-    ks, found = summed(centres, sigmas)
-    whole, deviation = sum(centres), math.sqrt(sum(sigma**2 for sigma in sigmas))
-    near = np.abs(ks - whole) < 8 * deviation
-    expected = np.exp(-((ks - whole) ** 2) / (2 * deviation**2))
-    return float(np.abs(np.log(found[near] / (expected / math.fsum(expected))[near])).max())
 
 
 @pytest.mark.parametrize("sigma", [2.0, 3.0, 16.0])
@@ -58,13 +35,10 @@ def test_narrow_parts_are_none_which_is_why_they_are_refused():
 @pytest.mark.parametrize("eps", [0.5, 1.0, 3.0])
 def test_the_discrete_mechanism_is_no_worse_than_the_gaussian_it_is_accounted_as(deviation, shift, eps):
     moved = shift(deviation)
-    ks = np.arange(-int(14 * deviation) - 2, int(15 * deviation) + 3)
-    one, other = (np.exp(-((ks - centre) ** 2) / (2 * deviation**2)) for centre in (0, moved))
-    one, other = one / one.sum(), other / other.sum()
-    exact = max(np.maximum(p - math.exp(eps) * q, 0).sum() for p, q in ((one, other), (other, one)))
+    exact = exact_delta(eps, deviation, moved)
     multiplier = math.sqrt(deviation**2 - PROOF_VARIANCE) / moved
     # δ of the Gaussian mechanism at ε, from ε at δ: what is looked for lies between.
-    assert dp_accounting.get_epsilon_gaussian(multiplier, float(exact)) >= eps * (1 - 1e-6)
+    assert dp_accounting.get_epsilon_gaussian(multiplier, exact) >= eps * (1 - 1e-6)
 
 
 def test_rounding_to_the_grid_moves_two_vectors_no_further_apart_than_is_charged():
