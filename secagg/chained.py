@@ -45,8 +45,8 @@ class SignedLog:
     """A file of signed records, each with the hash of the one before it. One writer; the file is made when missing.
 
     whole: check every line of a file that is there, or (where a process writes one line and ends) the last one alone.
-    Raises `AuditError` for a file that is no such log of this identity's, and `InputError` for one that cannot be read or
-    written; the file is then as it was. The end of a line that a crash cut short is dropped: its record was never
+    Raises `AuditError` for a file that is no such log of this identity's, and `InputError` for one that cannot be read
+    or written; the file is then as it was. The end of a line that a crash cut short is dropped: its record was never
     acknowledged.
     """
 
@@ -97,8 +97,8 @@ class SignedLog:
         return self._head
 
     def append(self, record: Any) -> str:
-        """Sign and append a record, a dataclass; return its hash. Raises `AuditError` when it cannot be written; the file is then as
-        it was, and this log can go on."""
+        """Sign and append a record, a dataclass; return its hash. Raises `AuditError` when it cannot be written; the
+        file is then as it was, and this log can go on."""
         body = {"previous": self._head, "record": asdict(record)}
         body["signature"] = self._identity.sign(self.form.signed(_canonical(body))).hex()
         line = _canonical(body).encode()

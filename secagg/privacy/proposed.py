@@ -1,4 +1,4 @@
-"""What a proposed round is worth to a participant, from what is said of it and from nothing that it would have to believe.
+"""What a proposed round is worth to a participant, from what is said of it and nothing that it would have to believe.
 
 A participant does not see a plan: it sees a scheme, with the noise in it, and a codec, with clip and scale.
 """

@@ -181,7 +181,7 @@ def test_an_edited_file_is_refused(tmp_path, name):
     changed = json.dumps({name: "other" if isinstance(value, str) else value + 1})[1:-1].replace(": ", ":")
     assert edited in path.read_text()
     path.write_text(path.read_text().replace(edited, changed))
-    with pytest.raises(AuditError, match="line 1 .*changed, or not signed by this key"):
+    with pytest.raises(AuditError, match=r"line 1 .*changed, or not signed by this key"):
         book(path).epsilon()
 
 
