@@ -26,7 +26,7 @@ from .records import arrays_in
 from .round import GridRound
 from .settings import Settings
 
-_MORE_NODES = "run more SuperNodes (flwr run . --federation-config 'num-supernodes=10'; Flower's default is 2)"
+_MORE_NODES = "run more SuperNodes (--federation-config num-supernodes=10, not 2) or wait for them (min_train_nodes=3)"
 
 
 @dataclass(frozen=True)
