@@ -66,14 +66,17 @@ class Release:
         }
 
 
-def epsilons(releases: Sequence[Release], delta: float, sampling_rate: float = 1.0) -> dict[str, float | None]:
+def epsilons(
+    releases: Sequence[Release], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
+) -> dict[str, float | None]:
     """Return view → ε at `delta` of all these releases together; None: unbounded.
 
     sampling_rate: of Poisson sampling of what is protected, by coins that no view sees (rows at a site; 1: none).
+    failing: a chance beside that of the mechanisms themselves, as in `composed`.
     """
     views: dict[str, float | None] = {}
     charged = sum(release.mechanism.epsilon_charged for release in releases)
-    failing = sum(release.mechanism.delta_charged for release in releases)
+    failing += sum(release.mechanism.delta_charged for release in releases)
     seen = [release.multipliers() for release in releases]
     for view in (RELEASED, SERVER, COLLUDING, FELLOW, TOO_MANY):
         spent = epsilon((each[view] for each in seen), delta, sampling_rate, failing)
