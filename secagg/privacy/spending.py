@@ -12,7 +12,7 @@ from secagg_he import BudgetSpent
 
 from .ledger import Budget
 from .mechanism import Mechanism
-from .views import COLLUDING, Release, epsilons
+from .views import COLLUDING, Release, epsilon_in, epsilons
 
 _SLACK = 1 + 1e-6
 """A plan is as exact as that: the last of its rounds must not be one too many."""
@@ -43,12 +43,13 @@ class Spending:
     @property
     def epsilon(self) -> dict[str, float]:
         """View → ε at the budget's δ, of all rounds so far; a view without a bound is left out."""
-        return _bounded(epsilons(self._releases, self.budget.delta, failing=self._failing))
+        views = epsilons(self._releases, self.budget.delta, failing=self._failing)
+        return {view: epsilon for view, epsilon in views.items() if epsilon is not None}
 
     def check(self, planned: Planned) -> None:
         """Raise `BudgetSpent` where one more such round could exceed the budget."""
         releases = [*self._releases, planned.worst]
-        after = epsilons(releases, self.budget.delta, failing=self._failing + planned.failing)[COLLUDING]
+        after = epsilon_in(COLLUDING, releases, self.budget.delta, failing=self._failing + planned.failing)
         if after is None or after > self.budget.epsilon * _SLACK:
             raise BudgetSpent(
                 f"the privacy budget is spent: {self}; one more round would go beyond ε={self.budget.epsilon:g} "
@@ -65,7 +66,3 @@ class Spending:
         views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in self.epsilon.items())
         count = len(self._releases)
         return f"ε at δ={self.budget.delta:g} after {count} round{'s' * (count != 1)}: {views}"
-
-
-def _bounded(views: dict[str, float | None]) -> dict[str, float]:
-    return {view: epsilon for view, epsilon in views.items() if epsilon is not None}

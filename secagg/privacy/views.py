@@ -23,6 +23,7 @@ SERVER = "server"
 COLLUDING = "server with colluders"
 FELLOW = "fellow participant"
 TOO_MANY = "too many colluders"
+VIEWS = (RELEASED, SERVER, COLLUDING, FELLOW, TOO_MANY)
 
 _FINE = 1e-4
 
@@ -69,19 +70,21 @@ class Release:
 def epsilons(
     releases: Sequence[Release], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
 ) -> dict[str, float | None]:
-    """Return view → ε at `delta` of all these releases together; None: unbounded.
+    """Return view → ε of all these releases together, as `epsilon_in` gives it."""
+    return {view: epsilon_in(view, releases, delta, sampling_rate, failing) for view in VIEWS}
+
+
+def epsilon_in(
+    view: str, releases: Sequence[Release], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
+) -> float | None:
+    """Return ε at `delta` of all these releases together in one view; None: unbounded.
 
     sampling_rate: of Poisson sampling of what is protected, by coins that no view sees (rows at a site; 1: none).
     failing: a chance beside that of the mechanisms themselves, as in `composed`.
     """
-    views: dict[str, float | None] = {}
-    charged = sum(release.mechanism.epsilon_charged for release in releases)
     failing += sum(release.mechanism.delta_charged for release in releases)
-    seen = [release.multipliers() for release in releases]
-    for view in (RELEASED, SERVER, COLLUDING, FELLOW, TOO_MANY):
-        spent = epsilon((each[view] for each in seen), delta, sampling_rate, failing)
-        views[view] = None if spent is None else spent + charged
-    return views
+    spent = epsilon((release.multipliers()[view] for release in releases), delta, sampling_rate, failing)
+    return None if spent is None else spent + sum(release.mechanism.epsilon_charged for release in releases)
 
 
 def epsilon(

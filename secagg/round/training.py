@@ -56,9 +56,13 @@ class Training:
 
     def stamp(self, before: Arrays, after: Arrays, now: datetime) -> Stamp:
         """Return what is recorded of a round beside the protocol. before, after: the model, by array."""
-        models = {"model": model_digest(before), "model_after": model_digest(after)}
-        delta = None if self.spending is None else self.spending.budget.delta
-        return Stamp(now=now, **models, epsilon=self.epsilon, delta=delta)
+        return Stamp(
+            now=now,
+            model=model_digest(before),
+            model_after=model_digest(after),
+            epsilon=self.epsilon,
+            delta=None if self.spending is None else self.spending.budget.delta,
+        )
 
     def add(self, planned: Planned | None = None, survivors: int = 0) -> None:
         """Count a round that gave a model, and charge it. survivors: how many vectors are in its sum."""
