@@ -42,6 +42,7 @@ class Mechanism:
 
     multiplier: z, the standard deviation of the honest participants' noise over `clip`. tolerated, colluders: as in
     `Noise`. value_bits: of a coordinate with its noise. layered: whether the scheme takes off what is too much.
+    statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
     """
 
     participants: int
@@ -52,8 +53,11 @@ class Mechanism:
     tolerated: int = 0
     colluders: int = 0
     layered: bool = True
+    statistical_bits: int | None = None
 
     def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ParameterError(f"length={self.length} is not at least 1")
         for name in ("clip", "multiplier"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -168,4 +172,5 @@ class Mechanism:
         widths = (self.share.base, *self.share.layers, ROUNDING)
         tables = sum(distance_of(float(width)) for width in widths)
         cut = 2 * math.exp(-(float(TAIL) ** 2) / 2)
-        return LEAKAGE + self.participants * self.length * (tables + cut)
+        scheme = 0.0 if self.statistical_bits is None else 2.0**-self.statistical_bits
+        return LEAKAGE + scheme + self.participants * self.length * (tables + cut)
