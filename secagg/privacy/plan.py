@@ -12,7 +12,7 @@ from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.sums import Domain
 
 from .mechanism import Mechanism
-from .views import COLLUDING, Release, epsilons
+from .views import COLLUDING, Release, epsilon_in, epsilons
 
 LARGEST_MULTIPLIER = 1e4
 FEWEST_BITS = 4
@@ -120,7 +120,7 @@ def _with_bits(wanted: Wanted, ideal: float, value_bits: int) -> Mechanism:
     def spent(multiplier: float) -> float | None:
         mechanism = wanted.mechanism(multiplier, value_bits)
         worst = [Release(mechanism, dropouts) for dropouts in sorted({0, wanted.tolerated})]
-        each = [epsilons([release] * wanted.rounds, wanted.delta)[COLLUDING] for release in worst]
+        each = [epsilon_in(COLLUDING, [release] * wanted.rounds, wanted.delta) for release in worst]
         known = [one for one in each if one is not None]
         return max(known) if len(known) == len(each) else None
 
