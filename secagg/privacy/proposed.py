@@ -13,7 +13,7 @@ from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
 
-from .mechanism import Mechanism
+from .mechanism import Mechanism, opened_with
 from .views import COLLUDING, Release
 
 
@@ -46,6 +46,7 @@ class Proposed(Mechanism):
             noise.tolerated,
             max(noise.colluders, colluders),
             scheme.removes_noise,
+            opened_with=opened_with(scheme),
             said_scale=float(terms.scale),
             said_noise=noise,
         )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from secagg.schemes import PROTECTING
 from secagg_protocols.errors import ParameterError
 
 from .aggregation import Aggregation
@@ -84,6 +85,8 @@ class TrainConfig:
                     f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
                 )
             return
+        if self.privacy.distributed:
+            self._check_distributed()
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
@@ -108,6 +111,36 @@ class TrainConfig:
             if other := taken.get(path.resolve()):
                 raise ParameterError(f"{name} = {str(path)!r} would be written over {other}; give another file")
             taken[path.resolve()] = f"{name} = {str(path)!r}"
+
+    def _check_distributed(self) -> None:
+        """Check what noise under the sum asks of the other values."""
+        steps = self.training.local_steps
+        if self.privacy.unit == "row" and steps > 1:
+            raise ParameterError(
+                f"local_steps = {steps}: with noise under the sum a row is protected for one step a round, as it also "
+                "moves what other rows do in later ones; use --local-steps 1, --dp local or --unit institution"
+            )
+        if self.aggregation.update_clip is not None:
+            raise ParameterError(
+                f"update_clip = {self.aggregation.update_clip:g} has no use with noise under the sum, which needs an "
+                "L2 norm; leave it out (--unit institution takes --update-norm)"
+            )
+        if self.aggregation.scheme not in PROTECTING:
+            raise ParameterError(
+                f"scheme = {self.aggregation.scheme} shows the server every update, with a part of the noise only; use "
+                "--scheme bonawitz, or --dp local"
+            )
+        if self.run.sweep:
+            raise ParameterError(
+                f"sweep = {self.run.sweep[0]}: a sweep trains with local noise or with none; leave it out, or use "
+                "--dp local"
+            )
+        dropouts, tolerated = self.deployment.dropouts, self.privacy.tolerated
+        if dropouts is not None and tolerated is not None and dropouts > tolerated:
+            raise ParameterError(
+                f"dropouts = {dropouts} are more than tolerated = {tolerated}, and with more no sum is opened; use "
+                f"--tolerated {dropouts}, or --drop-per-round {tolerated} or less"
+            )
 
     @classmethod
     def of(cls, **settings: Any) -> TrainConfig:
