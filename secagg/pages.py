@@ -46,6 +46,10 @@ STYLE: Any = {
 }
 
 
+_LEGEND_LETTERS = 110
+"""How many fit beside each other above a figure; the sample of a line takes five."""
+
+
 class Drawing:
     """A figure being drawn, panels side by side; `svg` holds it when the block ends."""
 
@@ -58,7 +62,8 @@ class Drawing:
     def legend_above(self, axes: Axes) -> None:
         """Put the legend of these axes above the figure, where it covers nothing."""
         handles, labels = axes.get_legend_handles_labels()
-        self.figure.legend(handles, labels, loc="outside upper center", ncols=5, fontsize=9)
+        columns = max(1, min(5, _LEGEND_LETTERS // max(len(label) + 5 for label in labels))) if labels else 1
+        self.figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=9)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeAlias
 
@@ -21,10 +22,11 @@ EXPECTED_LOSS = 0.05
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One round to measure, 16-bit values.
+    """One round to measure.
 
     scheme: any registered one. clients: n. length: d. drop: fraction that drops out before its masked input. corrupt:
     fraction that may collude with the server, from which the scheme derives its threshold (and SecAggPlus its graph).
+    bits: of each value.
     """
 
     scheme: str
@@ -33,6 +35,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: int
     drop: float
     corrupt: float
+    bits: int = 16
 
     def build(self) -> secagg.Scheme:
         """Return the scheme of this round. Raises `secagg.ParameterError` when there is none."""
@@ -44,6 +47,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "dropouts": self.clients // 2,
             "dropout_rate": max(self.drop, EXPECTED_LOSS),
             "adversary": self.adversary,
+            "value_bits": self.bits,
         }
         known = parameters_of(self.scheme)
         if "corrupt_rate" in known:
@@ -74,6 +78,30 @@ class Sweep(msgspec.Struct, frozen=True):
     axis: Axis
     fixed: str
     cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Rounds that somebody chose. clients, length, drop: the values of each axis, one or more."""
+
+    clients: tuple[int, ...]
+    length: tuple[int, ...]
+    drop: tuple[float, ...]
+    bits: int
+
+    @property
+    def first(self) -> Axes:
+        """The one round in which every axis has its first value."""
+        return replace(self, clients=self.clients[:1], length=self.length[:1], drop=self.drop[:1])
+
+
+CCS17_AXES = Axes(
+    clients=(500, 100, 200, 300, 400),
+    length=(100_000, 200_000, 300_000, 400_000, 500_000),
+    drop=(0.0, 0.1, 0.2, 0.3),
+    bits=16,
+)
+"""Those of the figures of Bonawitz et al. (CCS'17): n at 100,000 values, d at 500 participants, dropouts as lines."""
 
 
 class Grid(msgspec.Struct, frozen=True):
@@ -121,6 +149,8 @@ _PUBLISHED = {
 
 def published(case: Case) -> Published | None:
     """Return the paper's own figure for a case; None where we know of none that is sure enough to print."""
+    if case.bits != 16:
+        return None
     return _PUBLISHED.get((case.scheme, case.adversary, case.clients, case.length, case.drop))
 
 
@@ -158,10 +188,13 @@ def _sweep(
     clients: Iterable[int],
     lengths: Iterable[int],
     drops: Iterable[float],
+    bits: int = 16,
 ) -> Sweep:
     workloads = tuple(product(clients, lengths, drops))
     cases = tuple(
-        Case(scheme, adversary, n, d, drop, corrupt) for scheme, adversary, corrupt in lines for n, d, drop in workloads
+        Case(scheme, adversary, n, d, drop, corrupt, bits)
+        for scheme, adversary, corrupt in lines
+        for n, d, drop in workloads
     )
     return Sweep(axis, fixed, cases)
 
@@ -183,6 +216,31 @@ def grid_of(names: Iterable[str], *, quick: bool) -> Grid:
     lines = tuple(line for name in names for line in _lines_of(name))
     tables = tuple(table for table in (_institutions(lines),) if table.cases)
     return Grid("quick" if quick else "full", tables, _sweeps(lines, quick))
+
+
+def grid_of_axes(names: Iterable[str], axes: Axes) -> Grid:
+    """Return the grid of rounds that somebody chose: each axis alone, the others at their first value.
+
+    Along participants and values, every fraction of dropouts is a line.
+    """
+    lines = tuple(line for name in names for line in _lines_of(name))
+    first = axes.first
+    chosen: list[tuple[Axis, str, Axes]] = []
+    if len(axes.clients) > 1:
+        chosen.append(("clients", f"{first.length[0]:,} values", replace(axes, length=first.length)))
+    if len(axes.length) > 1:
+        chosen.append(("length", f"{first.clients[0]:,} participants", replace(axes, clients=first.clients)))
+    if len(axes.drop) > 1:
+        shape = f"{first.clients[0]:,} participants, {first.length[0]:,} values"
+        chosen.append(("drop", shape, replace(first, drop=axes.drop)))
+    sweeps = tuple(
+        _sweep(lines, axis, f"{fixed}, {axes.bits} bits", along.clients, along.length, along.drop, axes.bits)
+        for axis, fixed, along in chosen
+    )
+    alone = _sweep(lines, "drop", "", first.clients, first.length, first.drop, axes.bits)
+    cases = dict.fromkeys(case for sweep in (*sweeps, alone) for case in sweep.cases)
+    note = "Sizes of your own: each axis alone, the others at the first value that was given."
+    return Grid("own", (Table("Your rounds", note, tuple(cases)),), sweeps)
 
 
 def _lines_of(name: str) -> Iterator[Line]:

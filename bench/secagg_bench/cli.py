@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from secagg.cli.choice import SchemeChoice
 from secagg.cli.command import Commands
+from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.extras import needed
 
@@ -22,8 +24,10 @@ from .journal import Journal
 from .lattice_command import run_lattice
 from .liars.command import run_liars
 from .overhead import Cost, describe, key_of, measure
+from .own_axes import OwnAxes, write_csv
 from .peers.command import run_peers
 from .peers.engine_command import run_flower
+from .privacy.command import run_privacy
 from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
@@ -34,6 +38,7 @@ app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
+app.command("privacy")(run_privacy)
 
 
 @app.callback()
@@ -42,31 +47,52 @@ def options() -> None:
 
 
 @app.command()
+@with_options
 def overhead(
+    axes: Annotated[OwnAxes, Panel("Rounds of your own, not the papers' grids")],
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: a minute, not half an hour.")] = False,
     scheme: Annotated[
         list[str] | None,
         typer.Option(click_type=SchemeChoice(), help="Not the papers' grids, but how this one grows; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the page, the figures and the finished cases.")] = DEFAULT_OUT,
+    csv: Annotated[Path | None, typer.Option(help="Write a row for each round to this file as well.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the finished cases that are in that folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the papers' grids: cost by step, bytes, and CPU time over that of the unavoidable cryptography."""
-    papers = QUICK if quick else FULL
-    run(grid_of(scheme, quick=quick) if scheme else papers, out, resume=resume, as_json=as_json)
+    if quick and axes.given:
+        raise typer.BadParameter("it chooses the sizes, and so do --clients, --length …", param_hint="--quick")
+    if axes.given:
+        grid = axes.grid(tuple(scheme or ()))
+    elif scheme:
+        grid = grid_of(scheme, quick=quick)
+    else:
+        grid = QUICK if quick else FULL
+    run(grid, Files(out, csv), resume=resume, as_json=as_json)
 
 
-def run(grid: Grid, out: Path, *, resume: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class Files:
+    """Where a run is written down. out: a folder. csv: one more file, if any."""
+
+    out: Path
+    csv: Path | None
+
+
+def run(grid: Grid, files: Files, *, resume: bool, as_json: bool) -> None:
     """Measure a grid and write its files. Raises `secagg.InputError` for a damaged file of finished cases."""
     with needed("bench"):
         from . import report
+    out = files.out
     out.mkdir(parents=True, exist_ok=True)
     costs = measure_all(grid, Journal(out / "overhead.jsonl", resume=resume))
     found = report.as_json(grid, costs)
     page = out / "overhead.html"
     (out / "overhead.json").write_text(json.dumps(found, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     page.write_text(report.render(grid, costs), encoding="utf-8")
+    if files.csv is not None:
+        write_csv(files.csv, costs)
     _print_tables(console(as_json), grid, costs)
     console(as_json).print(f"report: {page}", soft_wrap=True)
     if as_json:

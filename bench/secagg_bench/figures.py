@@ -22,6 +22,8 @@ LINES = {
 OTHERS = (("#b8860b", "v"), ("#2f7f7f", "P"), ("#7a5230", "X"), ("#666666", "*"))
 """Of schemes that have no line of their own, in turn."""
 AXES: Mapping[Axis, str] = {"clients": "participants", "length": "values", "drop": "dropouts"}
+STYLES = ("-", "--", "-.", ":", (0, (1, 4)), (0, (6, 4)))
+"""Of the lines of one scheme, by how many drop out."""
 PANELS: tuple[tuple[str, Callable[[Cost], float]], ...] = (
     ("client, CPU ms", lambda cost: cost.client_ms["total"]),
     ("server, CPU ms", lambda cost: cost.server_ms["total"]),
@@ -34,17 +36,27 @@ def growth(sweep: Sweep, costs: Mapping[Case, Cost]) -> str:
     with drawing(f"growth-{sweep.axis}", 3.1, panels=3) as drawn:
         for axes, (label, figure_of) in zip(drawn.panels, PANELS, strict=True):
             for (scheme, adversary), (colour, marker) in lines_of(sweep).items():
-                line = [case for case in sweep.cases if (case.scheme, case.adversary) == (scheme, adversary)]
-                places = [_place(case, sweep) for case in line]
-                heights = [figure_of(costs[case]) for case in line]
-                if line:
-                    name = f"{scheme}, active" if adversary == "active" else scheme
-                    axes.plot(places, heights, color=colour, marker=marker, ms=4, lw=1.6, label=name)
+                name = f"{scheme}, active" if adversary == "active" else scheme
+                for style, (drop, line) in zip(STYLES, by_drop(sweep, scheme, adversary).items(), strict=False):
+                    places = [_place(case, sweep) for case in line]
+                    heights = [figure_of(costs[case]) for case in line]
+                    which = name if drop is None else f"{name}, {drop:.0%} drop out"
+                    axes.plot(places, heights, style, color=colour, marker=marker, ms=4, lw=1.6, label=which)
             _scale(axes, sweep)
             axes.set_title(label, fontsize=10, loc="left")
             axes.set_xlabel(AXES[sweep.axis])
         drawn.legend_above(drawn.axes)
     return drawn.svg
+
+
+def by_drop(sweep: Sweep, scheme: str, adversary: str) -> dict[float | None, list[Case]]:
+    """Return the lines of one scheme along the axis, in its order: one for each fraction of dropouts, where several."""
+    cases = [case for case in sweep.cases if (case.scheme, case.adversary) == (scheme, adversary)]
+    cases.sort(key=lambda case: _place(case, sweep))
+    drops = sorted({case.drop for case in cases})
+    if sweep.axis == "drop" or len(drops) < 2:
+        return {None: cases} if cases else {}
+    return {drop: [case for case in cases if case.drop == drop] for drop in drops}
 
 
 def lines_of(sweep: Sweep) -> dict[tuple[str, str], tuple[str, str]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import typer
 from typer.core import TyperCommand
-
-C = TypeVar("C", bound=Callable[..., Any])
+from typer.models import CommandFunctionType
 
 LARGEST_INTEGER = (1 << 63) - 1
 """Beyond it no option has a meaning, and what takes it may know no larger ones."""
@@ -43,9 +42,11 @@ class Commands(typer.Typer):
     def __init__(self, **said: Any) -> None:
         super().__init__(no_args_is_help=True, **said)
 
-    def command(self, *args: Any, **said: Any) -> Callable[[C], C]:
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = Command, **said: Any
+    ) -> Callable[[CommandFunctionType], CommandFunctionType]:
         """Join a command, as typer does."""
-        return super().command(*args, **{"cls": Command, **said})
+        return super().command(name, cls=cls, **said)
 
 
 def _refuse_repeated(given: list[click.Parameter], ctx: click.Context) -> None:

@@ -40,9 +40,9 @@ class Method:
 class Budget:
     """The ε of the whole run, or none."""
 
-    epsilon: Annotated[float | None, Option(f"Budget of the whole run; by default {DEFAULTS.privacy.epsilon:g}.")] = (
-        None
-    )
+    epsilon: Annotated[
+        float | None, Option(f"Budget of the whole run, for what --unit says; by default {DEFAULTS.privacy.epsilon:g}.")
+    ] = None
     no_dp: Annotated[
         bool, Option("The same as --dp none: the sums show what sums show."), Called(("epsilon to None",))
     ] = False

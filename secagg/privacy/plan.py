@@ -12,7 +12,7 @@ from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.sums import Domain
 
 from .mechanism import Mechanism
-from .views import COLLUDING, Release, epsilon, epsilons
+from .views import COLLUDING, Release, epsilon, epsilon_in, epsilons
 
 LARGEST_MULTIPLIER = 1e4
 FEWEST_BITS = 4
@@ -35,7 +35,8 @@ class Wanted:
     """What is asked of a plan. epsilon, delta: of all rounds together, in the view of the server with its colluders.
 
     participants, length, clip, tolerated, colluders, layered, reach, value_bits: as in `Mechanism`; value_bits None:
-    the fewest with which the noise is not noticeably more. sampling_rate: as in `views.epsilons`.
+    the fewest with which the noise is not noticeably more. sampling_rate: as in `views.epsilons`. opened_with: as in
+    `Mechanism`. statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
     """
 
     epsilon: float
@@ -50,6 +51,8 @@ class Wanted:
     layered: bool = True
     reach: float | None = None
     sampling_rate: float = 1.0
+    opened_with: int | None = None
+    statistical_bits: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon <= LARGEST_EPSILON:
@@ -71,11 +74,17 @@ class Wanted:
             self.colluders,
             self.layered,
             self.reach,
+            self.opened_with,
         )
+
+    @property
+    def failing(self) -> float:
+        """The chance that the scheme hides nothing, in all rounds."""
+        return 0.0 if self.statistical_bits is None else self.rounds * 2.0**-self.statistical_bits
 
     def spent(self, mechanism: Mechanism, dropouts: int) -> dict[str, float | None]:
         """Return view → ε of all rounds with this mechanism, if each has so many dropouts."""
-        return epsilons([Release(mechanism, dropouts)] * self.rounds, self.delta, self.sampling_rate)
+        return epsilons({Release(mechanism, dropouts): self.rounds}, self.delta, self.sampling_rate, self.failing)
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,8 @@ def _with_bits(wanted: Wanted, ideal: float, value_bits: int) -> Mechanism:
 
 
 def _within(wanted: Wanted, mechanism: Mechanism, dropouts: int) -> bool:
-    spent = wanted.spent(mechanism, dropouts)[COLLUDING]
+    releases = {Release(mechanism, dropouts): wanted.rounds}
+    spent = epsilon_in(COLLUDING, releases, wanted.delta, wanted.sampling_rate, wanted.failing)
     return spent is not None and spent <= wanted.epsilon
 
 
@@ -176,5 +186,5 @@ def _least(enough: Callable[[float], bool], start: float, wanted: Wanted) -> flo
 def _too_much(wanted: Wanted) -> ParameterError:
     return ParameterError(
         f"epsilon={wanted.epsilon:g} at delta={wanted.delta:g} over {wanted.rounds} rounds needs noise beyond "
-        f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or plan fewer rounds"
+        f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or value_bits, or plan fewer rounds"
     )

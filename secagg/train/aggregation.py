@@ -25,7 +25,7 @@ class Aggregation:
     colluders: Annotated[
         int | None,
         AtLeast(0),
-        Option("Institutions that may help the server; by default 1, among three or under bfv and ckks 0."),
+        Option("Institutions that may help the server; by default 1; 0 among three, and under bfv and ckks."),
     ] = None
     threshold: Annotated[int | None, Setting("participants needed to open a sum; None: derived")] = None
     reruns: Annotated[

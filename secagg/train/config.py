@@ -61,8 +61,6 @@ class Run:
         if self.model_out is not None and self.model_out.suffix.lower() not in MODEL_SUFFIXES:
             formats = " or ".join(MODEL_SUFFIXES)
             raise ParameterError(f"model_out = {str(self.model_out)!r}: end its name in {formats}, the known formats")
-        if self.model_out is not None and self.model_out == self.report:
-            raise ParameterError(f"model_out and report are both {str(self.report)!r}; give two different files")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +76,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check what concerns two of the values."""
+        self._refuse_to_write_over()
         if Sweepable.EPSILON in self.run.sweep and self.privacy.epsilon is None:
             raise ParameterError("sweep = 'epsilon' has no ε to begin with; give an epsilon, or leave the sweep out")
         if not self.privacy.noised:
@@ -91,14 +90,27 @@ class TrainConfig:
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out, or train with --no-dp (epsilon=None)"
+                "every repeated round is charged to the budget; leave it out, or set epsilon to None"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
                 f"weight_max = {self.aggregation.weight_max} has no use under differential privacy, "
                 "where all weights are equal (a weight that follows the data would leak); "
-                "leave it out, or train with --no-dp (epsilon=None)"
+                "leave it out, or set epsilon to None"
             )
+
+    def _refuse_to_write_over(self) -> None:
+        """Raise `ParameterError` where a file that is written is one that is read, or one written before it."""
+        files = [("schema", self.data.schema)]
+        for file in self.data.csv:
+            files += [("csv", Path(file)), ("csv", Path(file.partition("=")[2] or file))]
+        taken = {path.resolve(): f"{name} = {str(path)!r}" for name, path in files if path is not None}
+        for name, path in (("report", self.run.report), ("model_out", self.run.model_out)):
+            if path is None:
+                continue
+            if other := taken.get(path.resolve()):
+                raise ParameterError(f"{name} = {str(path)!r} would be written over {other}; give another file")
+            taken[path.resolve()] = f"{name} = {str(path)!r}"
 
     def _check_distributed(self) -> None:
         """Check what noise under the sum asks of the other values."""

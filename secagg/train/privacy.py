@@ -79,7 +79,7 @@ class Privacy:
         if self.epsilon is not None and self.epsilon > LARGEST_EPSILON:
             raise ParameterError(
                 f"epsilon = {self.epsilon:g} protects nobody; use at most {LARGEST_EPSILON:g}, "
-                "or --no-dp (None) for no differential privacy"
+                "or set epsilon to None for no differential privacy"
             )
 
     @property

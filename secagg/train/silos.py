@@ -34,16 +34,23 @@ class Silo:
 
 
 def dirichlet(
-    labels: NDArray[np.int64], count: int, label_alpha: float, size_alpha: float, rng: np.random.Generator
+    labels: NDArray[np.int64],
+    count: int,
+    label_alpha: float,
+    size_alpha: float,
+    rng: np.random.Generator,
+    units: str = "rows",
 ) -> list[Rows]:
     """Deal rows to `count` silos whose sizes and whose label shares are both Dirichlet draws.
+
+    units: what the labels are of, where whole patients are dealt.
 
     Raises: InputError when there are not enough rows for LEAST_ROWS each.
     """
     if len(labels) < count * LEAST_ROWS:
         raise InputError(
-            f"{len(labels)} rows are too few for {count} institutions ({LEAST_ROWS} rows each at least); "
-            f"use at most {len(labels) // LEAST_ROWS} institutions or bring more rows"
+            f"{len(labels)} {units} are too few for {count} institutions ({LEAST_ROWS} {units} each at least); "
+            f"use at most {len(labels) // LEAST_ROWS} institutions or bring more {units}"
         )
     sizes = rng.dirichlet([size_alpha] * count)
     shares = rng.dirichlet([label_alpha, label_alpha], size=count)
@@ -116,7 +123,8 @@ class _Dealt:
 def _deal(labels: NDArray[np.int64], unit_of: Rows, asked: Data, rng: np.random.Generator) -> _Dealt:
     """Deal units to hospitals that are made up."""
     count = asked.institutions or DEFAULT_INSTITUTIONS
-    parts = dirichlet(labels, count, asked.label_alpha, asked.size_alpha, rng)
+    units = "rows" if asked.patient_column is None else "patients"
+    parts = dirichlet(labels, count, asked.label_alpha, asked.size_alpha, rng, units)
     silo_of = np.empty(len(labels), dtype=np.int64)
     for silo, part in enumerate(parts):
         silo_of[part] = silo

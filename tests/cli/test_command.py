@@ -7,7 +7,7 @@ import click
 import pytest
 from typer import rich_utils
 
-from secagg.cli import app
+from secagg.cli import app, memory, simulate
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -61,3 +61,28 @@ def test_help_says_what_each_parameter_is(secagg_command: Command, monkeypatch: 
             said = getattr(param, "help", None)
             assert said, (words, param.name)
             assert " ".join(said.split()) in shown, (words, param.name)
+
+
+def test_a_round_beyond_memory_says_what_it_needs_and_what_there_is(
+    secagg_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**6)
+    ended = secagg_command("simulate", "--clients", 3, "--length", 200_000)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--length 200000 for 3 participants needs at least 1.2 MB of memory, and 1.0 MB are free" in ended.stderr
+    assert secagg_command("simulate", "--clients", 3, "--length", 20).code == 0
+
+
+def test_what_was_not_foreseen_of_memory_is_one_line_too(
+    secagg_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: Any) -> Any:
+        raise MemoryError("Unable to allocate 7.3 GiB")
+
+    monkeypatch.setattr(simulate, "_run", run)
+    ended = secagg_command("simulate", "--json")
+    assert ended.code == 1
+    assert (
+        ended.stderr == "secagg: there is not enough memory for this: Unable to allocate 7.3 GiB; take smaller sizes\n"
+    )
+    assert ended.json()["kind"] == "MemoryError"

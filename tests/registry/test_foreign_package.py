@@ -83,11 +83,11 @@ def test_its_cost_is_measured(installed: Path) -> None:
 import json, sys
 from pathlib import Path
 from secagg_bench.cases import Case, Grid, Sweep, Table, grid_of
-from secagg_bench.cli import run
+from secagg_bench.cli import Files, run
 
 case = {name: Case(name, "semi-honest", 6, 50, 0.2, 0) for name in ("open", "mine")}
 grid = Grid("quick", (Table("both", "", tuple(case.values())),), (Sweep("clients", "", tuple(case.values())),))
-run(grid, Path("out"), resume=False, as_json=True)
+run(grid, Files(Path("out"), None), resume=False, as_json=True)
 whole = {(c.scheme, c.adversary) for c in grid_of(["open", "mine"], quick=True).cases}
 assert whole == {("open", "semi-honest"), ("mine", "semi-honest"), ("mine", "active")}, whole
 """

@@ -1,6 +1,7 @@
 """Tables as hospitals export them: read as they were meant, or refused with the cell, its line and what to type."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,8 @@ def test_visits_of_one_patient_are_on_one_side_and_counted() -> None:
     assert trained
     assert tested
     assert not trained & tested
+    with pytest.raises(InputError, match="12 patients are too few for 10 institutions"):
+        make_silos(replace(data, sites=None), replace(asked, site_column=None), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in (CASES / "06-separators").glob("*.csv")))

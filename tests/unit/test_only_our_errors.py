@@ -19,9 +19,7 @@ VECTORS = [np.array([1]), np.array([2]), np.array([3])]
     ("call", "says"),
     [
         (lambda: MeanCodec(LAYOUT, clip="1"), "clip must be in"),  # type: ignore[arg-type]
-        (lambda: MeanCodec(LAYOUT, clip=10**400), "clip must be in"),
         (lambda: MeanCodec(LAYOUT, clip=1.0, metrics={"auc": (0, 1, 2)}), "metric 'auc' needs a range"),  # type: ignore[dict-item]
-        (lambda: MeanCodec(LAYOUT, clip=1.0, metrics={"n": (0, 10**400)}), "metric 'n' needs a range"),
         (lambda: secagg.simulate(secagg.Bonawitz(3, 1), VECTORS, drop={3}), r"drop=\{3\} is a set"),  # type: ignore[arg-type]
         (lambda: secagg.simulate(secagg.Bonawitz(3, 1), VECTORS, drop=[3]), r"drop=\[3\] is a list"),  # type: ignore[arg-type]
     ],

@@ -75,6 +75,6 @@ def test_ten_supernodes_train_as_without_secure_aggregation(flower_engine, app, 
 def test_flowers_two_supernodes_are_told_in_one_line_what_to_do_and_no_model_is_saved(flower_engine, app, tmp_path):
     log = flower_engine.run_app(120, app=app)
     (line,) = {line for line in log.splitlines() if "ParameterError: 2 sites are sampled" in line}
-    assert "run more SuperNodes (flwr run . --federation-config 'num-supernodes=10'" in line
+    assert "run more SuperNodes (--federation-config num-supernodes=10, not 2) or wait for them" in line
     assert "minimum_cohort here and secagg-minimum-cohort at every site" in line
     assert not [*tmp_path.rglob("final_model.npz")]
