@@ -67,22 +67,17 @@ class Release:
         }
 
 
-def epsilons(
-    releases: Sequence[Release], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
-) -> dict[str, float | None]:
+def epsilons(releases: Sequence[Release], delta: float, sampling_rate: float = 1.0) -> dict[str, float | None]:
     """Return view → ε of all these releases together, as `epsilon_in` gives it."""
-    return {view: epsilon_in(view, releases, delta, sampling_rate, failing) for view in VIEWS}
+    return {view: epsilon_in(view, releases, delta, sampling_rate) for view in VIEWS}
 
 
-def epsilon_in(
-    view: str, releases: Sequence[Release], delta: float, sampling_rate: float = 1.0, failing: float = 0.0
-) -> float | None:
+def epsilon_in(view: str, releases: Sequence[Release], delta: float, sampling_rate: float = 1.0) -> float | None:
     """Return ε at `delta` of all these releases together in one view; None: unbounded.
 
     sampling_rate: of Poisson sampling of what is protected, by coins that no view sees (rows at a site; 1: none).
-    failing: a chance beside that of the mechanisms themselves, as in `composed`.
     """
-    failing += sum(release.mechanism.delta_charged for release in releases)
+    failing = sum(release.mechanism.delta_charged for release in releases)
     spent = epsilon((release.multipliers()[view] for release in releases), delta, sampling_rate, failing)
     return None if spent is None else spent + sum(release.mechanism.epsilon_charged for release in releases)
 
