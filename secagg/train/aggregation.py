@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from secagg.schemes import ONE_KEY, PROTECTING, SCHEMES, WITHSTAND_ACTIVE
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, OneOf, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, OneOf, Option, Positive, Setting, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Aggregation:
     """The protocol, what it withstands, and what a value looks like on the wire."""
 
     update_clip: Annotated[
-        float | None, Positive(), Option("Bound on each number of an update; by default derived.")
+        float | None, Positive(), AtMost(1_000_000), Option("Bound on each number of an update; by default derived.")
     ] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("The protocol: see `secagg schemes`.")] = "bonawitz"
     adversary: Annotated[
