@@ -91,7 +91,7 @@ class Data:
                 if getattr(self, name) != getattr(type(self), name):
                     raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
         elif self.target is None:
-            raise ParameterError(f"csv = {self.csv[0]!r} needs a target: name its column with the two classes")
+            raise ParameterError(f"csv = {self.csv[0]!r} needs a target: give target, its column with the two classes")
         roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
         used = {role: column for role, column in roles.items() if column is not None}
         for (role, column), (other, same) in combinations(used.items(), 2):

@@ -184,7 +184,7 @@ def _refuse_ragged(path: Path, width: int, records: list[tuple[int, list[str]]],
     ragged = {line: len(row) for line, row in records if len(row) != width}
     if ragged:
         (line, found), *others = ragged.items()
-        also = f"; so have not {lines(dict(others))}" if others else ""
+        also = f", and {lines(dict(others))} {'differ' if len(others) > 1 else 'differs'}, too" if others else ""
         raise InputError(
             f"{path.name} line {line} has {found} cells between {separator!r}, the header {width}{also}: "
             "correct that, or say what separates cells (--separator)"
