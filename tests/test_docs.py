@@ -18,6 +18,7 @@ import yaml
 from secagg.cli.app import app
 from secagg.codec import MeanTerms
 from secagg.round import SitePolicy
+from secagg.round.private import PREFIX, InstitutionTerms
 from secagg.schemes import SCHEMES
 from secagg_protocols import ParameterError, errors
 
@@ -125,6 +126,7 @@ def aggregator_keys() -> set[str]:
     strategy = importlib.import_module("secagg.adapters.flower.strategy").SecAgg
     settings = importlib.import_module("secagg.adapters.flower.settings").Settings
     names = set(inspect.signature(strategy).parameters) | set(MeanTerms.__struct_fields__)
+    names |= {PREFIX + name for name in InstitutionTerms.__struct_fields__}
     for kind in (settings, *SCHEMES.values()):
         names |= {field.name for field in fields(kind)}
     return {"secagg-" + name.replace("_", "-") for name in names}

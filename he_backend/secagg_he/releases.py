@@ -25,7 +25,8 @@ from secagg_protocols.errors import SERVER, Declined, InputError, ProtocolViolat
 
 
 class BudgetSpent(Declined):
-    """As many sums have been released under this group key as its flooding noise is sized for."""
+    """As many sums have been released under this group key as its flooding noise is sized for, or as much of a privacy
+    budget is spent as there was."""
 
 
 class Releases(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secagg_protocols import ParameterError
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.parameters import Parameters
 
 from .interface import Codec
@@ -33,6 +34,12 @@ def fit(scheme: Parameters, codec: Codec) -> None:
         raise ParameterError(
             f"noise={str(scheme.noise)!r} of {scheme.name} leaves room for values up to {scheme.domain.largest}, and "
             f"the codec makes up to {codec.top}: take the codec that goes with the noise (`Mechanism.codec`)"
+        )
+    if isinstance(scheme.noise, Noise) and scheme.noise.rounded != codec.rounds_with_noise:
+        raise ParameterError(
+            f"noise={str(scheme.noise)!r} of {scheme.name} counts on a codec that "
+            f"{'rounds with noise' if scheme.noise.rounded else 'does not round with noise'}, and this one does "
+            f"{'not' if scheme.noise.rounded else 'so'}: with Mechanism.codec take Mechanism.noise"
         )
     top = codec.top + 2 * scheme.domain.noise_bound
     ring_bits = min(scheme.domain.sum_bits, SUM_BITS)

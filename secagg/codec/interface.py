@@ -34,6 +34,9 @@ class Codec(ABC):
     metrics     name -> (low, high): scalars that ride in the sum
     """
 
+    rounds_with_noise: ClassVar[bool] = False
+    """Whether what it makes is rounded as `Noise(rounded=True)` says (docs/privacy.md)."""
+
     layout: Layout
     value_bits: int
     weight_max: int | None = None

@@ -65,12 +65,16 @@ class NormCodec(Codec):
         if not 2 <= self.value_bits <= 32 or not 0 < 2 * self.offset < 1 << self.value_bits:
             raise ParameterError(f"offset={self.offset} does not fit value_bits={self.value_bits}")
         reach = self.clip * self.scale
-        if reach > LARGEST or math.ceil(reach) > self.offset:
-            raise ParameterError(f"clip={self.clip} times scale={self.scale} is more than offset={self.offset}")
+        if reach > LARGEST or math.ceil(reach) + rounder(ROUNDING).bound + 1 > self.offset:
+            raise ParameterError(
+                f"clip={self.clip} times scale={self.scale} leaves offset={self.offset} no room to round in"
+            )
 
     @property
     def length(self) -> int:
         return self.layout.size
+
+    rounds_with_noise: ClassVar[bool] = True
 
     @property
     def top(self) -> int:
@@ -107,10 +111,13 @@ class NormCodec(Codec):
         largest = float(np.abs(flat).max())
         if not math.isfinite(largest):
             return np.zeros_like(flat), True
-        norm = largest * float(np.linalg.norm(flat / largest)) if largest else 0.0  # neither over- nor underflows
-        if norm <= self.clip:
+        if not largest:
             return flat, False
-        return flat * (self.clip / norm), True
+        unit = flat / largest  # so that squares neither over- nor underflow
+        norm = float(np.linalg.norm(unit))
+        if largest * norm <= self.clip:
+            return flat, False
+        return unit * (self.clip / norm), True
 
     def decode(self, total: IntegerArray, survivors: int) -> Decoded:
         """Whoever gets the sum: the mean of the survivors' updates, with the noise in it.

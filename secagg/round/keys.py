@@ -35,6 +35,16 @@ class Keys:
             raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no integer")
         return value
 
+    def real(self, name: str) -> float | None:
+        """Return a number, or None where none is given."""
+        if name not in self._given:
+            self._known.add(name)
+            return None
+        value = self._take(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no number")
+        return float(value)
+
     def flag(self, name: str, default: bool) -> bool:
         """Return a truth value."""
         value = self._take(name, default)

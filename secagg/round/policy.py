@@ -12,6 +12,8 @@ sends can only be refused by it.
 | roster, identity | files: who may take part, and its own signing key | none; needed for active |
 | store | folder in which its answers and sessions survive | none; needed for active |
 | audit | file: this site's own log of every round, signed with its identity | none |
+| dp-minimum-multiplier | the least noise that it joins a sum with, over the clip (`privacy.SitePrivacy`) | none |
+| dp-ledger, dp-epsilon, dp-delta | its own privacy budget, and the signed file of what is spent of it | none |
 | group-key | file: the key that participants of bfv and ckks share | $SECAGG_GROUP_KEY |
 | early-keys | whether it makes secrets for the next round that lie in its store until then | true |
 | maximum-… (bits, length, participants, dealt, work) | the most that one proposal may cost it | `limits.Limits` |
@@ -30,6 +32,7 @@ from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster
 from .audit import SiteTrail
 from .keys import PREFIX, WHERE, Keys, Value, its_own
 from .limits import Limits
+from .privacy import SitePrivacy
 from .store import SiteStore
 from .terms import CodecTerms, Proposal
 
@@ -45,7 +48,8 @@ _DEFAULT = ",".join(sorted(OWN_PROTECTING))
 @dataclass(frozen=True)
 class SitePolicy:
     """A participant's side of every bargain. floor: what it asks of a scheme and of a sum. limits: of its own cost.
-    codecs: by kind; None for all that are registered. prefix: how its keys are written, for errors.
+    codecs: by kind; None for all that are registered. privacy: what it asks of noise; None: nothing. prefix: how its
+    keys are written, for errors.
     """
 
     floor: Policy = Policy()  # noqa: RUF009  (frozen)
@@ -58,6 +62,7 @@ class SitePolicy:
     store: SiteStore | None = field(default=None, repr=False)
     group_key: object | None = field(default=None, repr=False)
     audit: SiteTrail | None = None
+    privacy: SitePrivacy | None = None
     prefix: str = PREFIX
 
     @classmethod
@@ -83,6 +88,7 @@ class SitePolicy:
             group_key=GroupKey.load(path) if (path := keys.path("group-key", GROUP_KEY_VARIABLE)) else None,
             prefix=prefix,
         )
+        policy = replace(policy, privacy=SitePrivacy.read(keys, policy.identity, policy.floor.colluders))
         log = keys.path("audit")
         keys.check_all_read()
         policy._check_whole(where)
@@ -140,6 +146,8 @@ class SitePolicy:
         except ParameterError as refused:
             asked = ("adversary", "colluders", "minimum-cohort")
             raise ParameterError(f"{refused} (this site's {', '.join(self.prefix + key for key in asked)})") from None
+        if self.privacy is not None:
+            self.privacy.check(proposal, scheme)
         return scheme
 
     def _check_numbers(self, proposal: Proposal) -> None:

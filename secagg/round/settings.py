@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from secagg.codec import CALIBRATE, CalibrationTerms, Codec, MeanTerms, Terms, fit, terms_called
+from secagg.codec import CALIBRATE, CalibrationTerms, Codec, Layout, MeanTerms, Terms, fit, terms_called
+from secagg.privacy.mechanism import Mechanism
+from secagg.privacy.spending import Spending
 from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
 from secagg_he import GroupKeyHandle
 from secagg_protocols import Aggregator, DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
 from .audit import ServerTrail
+from .private import InstitutionTerms
 from .terms import CodecTerms
 
 
@@ -71,8 +74,10 @@ class Settings:
         codec: a codec's kind, by default "mean", whose knobs are then the fields of its terms (`MeanTerms`: clip, the
         range of one value of an update, ±clip; value_bits; weight_max, the largest weight, 0 for a plain mean; metrics,
         name → (low, high), that ride hidden in the sum); or terms. clip="calibrate" asks for a round that proposes
-        clips (`CalibrationCodec`); the mean's other knobs may stay where they are.
+        clips (`CalibrationCodec`); the mean's other knobs may stay where they are. dp_…: noise under the sum, for
+        institutions (`private.InstitutionTerms`), in place of a codec.
         """
+        knobs = InstitutionTerms.among(knobs)
         codec = knobs.get("codec", MeanTerms.kind)
         if not isinstance(codec, Terms):
             called = terms_called(str(codec))
@@ -89,6 +94,22 @@ class Settings:
                 raise ParameterError("audit needs identity: a log is signed by whoever writes it; give the file of one")
             said["audit"] = ServerTrail(said["audit"], said["identity"])
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
+
+    @property
+    def spending(self) -> Spending | None:
+        """What is to be charged with each round; None without differential privacy."""
+        return Spending(self.codec.budget) if isinstance(self.codec, InstitutionTerms) else None
+
+    def planned(self, participants: int, layout: Layout) -> tuple[Self, Mechanism | None]:
+        """Return these settings with the codec and the noise for so many, and their mechanism; as they are, and None,
+        without differential privacy. Raises `ParameterError`."""
+        if not isinstance(self.codec, InstitutionTerms):
+            return self, None
+        mechanism = self.codec.plan(participants, layout.size, SCHEMES[self.scheme].removes_noise)
+        parameters = {**self.parameters, "noise": str(mechanism.noise)}
+        if "colluders" in parameters_of(self.scheme):
+            parameters.setdefault("colluders", mechanism.colluders)
+        return replace(self, codec=mechanism.codec(layout).terms, parameters=parameters), mechanism
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
         """Return the codec's part of a proposal."""

@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg.privacy.ledger import Charging
 from secagg_protocols import (
     SYSTEM,
     DurableClient,
@@ -151,6 +152,17 @@ class Seat:
         """This participant's machine for the round, made or found again."""
         return self._client(self.proposal.context)
 
+    @cached_property
+    def charging(self) -> Charging | None:
+        """What charges this round to the site's privacy budget; None where it keeps none."""
+        privacy = self.site.policy.privacy
+        return None if privacy is None else privacy.charging(self.proposal, self.scheme, self.store, self.site.now())
+
+    def _check_budget(self) -> None:
+        """Raise `BudgetSpent` where a vector would exceed the budget: before keys are made, or anybody trains."""
+        if self.charging is not None:
+            self.charging.check(self.proposal.context)
+
     def _client(self, context: RoundContext) -> DurableClient:
         policy = self.site.policy
         active = self.scheme.active
@@ -159,6 +171,7 @@ class Seat:
             roster=policy.roster if active else None,
             policy=policy.floor,
             randomness=self.site.randomness,
+            ledger=self.charging,
             standing=policy.group_key,
             now=self.site.now(),
         )
@@ -169,8 +182,12 @@ class Seat:
         request = [bytes(data) for data in envelopes]
         if self._is_told_too_late(request):
             return []
+        if not request and self.store.load(self.client.session) is None:
+            self._check_budget()
         answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
+        if self.client.awaits_vector:
+            self._check_budget()
         return answers
 
     def _is_told_too_late(self, request: Sequence[bytes]) -> bool:

@@ -106,12 +106,13 @@ class Proposal(Message, frozen=True):
         """Describe a scheme and a context, so that a participant can make equal ones. Raises `ParameterError`."""
         shape = {"participants", "length"}
         values = {item.name: getattr(scheme, item.name) for item in fields(scheme) if item.name not in shape}
-        said = {name: str(value) if isinstance(value, str) else value for name, value in sorted(values.items())}
+        given = {name: value for name, value in sorted(values.items()) if value is not None}
+        said = {name: value if isinstance(value, int | float) else str(value) for name, value in given.items()}
         return cls(
             scheme.name,
             scheme.participants,
             scheme.length,
-            {name: value for name, value in said.items() if value is not None},
+            said,
             context.job,
             context.round,
             context.context_digest,

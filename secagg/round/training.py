@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
+from secagg.privacy.spending import Planned, Spending
+from secagg_he import BudgetSpent
 from secagg_protocols import SecAggError
+
+from .audit import Stamp, model_digest
+from .updates import Arrays
 
 
 class TrainingFailed(SecAggError):
@@ -18,10 +24,11 @@ class Training:
 
     stopped: None, or why no further round is run. Without differential privacy no site answers twice for one model,
     since the difference of two sums over fewer sites would be a site's update; where sites accept that, `reruns` says
-    how often.
+    how often. spending: what rounds with noise have given away; None: they have none.
     """
 
     reruns: int = 0
+    spending: Spending | None = None
     stopped: str | None = None
     made: int = 0
     skipped: int = 0
@@ -32,17 +39,52 @@ class Training:
         """Count rounds anew."""
         self.made = self.skipped = 0
 
-    def add(self) -> None:
-        """Count a round that gave a model."""
+    def check_budget(self, planned: Planned | None) -> None:
+        """Raise `BudgetSpent` where a round with this noise would exceed the budget."""
+        if self.spending is not None and planned is not None:
+            self.spending.check(planned)
+
+    @property
+    def epsilon(self) -> dict[str, float]:
+        """View → ε of all rounds so far; empty without differential privacy."""
+        return {} if self.spending is None else self.spending.epsilon
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The same under names for a runtime's metrics: "epsilon-released-model" and so on."""
+        return {f"epsilon-{view.replace(' ', '-')}": value for view, value in self.epsilon.items()}
+
+    def stamp(self, before: Arrays, after: Arrays, now: datetime) -> Stamp:
+        """Return what is recorded of a round beside the protocol. before, after: the model, by array."""
+        return Stamp(
+            now=now,
+            model=model_digest(before),
+            model_after=model_digest(after),
+            epsilon=self.epsilon,
+            delta=None if self.spending is None else self.spending.budget.delta,
+        )
+
+    def add(self, planned: Planned | None = None, survivors: int = 0) -> None:
+        """Count a round that gave a model, and charge it. survivors: how many vectors are in its sum."""
         self.made += 1
         self._repeats = 0
+        self._charge(planned, survivors)
 
-    def skip(self, number: int, why: object, answered: Collection[object] = ()) -> str:
-        """Count a round that gave none; return what to tell, in one line. answered: whose vectors came. Where
-        nobody's ever did for this model, it can be asked about again."""
+    def _charge(self, planned: Planned | None, survivors: int | None) -> None:
+        if self.spending is not None and planned is not None:
+            self.spending.add(planned, survivors)
+
+    def skip(self, number: int, why: object, answered: Collection[object] = (), planned: Planned | None = None) -> str:
+        """Count a round that gave none; return what to tell, in one line. answered: whose vectors came: then the round
+        is charged. Where nobody's ever did for this model, it can be asked about again."""
         self.skipped += 1
+        if answered:
+            self._charge(planned, None)
         self.last_failure = str(why)
         told = f"round {number} is skipped: {why}"
+        if isinstance(why, BudgetSpent):
+            self.stopped = str(why)
+            return f"{told}; training stops here"
         if not answered and not self._repeats:
             return told
         self._repeats += 1

@@ -2,6 +2,7 @@
 planned through real rounds."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from secagg import Bonawitz, InputError, ParameterError, Simulation
 from secagg.codec import Layout, MeanCodec, NormCodec, NormTerms, fit, read_terms
 from secagg.privacy.mechanism import Mechanism
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.wire import encode
 
 N, D = 10, 20_000
@@ -56,7 +58,7 @@ def test_the_decoded_sum_is_off_by_the_planned_noise_and_nothing_else(bits, tole
 def test_a_vector_is_within_the_norm_whatever_it_was():
     mechanism, _ = made(length=4)
     codec = mechanism.codec(Layout.of([np.zeros(4)]))
-    for values in ([1e300, 1e300, 0, 0], [1e-300, 0, 0, 0], [3.0, 4.0, 0, 0], [0.3, 0, 0, 0.4]):
+    for values in ([1e300, 1e300, 0, 0], [1.2e308, 0, 1e-3, 0], [1e-300, 0, 0, 0], [3.0, 4.0, 0, 0], [0.3, 0, 0, 0.4]):
         (kept,) = codec.in_range([np.array(values)])
         assert np.linalg.norm(kept) <= 1 + 1e-12
     assert codec.in_range([np.array([0.3, 0, 0, 0.4])])[0].tolist() == [0.3, 0, 0, 0.4]
@@ -94,6 +96,18 @@ def test_it_travels_as_its_terms():
     assert read_terms("norm", 1, encode(codec.terms)).codec(codec.layout) == codec
 
 
+def test_the_codec_and_the_noise_say_alike_whether_the_codec_rounds_with_noise():
+    unrounded = Bonawitz(N, 3, value_bits=12, noise=Noise("2560"))
+    mechanism, scheme = made(length=3)
+    codec = mechanism.codec(Layout.of([np.zeros(3)]))
+    narrow = MeanCodec(codec.layout, clip=1.0, value_bits=4)
+    fit(unrounded, narrow)
+    with pytest.raises(ParameterError, match="rounds with noise"):
+        fit(scheme, narrow)
+    with pytest.raises(ParameterError, match="does not round with noise"):
+        fit(unrounded, replace(codec, offset=200, scale=50.0))
+
+
 def test_another_codec_does_not_fit_a_scheme_with_noise():
     _, scheme = made(length=3)
     with pytest.raises(ParameterError, match=r"Mechanism\.codec"):
@@ -102,7 +116,15 @@ def test_another_codec_does_not_fit_a_scheme_with_noise():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"clip": 0.0}, {"scale": math.inf}, {"each": math.nan}, {"offset": 2048}, {"offset": 0}, {"value_bits": 40}],
+    [
+        {"clip": 0.0},
+        {"scale": math.inf},
+        {"each": math.nan},
+        {"offset": 2048},
+        {"offset": 0},
+        {"offset": 110},
+        {"value_bits": 40},
+    ],
     ids=lambda wrong: "".join(wrong),
 )
 def test_terms_that_cannot_be_are_refused(wrong):

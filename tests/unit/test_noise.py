@@ -2,13 +2,25 @@
 
 import dataclasses
 import math
-from decimal import Decimal
+import pickle
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from secagg import Bonawitz, LightSecAgg, ParameterError, Plain, RoundFailed, SecAggPlus, Simulation, ThresholdCkks
+from secagg import (
+    Bfv,
+    Bonawitz,
+    Ckks,
+    LightSecAgg,
+    ParameterError,
+    Plain,
+    RoundFailed,
+    SecAggPlus,
+    Simulation,
+    ThresholdCkks,
+)
 from secagg.round import Proposal
 from secagg_protocols import InputError, InsecureDeterministicRandomness, RoundContext
 from secagg_protocols.core.noise import Noise
@@ -27,7 +39,7 @@ def kept(share, layers):
 
 
 @pytest.mark.parametrize(
-    "noise", [Noise("2560"), Noise("2560.50", 3), Noise("1E+3", 3, 2, rounded=True), Noise("0.0001")], ids=str
+    "noise", [Noise("2560"), Noise("2560.50", 3), Noise("1E+3", 3, 2, rounded=True), Noise("1.0001")], ids=str
 )
 def test_noise_and_its_text_are_one(noise):
     assert Noise.of(str(noise)) == noise
@@ -49,6 +61,9 @@ def test_one_variance_is_written_in_one_way():
         "variance=nan",
         "variance=inf",
         "variance=0",
+        "variance=0.5",
+        "variance=2_560",
+        "variance=1E-999999",
         "variance=-1",
         "variance=1e99",
         f"variance=1.{'0' * 50}1",
@@ -65,6 +80,38 @@ def test_a_text_that_says_no_noise_is_refused(said):
         Noise.of(said)
     with pytest.raises(ParameterError, match="noise"):
         Bonawitz(10, 5, noise=said)
+
+
+def test_the_program_s_own_decimal_context_changes_nothing():
+    with localcontext() as context:
+        context.prec = 5
+        assert Noise("2560.123456").variance == "2560.123456"
+
+
+@pytest.mark.parametrize("said", ["variance=" + "1" * 10_000_000, "x" * 10_000_000], ids=["number", "text"])
+def test_a_refusal_does_not_repeat_what_somebody_sent_at_length(said):
+    with pytest.raises(ParameterError) as caught:
+        Noise.of(said)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_scheme_with_layers_can_be_sent_to_a_worker():
+    scheme = Bonawitz(10, 5, noise=Noise(WHOLE, 3))
+    again = pickle.loads(pickle.dumps(scheme))
+    assert again == scheme
+    assert [secret.name for secret in again.secrets] == [secret.name for secret in scheme.secrets]
+
+
+def test_sums_that_may_be_negative_keep_a_bit_for_it():
+    assert Bonawitz(4, 3, value_bits=61, noise=Noise("256")).domain.sum_bits == 63
+    with pytest.raises(ParameterError, match="may be negative"):
+        Bonawitz(4, 3, value_bits=62, noise=Noise("256"))
+
+
+def test_where_no_colluder_is_withstood_none_can_be_left_out_of_the_noise():
+    for kind in (Plain, Bfv, Ckks):
+        with pytest.raises(ParameterError, match="withstands none"):
+            kind(10, 5, noise=Noise(WHOLE, 1, 1))
 
 
 def test_a_scheme_takes_noise_or_its_text_and_is_another_for_it():
@@ -142,9 +189,10 @@ def test_where_nothing_can_be_taken_off_everyone_adds_for_the_worst_case():
             lambda: Bonawitz(10, 5, colluders=1, noise=Noise(WHOLE, 1, 2)),
             "colluders=2 is above the scheme's colluders=1",
         ),
+        (lambda: Bonawitz(1000, 5, value_bits=40, threshold=2, noise=Noise("1e8", 900)), "at most 48 are kept"),
         (lambda: SecAggPlus(1000, 5, noise=Noise("1e6", 400)), "tolerated=400 is above"),
     ],
-    ids=["base", "layer", "rounded", "wide", "costly", "bits", "alone", "threshold", "colluders", "graph"],
+    ids=["base", "layer", "rounded", "wide", "costly", "bits", "alone", "threshold", "colluders", "layers", "graph"],
 )
 def test_noise_that_would_not_be_what_it_says_is_refused_with_the_remedy(make, why):
     with pytest.raises(ParameterError, match=why):

@@ -30,16 +30,20 @@ NOISE_SEEDS = "noise_seeds"
 def secrets_with_noise(participants: int, share: NoiseShare) -> Secrets:
     """Return the table for noise in layers. When k of them stay, c_{k+1} of each survivor is opened, and no other."""
     layers = len(share.layers)
-
-    def follows(stay: int, survivors: int) -> bool:
-        return share.kept(participants - survivors) == stay
-
     mask_keys, self_mask_seeds = SECRETS
     return (
         mask_keys,
-        replace(self_mask_seeds, when=partial(follows, layers)),
-        *(Secret(NOISE_SEEDS, survived, when=partial(follows, stay)) for stay in reversed(range(layers))),
+        replace(self_mask_seeds, when=partial(_stay, share, participants, layers)),
+        *(
+            Secret(NOISE_SEEDS, survived, when=partial(_stay, share, participants, stay))
+            for stay in reversed(range(layers))
+        ),
     )
+
+
+def _stay(share: NoiseShare, participants: int, layers: int, survivors: int) -> bool:
+    """Tell whether just so many layers stay in a sum over so many survivors."""
+    return share.kept(participants - survivors) == layers
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,6 @@ class Bonawitz(Dealing):
         if self.layers:
             assert self.noise_share is not None
             object.__setattr__(self, "secrets", secrets_with_noise(self.participants, self.noise_share))
-
-    @property
-    def layers(self) -> int:
-        """L, how many layers of a participant's noise can be taken off."""
-        return 0 if self.noise_share is None else len(self.noise_share.layers)
 
     @property
     def share_bytes(self) -> int:

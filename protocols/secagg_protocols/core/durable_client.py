@@ -36,7 +36,8 @@ class DurableClient:
 
     Make it anew in every process with the same arguments; it finds its session by scheme, participant and context. With
     `early_keys` it may be made, and `start`ed, before the context's digest is known, and later with it.
-    Takes and returns encoded envelopes. party: its ledger is the store. Raises what `client.Client` raises.
+    Takes and returns encoded envelopes. party: its ledger is the store, unless it has one, which must ask the store in
+    turn. Raises what `client.Client` raises.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class DurableClient:
         self._scheme = scheme
         self._participant = participant
         self._context = context
-        self._party = replace(party, ledger=store, policy=party.policy or Policy())
+        self._party = replace(party, ledger=party.ledger or store, policy=party.policy or Policy())
         address = scheme.address(context, party.roster)
         # Early keys must be found again when it is known what the round is about: no digest names their session.
         about = b"" if scheme.early_keys else context.context_digest

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from decimal import ROUND_CEILING, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 from functools import lru_cache
 from typing import Any, Protocol, Self
 
@@ -45,6 +46,9 @@ _RESIDUAL = Decimal("1.02")
 
 _WIDEST_IN_ALL = 1 << 15
 """Of all parts together: tables for so much take 2 s and 200 MB, and a proposal must not cost a participant more."""
+
+_MOST_LEVELS = 48
+"""All their tables are kept at a time; beyond, each would be made anew for every participant."""
 
 _DIGITS = 40
 _PLACES = Decimal("1e-9")
@@ -87,17 +91,17 @@ class Noise:
         if isinstance(said, cls):
             return said
         if not isinstance(said, str):
-            raise ParameterError(f"noise={said!r} is neither a Noise nor its text: {_EXAMPLE}")
+            raise ParameterError(f"noise={reprlib.repr(said)} is neither a Noise nor its text: {_EXAMPLE}")
         rows = [row.partition("=") for row in said.split()]
         values: dict[str, Any] = {name: value for name, _, value in rows}
         if len(values) < len(rows) or values.keys() - {item.name for item in fields(cls)} or "variance" not in values:
-            raise ParameterError(f"noise={said!r} is not as in {_EXAMPLE}")
+            raise ParameterError(f"noise={reprlib.repr(said)} is not as in {_EXAMPLE}")
         for name in ("tolerated", "colluders"):
             if not _NUMBER.fullmatch(values.get(name, "0")):
-                raise ParameterError(f"noise={said!r}: {name} is not a whole number")
+                raise ParameterError(f"noise={reprlib.repr(said)}: {name} is not a whole number")
             values[name] = int(values.get(name, "0"))
         if values.get("rounded", "false") not in ("true", "false"):
-            raise ParameterError(f"noise={said!r}: rounded is neither true nor false")
+            raise ParameterError(f"noise={reprlib.repr(said)}: rounded is neither true nor false")
         values["rounded"] = values.get("rounded") == "true"
         return cls(**values)
 
@@ -110,17 +114,19 @@ class Noise:
 
 
 _NUMBER = re.compile("[0-9]{1,9}")
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _EXAMPLE = "'variance=2560 tolerated=3 colluders=1 rounded=false'"
 
 
 def _canonical(variance: str) -> str:
-    try:
+    if not (isinstance(variance, str) and len(variance) <= _DIGITS and _DECIMAL.fullmatch(variance)):
+        raise ParameterError(f"noise: variance={reprlib.repr(variance)} is no decimal number, as '2560.5'")
+    with localcontext() as context:  # not the program's, which may round
+        context.prec = _DIGITS
         value = Decimal(variance)
-    except (InvalidOperation, TypeError, ValueError):
-        raise ParameterError(f"noise: variance={variance!r} is no decimal number, as '2560.5'") from None
-    if not (value.is_finite() and 0 < value <= 1 << 64) or len(str(variance)) > _DIGITS:
-        raise ParameterError(f"noise: variance={variance} is not between 0 and 2^64, or has too many digits")
-    return f"{value.normalize():f}"
+        if not 1 <= value <= 1 << 64:
+            raise ParameterError(f"noise: variance={variance} is not between 1 and 2^64")
+        return f"{value.normalize():f}"
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,17 @@ class NoiseShare:
     def kept(self, dropouts: int) -> int | None:
         """Return how many layers stay in the sum after so many dropouts; None for more than are tolerated."""
         return next((layer for layer, level in enumerate(self.levels) if dropouts <= level), None)
+
+    def variance(self, dropouts: int) -> float:
+        """Return the variance that one survivor's noise keeps after so many dropouts, rounding included.
+
+        Raises `ParameterError` for more than are tolerated.
+        """
+        stay = self.kept(dropouts)
+        if stay is None:
+            raise ParameterError(f"{dropouts} dropouts are more than tolerated={self.levels[-1]}: there is no sum")
+        widths = (self.base, *self.layers[:stay], *([ROUNDING] if self.rounded else []))
+        return sum(float(width) ** 2 for width in widths)
 
     @property
     def digest(self) -> bytes:
@@ -218,6 +235,11 @@ def _share(noise: Noise, participants: int, layered: bool) -> NoiseShare:
             f"participants={participants} to hide one another: lower tolerated or colluders"
         )
     levels = _levels(honest, noise.tolerated) if layered else (noise.tolerated,)
+    if len(levels) > _MOST_LEVELS:
+        raise ParameterError(
+            f"noise: tolerated={noise.tolerated} of {honest} honest participants takes {len(levels)} layers, and at "
+            f"most {_MOST_LEVELS} are kept: lower tolerated"
+        )
     with localcontext() as context:
         context.prec = _DIGITS
         rounding = Decimal(ROUNDING) ** 2 if noise.rounded else Decimal(0)

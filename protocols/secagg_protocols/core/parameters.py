@@ -26,6 +26,9 @@ from .step import Step
 from .wire import check_participants, envelope_overhead
 from .work import MeasuredRound, Work
 
+_SIGNED_BITS = 63
+"""Of the sums that are read as signed, with noise in them."""
+
 
 @dataclass(frozen=True)
 class Parameters(ABC):
@@ -76,6 +79,16 @@ class Parameters(ABC):
             return
         noise = Noise.of(self.noise)
         object.__setattr__(self, "noise", noise)
+        if noise.colluders and "colluders" not in {item.name for item in fields(self)}:
+            raise ParameterError(
+                f"noise: colluders={noise.colluders}, and {self.name} withstands none: whoever helps its server opens "
+                "every vector; choose bonawitz, or colluders=0"
+            )
+        if self.domain.sum_bits > _SIGNED_BITS:
+            raise ParameterError(
+                f"noise: sums may be negative, and {self.participants} values of {self.value_bits} bits need more than "
+                f"{_SIGNED_BITS} bits: lower value_bits"
+            )
         bound = noise.share(self.participants, self.removes_noise).bound
         if self.domain.largest < 1:
             raise ParameterError(
@@ -108,6 +121,11 @@ class Parameters(ABC):
         if self.noise is None:
             return None
         return Noise.of(self.noise).share(self.participants, self.removes_noise)
+
+    @property
+    def layers(self) -> int:
+        """L, how many layers of a participant's noise can be taken off again."""
+        return 0 if self.noise_share is None else len(self.noise_share.layers)
 
     @property
     def fewest_with_noise(self) -> int:

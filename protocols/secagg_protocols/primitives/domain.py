@@ -31,6 +31,7 @@ class Use(bytes, Enum):
     SIGNATURE = b"envelope signature"
     ROSTER_SIGNATURE = b"roster signature"
     AUDIT_SIGNATURE = b"audit record signature"
+    CHARGE_SIGNATURE = b"privacy charge signature"
     KEY_LIST = b"key list"
     EARLY_CONTEXT = b"context of early keys"
     SESSION = b"session"

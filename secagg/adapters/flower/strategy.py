@@ -13,10 +13,11 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from secagg.codec import Codec, Decoded, Influence, ProposedClips
-from secagg.round import Proposal, Round, Training, bound_digest, knobs_of
-from secagg.round.audit import Stamp, model_digest
+from secagg.codec import Decoded, Influence, ProposedClips
+from secagg.round import Round, Training, knobs_of
+from secagg.round.planned import PlannedRound, Subject, planned_round
 from secagg.round.updates import applied, kept, layout_of, mean_of
+from secagg_he import BudgetSpent
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
 from .encoding import RUN_CONFIG, Task, run_config_of
@@ -34,7 +35,7 @@ class _Pending:
     """A round between configure_train and aggregate_train."""
 
     grid: GridRound
-    codec: Codec
+    planned: PlannedRound
     task: Task
     template: Message
 
@@ -57,7 +58,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self.inner = inner
         self.settings = Settings.of({"scheme": scheme, **knobs})
         check_inner(inner, getattr(self.settings.codec, "weight_max", 0))
-        self.training = Training(self.settings.reruns)
+        self.training = Training(self.settings.reruns, self.settings.spending)
         self.result: Result | None = None
         self.influence: Influence | None = None
         self.proposed_clips: ProposedClips | None = None
@@ -99,7 +100,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return []
         try:
             pending = self._prepare(server_round, messages, grid)
-        except ParameterError as refused:
+        except (ParameterError, BudgetSpent) as refused:
             if not self._begun:
                 raise  # settings that never fitted
             log(ERROR, "secagg: %s", self.training.skip(server_round, refused))
@@ -121,19 +122,17 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         task = Task.of(_same_content(messages), kind, run_config)
         if not self._begun:
             self._tell(task)
-        terms = settings.terms(self._weight_key)
-        codec = terms.codec(layout_of(task.arrays))
-        scheme = settings.make_scheme(settings.participants(len(messages)), codec)
         bound = [] if run_config is None else [RUN_CONFIG]
-        digest = bound_digest(task.digest, terms.to_bytes(), bound)
-        context = RoundContext(job_name(messages[0].metadata.run_id), server_round, digest)
-        server = settings.make_server(scheme, context, datetime.now(UTC))
-        ahead = scheme.early_keys and server_round != self._last_round
-        proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), bound=bound, ahead=ahead)
+        received = RoundContext(job_name(messages[0].metadata.run_id), server_round, task.digest)
+        last = server_round == self._last_round
+        subject = Subject(received, layout_of(task.arrays), bound, last, self._weight_key)
+        planned = planned_round(settings, subject, len(messages), datetime.now(UTC))
+        self.training.check_budget(planned.privacy)
         early = self._early
         self._early = {}
-        rnd = Round(server, proposal, sorted(message.metadata.dst_node_id for message in messages), ahead=early)
-        return _Pending(GridRound(rnd, messages, grid, settings.stage_timeout), codec, task, messages[0])
+        nodes = sorted(message.metadata.dst_node_id for message in messages)
+        rnd = Round(planned.server, planned.proposal, nodes, ahead=early)
+        return _Pending(GridRound(rnd, messages, grid, settings.stage_timeout), planned, task, messages[0])
 
     def _tell(self, task: Task) -> None:
         """Say what of the nodes' replies is not averaged."""
@@ -152,7 +151,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return self._skip(server_round)
         try:
             output = pending.grid.close(replies)
-            mean = mean_of(output, pending.codec)
+            mean = mean_of(output, pending.planned.codec)
         except (RoundFailed, InputError) as failure:
             self._fail(pending, failure)
             return self._skip(server_round)
@@ -162,8 +161,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             log(INFO, "secagg: round %d: %s", server_round, mean.clips)
             self._record(pending, None)
             return self._skip(server_round)
-        self.training.add()
-        self.influence = pending.codec.influence(len(output.survivors), mean.weight)
+        self.training.add(pending.planned.privacy, len(output.survivors))
+        self.influence = pending.planned.codec.influence(len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = dict(pending.grid.round.keys_ahead)
         reply = self._as_one_reply(pending, mean, len(output.survivors))
@@ -172,6 +171,9 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             if result is not None and name in result:
                 result[name] = Array(pending.task.arrays[name])
         self._record(pending, result)
+        if self.training.spending is not None:
+            log(INFO, "secagg: %s", self.training.spending)
+            metrics = MetricRecord({**(metrics or {}), **self.training.metrics})
         return result, metrics
 
     def _fail(self, pending: _Pending, failure: RoundFailed | InputError) -> None:
@@ -179,7 +181,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         rnd = pending.grid.round
         answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
         why = f"{failure} ({pending.grid.heard})" if pending.grid.heard else failure
-        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered))
+        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered, pending.planned.privacy))
         self._record(pending, None)
 
     def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:
@@ -187,7 +189,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         if self.settings.audit is not None:
             before = pending.task.arrays
             after = before if result is None else arrays_in(result)
-            stamp = Stamp(now=datetime.now(UTC), model=model_digest(before), model_after=model_digest(after))
+            stamp = self.training.stamp(before, after, datetime.now(UTC))
             self.settings.audit.write_round(pending.grid.round, stamp)
 
     def _skip(self, server_round: int) -> tuple[ArrayRecord | None, MetricRecord | None]:

@@ -4,10 +4,11 @@
 parties that are all in one process), `compare` what the logs of several parties must agree on.
 """
 
+from secagg.chained import GENESIS, AuditError, AuditLine, ChainError
+
 from .compare import Difference, Log, compare
 from .keeping import ServerTrail, SiteTrail
 from .record import (
-    AuditError,
     AuditRecord,
     Seen,
     Stage,
@@ -20,7 +21,7 @@ from .record import (
     record_of,
 )
 from .simulated import SimulatedTrails
-from .trail import GENESIS, AuditLine, AuditLog, ChainError, verify
+from .trail import AuditLog, verify
 
 __all__ = [
     "GENESIS",

@@ -11,10 +11,10 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from secagg.chained import AuditLine
 from secagg_protocols import SERVER, Adversary
 
 from .record import Stage
-from .trail import AuditLine
 
 Subject: TypeAlias = tuple[str, int]
 """Job and round."""

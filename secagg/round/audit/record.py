@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg.chained import AuditError
 from secagg_protocols import (
     SERVER,
     SYSTEM,
@@ -42,10 +43,6 @@ from ..request import one_line
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 """A participant's id, as a name in JSON."""
-
-
-class AuditError(InputError):
-    """The audit trail does not hold together; the message names the first bad line."""
 
 
 class Stage(StrEnum):

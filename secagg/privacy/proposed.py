@@ -1,0 +1,96 @@
+"""What a proposed round is worth to a participant, from what is said of it and nothing that it would have to believe.
+
+A participant does not see a plan: it sees a scheme, with the noise in it, and a codec, with clip and scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from secagg.codec.norm import NormTerms
+from secagg_protocols.core.noise import Noise
+from secagg_protocols.core.parameters import Parameters
+from secagg_protocols.errors import ParameterError
+
+from .mechanism import Mechanism, opened_with
+from .views import COLLUDING, Release
+
+
+@dataclass(frozen=True)
+class Proposed(Mechanism):
+    """A mechanism whose scale and noise are as somebody else says, and not the best ones."""
+
+    said_scale: float = field(kw_only=True)
+    said_noise: Noise = field(kw_only=True)
+
+    @classmethod
+    def of(cls, scheme: Parameters, terms: object, colluders: int = 0) -> Proposed:
+        """Read a proposal. colluders: whose noise the participant does not count, whatever the scheme says.
+
+        Raises `ParameterError` where the round is none with noise under the sum.
+        """
+        if scheme.noise is None or not isinstance(terms, NormTerms):
+            raise ParameterError(
+                "the proposed round has no noise under its sum: the server must plan it with differential privacy "
+                "(secagg-dp-epsilon)"
+            )
+        noise = Noise.of(scheme.noise)
+        reach = float(terms.clip) * float(terms.scale)
+        return cls(
+            scheme.participants,
+            scheme.length,
+            float(terms.clip),
+            float(noise.variance) ** 0.5 / reach,
+            terms.value_bits,
+            noise.tolerated,
+            max(noise.colluders, colluders),
+            scheme.removes_noise,
+            opened_with=opened_with(scheme),
+            said_scale=float(terms.scale),
+            said_noise=noise,
+        )
+
+    @cached_property
+    def scale(self) -> float:
+        return self.said_scale
+
+    @cached_property
+    def noise(self) -> Noise:
+        return self.said_noise
+
+    @cached_property
+    def least(self) -> float:
+        """The noise multiplier in the view of the server with its colluders, at the worst number of dropouts."""
+        return min(Release(self, dropouts).multipliers()[COLLUDING] for dropouts in range(self.tolerated + 1))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a participant is charged for one round before it is known how many drop out.
+
+    noise: the scheme's, as text. multiplier: `Proposed.least`. sampling_rate: of Poisson sampling of what is protected.
+    epsilon_charged, delta_charged: what one round adds to ε and, times 1 + e^ε, to δ.
+    """
+
+    scheme: str
+    scheme_id: str
+    noise: str
+    multiplier: float
+    sampling_rate: float
+    epsilon_charged: float
+    delta_charged: float
+
+    @classmethod
+    def of(cls, scheme: Parameters, proposed: Proposed, sampling_rate: float = 1.0) -> Cost:
+        """Return what the round costs. A scheme that hides but for a chance of 2⁻ˢ costs that of δ."""
+        sigma = scheme.guarantee.statistical_bits
+        return cls(
+            scheme.name,
+            scheme.id.hex(),
+            str(proposed.said_noise),
+            proposed.least,
+            sampling_rate,
+            proposed.epsilon_charged,
+            proposed.delta_charged + (0.0 if sigma is None else 2.0**-sigma),
+        )

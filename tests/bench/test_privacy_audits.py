@@ -1,0 +1,34 @@
+"""The audits of noise under the sum: nothing is said of rounds as they should be, and every planted fault is caught."""
+
+import pytest
+
+from secagg_bench.privacy.audits import Effort, audit
+from secagg_bench.privacy.planted import HONEST, PLANTED, Subject
+
+SMALL = Effort(length=40_000, rounds=8, canary_length=3_000)
+
+CATCH = {
+    "no clip": ("canaries",),
+    "noise ÷ 10": ("variance", "canaries"),
+    "noise ÷ 2": ("variance", "canaries"),
+    "a participant without noise": ("variance",),
+    "layers not taken off": ("variance",),
+    "layers taken off twice": ("variance",),
+    "one layer too many taken off": ("variance",),
+    "the same noise in two rounds": ("correlation",),
+}
+
+
+def test_rounds_as_they_should_be_pass_every_audit():
+    found = audit(HONEST, SMALL)
+    assert found.caught_by == ()
+    assert 1 < found.epsilon < found.claimed < 4.4
+
+
+@pytest.mark.parametrize("subject", PLANTED, ids=lambda subject: subject.name)
+def test_a_planted_fault_is_caught(subject: Subject):
+    assert set(audit(subject, SMALL).caught_by) >= set(CATCH[subject.name])
+
+
+def test_every_planted_fault_is_known_here():
+    assert {subject.name for subject in PLANTED} == CATCH.keys()
