@@ -15,7 +15,7 @@ from secagg_protocols.dealing import Dealing
 from secagg_protocols.plain.client import PlainClient
 from secagg_protocols.plain.server import PlainServer
 
-_BORROWED = ("exchange", "secrets", "layers", "work", "opened_by", "share_bytes")
+_BORROWED = ("exchange", "secrets", "work", "opened_by", "share_bytes")
 _SIZES = ("commitments_bytes", "share_root_bytes", "share_digests_bytes", "opened_bytes")
 """What its messages name: how long their fields are."""
 
