@@ -69,10 +69,10 @@ def test_it_is_simulated(installed: Path) -> None:
 
 def test_it_trains_and_the_report_says_what_protects(installed: Path) -> None:
     pytest.importorskip("torch")
-    said = answer(installed, "train", "--scheme", "mine", "--rounds", "2")
+    said = answer(installed, "train", "--scheme", "mine", "--rounds", "2", "--no-dp")
     assert (said["scheme"], said["adversary"]) == ("mine", "active")
     assert not any("hides" in warning for warning in said["warnings"])
-    said = answer(installed, "train", "--scheme", "open", "--rounds", "2")
+    said = answer(installed, "train", "--scheme", "open", "--rounds", "2", "--no-dp")
     assert said["adversary"] == "none"
     assert any("The scheme is open: the server sees every single update" in warning for warning in said["warnings"])
 
