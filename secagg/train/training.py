@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
 MOST_STEPS = 100_000
 """Of every site, in all rounds: what they cost in ε is computed before the first."""
