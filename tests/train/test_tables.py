@@ -314,3 +314,7 @@ def test_texts_that_differ_in_capitals_or_spaces_alone_are_warned_of(tmp_path: P
     alike = "'site' ('North', 'north', 'St  Mary', 'St Mary'), 'sex' ('M', 'm'). Spell them alike"
     assert any(f"alone count as different ones: {alike}" in one for one in warnings)
     assert not any("count as different" in one for one in load(file, ignore=("site", "sex")).warnings)
+
+
+def test_a_site_without_a_file_is_refused_as_it_was_typed() -> None:
+    assert "cannot read 'north='" in refusal("north=")

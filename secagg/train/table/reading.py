@@ -95,7 +95,7 @@ def read_tables(files: tuple[str, ...], separator: str | None, missing: tuple[st
 def _named(text: str) -> tuple[str, Path]:
     """Split NAME=FILE, unless a file has that whole name."""
     name, equals, file = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or not file or Path(text).exists():
         return Path(text).stem, Path(text)
     return name or Path(file).stem, Path(file)
 
