@@ -27,6 +27,7 @@ from .overhead import Cost, describe, key_of, measure
 from .own_axes import OwnAxes, write_csv
 from .peers.command import run_peers
 from .peers.engine_command import run_flower
+from .privacy.command import run_privacy
 from .schemes import run_schemes
 
 DEFAULT_OUT = Path("secagg-bench")
@@ -37,6 +38,7 @@ app.command("flower")(run_flower)
 app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
+app.command("privacy")(run_privacy)
 
 
 @app.callback()

@@ -1,6 +1,6 @@
 """`secagg privacy`: what noise under the sum gives and costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -36,10 +36,11 @@ class Asked:
 @with_options
 def plan(asked: Asked, as_json: AsJson = False) -> None:
     """Print the least noise that gives this ε, its bits and bytes, and ε by who looks and how many vanish."""
+    from secagg.privacy.mechanism import opened_with
     from secagg.privacy.plan import Wanted
     from secagg.privacy.plan import plan as planned
 
-    kind = type(make_scheme(asked.scheme, asked.clients, 1, colluders=asked.colluders))
+    scheme = make_scheme(asked.scheme, asked.clients, asked.length, colluders=asked.colluders)
     made = planned(
         Wanted(
             asked.epsilon,
@@ -51,9 +52,12 @@ def plan(asked: Asked, as_json: AsJson = False) -> None:
             asked.tolerated,
             asked.colluders,
             asked.bits,
-            kind.removes_noise,
+            scheme.removes_noise,
+            opened_with=opened_with(scheme),
+            statistical_bits=scheme.guarantee.statistical_bits,
         )
     )
+    replace(scheme, value_bits=made.mechanism.value_bits, noise=made.mechanism.noise)  # refuses what it cannot keep
     mechanism = made.mechanism
     result = {
         "scheme": asked.scheme,

@@ -21,6 +21,7 @@ from secagg.cli.choice import SchemeChoice
 from secagg.cli.memory import check_fits
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
+from secagg.cli.simulated_noise import NoiseFound, UnderNoise
 from secagg.cli.workload import Workload
 from secagg.roofline import limits
 from secagg.round.audit import SimulatedTrails, Stamp
@@ -73,7 +74,7 @@ class Cohort:
     ciphersuite: Annotated[Ciphersuite, typer.Option(help="Named set of algorithms.")] = "x25519"
     bits: Annotated[int, typer.Option(min=1, max=63, help="Bits of each value."), Called(("value_bits",))] = 16
 
-    def protocol(self) -> Scheme:
+    def protocol(self, under: UnderNoise) -> Scheme:
         """Make the scheme. Raises `typer.BadParameter` for an option that it does not have."""
         if self.scheme not in PROTECTING and self.adversary == "active":
             raise typer.BadParameter(
@@ -95,6 +96,7 @@ class Cohort:
             neighbours=self.neighbours,
             release_to=None if self.release_to == "server" else self.release_to,
             raw_precision=self.raw_precision,
+            noise=under.asked(round(self.drop * self.clients), self.colluders),
         )
 
 
@@ -170,15 +172,20 @@ class Repeating:
 
 
 @with_options
-def simulate(cohort: Cohort, unmasking: Unmasking, repeating: Repeating, as_json: AsJson = False) -> None:
+def simulate(
+    cohort: Cohort, under: UnderNoise, unmasking: Unmasking, repeating: Repeating, as_json: AsJson = False
+) -> None:
     """Run one round in memory, compare its sum with the plain sum, and print what it cost."""
-    protocol = cohort.protocol()
+    protocol = cohort.protocol(under)
     check_fits(protocol)
-    workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits)
+    reserved = 2 * protocol.domain.noise_bound
+    workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits, reserved)
     step = _step(protocol, cohort.drop_at)
     drop = dict.fromkeys(workload.dropouts(cohort.drop), step)
     run = _run(protocol, workload, drop, cohort, unmasking, repeating)
     error = workload.largest_difference(run.output)
+    noise = NoiseFound.of(protocol, workload, run.output)
+    exact = error <= cohort.raw_precision
     result = {
         **_what_was_run(protocol),
         "drop_at": step.value,
@@ -186,18 +193,22 @@ def simulate(cohort: Cohort, unmasking: Unmasking, repeating: Repeating, as_json
         "survivors": len(run.survivors),
         "max_abs_error": error,
         "precision": cohort.raw_precision,
-        "exact": error <= cohort.raw_precision,
+        "exact": exact,
+        "noise": str(protocol.noise) if noise else None,
+        "noise_ratio": noise.ratio if noise else None,
         **_what_it_cost(protocol, run, unmasking.processes),
         "threads": unmasking.threads,
         "processes": unmasking.processes,
         "seed": repeating.seed,
         "insecure_deterministic": repeating.insecure_deterministic,
     }
-    _print_table(console(as_json), result)
+    verdict = _verdict(result) if noise is None else str(noise)
+    _print_table(console(as_json), result, verdict)
     if as_json:
         print_json(result)
-    if error > cohort.raw_precision:
-        print(f"secagg: the sum is wrong by up to {error}", file=sys.stderr)
+    if not (exact if noise is None else noise.right):
+        wrong = f"is wrong by up to {error}" if noise is None else f"has {noise}"
+        print(f"secagg: the sum {wrong}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -292,7 +303,16 @@ def _peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _print_table(target: Console, result: Mapping[str, Any]) -> None:
+def _verdict(result: Mapping[str, Any]) -> str:
+    """Say whether a sum without noise is right."""
+    if not result["exact"]:
+        return f"WRONG by up to {result['max_abs_error']}"
+    if result["precision"]:
+        return f"off by at most {result['max_abs_error']} (raw_precision={result['precision']})"
+    return "exact"
+
+
+def _print_table(target: Console, result: Mapping[str, Any], verdict: str) -> None:
     """Show a person what was run, whether it is right, and what it cost."""
     table = Table(title=f"{result['scheme']} ({result['adversary']}), {result['clients']} clients × {result['length']}")
     table.add_column("CPU ms")
@@ -309,9 +329,6 @@ def _print_table(target: Console, result: Mapping[str, Any]) -> None:
     table.add_row("raw cryptography alone", _ms(limit_ms["client"] or None), _ms(limit_ms["server"] or None))
     table.add_row("ratio", _times(result["ratio"]["client"]), _times(result["ratio"]["server"]))
     target.print(table)
-    verdict = "exact" if result["exact"] else f"WRONG by up to {result['max_abs_error']}"
-    if result["exact"] and result["precision"]:
-        verdict = f"off by at most {result['max_abs_error']} (raw_precision={result['precision']})"
     dropped = f", {result['dropped']} dropped out at {result['drop_at']}" if result["dropped"] else ""
     target.print(f"{result['survivors']} participants in the sum{dropped}; sum: {verdict}", soft_wrap=True)
     up = readable_bytes(result["upload_bytes"])

@@ -41,9 +41,11 @@ class Budget:
     """The ε of the whole run, or none."""
 
     epsilon: Annotated[
-        float | None, Option(f"Budget of the whole run, for any one row; by default {DEFAULTS.privacy.epsilon:g}.")
+        float | None, Option(f"Budget of the whole run, for what --unit says; by default {DEFAULTS.privacy.epsilon:g}.")
     ] = None
-    no_dp: Annotated[bool, Option("No noise: the sums show what sums show."), Called(("epsilon to None",))] = False
+    no_dp: Annotated[
+        bool, Option("The same as --dp none: the sums show what sums show."), Called(("epsilon to None",))
+    ] = False
 
     def __post_init__(self) -> None:
         if self.no_dp and self.epsilon is not None:
@@ -51,12 +53,17 @@ class Budget:
                 f"--epsilon {self.epsilon:g} and --no-dp contradict each other; give one of the two"
             )
 
-    @property
-    def chosen(self) -> float | None:
-        """What was asked for, or the default."""
+    def of(self, privacy: Privacy) -> Privacy:
+        """Return the privacy asked for, with this ε or the default one."""
+        if self.epsilon is not None and privacy.dp == "none":
+            raise typer.BadParameter(
+                f"--epsilon {self.epsilon:g} and --dp none contradict each other; give one of the two"
+            )
+        if self.no_dp and privacy.distributed:
+            raise typer.BadParameter("--dp distributed and --no-dp contradict each other; give one of the two")
         if self.no_dp:
-            return None
-        return DEFAULTS.privacy.epsilon if self.epsilon is None else self.epsilon
+            return replace(privacy, dp="none")
+        return privacy if self.epsilon is None else replace(privacy, epsilon=self.epsilon)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +86,7 @@ class Asked:
         return TrainConfig(
             data=self.data,
             training=replace(self.training, fedprox_mu=pull),
-            privacy=replace(self.privacy, epsilon=self.budget.chosen),
+            privacy=self.budget.of(self.privacy),
             aggregation=self.aggregation,
             deployment=self.deployment,
             run=self.run,
@@ -104,7 +111,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
     """Show a person how good the model is beside its alternatives, what it cost in privacy, and where to read on."""
     rows = result.table()
     delta = "" if result.delta is None else f", δ = {result.delta:g}"
-    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds{delta}")
+    rounds = f"{len(result.rounds)} round{'' if len(result.rounds) == 1 else 's'}"
+    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {rounds}{delta}")
     for heading in rows[0]:
         words = [word for row in rows for word in row[heading].split()]
         justify: Literal["left", "right"] = "left" if heading == "training" else "right"
@@ -125,7 +133,7 @@ def _print_result(target: Console, result: TrainResult) -> None:
     if result.staged is not None:
         target.print(result.staged, soft_wrap=True)
     if moved := [record.influence for record in result.rounds if record.influence is not None]:
-        target.print(f"in every round, {Influence(max(moved), result.derived['update_clip'])}", soft_wrap=True)
+        target.print(f"in every round, {Influence(max(moved), result.derived['anywhere'])}", soft_wrap=True)
     for warning in result.warnings:
         target.print(f"warning: {warning}", soft_wrap=True)
     for what, path in (("model", result.model), ("report", result.report)):

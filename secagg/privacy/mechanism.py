@@ -16,6 +16,7 @@ from functools import cached_property
 
 from secagg.codec import Layout, NormCodec
 from secagg_protocols.core.noise import ROUNDING, TAIL, Noise, NoiseShare
+from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
 from secagg_protocols.primitives.gaussian import distance_of
 from secagg_protocols.primitives.rounding import DITHER_BITS, GRID
@@ -36,13 +37,21 @@ _GRID_SLACK = 2.0 ** (1 - DITHER_BITS)
 """Of a coordinate on the grid: what a dither of 16 bits, and a double at its largest, may be off."""
 
 
+def opened_with(scheme: Parameters) -> int:
+    """Return with how many participants a scheme's server opens every vector; 0: by itself."""
+    return min(coalition.participants for coalition in scheme.guarantee.opened_by if not coalition.partly)
+
+
 @dataclass(frozen=True)
 class Mechanism:
     """Noise under the sum of `participants` vectors of `length`, each of L2 norm `clip` at most.
 
     multiplier: z, the standard deviation of the honest participants' noise over `clip`. tolerated, colluders: as in
     `Noise`. value_bits: of a coordinate with its noise. layered: whether the scheme takes off what is too much.
-    statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
+    reach: where less than a whole vector is protected, as one row of the many that a site adds up, `clip` bounds what
+    that can move, and this is the norm that the vector is cut to, which moves no two apart. By default `clip`.
+    opened_with: how many participants open every vector together with the server (`opened_with`); None: more than any
+    view has. statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
     """
 
     participants: int
@@ -53,6 +62,8 @@ class Mechanism:
     tolerated: int = 0
     colluders: int = 0
     layered: bool = True
+    reach: float | None = None
+    opened_with: int | None = None
     statistical_bits: int | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +73,8 @@ class Mechanism:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ParameterError(f"{name}={value} is not a positive number")
+        if not (math.isfinite(self.radius) and self.radius >= self.clip):
+            raise ParameterError(f"reach={self.reach} is not a number from clip={self.clip} up")
         if self.participants - self.colluders - self.tolerated < 2:
             raise ParameterError(
                 f"tolerated={self.tolerated} and colluders={self.colluders} leave fewer than 2 of "
@@ -72,12 +85,17 @@ class Mechanism:
 
     # --- what is sent
 
+    @property
+    def radius(self) -> float:
+        """The L2 norm that every vector is clipped to."""
+        return self.clip if self.reach is None else self.reach
+
     @cached_property
     def scale(self) -> float:
         """Ring units to a unit of the arrays: the largest with which values and their noise fit `value_bits`."""
         alone = self.multiplier / math.sqrt(self.participants - self.colluders - self.tolerated)
         room = ((1 << self.value_bits) - 1) / 2 - 2
-        return room / (self.clip * (1 + float(TAIL) * alone))
+        return room / (self.radius + float(TAIL) * alone * self.clip)
 
     @property
     def deviation(self) -> float:
@@ -120,7 +138,7 @@ class Mechanism:
         """Return the codec that goes with the noise."""
         return NormCodec(
             layout,
-            clip=self.clip,
+            clip=self.radius,
             scale=self.scale,
             offset=((1 << self.value_bits) - 1 - 2 * self.share.bound) // 2,
             value_bits=self.value_bits,
@@ -139,11 +157,9 @@ class Mechanism:
 
     def variance_of(self, dropouts: int) -> float:
         """Return the variance that one survivor's noise keeps after so many dropouts, rounding included."""
-        stay = self.share.kept(dropouts)
-        if stay is None:
-            raise ParameterError(f"{dropouts} dropouts are more than tolerated={self.tolerated}: there is no sum")
-        widths = (self.share.base, *self.share.layers[:stay])
-        return sum((float(width) ** 2 for width in widths), float(ROUNDING) ** 2)
+        if dropouts < 0:
+            raise ParameterError(f"dropouts={dropouts} is negative")
+        return self.share.variance(dropouts)
 
     def against(self, unknown: int, dropouts: int) -> float:
         """Return the noise multiplier of the Gaussian mechanism that a view comes to.

@@ -12,7 +12,7 @@ from secagg_protocols.errors import ParameterError
 from secagg_protocols.packing.sums import Domain
 
 from .mechanism import Mechanism
-from .views import COLLUDING, Release, epsilon_in, epsilons
+from .views import COLLUDING, Release, epsilon, epsilon_in, epsilons
 
 LARGEST_MULTIPLIER = 1e4
 FEWEST_BITS = 4
@@ -22,6 +22,10 @@ MOST_BITS = 32
 CLOSE_ENOUGH = 1.001
 """The fewest bits are taken with which the noise is at most so many times that of many bits."""
 
+SAMPLED = 1e-4
+"""With sampling, where each figure takes an accountant's time, the noise is found for an ε less by so much of it: more
+than the mechanism charges beside the noise, or it is refused."""
+
 LARGEST_EPSILON = 100.0
 INSTITUTION_DELTA = 1e-3
 
@@ -30,8 +34,9 @@ INSTITUTION_DELTA = 1e-3
 class Wanted:
     """What is asked of a plan. epsilon, delta: of all rounds together, in the view of the server with its colluders.
 
-    participants, length, clip, tolerated, colluders, layered, value_bits: as in `Mechanism`; value_bits None: the
-    fewest with which the noise is not noticeably more.
+    participants, length, clip, tolerated, colluders, layered, reach, value_bits: as in `Mechanism`; value_bits None:
+    the fewest with which the noise is not noticeably more. sampling_rate: as in `views.epsilons`. opened_with,
+    statistical_bits: as in `Mechanism`.
     """
 
     epsilon: float
@@ -44,6 +49,10 @@ class Wanted:
     colluders: int = 0
     value_bits: int | None = None
     layered: bool = True
+    reach: float | None = None
+    sampling_rate: float = 1.0
+    opened_with: int | None = None
+    statistical_bits: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.epsilon <= LARGEST_EPSILON:
@@ -64,7 +73,14 @@ class Wanted:
             self.tolerated,
             self.colluders,
             self.layered,
+            self.reach,
+            self.opened_with,
+            self.statistical_bits,
         )
+
+    def spent(self, mechanism: Mechanism, dropouts: int) -> dict[str, float | None]:
+        """Return view → ε of all rounds with this mechanism, if each has so many dropouts."""
+        return epsilons({Release(mechanism, dropouts): self.rounds}, self.delta, self.sampling_rate)
 
 
 @dataclass(frozen=True)
@@ -77,10 +93,7 @@ class Plan:
     @cached_property
     def epsilons(self) -> dict[int, dict[str, float | None]]:
         """Dropouts in every round → view → ε of all rounds."""
-        return {
-            dropouts: epsilons([Release(self.mechanism, dropouts)] * self.wanted.rounds, self.wanted.delta)
-            for dropouts in range(self.wanted.tolerated + 1)
-        }
+        return {dropouts: self.wanted.spent(self.mechanism, dropouts) for dropouts in range(self.wanted.tolerated + 1)}
 
     @property
     def bytes_per_value(self) -> float:
@@ -94,9 +107,7 @@ def plan(wanted: Wanted) -> Plan:
 
     Raises `ParameterError` where none does.
     """
-    with needed("train"):
-        from dp_accounting import get_sigma_gaussian
-    ideal = math.sqrt(wanted.rounds) * float(get_sigma_gaussian(wanted.epsilon, wanted.delta))
+    ideal = _ideal(wanted)
     wanted.mechanism(ideal, MOST_BITS)  # refuses what is wrong with any number of bits
     if ideal > LARGEST_MULTIPLIER:
         raise _too_much(wanted)
@@ -113,27 +124,49 @@ def plan(wanted: Wanted) -> Plan:
             break
     if not found:
         raise ParameterError("no number of bits holds this noise: lower tolerated, or participants")
-    return Plan(wanted, min(found, key=lambda mechanism: mechanism.multiplier))
+    least = min(found, key=lambda mechanism: mechanism.multiplier)
+    if not all(_within(wanted, least, dropouts) for dropouts in (0, wanted.tolerated)):
+        raise ParameterError(
+            f"delta={wanted.delta:g} is too near to what noise of whole numbers charges beside itself: raise delta"
+        )
+    return Plan(wanted, least)
+
+
+def _ideal(wanted: Wanted) -> float:
+    """Return the noise multiplier of the continuous Gaussian that gives what is wanted."""
+    with needed("train"):
+        from dp_accounting import get_sigma_gaussian
+    whole = math.sqrt(wanted.rounds) * float(get_sigma_gaussian(wanted.epsilon, wanted.delta))
+    if wanted.sampling_rate == 1:
+        return whole
+
+    def enough(multiplier: float) -> bool:
+        found = epsilon([multiplier] * wanted.rounds, wanted.delta, wanted.sampling_rate)
+        return found is not None and found <= wanted.epsilon * (1 - SAMPLED)
+
+    return _least(enough, wanted.sampling_rate * whole / 2, wanted)
 
 
 def _with_bits(wanted: Wanted, ideal: float, value_bits: int) -> Mechanism:
-    def spent(multiplier: float) -> float | None:
-        mechanism = wanted.mechanism(multiplier, value_bits)
-        worst = [Release(mechanism, dropouts) for dropouts in sorted({0, wanted.tolerated})]
-        each = [epsilon_in(COLLUDING, [release] * wanted.rounds, wanted.delta) for release in worst]
-        known = [one for one in each if one is not None]
-        return max(known) if len(known) == len(each) else None
-
-    return wanted.mechanism(_least(spent, ideal, wanted), value_bits)
-
-
-def _least(spent: Callable[[float], float | None], start: float, wanted: Wanted) -> float:
-    """Return the least multiplier from `start` on, to 0.01 %, with which what is spent is at most what is wanted."""
+    worst = sorted({0, wanted.tolerated})
 
     def enough(multiplier: float) -> bool:
-        found = spent(multiplier)
-        return found is not None and found <= wanted.epsilon
+        mechanism = wanted.mechanism(multiplier, value_bits)
+        if wanted.sampling_rate < 1:
+            return min(Release(mechanism, dropouts).multipliers()[COLLUDING] for dropouts in worst) >= ideal
+        return all(_within(wanted, mechanism, dropouts) for dropouts in worst)
 
+    return wanted.mechanism(_least(enough, ideal, wanted), value_bits)
+
+
+def _within(wanted: Wanted, mechanism: Mechanism, dropouts: int) -> bool:
+    releases = {Release(mechanism, dropouts): wanted.rounds}
+    spent = epsilon_in(COLLUDING, releases, wanted.delta, wanted.sampling_rate)
+    return spent is not None and spent <= wanted.epsilon
+
+
+def _least(enough: Callable[[float], bool], start: float, wanted: Wanted) -> float:
+    """Return the least multiplier from `start` on, to 0.01 %, that is enough."""
     low = high = start
     while not enough(high):
         low = high
@@ -149,5 +182,5 @@ def _least(spent: Callable[[float], float | None], start: float, wanted: Wanted)
 def _too_much(wanted: Wanted) -> ParameterError:
     return ParameterError(
         f"epsilon={wanted.epsilon:g} at delta={wanted.delta:g} over {wanted.rounds} rounds needs noise beyond "
-        f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or plan fewer rounds"
+        f"{LARGEST_MULTIPLIER:g} times the clip: raise epsilon or value_bits, or plan fewer rounds"
     )

@@ -13,7 +13,7 @@ from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
 
-from .mechanism import Mechanism
+from .mechanism import Mechanism, opened_with
 from .views import COLLUDING, Release
 
 
@@ -49,7 +49,8 @@ class Proposed(Mechanism):
             noise.tolerated,
             max(noise.colluders, colluders),
             scheme.removes_noise,
-            scheme.guarantee.statistical_bits,
+            opened_with=opened_with(scheme),
+            statistical_bits=scheme.guarantee.statistical_bits,
             said_scale=float(terms.scale),
             said_noise=noise,
         )

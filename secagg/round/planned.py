@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from secagg.codec import Codec, Layout
-from secagg.privacy.mechanism import Mechanism
+from secagg.privacy.mechanism import Mechanism, opened_with
 from secagg_protocols import DurableServer, RoundContext, Server
 
 from .context import bound_digest
@@ -50,5 +50,7 @@ def planned_round(settings: Settings, subject: Subject, peers: int, now: datetim
     context = RoundContext(about.job, about.round, digest)
     ahead = scheme.early_keys and not subject.last
     proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), bound=subject.bound, ahead=ahead)
-    privacy = mechanism and replace(mechanism, statistical_bits=scheme.guarantee.statistical_bits)
+    privacy = mechanism and replace(
+        mechanism, statistical_bits=scheme.guarantee.statistical_bits, opened_with=opened_with(scheme)
+    )
     return PlannedRound(codec, proposal, settings.make_server(scheme, context, now), privacy)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -120,9 +120,28 @@ class Ledger:
         self._delta = delta
         self._rounds: Counter[int] = Counter()
 
-    def charge(self, sites: Iterable[int]) -> None:
-        """Charge one round to each of these sites."""
+    def charge(self, sites: Collection[int]) -> None:
+        """Charge one round to each of these sites, before anything leaves them."""
         self._rounds.update(sites)
+
+    def settle(self, dropouts: int) -> None:
+        """Hear how many were not in the sum of the round charged last; where all noise is local, that saves nothing."""
+
+    def views(self) -> Mapping[str, float | None]:
+        """Return view → ε spent, by PLD; None where there is no guarantee."""
+        return dict.fromkeys(VIEWS, self.epsilon())
+
+    def views_by_rdp(self) -> Mapping[str, float | None]:
+        """Return view → ε spent, by RDP; empty where that has no figure."""
+        return dict.fromkeys(VIEWS, self.epsilon(accountant="rdp"))
+
+    def spent(self) -> float | None:
+        """Return ε that counts against the budget; None without differential privacy."""
+        return self.epsilon()
+
+    def spent_after(self, sites: Collection[int]) -> float | None:
+        """Return what `spent` would be after one more round of these sites."""
+        return self.epsilon(self.worst_after(sites))
 
     def rounds_of(self, site: int) -> int:
         """Rounds charged to this site."""
@@ -133,7 +152,7 @@ class Ledger:
         """Rounds charged to the site that was charged most."""
         return max(self._rounds.values(), default=0)
 
-    def worst_after(self, sites: Iterable[int]) -> int:
+    def worst_after(self, sites: Collection[int]) -> int:
         """Return what `worst` would be after one more round of these sites."""
         return max([self.worst, *(self._rounds[site] + 1 for site in sites)])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from secagg.schemes import ONE_KEY, PROTECTING, SCHEMES, WITHSTAND_ACTIVE
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, OneOf, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, OneOf, Option, Positive, Setting, check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Aggregation:
     """The protocol, what it withstands, and what a value looks like on the wire."""
 
     update_clip: Annotated[
-        float | None, Positive(), Option("Bound on each number of an update; by default derived.")
+        float | None, Positive(), AtMost(1_000_000), Option("Bound on each number of an update; by default derived.")
     ] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("The protocol: see `secagg schemes`.")] = "bonawitz"
     adversary: Annotated[
@@ -34,7 +34,12 @@ class Aggregation:
         Option("With --no-dp: answers for one model beyond the first; two sums may then show an update."),
     ] = 0
     ciphersuite: Annotated[Literal["x25519", "p256"], Setting("named set of algorithms")] = "x25519"
-    value_bits: Annotated[int, Setting("bits per coordinate on the wire")] = 16
+    value_bits: Annotated[
+        int | None,
+        AtLeast(2),
+        AtMost(32),
+        Option("Bits of each number on the wire; by default 16, or as many as noise under the sum takes."),
+    ] = None
     weight_max: Annotated[
         int | None,
         AtLeast(1),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from secagg.codec import Codec, fit
+from secagg.codec import fit
 from secagg.schemes import ONE_KEY, PROTECTING, make_scheme
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import ParameterError
 
 from .aggregation import Aggregation
 from .config import TrainConfig
+from .distributed import Encoding
 
 LEAST_HONEST = Policy().minimum_cohort
 """Participants that a sum must hide one among, colluders not counted."""
 USUAL_DROPOUTS = 2
+FEWEST_WITH_NOISE = 2
+"""Honest survivors that share the noise of a sum (`secagg_protocols.core.noise`)."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,19 @@ class Cohort:
 
     config: TrainConfig
     scheme: Scheme
+    encoding: Encoding
     policy: Policy
     fewest: int
     notes: tuple[str, ...]
 
 
-def make_cohort(config: TrainConfig, participants: int, codec: Codec) -> Cohort:
+class Encodings(Protocol):
+    """How updates are encoded, by what the noise under their sum, if there is any, withstands."""
+
+    def __call__(self, *, colluders: int, tolerated: int) -> Encoding: ...
+
+
+def make_cohort(config: TrainConfig, participants: int, encodings: Encodings) -> Cohort:
     """Make the scheme among `participants` institutions, and fit to them what was not asked for.
 
     Raises: ParameterError for colluders or dropouts that so few institutions do not survive.
@@ -40,19 +51,52 @@ def make_cohort(config: TrainConfig, participants: int, codec: Codec) -> Cohort:
     colluders = _colluders(config.aggregation, participants)
     aggregation = replace(config.aggregation, colluders=colluders)
     policy = _policy(config, aggregation)
-    asked = config.deployment.dropouts
-    for dropouts in range(USUAL_DROPOUTS, -1, -1) if asked is None else (asked,):
-        scheme = _scheme(aggregation, participants, codec, dropouts)
+    for dropouts in _dropouts(config, participants, colluders):
+        tolerated = dropouts if config.privacy.tolerated is None else config.privacy.tolerated
+        encoding = encodings(colluders=colluders, tolerated=tolerated)
+        missed = max(dropouts, tolerated) if config.privacy.distributed else dropouts
+        scheme = _scheme(aggregation, participants, encoding, missed)
         scheme.check_policy(policy)
         fewest = _fewest(scheme, policy)
-        if participants - dropouts >= fewest:
-            deployment = replace(config.deployment, dropouts=dropouts)
-            fitted = replace(config, aggregation=aggregation, deployment=deployment)
-            return Cohort(fitted, scheme, policy, fewest, _notes(config, fitted, participants, fewest))
+        if participants - missed >= fewest:
+            fitted = _fitted(replace(config, aggregation=aggregation), encoding, dropouts, tolerated)
+            return Cohort(fitted, scheme, encoding, policy, fewest, _notes(config, fitted, participants, fewest))
+    name, option = ("dropouts", "--drop-per-round") if missed == dropouts else ("tolerated", "--tolerated")
     raise ParameterError(
-        f"dropouts = {dropouts} of {participants} institutions leave {max(0, participants - dropouts)}, and a sum "
-        f"takes {fewest} under {aggregation.scheme} with colluders = {colluders}: use --drop-per-round "
+        f"{name} = {missed} of {participants} institutions leave {max(0, participants - missed)}, and a sum "
+        f"takes {fewest} under {aggregation.scheme} with colluders = {colluders}: use {option} "
         f"{_at_most(participants - fewest)}"
+    )
+
+
+def _dropouts(config: TrainConfig, participants: int, colluders: int) -> Sequence[int]:
+    """Return how many dropouts a round to try, the most first. Raises `ParameterError` for what no noise can miss."""
+    asked = config.deployment.dropouts
+    most = USUAL_DROPOUTS
+    if config.privacy.distributed:
+        hidden = max(0, participants - colluders - FEWEST_WITH_NOISE)
+        for name, option, value in (
+            ("tolerated", "--tolerated", config.privacy.tolerated),
+            ("dropouts", "--drop-per-round", asked),
+        ):
+            if value is not None and value > hidden:
+                raise ParameterError(
+                    f"{name} = {value} of {participants} institutions, with colluders = {colluders}, leave fewer than "
+                    f"{FEWEST_WITH_NOISE} whose noise is counted: use {option} {_at_most(hidden)}"
+                )
+        tolerated = hidden if config.privacy.tolerated is None else config.privacy.tolerated
+        most = min(most, tolerated)
+    return range(most, -1, -1) if asked is None else (asked,)
+
+
+def _fitted(config: TrainConfig, encoding: Encoding, dropouts: int, tolerated: int) -> TrainConfig:
+    """Return the run with what was left to be derived."""
+    privacy = replace(config.privacy, tolerated=tolerated) if config.privacy.distributed else config.privacy
+    return replace(
+        config,
+        privacy=privacy,
+        aggregation=replace(config.aggregation, value_bits=encoding.codec.value_bits),
+        deployment=replace(config.deployment, dropouts=dropouts),
     )
 
 
@@ -110,8 +154,13 @@ def _policy(config: TrainConfig, asked: Aggregation) -> Policy:
     return Policy(colluders=asked.colluders, adversary=asked.adversary, reruns=reruns)
 
 
-def _scheme(asked: Aggregation, participants: int, codec: Codec, dropouts: int) -> Scheme:
-    shape: dict[str, Any] = {"value_bits": codec.value_bits, "ciphersuite": asked.ciphersuite}
+def _scheme(asked: Aggregation, participants: int, encoding: Encoding, dropouts: int) -> Scheme:
+    codec = encoding.codec
+    shape: dict[str, Any] = {
+        "value_bits": codec.value_bits,
+        "ciphersuite": asked.ciphersuite,
+        "noise": encoding.noise,
+    }
     if asked.scheme in PROTECTING:
         shape["colluders"] = asked.colluders
         shape["threshold"] = asked.threshold

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from secagg.schemes import PROTECTING
 from secagg_protocols.errors import ParameterError
 
 from .aggregation import Aggregation
@@ -60,8 +61,6 @@ class Run:
         if self.model_out is not None and self.model_out.suffix.lower() not in MODEL_SUFFIXES:
             formats = " or ".join(MODEL_SUFFIXES)
             raise ParameterError(f"model_out = {str(self.model_out)!r}: end its name in {formats}, the known formats")
-        if self.model_out is not None and self.model_out == self.report:
-            raise ParameterError(f"model_out and report are both {str(self.report)!r}; give two different files")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +76,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check what concerns two of the values."""
+        self._refuse_to_write_over()
         if Sweepable.EPSILON in self.run.sweep and self.privacy.epsilon is None:
             raise ParameterError("sweep = 'epsilon' has no ε to begin with; give an epsilon, or leave the sweep out")
         if not self.privacy.noised:
@@ -85,16 +85,61 @@ class TrainConfig:
                     f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
                 )
             return
+        if self.privacy.distributed:
+            self._check_distributed()
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out, or train with --no-dp (epsilon=None)"
+                "every repeated round is charged to the budget; leave it out, or set epsilon to None"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
                 f"weight_max = {self.aggregation.weight_max} has no use under differential privacy, "
                 "where all weights are equal (a weight that follows the data would leak); "
-                "leave it out, or train with --no-dp (epsilon=None)"
+                "leave it out, or set epsilon to None"
+            )
+
+    def _refuse_to_write_over(self) -> None:
+        """Raise `ParameterError` where a file that is written is one that is read, or one written before it."""
+        files = [("schema", self.data.schema)]
+        for file in self.data.csv:
+            files += [("csv", Path(file)), ("csv", Path(file.partition("=")[2] or file))]
+        taken = {path.resolve(): f"{name} = {str(path)!r}" for name, path in files if path is not None}
+        for name, path in (("report", self.run.report), ("model_out", self.run.model_out)):
+            if path is None:
+                continue
+            if other := taken.get(path.resolve()):
+                raise ParameterError(f"{name} = {str(path)!r} would be written over {other}; give another file")
+            taken[path.resolve()] = f"{name} = {str(path)!r}"
+
+    def _check_distributed(self) -> None:
+        """Check what noise under the sum asks of the other values."""
+        steps = self.training.local_steps
+        if self.privacy.unit == "row" and steps > 1:
+            raise ParameterError(
+                f"local_steps = {steps}: with noise under the sum a row is protected for one step a round, as it also "
+                "moves what other rows do in later ones; use --local-steps 1, --dp local or --unit institution"
+            )
+        if self.aggregation.update_clip is not None:
+            raise ParameterError(
+                f"update_clip = {self.aggregation.update_clip:g} has no use with noise under the sum, which needs an "
+                "L2 norm; leave it out (--unit institution takes --update-norm)"
+            )
+        if self.aggregation.scheme not in PROTECTING:
+            raise ParameterError(
+                f"scheme = {self.aggregation.scheme} shows the server every update, with a part of the noise only; use "
+                "--scheme bonawitz, or --dp local"
+            )
+        if self.run.sweep:
+            raise ParameterError(
+                f"sweep = {self.run.sweep[0]}: a sweep trains with local noise or with none; leave it out, or use "
+                "--dp local"
+            )
+        dropouts, tolerated = self.deployment.dropouts, self.privacy.tolerated
+        if dropouts is not None and tolerated is not None and dropouts > tolerated:
+            raise ParameterError(
+                f"dropouts = {dropouts} are more than tolerated = {tolerated}, and with more no sum is opened; use "
+                f"--tolerated {dropouts}, or --drop-per-round {tolerated} or less"
             )
 
     @classmethod

@@ -18,16 +18,18 @@ ROWS_AT_ONCE = 4096
 def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, clip_norm: float) -> Gradient:
     """Return the sum over rows of their gradients, each scaled down to L2 norm ≤ `clip_norm` over all parameters.
 
-    x float64 (rows, features), y float64 (rows,). One row more or less changes the sum by at most `clip_norm`.
+    x float64 (rows, features), y float64 (rows,). One row more or less changes the sum by at most `clip_norm`, whatever
+    is in it: a gradient that is not finite counts as zero.
     """
     total = {name: torch.zeros_like(tensor) for name, tensor in params.items()}
     for first in range(0, len(y), ROWS_AT_ONCE):
         part = slice(first, first + ROWS_AT_ONCE)
         per_row: Gradient = vmap(grad(model.row_loss), in_dims=(None, 0, 0))(params, x[part], y[part])
         squared = torch.stack([g.flatten(1).square().sum(1) for g in per_row.values()]).sum(0)
+        finite = squared.isfinite()
         factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
         for name, gradients in per_row.items():
-            total[name] += torch.tensordot(factor, gradients, dims=1)
+            total[name] += torch.tensordot(factor[finite], gradients[finite], dims=1)
     return total
 
 

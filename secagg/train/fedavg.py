@@ -53,22 +53,23 @@ def local_update(
     inputs = torch.from_numpy(x)
     labels = torch.from_numpy(y.astype(np.float64))
     origin = tensors(start)
-    params = tensors(start)
+    change = {name: torch.zeros_like(value) for name, value in origin.items()}
     logits = model.logits(origin, inputs)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels).item()
     accuracy = ((logits > 0) == (labels > 0)).double().mean().item()
     for _ in range(how.steps):
         lot = torch.from_numpy(stream.poisson_lot(len(y), how.sampling_rate))
+        params = {name: origin[name] + moved for name, moved in change.items()}
         gradient = clipped_sum(model, params, inputs[lot], labels[lot], how.clip_norm)
         if how.noise_multiplier > 0:
             gradient = add_noise(gradient, how.noise_multiplier * how.clip_norm, stream)
         size = how.lot_size if how.lot_size is not None else max(1, len(lot))
         # The proximal pull reads the two models only, so it needs neither clipping nor noise.
-        params = {
-            name: value - how.learning_rate * (gradient[name] / size + how.prox_mu * (value - origin[name]))
-            for name, value in params.items()
+        change = {
+            name: moved - how.learning_rate * (gradient[name] / size + how.prox_mu * moved)
+            for name, moved in change.items()
         }
-    return Update({name: (params[name] - origin[name]).numpy() for name in params}, loss, accuracy)
+    return Update({name: moved.numpy() for name, moved in change.items()}, loss, accuracy)
 
 
 def largest_coordinate(how: LocalTraining, largest_lot: float) -> float:

@@ -120,6 +120,7 @@ def _card(params: Params, setup: Setup, result: TrainResult) -> dict[str, Any]:
         "dataset": setup.data.name,
         "scheme": result.scheme,
         "rounds": len(result.succeeded),
-        "epsilon": result.worst_epsilon,
+        "epsilon": result.promised_epsilon,
+        "epsilon_unit": result.unit,
         "delta": result.delta,
     }

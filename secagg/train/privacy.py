@@ -1,11 +1,12 @@
-"""The privacy that a run asks for. What it costs and spends: `secagg.train.accounting`."""
+"""The privacy that a run asks for. What it costs and spends: `secagg.train.accounting`, `secagg.train.distributed`."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
+from secagg.privacy.plan import INSTITUTION_DELTA
 from secagg_protocols.errors import ParameterError
 
 from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
@@ -18,7 +19,20 @@ LEAST_DELTA = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Privacy:
-    """Differential privacy of every single row, by noise that each site adds to its own gradients."""
+    """Differential privacy of every row, or of every institution, and where its noise is added.
+
+    "local": each site adds all of it to its own gradients, as if nobody summed. "distributed": all add a part, and the
+    sum has what one alone would have added (docs/privacy.md).
+    """
+
+    dp: Annotated[
+        Literal["none", "local", "distributed"],
+        Option("Whose noise: none, all of it at each site (local), or shared under the sum (distributed)."),
+    ] = "local"
+    unit: Annotated[
+        Literal["row", "institution"],
+        Option("With --dp distributed: whom ε protects, a training row or all that an institution sends."),
+    ] = "row"
 
     epsilon: Annotated[float | None, Positive(), Setting("budget of the whole run; None: no differential privacy")] = (
         3.0
@@ -31,6 +45,16 @@ class Privacy:
     noise_multiplier: Annotated[
         float | None, Positive(), Setting("noise over clip_norm; None: the least that meets epsilon")
     ] = None
+    tolerated: Annotated[
+        int | None,
+        AtLeast(0),
+        Option("With --dp distributed: dropouts with which its noise is still enough; by default those simulated."),
+    ] = None
+    update_norm: Annotated[
+        float | None,
+        Positive(),
+        Option("With --unit institution: L2 norm that a whole update is clipped to; by default derived."),
+    ] = None
     # Gradients are divided by sampling_rate × public_size, never by a site's own count.
     public_size: Annotated[
         int | None, AtLeast(1), Option("Agreed nominal number of training rows per institution.")
@@ -38,6 +62,15 @@ class Privacy:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.dp == "none":
+            object.__setattr__(self, "epsilon", None)
+        if not self.noised:
+            if self.distributed:
+                raise ParameterError("dp = distributed and no epsilon contradict each other; give one of the two")
+            object.__setattr__(self, "dp", "none")
+        elif self.dp == "none":
+            raise ParameterError("dp = none and a noise_multiplier contradict each other; give one of the two")
+        self._check_that_it_is_distributed()
         if self.delta is not None and self.delta < LEAST_DELTA:
             raise ParameterError(
                 f"delta = {self.delta:g} is below {LEAST_DELTA:g}, the least at which ε is computed; "
@@ -46,13 +79,37 @@ class Privacy:
         if self.epsilon is not None and self.epsilon > LARGEST_EPSILON:
             raise ParameterError(
                 f"epsilon = {self.epsilon:g} protects nobody; use at most {LARGEST_EPSILON:g}, "
-                "or --no-dp (None) for no differential privacy"
+                "or set epsilon to None for no differential privacy"
             )
 
     @property
     def noised(self) -> bool:
-        """Whether local training is differentially private."""
+        """Whether training is differentially private."""
         return self.epsilon is not None or self.noise_multiplier is not None
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the sites share the noise under the sum."""
+        return self.dp == "distributed"
+
+    def _check_that_it_is_distributed(self) -> None:
+        """Raise `ParameterError` for what only noise under the sum has a use for, or has none for."""
+        if self.distributed and self.noise_multiplier is not None:
+            raise ParameterError(
+                f"noise_multiplier = {self.noise_multiplier:g}: noise under the sum is planned from epsilon; "
+                "leave it out, or use --dp local"
+            )
+        for name, asked in (("unit", self.unit != "row"), ("tolerated", self.tolerated is not None)):
+            if asked and not self.distributed:
+                raise ParameterError(
+                    f"{name} = {getattr(self, name)} has no use with dp = {self.dp}: use --dp distributed, or leave it "
+                    "out"
+                )
+        if self.update_norm is not None and self.unit != "institution":
+            raise ParameterError(
+                f"update_norm = {self.update_norm:g} has no use with unit = {self.unit}, where rows are clipped: use "
+                "--unit institution, or leave it out"
+            )
 
     def with_delta(self, rows: int) -> Privacy:
         """Return it with a δ at most one in `rows`, the public number of all training rows; as it is without noise.
@@ -61,6 +118,8 @@ class Privacy:
         """
         if not self.noised:
             return self
+        if self.unit == "institution":
+            return self._with_delta_of_institutions()
         largest = _rounded_down(1 / rows)
         if largest < LEAST_DELTA:
             raise ParameterError(
@@ -73,6 +132,16 @@ class Privacy:
             raise ParameterError(
                 f"delta = {self.delta:g} is above one in {rows}, the number of training rows in all (institutions × "
                 f"public size): that would allow publishing one of them; use --delta {largest:g} or less"
+            )
+        return self
+
+    def _with_delta_of_institutions(self) -> Privacy:
+        if self.delta is None:
+            return replace(self, delta=USUAL_DELTA)
+        if self.delta > INSTITUTION_DELTA:
+            raise ParameterError(
+                f"delta = {self.delta:g} is above {INSTITUTION_DELTA:g}, the most that is taken for institutions: use "
+                f"--delta {INSTITUTION_DELTA:g} or less"
             )
         return self
 

@@ -18,6 +18,15 @@ from . import figures
 from .glossary import WORDS, word
 from .result import TrainResult
 
+SEEN = {
+    "released model": ("anyone with the released model", "the model after every round"),
+    "server": ("the server", "every sum, and who is in it"),
+    "server with colluders": ("the server with its colluding sites", "the sum of the other sites"),
+    "fellow participant": ("a fellow participant", "the model after every round, and its own update"),
+    "too many colluders": ("as many sites as open secrets", "every vector alone, with a part of the noise"),
+}
+"""A view → who that is, and what they see."""
+
 
 def write_report(result: TrainResult, path: Path) -> None:
     """Write the report of a finished run. Raises: InputError when the file cannot be written."""
@@ -46,7 +55,8 @@ def render(result: TrainResult) -> str:
         table=result.table(),
         figures={name: Markup(svg) for name, svg in drawn.items()},
         private=private,
-        odds=None if result.worst_epsilon is None else math.exp(result.worst_epsilon),
+        odds=None if result.promised_epsilon is None else math.exp(result.promised_epsilon),
+        seen=SEEN,
         word=word,
         words=WORDS,
         masked=result.scheme in PROTECTING,

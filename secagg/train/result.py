@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,9 @@ Range = tuple[float, float]
 """From, to."""
 
 FLOAT32_BYTES = 4
+
+COLLUDING = "server with colluders"
+"""The view in which what was asked for is met."""
 
 PLAIN = "plain FedAvg"
 
@@ -27,12 +31,14 @@ class RoundRecord:
     bytes              of all requests to sites and their answers; None when the round failed
     seconds            measured, training and protocol of all parties in this one process
     simulated_seconds  what the round would have lasted, by the simulated speeds
-    epsilon            ε spent so far by the site that was charged most; None without differential privacy
+    epsilon            ε spent so far by the site that was charged most, against the server with its colluders; None
+                       without differential privacy
     codec_error        largest |aggregate − exact mean| of any coordinate; None when the round failed
     codec_bound        what the codec promises for it
     influence          how far one site's numbers can have moved any value of the mean update, as long as they were in
-                       its range; beyond it, anywhere within update_clip. None when the round failed
-    clipped            coordinates that the codec clipped (known to this simulation; in a federation it stays local)
+                       its range; beyond it, anywhere within ± `derived["anywhere"]`. None when the round failed
+    clipped            coordinates that the codec clipped, or, to a norm, updates (known to this simulation; in a
+                       federation it stays local)
     loss, local_accuracy  mean over survivors, of the model received, on their training rows; rides hidden in the
                        sum and only without differential privacy, None otherwise
     failed             why the round failed; None when it did not
@@ -137,7 +143,9 @@ class Sweep:
 class TrainResult:
     """A finished run. `settings` are as given, `derived` the constants computed from them.
 
-    epsilon and epsilon_rdp map an adversary's view to ε of one row at `delta`, by PLD and by RDP; None is no guarantee.
+    dp, unit     whose noise it is, and whom ε protects, as in `Privacy`
+    epsilon and epsilon_rdp map an adversary's view to ε of one `unit` at `delta`, by PLD and by RDP; None is no
+    guarantee. Of noise under the sum RDP has no figure.
     secure, plain  None when no round succeeded: nobody has trained that model
     rows_per_patient   most training rows of one patient; None when the table does not say whose they are
     epsilon_per_patient  ε of so many rows together
@@ -157,6 +165,8 @@ class TrainResult:
     plain: Comparison | None
     alone: Comparison
     centralised: Comparison
+    dp: str
+    unit: str
     epsilon: Mapping[str, float | None]
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
@@ -184,9 +194,9 @@ class TrainResult:
         )
 
     @property
-    def worst_epsilon(self) -> float | None:
-        """ε of whoever sees most; None without differential privacy."""
-        return max((value for value in self.epsilon.values() if value is not None), default=None)
+    def promised_epsilon(self) -> float | None:
+        """ε against the server with its colluders, which is what was asked for; None without differential privacy."""
+        return self.epsilon[COLLUDING]
 
     @property
     def scored(self) -> tuple[Comparison, ...]:
@@ -242,7 +252,8 @@ class TrainResult:
             "epsilon": dict(self.epsilon),
             "epsilon_rdp": dict(self.epsilon_rdp),
             "delta": self.delta,
-            "epsilon_unit": "row",
+            "dp": self.dp,
+            "epsilon_unit": self.unit,
             "rows_per_patient": self.rows_per_patient,
             "epsilon_per_patient": self.epsilon_per_patient,
             "about_epsilon": list(self.about_epsilon),
@@ -265,16 +276,15 @@ class TrainResult:
     def table(self) -> list[dict[str, str]]:
         """Return the comparison as rows of text cells, heading to cell, in the order to print them."""
         survivors = _mean([len(record.survivors) for record in self.succeeded])
-        federated = {
-            "ε": "∞" if self.worst_epsilon is None else f"{self.worst_epsilon:.2f}",
-            "survivors": "none" if survivors is None else f"{survivors:.1f} of {len(self.sites)}",
-        }
+        summed = {"survivors": "none" if survivors is None else f"{survivors:.1f} of {len(self.sites)}"}
+        private = {"ε": "∞" if self.promised_epsilon is None else f"{self.promised_epsilon:.2f}"} | summed
+        plain = private if self.dp == "local" else {"ε": "∞"} | summed  # shared noise is in the secure sum only
         nothing = dict.fromkeys(["ε", "survivors", "kB/round"], "–")
         ratio = "" if self.bytes_ratio is None else f" (×{self.bytes_ratio:{_digits(self.bytes_ratio)}})"
         sent = _kilobytes(self.bytes_per_round) + ratio
         return [
-            _row(secure_label(self.scheme, self.adversary), self.secure) | federated | {"kB/round": sent},
-            _row(PLAIN, self.plain) | federated | {"kB/round": _kilobytes(self.plain_bytes_per_round)},
+            _row(secure_label(self.scheme, self.adversary), self.secure) | private | {"kB/round": sent},
+            _row(PLAIN, self.plain) | plain | {"kB/round": _kilobytes(self.plain_bytes_per_round)},
             # Sites that train alone release nothing; whoever pools the rows sees them all.
             _row(self.alone.label, self.alone) | nothing,
             _row(self.centralised.label, self.centralised) | nothing | {"ε": "∞"},
@@ -289,11 +299,12 @@ def secure_label(scheme: str, adversary: str) -> str:
 def _row(label: str, found: Comparison | None) -> dict[str, str]:
     if found is None:
         return {"training": label, "AUC": "–", "accuracy": "–"}
-    worst, best = found.accuracy_range
+    # Outwards, so that what is between them is also shown between them.
+    worst, best = math.floor(100 * found.accuracy_range[0] + 1e-9), math.ceil(100 * found.accuracy_range[1] - 1e-9)
     return {
         "training": label,
         "AUC": f"{found.auc:.3f} ({found.auc_range[0]:.3f}–{found.auc_range[1]:.3f})",
-        "accuracy": f"{found.accuracy:.1%} ({100 * worst:.0f}–{best:.0%})",
+        "accuracy": f"{found.accuracy:.1%} ({worst}–{best}%)",
     }
 
 

@@ -14,7 +14,8 @@ from secagg.round.audit import Stamp, model_digest
 from secagg_protocols import Output, Randomness
 from secagg_protocols.errors import RoundFailed
 
-from .accounting import VIEWS, Ledger
+from .accounting import Ledger
+from .distributed import SumLedger
 from .evaluate import Score, held_out, score
 from .fedavg import Update, local_update
 from .model import Params
@@ -62,7 +63,7 @@ class Federation:
         self._steps = [str(step) for step in setup.scheme.steps]
         self._repeats = 0
         self._made = False
-        self.ledger = Ledger(setup.mechanism, setup.config.privacy.delta)
+        self.ledger = _ledger(setup)
         self.secure = self.plain = setup.initial
         self.records: list[RoundRecord] = []
         self.stopped: str | None = None
@@ -96,7 +97,7 @@ class Federation:
                 bytes=done.bytes if done else None,
                 seconds=time.perf_counter() - started,
                 simulated_seconds=plan.simulated_s(),
-                epsilon=self.ledger.epsilon(),
+                epsilon=self.ledger.spent(),
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
                 influence=done.influence.within if done else None,
@@ -128,6 +129,7 @@ class Federation:
         failed = None
         try:
             done = _decode(setup, asked.run(), updates, asked.travelled)
+            self.ledger.settle(len(setup.silos) - len(done.survivors))
             self.secure = moved(before, done.mean)
             self._repeats = 0
         except RoundFailed as error:
@@ -170,15 +172,24 @@ def federate(setup: Setup, tell: Callable[[int, str], None]) -> Outcome:
 
 def _stamp(setup: Setup, before: Params, after: Params, ledger: Ledger) -> Stamp:
     """Return what is recorded of a round beside the protocol: its models, and what has been spent."""
-    spent = ledger.epsilon()
+    spent = {} if setup.trails is None else {view: value for view, value in ledger.views().items() if value is not None}
     return Stamp(
         now=datetime.now(UTC),
         model=model_digest(before),
         model_after=model_digest(after),
-        epsilon={} if spent is None else dict.fromkeys(VIEWS, spent),
+        epsilon=spent,
         delta=setup.config.privacy.delta,
         insecure_deterministic=setup.config.run.insecure_deterministic,
     )
+
+
+def _ledger(setup: Setup) -> Ledger:
+    privacy = setup.config.privacy
+    shared = setup.encoding.mechanism
+    if shared is None:
+        return Ledger(setup.mechanism, privacy.delta)
+    assert privacy.delta is not None  # `with_delta` has filled it in
+    return SumLedger(shared, privacy.delta, privacy.unit, setup.config.training.sampling_rate)
 
 
 def weight_of(setup: Setup, site: int) -> int:
@@ -204,7 +215,7 @@ def _over_budget(setup: Setup, ledger: Ledger, trains: frozenset[int]) -> bool:
     budget = setup.config.privacy.epsilon
     if budget is None:
         return False
-    after = ledger.epsilon(ledger.worst_after(trains))
+    after = ledger.spent_after(trains)
     return after is not None and after > budget
 
 

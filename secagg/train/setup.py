@@ -8,24 +8,25 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from secagg.codec import Codec, Layout, MeanCodec
+from secagg.privacy.mechanism import Mechanism as SumMechanism
 from secagg.round.audit import SimulatedTrails
 from secagg_protocols import Policy, Scheme
 from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
-from .cohort import make_cohort
+from .cohort import Encodings, make_cohort
 from .config import Run, TrainConfig
 from .csvdata import load_csv
 from .data import Data, Dataset, load_breast_cancer
+from .distributed import LARGEST_LOT, Encoding, planned
 from .fedavg import LocalTraining, largest_coordinate
 from .model import Model, Params
 from .schedule import RoundPlan, plan_rounds
 from .silos import Silo, make_silos
-from .training import Training
 
-LARGEST_LOT = 4.0
-"""Under differential privacy, the codec has room for lots up to this many times the agreed size; beyond, it clips."""
+VALUE_BITS = 16
+"""On the wire, where no noise asks for another number."""
 
 METRICS = {"loss": (0.0, 10.0), "accuracy": (0.0, 1.0)}
 """Local metrics that ride hidden in the sum, with their ranges (loss in nats). Only without differential privacy:
@@ -36,8 +37,9 @@ their mean over survivors is a function of raw rows, and no noise covers it."""
 class Setup:
     """A run, ready to go.
 
-    config: as asked for, with what was left to the data filled in. contribute: the step whose message carries the
-    vector. group_key: of the whole run. trails: where each party writes down what it saw.
+    config: as asked for, with what was left to the data filled in. mechanism: of the noise that each site adds alone;
+    None where it adds none, or the sites share it (`encoding.mechanism`). contribute: the step whose message carries
+    the vector. group_key: of the whole run. trails: where each party writes down what it saw.
     """
 
     config: TrainConfig
@@ -48,7 +50,7 @@ class Setup:
     how: LocalTraining
     mechanism: Mechanism | None
     public_size: int
-    codec: Codec
+    encoding: Encoding
     scheme: Scheme
     group_key: tuple[object, object] | None = field(repr=False)
     contribute: str
@@ -58,9 +60,27 @@ class Setup:
     trails: SimulatedTrails | None = field(default=None, repr=False)
 
     @property
+    def codec(self) -> Codec:
+        """What updates are encoded with."""
+        return self.encoding.codec
+
+    @property
+    def noise_multiplier(self) -> float | None:
+        """Standard deviation of the noise over what it hides: a site's own or, shared, the sum's; None without any."""
+        own = self.encoding.mechanism or self.mechanism
+        if own is None:
+            return None
+        return own.multiplier if isinstance(own, SumMechanism) else own.noise_multiplier
+
+    @property
     def update_clip(self) -> float | None:
         """The range of one value of an update, where the codec has one for all."""
         return max(self.codec.clips.values()) if isinstance(self.codec, MeanCodec) else None
+
+    @property
+    def update_norm(self) -> float | None:
+        """The L2 norm of a whole update, where the codec has one."""
+        return None if self.encoding.mechanism is None else self.encoding.mechanism.radius
 
 
 def make_setup(config: TrainConfig) -> Setup:
@@ -76,11 +96,10 @@ def make_setup(config: TrainConfig) -> Setup:
     public_size, warnings = _public_size(config, data, silos)
     config = replace(config, privacy=config.privacy.with_delta(len(silos) * public_size))
     mechanism = _mechanism(config)
-    how = _local_training(config.training, mechanism, public_size)
+    how = _local_training(config, mechanism, public_size)
     model = Model(config.training.model, len(data.features), config.training.hidden)
     initial = model.initial(weights)
-    codec = _codec(config, how, initial, public_size)
-    cohort = make_cohort(config, len(silos), codec)
+    cohort = make_cohort(config, len(silos), _encodings(config, how, initial, public_size, len(silos)))
     config = cohort.config
     scheme = cohort.scheme
     steps = [str(step) for step in scheme.steps]
@@ -94,7 +113,7 @@ def make_setup(config: TrainConfig) -> Setup:
         how=how,
         mechanism=mechanism,
         public_size=public_size,
-        codec=codec,
+        encoding=cohort.encoding,
         scheme=scheme,
         group_key=scheme.make_group_key(randomness_for(config, "group key")),
         contribute=str(scheme.upload_step),
@@ -111,9 +130,9 @@ def under_epsilon(setup: Setup, epsilon: float | None) -> Setup:
     privacy = replace(setup.config.privacy, epsilon=epsilon, delta=delta, noise_multiplier=None)
     config = replace(setup.config, privacy=privacy, run=replace(setup.config.run, sweep=()))
     mechanism = _mechanism(config)
-    how = _local_training(config.training, mechanism, setup.public_size)
+    how = _local_training(config, mechanism, setup.public_size)
     codec = _codec(config, how, setup.initial, setup.public_size)
-    return replace(setup, config=config, mechanism=mechanism, how=how, codec=codec)
+    return replace(setup, config=config, mechanism=mechanism, how=how, encoding=Encoding(codec))
 
 
 def randomness_for(config: TrainConfig, purpose: str) -> Randomness:
@@ -164,7 +183,7 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
 def _mechanism(config: TrainConfig) -> Mechanism | None:
     privacy = config.privacy
     training = config.training
-    if not privacy.noised:
+    if not privacy.noised or privacy.distributed:
         return None
     noise = privacy.noise_multiplier
     if noise is None:
@@ -181,8 +200,10 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
     return Mechanism(noise, training.sampling_rate, training.local_steps)
 
 
-def _local_training(training: Training, mechanism: Mechanism | None, public_size: int) -> LocalTraining:
-    """Return what every site does with its rows; with a mechanism, under its noise and a public lot size."""
+def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_size: int) -> LocalTraining:
+    """Return what every site does with its rows; where ε is a row's, with a public lot size."""
+    training = config.training
+    of_rows = config.privacy.noised and config.privacy.unit == "row"
     return LocalTraining(
         steps=training.local_steps,
         sampling_rate=training.sampling_rate,
@@ -190,19 +211,33 @@ def _local_training(training: Training, mechanism: Mechanism | None, public_size
         clip_norm=training.clip_norm,
         prox_mu=training.fedprox_mu,
         noise_multiplier=mechanism.noise_multiplier if mechanism else 0.0,
-        lot_size=training.sampling_rate * public_size if mechanism else None,
+        lot_size=training.sampling_rate * public_size if of_rows else None,
     )
+
+
+def _encodings(
+    config: TrainConfig, how: LocalTraining, params: Params, public_size: int, participants: int
+) -> Encodings:
+    def encoding(*, colluders: int, tolerated: int) -> Encoding:
+        if not config.privacy.distributed:
+            return Encoding(_codec(config, how, params, public_size))
+        layout = Layout.of(params)
+        mechanism = planned(config, participants, layout.size, public_size, colluders=colluders, tolerated=tolerated)
+        return Encoding(mechanism.codec(layout), mechanism)
+
+    return encoding
 
 
 def _codec(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Codec:
     asked = config.aggregation
+    value_bits = asked.value_bits or VALUE_BITS
     private = config.privacy.noised
     lot = LARGEST_LOT * config.training.sampling_rate * public_size
-    most = min(8 * public_size, (1 << asked.value_bits) - 1)
+    most = min(8 * public_size, (1 << value_bits) - 1)
     return MeanCodec(
         Layout.of(params),
         clip=asked.update_clip or largest_coordinate(how, lot),
-        value_bits=asked.value_bits,
+        value_bits=value_bits,
         weight_max=None if private else asked.weight_max or most,
         metrics={} if private else METRICS,
     )

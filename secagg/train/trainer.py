@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from secagg.schemes import PROTECTING
 
-from .accounting import VIEWS
 from .comparisons import Alone, compare, how
 from .config import TrainConfig
 from .context import code_digest
@@ -97,12 +96,14 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         plain=_scored(setup, outcome, PLAIN, outcome.plain),
         alone=others.alone,
         centralised=others.centralised,
-        epsilon=dict.fromkeys(VIEWS, ledger.epsilon()),
-        epsilon_rdp=dict.fromkeys(VIEWS, ledger.epsilon(accountant="rdp")),
+        dp=config.privacy.dp,
+        unit=config.privacy.unit,
+        epsilon=ledger.views(),
+        epsilon_rdp=ledger.views_by_rdp(),
         delta=config.privacy.delta,
         rows_per_patient=rows,
         epsilon_per_patient=per_patient,
-        about_epsilon=about_epsilon(ledger.epsilon(), rows, per_patient),
+        about_epsilon=about_epsilon(ledger.spent(), config.privacy.unit, rows, per_patient),
         held_out=_counted(setup, [silo.test for silo in setup.silos]),
         trained_on=_counted(setup, [silo.train for silo in setup.silos]),
         staged=config.deployment.staged(len(setup.silos)),
@@ -154,10 +155,13 @@ def _derived(setup: Setup) -> dict[str, Any]:
         "parameters": setup.codec.layout.size,
         "vector_length": setup.codec.length,
         "threshold": setup.scheme.quorum if setup.config.aggregation.scheme in PROTECTING else None,
-        "noise_multiplier": setup.how.noise_multiplier or None,
+        "noise_multiplier": setup.noise_multiplier,
+        "noise": None if setup.encoding.noise is None else str(setup.encoding.noise),
         "public_size": setup.public_size,
         "lot_size": setup.how.lot_size,
         "update_clip": setup.update_clip,
+        "update_norm": setup.update_norm,
+        "anywhere": setup.codec.influence(len(setup.silos)).anywhere,
         "weight_max": setup.codec.weight_max,
         "code_sha256": code_digest().hex(),
     }

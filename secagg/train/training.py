@@ -19,12 +19,12 @@ class Training:
 
     model: Annotated[Literal["logistic", "mlp"], Option("Model.")] = "logistic"
     hidden: Annotated[int, AtLeast(1), Setting("tanh units in the one hidden layer of an mlp")] = 16
-    rounds: Annotated[int, AtLeast(1), AtMost(100_000), Option("Communication rounds.")] = 20
-    local_steps: Annotated[int, AtLeast(1), AtMost(100_000), Option("Gradient steps of each site per round.")] = 2
+    rounds: Annotated[int, AtLeast(1), Option("Communication rounds.")] = 20
+    local_steps: Annotated[int, AtLeast(1), Option("Gradient steps of each site per round.")] = 2
     sampling_rate: Annotated[
         float, Setting("probability with which each row joins a step's lot (Poisson), in (0, 1]")
     ] = 0.5
-    learning_rate: Annotated[float, Positive(), Option("Step length.")] = 2.0
+    learning_rate: Annotated[float, Positive(), AtMost(1_000_000), Option("Step length.")] = 2.0
     clip_norm: Annotated[float, Positive(), Setting("L2 bound on each row's gradient")] = 0.5
     fedprox_mu: Annotated[float, Setting("FedProx's proximal weight; 0 is FedAvg")] = 0.0
 
@@ -35,7 +35,7 @@ class Training:
         if self.rounds * self.local_steps > MOST_STEPS:
             raise ParameterError(
                 f"rounds = {self.rounds} of local_steps = {self.local_steps} are above {MOST_STEPS} steps in all, the "
-                "most that are trained; use fewer --rounds"
+                "most that are trained; use fewer --rounds or --local-steps"
             )
         # Beyond 1 a proximal step overshoots the global model, and the bound on an update no longer holds.
         if not 0 <= self.fedprox_mu * self.learning_rate <= 1:

@@ -10,6 +10,7 @@ from .rounds import Outcome
 from .setup import Setup
 
 WEAK_EPSILON = 10.0
+RUNS_ADD_UP = "Runs on one table add up: so do their ε, and choosing the better of two runs counts both."
 FEW_ROWS = 10
 """Of one class: the scores of fewer rest on single ones."""
 
@@ -27,10 +28,16 @@ def most_rows_of_one_patient(setup: Setup) -> int | None:
     return int(np.bincount(setup.data.patients[trained]).max())
 
 
-def about_epsilon(spent: float | None, rows: int | None, per_patient: float | None) -> tuple[str, ...]:
+def about_epsilon(spent: float | None, unit: str, rows: int | None, per_patient: float | None) -> tuple[str, ...]:
     """Return what to know beside ε. rows: most of one patient, with ε `per_patient` together; None if not known."""
     if spent is None:
         return ()
+    if unit == "institution":
+        return (
+            f"ε = {spent:.2f} is for one institution: all that it sends, against its sending zeros. That it took part "
+            "is public.",
+            RUNS_ADD_UP,
+        )
     if rows is None:
         whose = "A patient with several rows has more: --patient-column says how much."
     elif rows == 1:
@@ -39,7 +46,7 @@ def about_epsilon(spent: float | None, rows: int | None, per_patient: float | No
         whose = f"One patient has up to {rows} training rows: together they have ε = {per_patient:.1f}."
     return (
         f"ε = {spent:.2f} is for one training row. {whose}",
-        "Runs on one table add up: so do their ε, and choosing the better of two runs counts both.",
+        RUNS_ADD_UP,
     )
 
 
@@ -59,7 +66,7 @@ def _rare_classes(setup: Setup) -> list[str]:
 def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
     config = setup.config
     scheme = config.aggregation.scheme
-    spent = outcome.ledger.epsilon()
+    spent = outcome.ledger.spent()
     found = []
     if config.run.insecure_deterministic:
         found.append(
@@ -86,7 +93,7 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
         shown = ", ".join(map(str, failed))
         found.append(
             f"{len(failed)} round(s) failed ({shown}): too few sites were left. The model stayed as it was"
-            + (", and they are charged to ε" if setup.mechanism else "")
+            + (", and they are charged to ε" if setup.config.privacy.noised else "")
             + ". Fewer dropouts, a later deadline or more sites would help."
         )
     if outcome.stopped is not None:
@@ -95,12 +102,22 @@ def _events(setup: Setup, outcome: Outcome) -> list[str]:
         found.append(f"Training stopped after {done} of {planned} rounds: {outcome.stopped}.")
     clipped = sum(record.clipped for record in outcome.records)
     if clipped:
-        found.append(
-            f"{clipped} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
-            "set a larger --update-clip if that is many."
-        )
+        found.append(_clipped(setup, clipped))
     cap = setup.codec.weight_max
     capped = sum(cap is not None and len(silo.train) > cap for silo in setup.silos)
     if capped:
         found.append(f"{capped} site(s) hold more training rows than weight_max = {cap}; they count as {cap}.")
     return found
+
+
+def _clipped(setup: Setup, count: int) -> str:
+    if setup.update_norm is None:
+        return (
+            f"{count} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
+            "set a larger --update-clip if that is many."
+        )
+    remedy = "--public-size" if setup.config.privacy.unit == "row" else "--update-norm"
+    return (
+        f"{count} update(s) were longer than L2 norm {setup.update_norm:.3g} and were clipped to it; set a larger "
+        f"{remedy} if that is many, and more noise goes with it."
+    )

@@ -84,7 +84,7 @@ def test_a_key_reaches_another_site_sealed(secagg_command: Command, key: Path, t
     ("arguments", "code", "word"),
     [
         (("new", "-o", "group.key", *SHAPE), 1, "never overwritten"),
-        (("new", "-o", "k", "--participants", 70_000, "--length", 5), 2, "participants=70000"),
+        (("new", "-o", "k", "--participants", 70_000, "--length", 5), 2, "--participants 70000"),
         (("new", "-o", "k", *SHAPE, "--bits", 62), 2, "lower value_bits"),
         (("new", "-o", "k", *SHAPE, "--raw-precision", 5), 2, "sums of bfv are exact"),
         (("new", "-o", "k", *SHAPE, "--release-to", "participants", "--releases", 5), 2, "leave releases out"),
@@ -150,4 +150,4 @@ def test_simulate_compares_the_sum_that_participants_keep(secagg_command: Comman
         assert found["survivors"] == 8
     refused = secagg_command("simulate", "--release-to", "participants")
     assert refused.code == 2
-    assert "bonawitz has no release_to" in refused.stderr
+    assert "bonawitz has no --release-to" in refused.stderr

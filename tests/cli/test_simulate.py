@@ -1,5 +1,6 @@
 """`secagg simulate`: the sum is exact, the costs are there, and a bad call says why in one line."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_people_read_how_far_a_rounded_sum_is_off(secagg_command: Command, schem
     assert result["exact"] == (result["max_abs_error"] <= 4)
     refused = secagg_command("simulate", *raw)
     assert refused.code == 2
-    assert "bonawitz has no raw_precision" in refused.stderr
+    assert "bonawitz has no --raw-precision" in refused.stderr
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - WITHSTAND_ACTIVE))
@@ -110,7 +111,7 @@ def test_who_withstands_an_active_server_says_so(secagg_command: Command, scheme
 def test_colluders_are_refused_under_one_key_and_told_why(secagg_command: Command, command: str, scheme: str) -> None:
     ended = secagg_command(command, "--scheme", scheme, "--colluders", 1)
     assert ended.code == 2
-    assert f"with {scheme} one participant and the server together open every ciphertext" in ended.stderr
+    assert re.search(rf"{scheme} (any )?one (participant|institution) and the server together open every", ended.stderr)
     assert len(ended.stderr.splitlines()) == 1
     assert ended.stdout == ""
 

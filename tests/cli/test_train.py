@@ -126,6 +126,9 @@ def test_a_missing_table_is_one_line(secagg_command: Command, tmp_path: Path) ->
     "arguments",
     [
         ["--epsilon", "1", "--no-dp"],
+        ["--epsilon", "1", "--dp", "none"],
+        ["--dp", "distributed", "--no-dp"],
+        ["--dp", "distributed", "--unit", "patient"],
         ["--epsilon", "-1"],
         ["--institutions", "2"],
         ["--target", "outcome"],

@@ -5,36 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from secagg import ParameterError
-from secagg.privacy.mechanism import LEAKAGE, PROOF_VARIANCE, Mechanism
+from secagg import Bfv, Bonawitz, ParameterError, Plain
+from secagg.privacy.mechanism import LEAKAGE, PROOF_VARIANCE, Mechanism, opened_with
 from secagg.privacy.plan import Wanted, plan
 from secagg.privacy.views import COLLUDING, FELLOW, RELEASED, SERVER, TOO_MANY, Release, epsilon, epsilons
+from secagg_bench.privacy.exactness import exact_delta, off_by
 
 dp_accounting = pytest.importorskip("dp_accounting")
-
-
-def gaussian(centre, sigma, reach=12):
-    ks = np.arange(math.floor(centre - reach * sigma), math.ceil(centre + reach * sigma) + 1)
-    weights = np.exp(-((ks - centre) ** 2) / (2 * sigma**2))
-    return ks, weights / math.fsum(weights)
-
-
-def summed(centres, sigmas):
-    first, chance = 0, np.ones(1)
-    for centre, sigma in zip(centres, sigmas, strict=True):
-        ks, part = gaussian(centre, sigma)
-        chance = np.convolve(chance, part)
-        first += ks[0]
-    return np.arange(first, first + chance.size), chance
-
-
-def off_by(centres, sigmas):
-    """Return the largest |log ratio| of the sum's distribution to D(Σx, S), within 8 S."""
-    ks, found = summed(centres, sigmas)
-    whole, deviation = sum(centres), math.sqrt(sum(sigma**2 for sigma in sigmas))
-    near = np.abs(ks - whole) < 8 * deviation
-    expected = np.exp(-((ks - whole) ** 2) / (2 * deviation**2))
-    return float(np.abs(np.log(found[near] / (expected / math.fsum(expected))[near])).max())
 
 
 @pytest.mark.parametrize("sigma", [2.0, 3.0, 16.0])
@@ -58,13 +35,10 @@ def test_narrow_parts_are_none_which_is_why_they_are_refused():
 @pytest.mark.parametrize("eps", [0.5, 1.0, 3.0])
 def test_the_discrete_mechanism_is_no_worse_than_the_gaussian_it_is_accounted_as(deviation, shift, eps):
     moved = shift(deviation)
-    ks = np.arange(-int(14 * deviation) - 2, int(15 * deviation) + 3)
-    one, other = (np.exp(-((ks - centre) ** 2) / (2 * deviation**2)) for centre in (0, moved))
-    one, other = one / one.sum(), other / other.sum()
-    exact = max(np.maximum(p - math.exp(eps) * q, 0).sum() for p, q in ((one, other), (other, one)))
+    exact = exact_delta(eps, deviation, moved)
     multiplier = math.sqrt(deviation**2 - PROOF_VARIANCE) / moved
     # δ of the Gaussian mechanism at ε, from ε at δ: what is looked for lies between.
-    assert dp_accounting.get_epsilon_gaussian(multiplier, float(exact)) >= eps * (1 - 1e-6)
+    assert dp_accounting.get_epsilon_gaussian(multiplier, exact) >= eps * (1 - 1e-6)
 
 
 def test_rounding_to_the_grid_moves_two_vectors_no_further_apart_than_is_charged():
@@ -134,6 +108,36 @@ def test_the_fewest_bits_are_planned_that_hold_the_noise_without_much_more_of_it
     assert made.bytes_per_value <= 1.8
     fine = plan(Wanted(8.0, 1e-3, 1, participants=10, length=200_000, value_bits=16))
     assert made.mechanism.multiplier <= 1.001 * fine.mechanism.multiplier
+
+
+def test_who_opens_every_vector_sees_each_with_its_own_noise_alone():
+    """Plain's server does, that of one group key with any participant; no view of bonawitz has its threshold."""
+    assert [opened_with(kind(10, 5)) for kind in (Plain, Bfv, Bonawitz)] == [0, 1, 6]
+    for colluders, opens, alone in ((0, 0, {SERVER, COLLUDING}), (1, 1, {COLLUDING}), (2, 6, set())):
+        made = Release(Mechanism(10, 100, 1.0, 1.0, 12, 0, colluders, opened_with=opens)).multipliers()
+        assert {view for view in (SERVER, COLLUDING) if made[view] == made[TOO_MANY]} == alone
+
+
+def test_two_sums_over_one_lot_are_one_mechanism_of_less_noise():
+    """As if they were over lots of their own, ε would come out less than half of what it is."""
+    mechanism = Mechanism(10, 100, 1.0, 1.0, 16)
+    twice = epsilons([Release(mechanism, sums=2)], 1e-5, sampling_rate=0.05)[SERVER]
+    assert 2.58 < twice < 2.60
+    assert epsilons([Release(mechanism)] * 2, 1e-5, sampling_rate=0.05)[SERVER] < twice / 2
+
+
+@pytest.mark.parametrize("multiplier", [math.nan, math.inf, -1.0])
+def test_a_multiplier_that_is_none_is_refused(multiplier):
+    with pytest.raises(ParameterError, match="noise multiplier"):
+        epsilon([multiplier], 1e-5)
+    with pytest.raises(ParameterError, match="negative"):
+        Release(Mechanism(10, 100, 1.0, 1.0, 12), -1).multipliers()
+
+
+def test_what_the_scheme_itself_may_fail_by_is_charged():
+    asked = {"epsilon": 4.0, "delta": 1e-5, "rounds": 1, "participants": 10, "length": 100, "value_bits": 12}
+    sure, unsure = (plan(Wanted(**asked, statistical_bits=bits)).mechanism.multiplier for bits in (None, 25))
+    assert unsure > sure * 1.005
 
 
 def test_what_cannot_be_known_is_unbounded_and_no_number():

@@ -69,10 +69,10 @@ def test_it_is_simulated(installed: Path) -> None:
 
 def test_it_trains_and_the_report_says_what_protects(installed: Path) -> None:
     pytest.importorskip("torch")
-    said = answer(installed, "train", "--scheme", "mine", "--rounds", "2")
+    said = answer(installed, "train", "--scheme", "mine", "--rounds", "2", "--no-dp")
     assert (said["scheme"], said["adversary"]) == ("mine", "active")
     assert not any("hides" in warning for warning in said["warnings"])
-    said = answer(installed, "train", "--scheme", "open", "--rounds", "2")
+    said = answer(installed, "train", "--scheme", "open", "--rounds", "2", "--no-dp")
     assert said["adversary"] == "none"
     assert any("The scheme is open: the server sees every single update" in warning for warning in said["warnings"])
 
@@ -83,11 +83,11 @@ def test_its_cost_is_measured(installed: Path) -> None:
 import json, sys
 from pathlib import Path
 from secagg_bench.cases import Case, Grid, Sweep, Table, grid_of
-from secagg_bench.cli import run
+from secagg_bench.cli import Files, run
 
 case = {name: Case(name, "semi-honest", 6, 50, 0.2, 0) for name in ("open", "mine")}
 grid = Grid("quick", (Table("both", "", tuple(case.values())),), (Sweep("clients", "", tuple(case.values())),))
-run(grid, Path("out"), resume=False, as_json=True)
+run(grid, Files(Path("out"), None), resume=False, as_json=True)
 whole = {(c.scheme, c.adversary) for c in grid_of(["open", "mine"], quick=True).cases}
 assert whole == {("open", "semi-honest"), ("mine", "semi-honest"), ("mine", "active")}, whole
 """

@@ -73,7 +73,7 @@ def test_terms_whose_metrics_are_in_two_orders_are_refused():
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
-        ({"codec": "nonsense"}, "codec='nonsense' is unknown; choose from calibration, mean, signs"),
+        ({"codec": "nonsense"}, "codec='nonsense' is unknown; choose from calibration, mean, norm, signs"),
         ({"codec": "signs"}, "codec='signs': .*step.*it takes step"),
         ({"codec": "signs", "step": -1.0}, "step=-1.0 is no distance"),
         ({**VOTES, "clip": 8.0}, "'clip' is no knob"),

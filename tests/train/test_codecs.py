@@ -7,6 +7,7 @@ import pytest
 
 from secagg.codec import Layout, fit
 from secagg.train import TrainConfig
+from secagg.train.distributed import Encoding
 from secagg.train.rounds import federate
 from secagg.train.setup import make_setup
 from secagg_protocols import ParameterError
@@ -18,7 +19,7 @@ def test_training_by_votes_is_within_the_codec_s_bound(signs) -> None:
     with pytest.raises(ParameterError, match="length="):
         fit(setup.scheme, codec)
     scheme = replace(setup.scheme, length=codec.length, value_bits=codec.value_bits)
-    outcome = federate(replace(setup, codec=codec, scheme=scheme), lambda number, line: None)
+    outcome = federate(replace(setup, encoding=Encoding(codec), scheme=scheme), lambda number, line: None)
     assert len(outcome.records) == 3
     for record in outcome.records:
         assert record.failed is None

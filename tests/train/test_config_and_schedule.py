@@ -19,7 +19,7 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
     ("settings", "says"),
     [
         ({"rounds": 0}, "rounds = 0 must be at least 1"),
-        ({"rounds": 10**9}, "rounds = 1000000000 of local_steps = 2 are above 100000 steps in all"),
+        ({"rounds": 60_000}, "rounds = 60000 of local_steps = 2 are above 100000 steps in all"),
         ({"institutions": 2}, "institutions = 2 must be at least 3"),
         ({"epsilon": 0.0}, "epsilon = 0.0 must be"),
         ({"epsilon": float("nan")}, "epsilon = nan"),
@@ -32,12 +32,23 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"scheme": "homomorphic"}, f"choose {' or '.join(SCHEMES)}"),
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
-        ({"csv": Path("a.csv")}, "needs a target"),
+        ({"csv": Path("a.csv")}, "needs a target: give target"),
+        ({"schema": Path("s.json")}, "schema = 's.json' needs a CSV file"),
         ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
         ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),
+        ({"learning_rate": 1e30}, "learning_rate = 1e+30 must be at most 1000000"),
+        ({"update_clip": 1e300}, "update_clip = 1e+300 must be at most 1000000"),
+        ({"reruns": 1}, "leave it out, or set epsilon to None"),
         ({"weight_max": 10}, "no use under differential privacy"),
         ({"dropouts": -1}, "dropouts = -1"),
         ({"deadline_s": 0.0}, "deadline_s = 0.0"),
+        (
+            {"csv": ("a.csv",), "target": "t", "report": Path("./x/../a.csv")},
+            "report = 'x/../a.csv' would be written over csv = 'a.csv'; give another file",
+        ),
+        ({"csv": ("n=a.csv",), "target": "t", "report": Path("a.csv")}, "written over csv = 'a.csv'"),
+        ({"csv": ("a",), "target": "t", "schema": Path("s"), "report": Path("s")}, "written over schema = 's'"),
+        ({"model_out": Path("m.npz"), "report": Path("m.npz")}, "model_out = 'm.npz' would be written over report ="),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_value(settings: dict[str, Any], says: str) -> None:

@@ -82,8 +82,8 @@ def test_it_shows_every_setting_and_round(html: str, result: TrainResult) -> Non
 
 def test_it_explains_itself(html: str, result: TrainResult) -> None:
     """What ε is, how the comparisons are trained, what was staged, what more travels, and each word that needs it."""
-    assert result.worst_epsilon is not None
-    assert f"by a factor of at most {math.exp(result.worst_epsilon):.3g} (e^ε)" in html
+    assert result.promised_epsilon is not None
+    assert f"by a factor of at most {math.exp(result.promised_epsilon):.3g} (e^ε)" in html
     assert "LogisticRegression" in html
     assert "Staged by this simulation: every round loses 2 of 10 sites" in html
     assert f"{result.bytes_ratio:.1f} times as many" in html

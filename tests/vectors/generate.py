@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 
 from secagg import Simulation
-from secagg_protocols import Bonawitz, Envelope, InsecureDeterministicRandomness, RoundContext
+from secagg_protocols import Bonawitz, Envelope, InsecureDeterministicRandomness, Randomness, RoundContext
 from secagg_protocols.bonawitz.messages import UnmaskRequest
+from secagg_protocols.core.noise import Noise
 
 HERE = Path(__file__).parent
 CONTEXT = RoundContext("vectors", 3, bytes(range(32)))
@@ -29,11 +30,40 @@ CASES: dict[str, tuple[Bonawitz, dict[int, str]]] = {
     "colluders": (Bonawitz(5, 4, adversary="active", colluders=1), {5: "MaskedInput"}),
     "early-keys": (Bonawitz(4, 6, adversary="active", early_keys=True), {1: "MaskedInput"}),
 }
+NOISY_CASES: dict[str, tuple[Bonawitz, dict[int, str]]] = {
+    "noise-nobody-vanishes": (Bonawitz(4, 40, value_bits=16, noise=Noise("123456.75", 1)), {}),
+    "noise-one-of-two-layers-stays": (Bonawitz(6, 40, value_bits=8, noise=Noise("120.5", 2)), {2: "MaskedInput"}),
+    "noise-all-layers-stay": (
+        Bonawitz(6, 40, value_bits=8, noise=Noise("120.5", 2)),
+        {2: "MaskedInput", 5: "ShareKeys"},
+    ),
+    "noise-active": (
+        Bonawitz(5, 40, value_bits=8, adversary="active", colluders=1, noise=Noise("48.25", 1, 1, rounded=True)),
+        {2: "MaskedInput"},
+    ),
+    "noise-active-p256": (
+        Bonawitz(6, 40, value_bits=9, adversary="active", ciphersuite="p256", noise=Noise("120.5", 1)),
+        {6: "Unmasking"},
+    ),
+}
+"""The first has noise so wide that 16 bits leave some values of it undecided."""
+
+
+class Kept:
+    """Randomness, and what was drawn of it."""
+
+    def __init__(self, source: Randomness) -> None:
+        self.source = source
+        self.drawn: list[bytes] = []
+
+    def bytes(self, count: int) -> bytes:
+        self.drawn.append(self.source.bytes(count))
+        return self.drawn[-1]
 
 
 def vectors_of(scheme: Bonawitz) -> list[list[int]]:
     """Return fixed inputs that reach both ends of the range."""
-    top = (1 << scheme.value_bits) - 1
+    top = scheme.domain.largest
     rows = np.random.default_rng(scheme.participants).integers(
         0, top, (scheme.participants, scheme.length), dtype=np.uint64
     )
@@ -49,15 +79,21 @@ class Recording:
         self.envelopes: list[Envelope] = []
         self.own: dict[int, Any] = {}
         self.before: dict[tuple[int, str], bytes] = {}
+        self.kept: dict[int, Kept] = {}
         self.simulation = Simulation(
             scheme,
-            [np.array(row, dtype=np.uint64) for row in self.vectors],
+            self._vector,
             drop=drop,
             context=CONTEXT,
             randomness=InsecureDeterministicRandomness(2026),
             misbehave=dict.fromkeys(range(scheme.participants + 1), self._record),
         )
         self.run = self.simulation.run()
+
+    def _vector(self, participant: int) -> np.ndarray:
+        client = self.simulation.clients[participant]
+        self.kept[participant] = client._randomness = Kept(client._randomness)
+        return np.array(self.vectors[participant - 1], dtype=np.uint64)
 
     def _record(self, machine: Any, envelopes: list[Envelope]) -> list[Envelope]:
         self.envelopes += envelopes
@@ -235,6 +271,15 @@ def negative(name: str, recording: Recording) -> list[dict[str, Any]]:
     return found
 
 
+def noisy(name: str, recording: Recording) -> dict[str, Any]:
+    """Return a round with noise: the key of what each drew fresh for it is among its secrets."""
+    round_ = positive(name, recording)
+    round_["parameters"]["noise"] = str(recording.scheme.noise)
+    for participant, kept in recording.kept.items():
+        round_["secrets"][str(participant)]["noise_key"] = kept.drawn[0].hex()
+    return round_
+
+
 def make() -> dict[str, str]:
     """Return file name → content."""
     recordings = {name: Recording(scheme, drop) for name, (scheme, drop) in CASES.items()}
@@ -244,8 +289,10 @@ def make() -> dict[str, str]:
     snapshots = {
         name: {kind: data.hex() for (who, kind), data in recordings[name].before.items() if who == 3} for name in chosen
     }
+    with_noise = [noisy(name, Recording(scheme, drop)) for name, (scheme, drop) in NOISY_CASES.items()]
     return {
         "bonawitz.json": json.dumps(rounds, indent=1) + "\n",
+        "bonawitz_noise.json": json.dumps(with_noise, indent=1) + "\n",
         "bonawitz_negative.json": json.dumps({"snapshots": snapshots, "faults": faults}, indent=1) + "\n",
     }
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from bisect import bisect_right
+from decimal import ROUND_CEILING, Decimal, localcontext
+from fractions import Fraction
+from functools import lru_cache
+from itertools import accumulate
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -264,6 +269,76 @@ def lanes(participants, value_bits):
     return bits, *best
 
 
+# --- noise (docs/privacy.md)
+
+
+@lru_cache
+def gaussian_steps(sigma, centre=Fraction(0)):
+    """Return (2⁸⁰ · P(k < first + i), rounded, for i = 0, 1, …; first) of D(centre, σ)."""
+    with localcontext() as context:
+        context.prec = 60
+        middle, width = Decimal(centre.numerator) / centre.denominator, Decimal(sigma)
+
+        def weight(k):
+            return (-((k - middle) ** 2) / (2 * width * width)).exp()
+
+        least, first, last = Decimal(2) ** -88, 0, 0
+        while weight(first - 1) >= least:
+            first -= 1
+        while weight(last + 1) >= least:
+            last += 1
+        sums = list(accumulate(weight(k) for k in range(first, last + 1)))
+        steps = [int((so_far / sums[-1] * 2**80).to_integral_value()) for so_far in sums]
+    return (0, *steps), first
+
+
+def table_digest(sigma, centre=Fraction(0)):
+    steps, first = gaussian_steps(sigma, centre)
+    return sha(first.to_bytes(4, "big", signed=True) + b"".join(step.to_bytes(11, "big") for step in steps))
+
+
+def gaussian_samples(sigma, key, count):
+    """16 bits a value; 64 more, from behind all of those, for each that they leave undecided."""
+    (steps, first), taken = gaussian_steps(sigma), -(-2 * count // 8)
+    words = mask_words(key, taken + count)
+    stream, further = b"".join(word.to_bytes(8, "little") for word in words[:taken]), iter(words[taken:])
+    values, undecided = [], 0
+    for i in range(count):
+        low = int.from_bytes(stream[2 * i : 2 * i + 2], "little") << 64
+        value = bisect_right(steps, low)
+        if value != bisect_right(steps, low + 2**64 - 1):
+            value, undecided = bisect_right(steps, low + next(further)), undecided + 1
+        values.append(value - 1 + first)
+    return values, undecided
+
+
+class NoiseShare:
+    """What one of n participants adds, from the text of the scheme's noise."""
+
+    def __init__(self, text, n):
+        said = dict(row.split("=") for row in text.split())
+        self.rounded, self.text = said["rounded"] == "true", text
+        honest, tolerated = n - int(said["colluders"]), int(said["tolerated"])
+        with localcontext() as context:
+            context.prec = 40
+            each = [Decimal(said["variance"]) / (honest - gone) for gone in range(tolerated + 1)]
+            parts = [
+                each[0] - 4 * self.rounded,
+                *(after - before for before, after in zip(each, each[1:], strict=False)),
+            ]
+            widths = [part.sqrt().quantize(Decimal("1e-9"), ROUND_CEILING) for part in parts]
+            whole = sum((width * width for width in widths), Decimal(4 * self.rounded))
+            self.bound = int((Decimal("10.3") * whole.sqrt()).to_integral_value(ROUND_CEILING))
+        self.base, *self.layers = (f"{width.normalize():f}" for width in widths)
+        digests = [table_digest(width) for width in (self.base, *self.layers)]
+        if self.rounded:
+            centres = [Fraction(step, 256) for step in range(256)]
+            ends = [gaussian_steps("2", centre) for centre in centres]
+            self.bound -= max(max(-first, first + len(steps) - 2) for steps, first in ends) + 1
+            digests.append(sha(b"".join(table_digest("2", centre) for centre in centres)))
+        self.tables = digest(b"tables of noise", sha(b"".join(digests)))
+
+
 # --- envelopes
 
 
@@ -308,7 +383,10 @@ class Check:
     def __init__(self, vector):
         p = self.p = vector["parameters"]
         self.vector, self.suite, self.active = vector, p["ciphersuite"], p["adversary"] == "active"
-        self.n, self.t, self.rows = p["participants"], p["threshold"], 2
+        self.n, self.t = p["participants"], p["threshold"]
+        self.noise = NoiseShare(p["noise"], self.n) if "noise" in p else None
+        self.rows = 2 + (len(self.noise.layers) if self.noise else 0)
+        self.undecided = 0
         self.secrets = {
             int(u): {
                 "channel": bytes.fromhex(s["channel_secret"]),
@@ -339,7 +417,10 @@ class Check:
             "threshold",
             "early_keys",
         ]
-        scheme = digest(b"scheme id", "bonawitz", *(frame(name, str(p[name])) for name in order))
+        said = {name: str(p[name]) for name in order}
+        if self.noise:
+            said = dict(list(said.items())[:5]) | {"noise": f"{p['noise']} tables={self.noise.tables.hex()}"} | said
+        scheme = digest(b"scheme id", "bonawitz", *(frame(name, value) for name, value in said.items()))
         assert scheme.hex() == self.vector["scheme_id"]
         roster = b""
         if self.active:
@@ -449,6 +530,37 @@ class Check:
             root = self.root[u] if self.active else b""
             assert envelope["payload"] == pack([*self.public[u], commitments, root, nonce, context])
 
+    def chains(self):
+        """Every seed follows from the one before: c₁ is shared last, the self mask's c_{L+1} first."""
+        for secrets in self.secrets.values():
+            seeds = secrets["shared"][:0:-1]
+            for seed, following in zip(seeds, seeds[1:], strict=False):
+                assert hkdf(seed, 32, separated(b"next seed of a chain")) == following
+
+    def layer(self, u, k):
+        """Layer k of a participant's noise, from c_k."""
+        seed = self.secrets[u]["shared"][self.rows - k]
+        key = hkdf(seed, MASK_KEY_BYTES[self.suite], separated(b"layer of noise", self.session, party(u), k))
+        return self.drawn(self.noise.layers[k - 1], key)
+
+    def drawn(self, width, key):
+        values, undecided = gaussian_samples(width, key, self.p["length"])
+        self.undecided += undecided
+        return values
+
+    def with_noise(self, u):
+        """A vector as it is masked."""
+        x = self.vector["vectors"][u - 1]
+        if not self.noise:
+            return x
+        base = self.drawn(self.noise.base, self.noise_key(u))
+        parts = [base, *(self.layer(u, k) for k in range(1, self.rows - 1))]
+        raised = [value + self.noise.bound + sum(noise) for value, *noise in zip(x, *parts, strict=True)]
+        return [min(max(value, 0), 2 ** self.p["value_bits"] - 1) for value in raised]
+
+    def noise_key(self, u):
+        return bytes.fromhex(self.vector["secrets"][str(u)]["noise_key"])
+
     def mask_of(self, u, dealers):
         modulus = 2 ** (8 * self.word_bytes)
         size = MASK_KEY_BYTES[self.suite]
@@ -464,7 +576,7 @@ class Check:
     def masked_inputs(self):
         modulus, dealers = 2 ** (8 * self.word_bytes), tuple(self.dealt)
         for u, envelope in self.step("MaskedInput").items():
-            x = self.vector["vectors"][u - 1]
+            x = self.with_noise(u)
             packed = [
                 sum(value << (self.bits * lane) for lane, value in enumerate(x[i : i + self.per_word]))
                 for i in range(0, len(x), self.per_word)
@@ -476,6 +588,8 @@ class Check:
     def opening(self):
         """Which share each survivor opens: of a survivor's self-mask seed, of a vanished dealer's mask key."""
         survivors = set(self.step("MaskedInput"))
+        # k layers stay after k dropouts: opened is c_{k+1}, from which all that is too much follows, and the self mask.
+        chain = self.rows - 1 - (self.n - len(survivors)) if self.noise else 1
         assert sorted(survivors) == self.vector["survivors"]
         if self.active:
             agreed = digest(b"survivor list", self.session, b"".join(map(party, sorted(survivors))))
@@ -488,11 +602,11 @@ class Check:
             for position, dealer in enumerate(self.dealt):
                 opened[dealer][holder] = shares[34 * position : 34 * position + 34]
                 if holder != dealer:
-                    row = 1 if dealer in survivors else 0
+                    row = chain if dealer in survivors else 0
                     assert opened[dealer][holder] == self.dealt[dealer][holder][row]
         for dealer, shares in opened.items():
             chosen = dict(list(shares.items())[: self.t])
-            assert reconstruct(chosen) == self.secrets[dealer]["shared"][1 if dealer in survivors else 0]
+            assert reconstruct(chosen) == self.secrets[dealer]["shared"][chain if dealer in survivors else 0]
 
     def relayed(self):
         """What the server sends is made of what it received, and of who answered."""
@@ -515,13 +629,20 @@ class Check:
                 )
 
     def total(self):
-        columns = zip(*(self.vector["vectors"][u - 1] for u in self.vector["survivors"]), strict=True)
-        assert self.vector["total"] == [sum(column) for column in columns]
+        survivors = self.vector["survivors"]
+        columns = [sum(column) for column in zip(*(self.with_noise(u) for u in survivors), strict=True)]
+        if self.noise:
+            stay = self.n - len(survivors)
+            off = [self.layer(u, k) for u in survivors for k in range(stay + 1, self.rows - 1)]
+            off.append([self.noise.bound * len(survivors)] * len(columns))
+            columns = [value - sum(taken) for value, *taken in zip(columns, *off, strict=True)]
+        assert self.vector["total"] == columns
 
     def everything(self):
         for check in (
             self.public_parameters,
             self.envelopes,
+            self.chains,
             self.open_shares,
             self.advertised,
             self.masked_inputs,

@@ -21,10 +21,11 @@ from secagg_protocols import (
 
 HERE = Path(__file__).parent
 ROUNDS = json.loads((HERE / "bonawitz.json").read_text())
+NOISY = json.loads((HERE / "bonawitz_noise.json").read_text())
 NEGATIVE = json.loads((HERE / "bonawitz_negative.json").read_text())
 
 
-@pytest.mark.parametrize("vector", ROUNDS, ids=lambda vector: vector["name"])
+@pytest.mark.parametrize("vector", [*ROUNDS, *NOISY], ids=lambda vector: vector["name"])
 def test_an_independent_implementation_recomputes_every_byte_of_the_round(reference, vector):
     reference.Check(vector).everything()
 
@@ -53,12 +54,13 @@ def test_the_reference_s_primitives_have_their_standards_known_answers(reference
 
 
 def test_the_reference_notices_a_changed_byte_anywhere(reference):
-    """The check can fail: every envelope of one round is changed in turn, and every stated value."""
+    """The check can fail: every third envelope of one round, and so each kind, is changed in turn, each elsewhere, and
+    every stated value."""
     vector = next(vector for vector in ROUNDS if vector["name"] == "active-p256")
-    for index in range(len(vector["envelopes"])):
+    for index in range(0, len(vector["envelopes"]), 3):
         changed = copy.deepcopy(vector)
         data = bytearray.fromhex(changed["envelopes"][index])
-        data[-1] ^= 1
+        data[index * 97 % len(data)] ^= 1
         changed["envelopes"][index] = data.hex()
         with pytest.raises(Exception):  # noqa: B017  (an assertion, a bad tag or a bad signature)
             reference.Check(changed).everything()
@@ -67,6 +69,32 @@ def test_the_reference_notices_a_changed_byte_anywhere(reference):
         changed[name] = changed[name][::-1] if name == "scheme_id" else [changed[name][0] + 1, *changed[name][1:]]
         with pytest.raises(Exception):  # noqa: B017
             reference.Check(changed).everything()
+
+
+def test_the_reference_notices_other_noise(reference):
+    """One bit of a fresh key, of a seed or of the total, or another variance: each is seen."""
+    vector = next(vector for vector in NOISY if vector["name"] == "noise-one-of-two-layers-stays")
+    secrets = vector["secrets"]["1"]
+    key, seed = secrets["noise_key"], secrets["seeds"][-1]
+    for before, after in (
+        (key, key[:-1] + format(int(key[-1], 16) ^ 1, "x")),
+        (seed, seed[:-1] + format(int(seed[-1], 16) ^ 1, "x")),
+        ("variance=120.5", "variance=120.6"),
+    ):
+        text = json.dumps(vector)
+        assert before in text
+        with pytest.raises(AssertionError):
+            reference.Check(json.loads(text.replace(before, after))).everything()
+    changed = copy.deepcopy(vector)
+    changed["total"][-1] -= 1
+    with pytest.raises(AssertionError):
+        reference.Check(changed).everything()
+
+
+def test_some_noise_takes_more_than_16_bits(reference):
+    check = reference.Check(NOISY[0])
+    check.everything()
+    assert check.undecided > 0
 
 
 def test_the_files_are_what_the_generator_makes(generate):

@@ -147,6 +147,17 @@ class NoiseShare:
         """Return how many layers stay in the sum after so many dropouts; None for more than are tolerated."""
         return next((layer for layer, level in enumerate(self.levels) if dropouts <= level), None)
 
+    def variance(self, dropouts: int) -> float:
+        """Return the variance that one survivor's noise keeps after so many dropouts, rounding included.
+
+        Raises `ParameterError` for more than are tolerated.
+        """
+        stay = self.kept(dropouts)
+        if stay is None:
+            raise ParameterError(f"{dropouts} dropouts are more than tolerated={self.levels[-1]}: there is no sum")
+        widths = (self.base, *self.layers[:stay], *([ROUNDING] if self.rounded else []))
+        return sum(float(width) ** 2 for width in widths)
+
     @property
     def digest(self) -> bytes:
         """32 bytes that name every table that is drawn from: both ends must hold the same."""

@@ -139,7 +139,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         if names := kept(task.arrays):
             log(INFO, "secagg: not averaged, the global values stay: %s", ", ".join(names))
         if not getattr(self.settings.codec, "metrics", True):
-            log(WARNING, "secagg: train_loss and the like stay at the nodes: agree on metrics={'train_loss': (0, 10)}")
+            log(WARNING, "secagg: train_loss and such stay at the nodes: agree on metrics={'train_loss': (0.0, 10.0)}")
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]

@@ -1,0 +1,1 @@
+"""What is claimed of noise under the sum, measured: `secagg bench privacy`."""

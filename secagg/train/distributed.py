@@ -1,0 +1,122 @@
+"""Noise that the sites share under the sum (docs/privacy.md): how much of it a run needs, and what its rounds spend.
+
+*institution*: a site trains as without noise, and its whole update is clipped. *row*: a site sends one gradient step,
+the sum of its rows' clipped gradients, of which one row moves no more than its own clip; so the whole is cut only
+beyond the largest lot that is foreseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from secagg.codec import Codec
+from secagg.privacy.mechanism import Mechanism
+from secagg.privacy.plan import Wanted, plan
+from secagg.privacy.views import COLLUDING, Release, epsilons
+from secagg.schemes import SCHEMES
+from secagg_protocols.core.noise import Noise
+
+from .accounting import Ledger, epsilon_of_rows
+from .accounting import Mechanism as SampledGaussian
+from .config import TrainConfig
+
+LARGEST_LOT = 4.0
+"""Under differential privacy, the codec has room for lots up to this many times the agreed size; beyond, it clips."""
+
+STEPS_OF_AN_UPDATE = 0.5
+"""An update is clipped to so much of what it would be if every step went its whole length into one direction."""
+
+ADDED_UP = 1 + 2.0**-20
+"""What adding up a lot's rows in floating point puts between two sums, in row clips: enough for lots of 2¹⁶ rows."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How updates become vectors. mechanism: of the noise that sites share under the sum; None where they do not."""
+
+    codec: Codec
+    mechanism: Mechanism | None = None
+
+    @property
+    def noise(self) -> Noise | None:
+        """The scheme's noise."""
+        return None if self.mechanism is None else self.mechanism.noise
+
+
+def planned(
+    config: TrainConfig, participants: int, length: int, public_size: int, *, colluders: int, tolerated: int
+) -> Mechanism:
+    """Return the least noise that meets the run's ε against the server with its colluders. Raises `ParameterError`."""
+    training = config.training
+    privacy = config.privacy
+    assert privacy.epsilon is not None  # noise under the sum is planned from it
+    assert privacy.delta is not None  # `with_delta` has filled it in
+    if privacy.unit == "row":
+        clip = ADDED_UP * training.learning_rate * training.clip_norm / (training.sampling_rate * public_size)
+        reach = clip * max(1.0, LARGEST_LOT * training.sampling_rate * public_size)
+        sampling_rate = training.sampling_rate
+    else:
+        longest = training.local_steps * training.learning_rate * training.clip_norm
+        clip = reach = privacy.update_norm or STEPS_OF_AN_UPDATE * longest
+        sampling_rate = 1.0
+    wanted = Wanted(
+        privacy.epsilon,
+        privacy.delta,
+        training.rounds,
+        participants,
+        length,
+        clip=clip,
+        tolerated=tolerated,
+        colluders=colluders,
+        value_bits=config.aggregation.value_bits,
+        layered=SCHEMES[config.aggregation.scheme].removes_noise,
+        reach=reach,
+        sampling_rate=sampling_rate,
+    )
+    return plan(wanted).mechanism
+
+
+class SumLedger(Ledger):
+    """What sums with noise in them have cost a row, or an institution, that is in all of them.
+
+    A round is charged before anybody knows who drops out, as if all did whom the noise tolerates; one that succeeds is
+    then charged for what dropped out. Each round draws its lots anew, also after a failed one.
+    """
+
+    def __init__(self, mechanism: Mechanism, delta: float, unit: str, sampling_rate: float) -> None:
+        super().__init__(None, delta)
+        self._noise = mechanism
+        self._at = delta
+        self._unit = unit
+        self._sampling_rate = sampling_rate if unit == "row" else 1.0
+        self._releases: list[Release] = []
+
+    def charge(self, sites: Collection[int]) -> None:
+        super().charge(sites)
+        self._releases.append(self._worst)
+
+    def settle(self, dropouts: int) -> None:
+        self._releases[-1] = Release(self._noise, dropouts)
+
+    def views(self) -> dict[str, float | None]:
+        return epsilons(self._releases, self._at, self._sampling_rate)
+
+    def views_by_rdp(self) -> dict[str, float | None]:
+        return {}
+
+    def spent(self) -> float | None:
+        return self.views()[COLLUDING]
+
+    def spent_after(self, sites: Collection[int]) -> float | None:
+        return epsilons([*self._releases, self._worst], self._at, self._sampling_rate)[COLLUDING]
+
+    def epsilon_of_rows(self, rows: int) -> float | None:
+        if self._unit != "row":
+            return None
+        least = min((release.multipliers()[COLLUDING] for release in self._releases), default=1.0)
+        return epsilon_of_rows(rows, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)
+
+    @property
+    def _worst(self) -> Release:
+        return Release(self._noise, self._noise.tolerated)

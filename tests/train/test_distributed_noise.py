@@ -1,0 +1,192 @@
+"""Noise that sites share under the sum: what one row can move, what is in the model, what every round is charged."""
+
+import math
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import dp_accounting
+import numpy as np
+import pytest
+import torch
+from dp_accounting.pld import PLDAccountant
+
+from secagg.privacy.views import COLLUDING, Release, epsilons
+from secagg.train import TrainConfig, run
+from secagg.train.distributed import SumLedger, planned
+from secagg.train.dpsgd import clipped_sum
+from secagg.train.fedavg import local_update
+from secagg.train.model import Model, Params, tensors
+from secagg.train.report import render
+from secagg.train.rounds import federate
+from secagg.train.schedule import RoundPlan
+from secagg.train.setup import Setup, make_setup
+from secagg.train.stream import SiteStream
+from secagg_protocols.errors import ParameterError
+
+SMALL = {
+    "dp": "distributed",
+    "institutions": 6,
+    "rounds": 2,
+    "local_steps": 1,
+    "epsilon": 2.0,
+    "adversary": "semi-honest",
+    "slow_sites": 0,
+    "report": None,
+}
+INSTITUTION = {"unit": "institution", "local_steps": 3, "delta": 1e-3}
+
+
+def config(**changes: Any) -> TrainConfig:
+    return TrainConfig.of(**(SMALL | changes))
+
+
+@cache
+def of_rows() -> Setup:
+    return make_setup(config(model="mlp"))
+
+
+@cache
+def of_institutions() -> Setup:
+    return make_setup(config(model="mlp", **INSTITUTION))
+
+
+def flat(params: Params) -> np.ndarray:
+    return np.concatenate([params[name].ravel() for name in sorted(params)])
+
+
+def sent(setup: Setup, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What a site's vector stands for, if every row joins the lot."""
+    how = replace(setup.how, sampling_rate=1.0)
+    update = local_update(setup.model, setup.initial, x, y, how, SiteStream(bytes(32), 1, 1))
+    kept = setup.codec.in_range(update.delta)
+    assert isinstance(kept, dict)
+    return flat(kept)
+
+
+@pytest.mark.parametrize("copies", [1, 12])
+def test_one_row_moves_what_a_site_sends_by_its_clip_also_where_the_whole_is_cut(copies: int) -> None:
+    setup = of_rows()
+    silo = setup.silos[0]
+    x, y = np.tile(setup.data.x[silo.train], (copies, 1)), np.tile(setup.data.y[silo.train], copies)
+    mechanism = setup.encoding.mechanism
+    assert mechanism is not None
+    whole = sent(setup, x, y)
+    assert np.linalg.norm(whole) <= mechanism.radius * (1 + 1e-12)
+    moved = [np.linalg.norm(whole - sent(setup, np.delete(x, row, 0), np.delete(y, row))) for row in range(20)]
+    assert 0 < max(moved) <= mechanism.clip
+
+
+def test_a_row_without_a_finite_gradient_counts_as_zero() -> None:
+    model = Model("logistic", 3, 1)
+    params = tensors(model.initial(np.random.default_rng(0)))
+    x = torch.tensor([[0.1, 0.2, 0.3], [math.nan, 0.0, 0.0], [0.5, math.inf, 0.0]], dtype=torch.float64)
+    y = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    kept = clipped_sum(model, params, x[:1], y[:1], 0.2)
+    for name, total in clipped_sum(model, params, x, y, 0.2).items():
+        torch.testing.assert_close(total, kept[name])
+
+
+@pytest.mark.parametrize("made", [of_rows, of_institutions], ids=["row", "institution"])
+def test_the_model_is_off_by_the_planned_noise_and_nothing_else(made: Any) -> None:
+    """Plain FedAvg ends its first round where the secure training would without noise."""
+    setup = made()
+    mechanism = setup.encoding.mechanism
+    found = federate(replace(setup, plans=setup.plans[:1]), lambda number, line: None)
+    (record,) = found.records
+    assert record.failed is None
+    assert len(record.survivors) < len(setup.silos)
+    survivors = len(record.survivors)
+    off = (flat(found.secure) - flat(found.plain)) * survivors * setup.codec.scale
+    ratio = (off**2).mean() / (survivors * mechanism.variance_of(len(setup.silos) - survivors))
+    assert abs(ratio - 1) < 5 * math.sqrt(2 / off.size)
+    assert record.codec_error <= record.codec_bound
+
+
+@pytest.mark.parametrize(("made", "rate"), [(of_rows, 0.5), (of_institutions, 1.0)], ids=["row", "institution"])
+def test_epsilon_is_what_dp_accounting_makes_of_the_noise_alone(made: Any, rate: float) -> None:
+    setup = made()
+    mechanism = setup.encoding.mechanism
+    clip = mechanism.clip * setup.codec.scale
+    event = dp_accounting.GaussianDpEvent(math.sqrt(float(setup.scheme.noise.variance)) / clip)
+    if rate < 1:
+        event = dp_accounting.PoissonSampledDpEvent(rate, event)
+    rounds = setup.config.training.rounds
+    delta = setup.config.privacy.delta
+    ideal = PLDAccountant(value_discretization_interval=1e-4).compose(event, rounds).get_epsilon(delta)
+    assert ideal <= epsilons([Release(mechanism, 2)] * rounds, delta, rate)[COLLUDING] <= 2.0
+    assert ideal > 2.0 * 0.99
+
+
+def test_a_round_is_charged_for_the_worst_case_until_it_is_known_who_was_in_its_sum() -> None:
+    asked = config(scheme="lightsecagg", **INSTITUTION)
+    asked = replace(asked, privacy=asked.privacy.with_delta(100))
+    mechanism = planned(asked, 6, 31, 50, colluders=1, tolerated=2)
+    ledger = SumLedger(mechanism, 1e-3, "institution", 0.5)
+    ledger.charge({1, 2})
+    worst = ledger.spent()
+    assert worst == epsilons([Release(mechanism, mechanism.tolerated)], 1e-3)[COLLUDING]
+    ledger.settle(0)
+    assert ledger.spent() == epsilons([Release(mechanism, 0)], 1e-3)[COLLUDING]
+    assert ledger.spent() < worst < ledger.spent_after({1}) <= asked.privacy.epsilon
+    ledger.charge({1})
+    assert ledger.views() == epsilons([Release(mechanism, 0), Release(mechanism, mechanism.tolerated)], 1e-3)
+    assert (ledger.rounds_of(1), ledger.rounds_of(2)) == (2, 1)
+
+
+def test_a_failed_round_is_charged_and_one_beyond_the_budget_is_not_trained() -> None:
+    setup = of_institutions()
+    lost = RoundPlan(dict.fromkeys(range(1, 4), setup.contribute), dict.fromkeys(range(1, 7), 1.0), 60.0)
+    found = federate(replace(setup, plans=(lost, *setup.plans)), lambda number, line: None)
+    first, second = found.records
+    assert first.failed is not None
+    assert second.failed is None
+    assert 0 < first.epsilon < second.epsilon <= 2.0
+    assert found.stopped == "the budget ε = 2 is spent"
+
+
+def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
+    result = run(config(rounds=1, **INSTITUTION))
+    shown = result.as_json()
+    assert (shown["dp"], shown["epsilon_unit"]) == ("distributed", "institution")
+    seen = shown["epsilon"]
+    assert seen["released model"] < seen[COLLUDING] <= 2.0 < seen["too many colluders"]
+    assert shown["settings"]["tolerated"] == shown["settings"]["dropouts"] == 2
+    assert (shown["per_round"][0]["loss"], shown["derived"]["weight_max"]) == (None, None)
+    secure, plain, *_ = result.table()
+    assert (secure["ε"], plain["ε"]) == (f"{seen[COLLUDING]:.2f}", "∞")
+    page = render(result)
+    assert "A single institution" in page
+    assert "as many sites as open secrets" in page
+    assert "for one institution" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"local_steps": 2}, "use --local-steps 1, --dp local or --unit institution"),
+        ({"dropouts": 3, "tolerated": 2}, "use --tolerated 3, or --drop-per-round 2 or less"),
+        ({"tolerated": 5}, "use --tolerated 3 or less"),
+        ({"dropouts": 4}, "use --drop-per-round 3 or less"),
+        (INSTITUTION | {"tolerated": 3, "threshold": 4}, "tolerated=3 is above 2"),
+        (INSTITUTION | {"value_bits": 4}, "value_bits=4 does not hold this noise"),
+        ({"scheme": "plain"}, "use --scheme bonawitz, or --dp local"),
+        ({"update_clip": 1.0}, "leave it out"),
+        ({"weight_max": 3}, "no use under differential privacy"),
+        ({"sweep": ("epsilon",)}, "a sweep trains with local noise"),
+        ({"noise_multiplier": 1.0}, "is planned from epsilon"),
+        ({"epsilon": None}, "no epsilon contradict"),
+        ({"delta": 0.01}, "delta = 0.01 is above one in"),
+        ({"unit": "patient"}, "unit = 'patient' is not known"),
+        ({"update_norm": 1.0}, "--unit institution, or leave it out"),
+        (INSTITUTION | {"delta": 0.01}, "use --delta 0.001 or less"),
+        ({"dp": "local", "unit": "institution"}, "use --dp distributed"),
+        ({"dp": "local", "tolerated": 1}, "use --dp distributed"),
+    ],
+    ids=lambda one: " ".join(f"{name}" for name in one) if isinstance(one, dict) else "",
+)
+def test_what_cannot_be_is_refused_with_the_option_that_helps(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ParameterError) as refused:
+        make_setup(config(**changes))
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
