@@ -11,6 +11,7 @@ from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.extras import needed
 from secagg.train.data import Decimal, Ignored, Missing, Separator
+from secagg_protocols.errors import InputError
 
 app = Commands(help="The agreed ranges and categories of a table's columns.")
 
@@ -35,8 +36,11 @@ def draft(
     lines = [f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in made.entries.items()]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     if output is not None:
-        with output.open("x", encoding="utf-8") as written:
-            written.write(text)
+        try:
+            with output.open("x", encoding="utf-8") as written:
+                written.write(text)
+        except FileExistsError as error:
+            raise InputError(f"{str(output)!r} is there already; give --output another name") from error
     elif not as_json:
         print(text, end="")
     people = console(as_json=True)

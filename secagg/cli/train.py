@@ -111,7 +111,8 @@ def _print_result(target: Console, result: TrainResult) -> None:
     """Show a person how good the model is beside its alternatives, what it cost in privacy, and where to read on."""
     rows = result.table()
     delta = "" if result.delta is None else f", δ = {result.delta:g}"
-    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {len(result.rounds)} rounds{delta}")
+    rounds = f"{len(result.rounds)} round{'' if len(result.rounds) == 1 else 's'}"
+    table = Table(title=f"{result.dataset}: {len(result.sites)} institutions, {rounds}{delta}")
     for heading in rows[0]:
         words = [word for row in rows for word in row[heading].split()]
         justify: Literal["left", "right"] = "left" if heading == "training" else "right"

@@ -51,7 +51,7 @@ class Mechanism:
     reach: where less than a whole vector is protected, as one row of the many that a site adds up, `clip` bounds what
     that can move, and this is the norm that the vector is cut to, which moves no two apart. By default `clip`.
     opened_with: how many participants open every vector together with the server (`opened_with`); None: more than any
-    view has.
+    view has. statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
     """
 
     participants: int
@@ -64,6 +64,7 @@ class Mechanism:
     layered: bool = True
     reach: float | None = None
     opened_with: int | None = None
+    statistical_bits: int | None = None
 
     def __post_init__(self) -> None:
         if self.length < 1:
@@ -105,8 +106,8 @@ class Mechanism:
     def noise(self) -> Noise:
         """The scheme's noise. Raises `ParameterError` where the bits are too few, with the fewest that are enough."""
         variance = f"{Decimal(self.deviation) ** 2:.6f}"
-        noise = Noise(variance, self.tolerated, self.colluders, rounded=True)
         try:
+            noise = Noise(variance, self.tolerated, self.colluders, rounded=True)
             noise.share(self.participants, self.layered)
         except ParameterError as refused:
             fewest = self._fewest_bits()
@@ -187,4 +188,5 @@ class Mechanism:
         widths = (self.share.base, *self.share.layers, ROUNDING)
         tables = sum(distance_of(float(width)) for width in widths)
         cut = 2 * math.exp(-(float(TAIL) ** 2) / 2)
-        return LEAKAGE + self.participants * self.length * (tables + cut)
+        scheme = 0.0 if self.statistical_bits is None else 2.0**-self.statistical_bits
+        return LEAKAGE + scheme + self.participants * self.length * (tables + cut)

@@ -35,8 +35,8 @@ class Wanted:
     """What is asked of a plan. epsilon, delta: of all rounds together, in the view of the server with its colluders.
 
     participants, length, clip, tolerated, colluders, layered, reach, value_bits: as in `Mechanism`; value_bits None:
-    the fewest with which the noise is not noticeably more. sampling_rate: as in `views.epsilons`. opened_with: as in
-    `Mechanism`. statistical_bits: σ, where the scheme itself holds but for a chance of 2^−σ a round (`Guarantee`).
+    the fewest with which the noise is not noticeably more. sampling_rate: as in `views.epsilons`. opened_with,
+    statistical_bits: as in `Mechanism`.
     """
 
     epsilon: float
@@ -75,16 +75,12 @@ class Wanted:
             self.layered,
             self.reach,
             self.opened_with,
+            self.statistical_bits,
         )
-
-    @property
-    def failing(self) -> float:
-        """The chance that the scheme hides nothing, in all rounds."""
-        return 0.0 if self.statistical_bits is None else self.rounds * 2.0**-self.statistical_bits
 
     def spent(self, mechanism: Mechanism, dropouts: int) -> dict[str, float | None]:
         """Return view → ε of all rounds with this mechanism, if each has so many dropouts."""
-        return epsilons({Release(mechanism, dropouts): self.rounds}, self.delta, self.sampling_rate, self.failing)
+        return epsilons({Release(mechanism, dropouts): self.rounds}, self.delta, self.sampling_rate)
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ def _with_bits(wanted: Wanted, ideal: float, value_bits: int) -> Mechanism:
 
 def _within(wanted: Wanted, mechanism: Mechanism, dropouts: int) -> bool:
     releases = {Release(mechanism, dropouts): wanted.rounds}
-    spent = epsilon_in(COLLUDING, releases, wanted.delta, wanted.sampling_rate, wanted.failing)
+    spent = epsilon_in(COLLUDING, releases, wanted.delta, wanted.sampling_rate)
     return spent is not None and spent <= wanted.epsilon
 
 

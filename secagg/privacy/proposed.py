@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from secagg.codec.norm import NormTerms
-from secagg_protocols.core.noise import Noise
+from secagg_protocols.core.noise import ROUNDING, Noise
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
+from secagg_protocols.primitives.rounding import rounder
 
 from .mechanism import Mechanism, opened_with
 from .views import COLLUDING, Release
@@ -35,8 +36,14 @@ class Proposed(Mechanism):
                 "the proposed round has no noise under its sum: the server must plan it with differential privacy "
                 "(secagg-dp-epsilon)"
             )
+        terms.check()
         noise = Noise.of(scheme.noise)
         reach = float(terms.clip) * float(terms.scale)
+        if reach == 0 or terms.offset < reach + rounder(ROUNDING).bound:  # cut off, it would be no Gaussian any more
+            raise ParameterError(
+                f"the proposed offset={terms.offset} cuts off the noise of values up to {reach:.6g} "
+                "(clip times scale): the server must take the codec that goes with the noise"
+            )
         return cls(
             scheme.participants,
             scheme.length,
@@ -47,6 +54,7 @@ class Proposed(Mechanism):
             max(noise.colluders, colluders),
             scheme.removes_noise,
             opened_with=opened_with(scheme),
+            statistical_bits=scheme.guarantee.statistical_bits,
             said_scale=float(terms.scale),
             said_noise=noise,
         )
@@ -83,8 +91,7 @@ class Cost:
 
     @classmethod
     def of(cls, scheme: Parameters, proposed: Proposed, sampling_rate: float = 1.0) -> Cost:
-        """Return what the round costs. A scheme that hides but for a chance of 2⁻ˢ costs that of δ."""
-        sigma = scheme.guarantee.statistical_bits
+        """Return what the round costs."""
         return cls(
             scheme.name,
             scheme.id.hex(),
@@ -92,5 +99,5 @@ class Cost:
             proposed.least,
             sampling_rate,
             proposed.epsilon_charged,
-            proposed.delta_charged + (0.0 if sigma is None else 2.0**-sigma),
+            proposed.delta_charged,
         )

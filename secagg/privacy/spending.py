@@ -18,51 +18,41 @@ _SLACK = 1 + 1e-6
 """A plan is as exact as that: the last of its rounds must not be one too many."""
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A round's mechanism. failing: the chance, beside the mechanism's own, that its scheme hides nothing."""
-
-    mechanism: Mechanism
-    failing: float = 0.0
-
-    @property
-    def worst(self) -> Release:
-        """The release after the number of tolerated dropouts that leaves the least noise."""
-        releases = [Release(self.mechanism, dropouts) for dropouts in range(self.mechanism.tolerated + 1)]
-        return min(releases, key=lambda release: release.multipliers()[COLLUDING])
-
-
 @dataclass
 class Spending:
     """The aggregator's account. budget: for all rounds, in the view of the server with its colluders."""
 
     budget: Budget
     _releases: list[Release] = field(default_factory=list)
-    _failing: float = 0.0
 
     @property
     def epsilon(self) -> dict[str, float]:
         """View → ε at the budget's δ, of all rounds so far; a view without a bound is left out."""
-        views = epsilons(self._releases, self.budget.delta, failing=self._failing)
+        views = epsilons(self._releases, self.budget.delta)
         return {view: epsilon for view, epsilon in views.items() if epsilon is not None}
 
-    def check(self, planned: Planned) -> None:
+    def check(self, mechanism: Mechanism) -> None:
         """Raise `BudgetSpent` where one more such round could exceed the budget."""
-        releases = [*self._releases, planned.worst]
-        after = epsilon_in(COLLUDING, releases, self.budget.delta, failing=self._failing + planned.failing)
+        releases = [*self._releases, _worst(mechanism)]
+        after = epsilon_in(COLLUDING, releases, self.budget.delta)
         if after is None or after > self.budget.epsilon * _SLACK:
             raise BudgetSpent(
                 f"the privacy budget is spent: {self}; one more round would go beyond ε={self.budget.epsilon:g} "
                 "(dp_epsilon): plan for more rounds (dp_rounds), which makes each of them noisier"
             )
 
-    def add(self, planned: Planned, survivors: int | None) -> None:
+    def add(self, mechanism: Mechanism, survivors: int | None) -> None:
         """Charge one round. survivors: how many vectors were in its sum; None: there was no sum."""
-        dropouts = planned.mechanism.participants - survivors if survivors is not None else 0
-        self._releases.append(planned.worst if survivors is None else Release(planned.mechanism, dropouts))
-        self._failing += planned.failing
+        dropouts = mechanism.participants - survivors if survivors is not None else 0
+        self._releases.append(_worst(mechanism) if survivors is None else Release(mechanism, dropouts))
 
     def __str__(self) -> str:
         views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in self.epsilon.items())
         count = len(self._releases)
         return f"ε at δ={self.budget.delta:g} after {count} round{'s' * (count != 1)}: {views}"
+
+
+def _worst(mechanism: Mechanism) -> Release:
+    """Return the release after that number of tolerated dropouts which leaves the least noise."""
+    releases = [Release(mechanism, dropouts) for dropouts in range(mechanism.tolerated + 1)]
+    return min(releases, key=lambda release: release.multipliers()[COLLUDING])

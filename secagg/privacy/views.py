@@ -95,24 +95,20 @@ Releases: TypeAlias = Mapping[Release, int] | Iterable[Release]
 """One after another; or release → how many of it."""
 
 
-def epsilons(
-    releases: Releases, delta: float, sampling_rate: float = 1.0, failing: float = 0.0
-) -> dict[str, float | None]:
+def epsilons(releases: Releases, delta: float, sampling_rate: float = 1.0) -> dict[str, float | None]:
     """Return view → ε of all these releases together, as `epsilon_in` gives it."""
     counted = Counter(releases)
-    return {view: epsilon_in(view, counted, delta, sampling_rate, failing) for view in VIEWS}
+    return {view: epsilon_in(view, counted, delta, sampling_rate) for view in VIEWS}
 
 
-def epsilon_in(
-    view: str, releases: Releases, delta: float, sampling_rate: float = 1.0, failing: float = 0.0
-) -> float | None:
+def epsilon_in(view: str, releases: Releases, delta: float, sampling_rate: float = 1.0) -> float | None:
     """Return ε at `delta` of all these releases together in one view; None: unbounded.
 
     sampling_rate: of Poisson sampling of what is protected, by coins that no view sees (rows at a site; 1: none).
-    failing: a chance beside that of the mechanisms themselves, as in `composed`.
     """
     counted = Counter(releases)
     events: Counter[Event] = Counter()
+    failing = 0.0
     charged = 0.0
     for release, count in counted.items():
         events[Event(release.multipliers()[view], sampling_rate)] += count

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from secagg.codec import Codec, Layout
-from secagg.privacy.spending import Planned
+from secagg.privacy.mechanism import Mechanism, opened_with
 from secagg_protocols import DurableServer, RoundContext, Server
 
 from .context import bound_digest
@@ -35,7 +35,7 @@ class PlannedRound:
     codec: Codec
     proposal: Proposal
     server: Server | DurableServer
-    privacy: Planned | None
+    privacy: Mechanism | None
 
 
 def planned_round(settings: Settings, subject: Subject, peers: int, now: datetime) -> PlannedRound:
@@ -50,7 +50,7 @@ def planned_round(settings: Settings, subject: Subject, peers: int, now: datetim
     context = RoundContext(about.job, about.round, digest)
     ahead = scheme.early_keys and not subject.last
     proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), bound=subject.bound, ahead=ahead)
-    sigma = scheme.guarantee.statistical_bits
-    failing = 0.0 if sigma is None else 2.0**-sigma
-    privacy = None if mechanism is None else Planned(mechanism, failing)
+    privacy = mechanism and replace(
+        mechanism, statistical_bits=scheme.guarantee.statistical_bits, opened_with=opened_with(scheme)
+    )
     return PlannedRound(codec, proposal, settings.make_server(scheme, context, now), privacy)

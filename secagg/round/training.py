@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from secagg.privacy.spending import Planned, Spending
+from secagg.privacy.mechanism import Mechanism
+from secagg.privacy.spending import Spending
 from secagg_he import BudgetSpent
 from secagg_protocols import SecAggError
 
@@ -39,10 +40,10 @@ class Training:
         """Count rounds anew."""
         self.made = self.skipped = 0
 
-    def check_budget(self, planned: Planned | None) -> None:
+    def check_budget(self, mechanism: Mechanism | None) -> None:
         """Raise `BudgetSpent` where a round with this noise would exceed the budget."""
-        if self.spending is not None and planned is not None:
-            self.spending.check(planned)
+        if self.spending is not None and mechanism is not None:
+            self.spending.check(mechanism)
 
     @property
     def epsilon(self) -> dict[str, float]:
@@ -64,22 +65,24 @@ class Training:
             delta=None if self.spending is None else self.spending.budget.delta,
         )
 
-    def add(self, planned: Planned | None = None, survivors: int = 0) -> None:
+    def add(self, mechanism: Mechanism | None = None, survivors: int = 0) -> None:
         """Count a round that gave a model, and charge it. survivors: how many vectors are in its sum."""
         self.made += 1
         self._repeats = 0
-        self._charge(planned, survivors)
+        self._charge(mechanism, survivors)
 
-    def _charge(self, planned: Planned | None, survivors: int | None) -> None:
-        if self.spending is not None and planned is not None:
-            self.spending.add(planned, survivors)
+    def _charge(self, mechanism: Mechanism | None, survivors: int | None) -> None:
+        if self.spending is not None and mechanism is not None:
+            self.spending.add(mechanism, survivors)
 
-    def skip(self, number: int, why: object, answered: Collection[object] = (), planned: Planned | None = None) -> str:
+    def skip(
+        self, number: int, why: object, answered: Collection[object] = (), mechanism: Mechanism | None = None
+    ) -> str:
         """Count a round that gave none; return what to tell, in one line. answered: whose vectors came: then the round
         is charged. Where nobody's ever did for this model, it can be asked about again."""
         self.skipped += 1
         if answered:
-            self._charge(planned, None)
+            self._charge(mechanism, None)
         self.last_failure = str(why)
         told = f"round {number} is skipped: {why}"
         if isinstance(why, BudgetSpent):

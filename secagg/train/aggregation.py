@@ -16,7 +16,7 @@ class Aggregation:
     """The protocol, what it withstands, and what a value looks like on the wire."""
 
     update_clip: Annotated[
-        float | None, Positive(), Option("Bound on each number of an update; by default derived.")
+        float | None, Positive(), AtMost(1_000_000), Option("Bound on each number of an update; by default derived.")
     ] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("The protocol: see `secagg schemes`.")] = "bonawitz"
     adversary: Annotated[

@@ -18,7 +18,7 @@ from .table.encoding import encode
 from .table.names import few, nearest, quoted
 from .table.outcome import labels_of
 from .table.reading import Table, read_tables
-from .table.review import missing_cells, numbered_rows, turned_away
+from .table.review import missing_cells, numbered_rows, spelled_apart, turned_away
 
 
 def load_csv(asked: Data) -> Dataset:
@@ -49,6 +49,7 @@ def load_csv(asked: Data) -> Dataset:
     if not used:
         raise InputError(f"{table.name} has no feature column that varies besides {target!r}; bring at least one")
     guessed = {name: values[name] for name in used if name not in known}
+    institutions = {} if asked.site_column is None else {asked.site_column: table.cells[asked.site_column]}
     return Dataset(
         name=table.name,
         x=encode(pd.DataFrame(values), used),
@@ -59,7 +60,12 @@ def load_csv(asked: Data) -> Dataset:
         patients=patients,
         columns=used,
         notes=(*_left_out(columns), *missing_cells({name: values[name] for name in used}), *_whose(patients, table)),
-        warnings=(*beyond, *numbered_rows(guessed, table.sites), *_guessed(list(guessed))),
+        warnings=(
+            *beyond,
+            *spelled_apart(institutions | guessed),
+            *numbered_rows(guessed, table.sites),
+            *_guessed(list(guessed)),
+        ),
     )
 
 

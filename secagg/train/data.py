@@ -88,10 +88,12 @@ class Data:
         """Raise `ParameterError` unless a CSV file and what is said of its columns belong together."""
         if not self.csv:
             for name in OF_A_TABLE:
-                if getattr(self, name) != getattr(type(self), name):
-                    raise ParameterError(f"{name} = {getattr(self, name)!r} needs a CSV file; give csv as well")
+                value = getattr(self, name)
+                if value != getattr(type(self), name):
+                    shown = str(value) if isinstance(value, Path) else value
+                    raise ParameterError(f"{name} = {shown!r} needs a CSV file; give csv as well")
         elif self.target is None:
-            raise ParameterError(f"csv = {self.csv[0]!r} needs a target: name its column with the two classes")
+            raise ParameterError(f"csv = {self.csv[0]!r} needs a target: give target, its column with the two classes")
         roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
         used = {role: column for role, column in roles.items() if column is not None}
         for (role, column), (other, same) in combinations(used.items(), 2):

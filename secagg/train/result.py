@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -298,11 +299,12 @@ def secure_label(scheme: str, adversary: str) -> str:
 def _row(label: str, found: Comparison | None) -> dict[str, str]:
     if found is None:
         return {"training": label, "AUC": "–", "accuracy": "–"}
-    worst, best = found.accuracy_range
+    # Outwards, so that what is between them is also shown between them.
+    worst, best = math.floor(100 * found.accuracy_range[0] + 1e-9), math.ceil(100 * found.accuracy_range[1] - 1e-9)
     return {
         "training": label,
         "AUC": f"{found.auc:.3f} ({found.auc_range[0]:.3f}–{found.auc_range[1]:.3f})",
-        "accuracy": f"{found.accuracy:.1%} ({100 * worst:.0f}–{best:.0%})",
+        "accuracy": f"{found.accuracy:.1%} ({worst}–{best}%)",
     }
 
 

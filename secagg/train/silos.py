@@ -50,7 +50,7 @@ def dirichlet(
     if len(labels) < count * LEAST_ROWS:
         raise InputError(
             f"{len(labels)} {units} are too few for {count} institutions ({LEAST_ROWS} {units} each at least); "
-            f"use at most {len(labels) // LEAST_ROWS} institutions or bring more {units}"
+            f"use --institutions {len(labels) // LEAST_ROWS} or less, or bring more {units}"
         )
     sizes = rng.dirichlet([size_alpha] * count)
     shares = rng.dirichlet([label_alpha, label_alpha], size=count)

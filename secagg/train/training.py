@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
 MOST_STEPS = 100_000
 """Of every site, in all rounds: what they cost in ε is computed before the first."""
@@ -24,7 +24,7 @@ class Training:
     sampling_rate: Annotated[
         float, Setting("probability with which each row joins a step's lot (Poisson), in (0, 1]")
     ] = 0.5
-    learning_rate: Annotated[float, Positive(), Option("Step length.")] = 2.0
+    learning_rate: Annotated[float, Positive(), AtMost(1_000_000), Option("Step length.")] = 2.0
     clip_norm: Annotated[float, Positive(), Setting("L2 bound on each row's gradient")] = 0.5
     fedprox_mu: Annotated[float, Setting("FedProx's proximal weight; 0 is FedAvg")] = 0.0
 

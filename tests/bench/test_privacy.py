@@ -8,12 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from secagg import Bonawitz
+import secagg
 from secagg_bench.privacy import command
 from secagg_bench.privacy.command import run_privacy
 from secagg_bench.privacy.exactness import exactness, gaussian_delta
 from secagg_bench.privacy.rounds import Sizes, dropouts, errors, left_over
 from secagg_bench.privacy.rows import Row, variance_row
+from secagg_bench.privacy.shares import Telling, WithShare
 from secagg_bench.privacy.speed import chi_square
 from secagg_protocols.core.noise import Noise
 
@@ -42,8 +43,11 @@ def test_samples_of_another_width_or_centre_are_seen():
 
 
 def test_noise_left_is_held_against_what_honest_survivors_promise():
-    scheme = Bonawitz(10, 20_000, colluders=1, noise=Noise("2560", 3, 1))
+    scheme = WithShare(10, 20_000, kind=Telling, colluders=2, noise=Noise("2560", 3, 2))
     assert variance_row("", "", left_over(scheme, {4: "MaskedInput"}), 20_000).held
+    secagg.simulate(scheme, lambda _: np.zeros(20_000, np.uint16), drop={4: "MaskedInput"})
+    known = scheme.noise_share.known_of_last(2).astype(float)
+    assert variance_row("", "", (known**2).mean() / 2 / scheme.noise_share.variance(1), 20_000).held
 
 
 @pytest.mark.parametrize(

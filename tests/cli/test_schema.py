@@ -31,6 +31,7 @@ def test_a_draft_is_never_written_over_a_file(secagg_command: Command, tmp_path:
     file.write_text("agreed")
     ended = secagg_command("schema", "draft", TABLE, "--output", file)
     assert ended.code == 1
+    assert "is there already; give --output another name" in ended.stderr
     assert file.read_text() == "agreed"
 
 

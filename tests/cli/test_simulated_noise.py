@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import secagg
+from secagg.cli import simulated_noise
 from secagg.cli.simulated_noise import NoiseFound
 from secagg.cli.workload import Workload
 from secagg.privacy.measured import standard_errors
@@ -38,6 +39,14 @@ def test_the_sum_has_the_noise_that_was_asked_for(
     assert result["noise"].startswith("variance=2560.36 ")
     assert abs(standard_errors(result["noise_ratio"], 4000)) < 5
     assert "the variance promised" in ended.stderr
+
+
+def test_wrong_noise_leaves_with_1_and_one_line(secagg_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated_noise, "MOST_STANDARD_ERRORS", 0)
+    ended = secagg_command("simulate", "--clients", 5, "--length", 20, "--noise", 50)
+    assert ended.code == 1
+    assert "the sum has noise of" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_without_noise_there_is_no_ratio(secagg_command: Command) -> None:

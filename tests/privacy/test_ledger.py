@@ -5,9 +5,19 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
-from secagg import Bonawitz, Identity, InputError, MemoryLedger, ParameterError, RepeatedContext, RoundContext
+from secagg import (
+    Bonawitz,
+    Identity,
+    InputError,
+    LightSecAgg,
+    MemoryLedger,
+    ParameterError,
+    RepeatedContext,
+    RoundContext,
+)
 from secagg.chained import AuditError
 from secagg.codec import Layout
 from secagg.privacy.ledger import VERSION, Budget, BudgetLedger, Charge, ChargeLog
@@ -77,6 +87,31 @@ def test_who_fears_more_colluders_than_the_scheme_counts_less_noise():
     assert Proposed.of(scheme, terms, 2).least == pytest.approx(
         Proposed.of(scheme, terms).least * math.sqrt(6 / 8), rel=0.01
     )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"offset": 1501},  # values of the full clip would have no rounding noise on one side
+        {"clip": 1e-200, "scale": 1e-200},
+        {"clip": 0.0},
+        {"scale": math.inf},
+        {"value_bits": 40},
+    ],
+)
+def test_a_codec_that_takes_the_noise_away_again_is_refused(changed):
+    scheme, terms = proposed(Mechanism(10, LENGTH, 1.0, 0.1, 12, tolerated=2))
+    assert Proposed.of(scheme, terms).least == pytest.approx(0.1, rel=0.01)
+    with pytest.raises(ParameterError):
+        Proposed.of(scheme, msgspec.structs.replace(terms, **changed))
+
+
+@pytest.mark.parametrize("participants", [3, 10, 100])
+@pytest.mark.parametrize("value_bits", [9, 12])
+def test_what_a_plan_sends_is_accepted(participants, value_bits):
+    mechanism = Mechanism(participants, LENGTH, 1.0, 0.6, value_bits, tolerated=1, layered=False)
+    scheme = LightSecAgg(participants, LENGTH, value_bits=value_bits, noise=str(mechanism.noise))
+    assert Proposed.of(scheme, mechanism.codec(LAYOUT).terms).said_noise == mechanism.noise
 
 
 @pytest.mark.parametrize("sampling_rate", [1.0, 0.05])

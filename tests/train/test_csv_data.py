@@ -87,7 +87,7 @@ def test_semicolons_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
         ("a,sick\n1,0\n2,0\n", "1 class(es) ('0'); exactly two"),
         ("a,sick\n1,0\n2,1\n3,2\n", "3 class(es) ('0', '1', '2'); exactly two"),
         ("a,sick\n1,0\n2,\n", "missing in 1 row(s) (patients.csv line 3)"),
-        ("a,sick\n1,0\ninf,1\n", "'a' ('inf', patients.csv line 3) holds infinite"),
+        ("a,sick\n1,0\ninf,1\n", "'a' ('inf', patients.csv line 3) holds infinite numbers"),
         ("a,sick\n1,0\n1,1\n", "no feature column that varies"),
         ('a,sick\n1,0\n"2,1\n', "check its quotes"),
         (

@@ -140,6 +140,14 @@ def test_the_json_object_holds_what_is_promised(demo: TrainResult) -> None:
     assert found["warnings"] == []
 
 
+def test_an_accuracy_is_shown_within_its_interval(demo: TrainResult) -> None:
+    """Rounded to whole percents, 99.5 % would stand beside (100-100 %)."""
+    row = replace(demo, alone=replace(demo.alone, accuracy=0.995, accuracy_range=(0.995, 0.9975))).table()[2]
+    assert row["accuracy"] == "99.5% (99–100%)"
+    row = replace(demo, alone=replace(demo.alone, accuracy=0.57, accuracy_range=(0.57, 0.93))).table()[2]
+    assert row["accuracy"] == "57.0% (57–93%)"
+
+
 def test_the_table_compares_four_trainings(demo: TrainResult) -> None:
     table = demo.table()
     assert [row["training"] for row in table] == [

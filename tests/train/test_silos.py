@@ -71,7 +71,7 @@ def test_sites_that_cannot_take_part_are_refused(sites: tuple[str, ...], says: s
 
 
 def test_too_few_rows_say_how_many_institutions_would_do() -> None:
-    with pytest.raises(InputError, match=r"30 rows are too few for 10 institutions .* at most 7 institutions"):
+    with pytest.raises(InputError, match=r"30 rows are too few for 10 institutions .* --institutions 7 or less"):
         silos_of(dataset(LABELS[:30]))
 
 

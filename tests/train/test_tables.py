@@ -202,7 +202,7 @@ def test_a_separator_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     file.write_text("age:outcome\n60:1\n40:0\n")
     assert "single column, 'age:outcome'; if that is a whole line" in refusal(file)
     file.write_text("age,outcome\n60,5,1\n40,1,0\n30,0\n")
-    assert "line 2 has 3 cells between ',', the header 2; so have not line 3" in refusal(file)
+    assert "line 2 has 3 cells between ',', the header 2, and line 3 differs, too: correct" in refusal(file)
 
 
 def test_several_files_are_the_sites(tmp_path: Path) -> None:
@@ -302,3 +302,19 @@ def test_the_constants_in_use_are_kept_as_a_schema_would_list_them() -> None:
     entries = json.loads(json.dumps({name: one.listed for name, one in data.columns.items()}))
     assert entries["sex"] == ["f", "m"]
     assert len(entries["age"]) == 2
+
+
+def test_texts_that_differ_in_capitals_or_spaces_alone_are_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    rows = [f"{site},{sex},{dose},{row % 2}" for row in range(4) for site, sex, dose in (
+        ("North", "m", "1e3"), ("north", "M", "1E3"), ("St  Mary", "f", "7"), ("St Mary", "f", "8"),
+    )]  # fmt: skip
+    file.write_text("\n".join(["site,sex,dose,outcome", *rows]))
+    warnings = load(file, site_column="site").warnings
+    alike = "'site' ('North', 'north', 'St  Mary', 'St Mary'), 'sex' ('M', 'm'). Spell them alike"
+    assert any(f"alone count as different ones: {alike}" in one for one in warnings)
+    assert not any("count as different" in one for one in load(file, ignore=("site", "sex")).warnings)
+
+
+def test_a_site_without_a_file_is_refused_as_it_was_typed() -> None:
+    assert "cannot read 'north='" in refusal("north=")

@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.extras import needed
 
 from ..overhead import machine
 from . import audits, rounds
@@ -41,6 +42,8 @@ Part = Callable[[], Iterator[Row]]
 
 def parts_of(sizes: Sizes) -> Sequence[Part]:
     """Return what is measured, in order."""
+    with needed("train"):
+        from .row_audit import row_audits
     return (
         exactness,
         accounting,
@@ -51,6 +54,7 @@ def parts_of(sizes: Sizes) -> Sequence[Part]:
         speeds,
         lambda: samples(sizes.samples),
         lambda: audits.audits(sizes.audits),
+        row_audits,
     )
 
 

@@ -6,10 +6,9 @@ A fault is a share of the noise, a codec or a seed that is not what the mechanis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,13 @@ import secagg
 from secagg.codec import Layout, NormCodec
 from secagg.codec.layout import Arrays
 from secagg.privacy.mechanism import Mechanism
-from secagg_protocols import Bonawitz, InsecureDeterministicRandomness
+from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.core.noise import NoiseShare
 from secagg_protocols.primitives.randomness import SYSTEM
 
+from .shares import WithShare, same_as
+
 Vectors = NDArray[np.float64]
-Value = TypeVar("Value")
 
 ABSENT = 1
 """One participant vanishes: of three layers two are too much, and one stays."""
@@ -100,22 +100,6 @@ class Unclipped(NormCodec):
 
 
 @dataclass(frozen=True)
-class WithShare(Bonawitz):
-    """Bonawitz with a share of the noise that may be another than it should be."""
-
-    kind: type[NoiseShare] = field(default=NoiseShare, kw_only=True)
-
-    @cached_property
-    def noise_share(self) -> NoiseShare | None:
-        share = super().noise_share
-        return None if share is None else _as(self.kind, share)
-
-
-def _as(kind: type[Value], value: Any) -> Value:
-    return kind(**{item.name: getattr(value, item.name) for item in fields(value)})
-
-
-@dataclass(frozen=True)
 class Subject:
     """What is audited. seed: of a generator that says the same in every round; None: it does not."""
 
@@ -127,7 +111,7 @@ class Subject:
     def release(self, mechanism: Mechanism, vectors: Vectors) -> Vectors:
         """Return the sum that one round decodes to, over participants 2, 3, …: the first vanishes."""
         layout = Layout.of([vectors[0]])
-        codec = _as(self.codec, mechanism.codec(layout))
+        codec = same_as(self.codec, mechanism.codec(layout))
         randomness = SYSTEM if self.seed is None else InsecureDeterministicRandomness(self.seed)
         scheme = WithShare(
             mechanism.participants,

@@ -16,6 +16,7 @@ from secagg_protocols import RoundFailed, Scheme, Step
 from secagg_protocols.core.noise import Noise
 
 from .rows import Row, variance_row
+from .shares import Telling, WithShare
 
 PARTICIPANTS = 10
 TOLERATED = 3
@@ -79,7 +80,8 @@ def _decoded(mechanism: Mechanism, scheme: Scheme, sites: NDArray[np.float64]) -
 def dropouts(sizes: Sizes) -> Iterator[Row]:
     """Yield what is left of the survivors' noise, over what they promised together; none where too few are left."""
     honest = secagg.Bonawitz(PARTICIPANTS, sizes.length, noise=Noise(WHOLE, TOLERATED))
-    hostile = replace(honest, adversary="active", colluders=1, noise=Noise(WHOLE, TOLERATED, 1))
+    parameters = {"adversary": "active", "colluders": 1, "noise": Noise(WHOLE, TOLERATED, 1)}
+    hostile = WithShare(PARTICIPANTS, sizes.length, kind=Telling, **parameters)
     for scheme in (honest, hostile):
         name = f"{scheme.adversary}, c = {scheme.colluders}"
         for vanishing in (those for those in VANISHING if len(those) <= PARTICIPANTS - scheme.quorum):
@@ -101,16 +103,19 @@ def sparse_dropouts(sizes: Sizes) -> Iterator[Row]:
 
 
 def left_over(scheme: Scheme, vanishing: Mapping[int, str]) -> float:
-    """Return the honest survivors' noise over the variance that the scheme promises.
+    """Return the variance of the honest survivors' noise over what the scheme promises.
 
-    What colluders add is in the sum as well: their part of it is taken off by calculation, equal to everyone's.
+    Colluders are the last participants. They tell what they added, and it is subtracted.
     """
     assert scheme.noise is not None
     noise = Noise.of(scheme.noise)
+    scheme = replace(scheme)  # what it has been told before is forgotten
     run = secagg.simulate(scheme, lambda _: np.zeros(scheme.length, np.uint16), drop=dict(vanishing))
-    survivors = len(run.survivors)
     total = run.total.astype(np.float64)
-    return float((total**2).mean()) * (survivors - noise.colluders) / survivors / float(noise.variance)
+    if noise.colluders:
+        assert isinstance(scheme.noise_share, Telling)
+        total -= scheme.noise_share.known_of_last(noise.colluders)
+    return float((total**2).mean()) / float(noise.variance)
 
 
 def _openings(scheme: Scheme) -> int:

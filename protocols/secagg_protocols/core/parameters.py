@@ -210,7 +210,8 @@ class Parameters(ABC):
         if self.floor(policy) > self.participants:
             raise ParameterError(
                 f"this participant's policy asks for {self.floor(policy)} participants in a sum; "
-                f"the scheme has {self.participants}"
+                f"the scheme has {self.participants}: raise participants"
+                + (f", or lower colluders = {policy.colluders}" if policy.colluders else "")
             )
 
     @property

@@ -58,7 +58,7 @@ class Reason(Enum):
     NOT_IN_RANGE = (
         "no number, and the schema has a range: correct one of the two, or say that the cells are missing ({cells})"
     )
-    INFINITE = "infinite: correct the cells, or leave them empty"
+    INFINITE = "infinite numbers: correct the cells, or leave them empty"
 
 
 @dataclass(frozen=True)

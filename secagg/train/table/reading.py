@@ -95,7 +95,7 @@ def read_tables(files: tuple[str, ...], separator: str | None, missing: tuple[st
 def _named(text: str) -> tuple[str, Path]:
     """Split NAME=FILE, unless a file has that whole name."""
     name, equals, file = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or not file or Path(text).exists():
         return Path(text).stem, Path(text)
     return name or Path(file).stem, Path(file)
 
@@ -184,7 +184,7 @@ def _refuse_ragged(path: Path, width: int, records: list[tuple[int, list[str]]],
     ragged = {line: len(row) for line, row in records if len(row) != width}
     if ragged:
         (line, found), *others = ragged.items()
-        also = f"; so have not {lines(dict(others))}" if others else ""
+        also = f", and {lines(dict(others))} {'differ' if len(others) > 1 else 'differs'}, too" if others else ""
         raise InputError(
             f"{path.name} line {line} has {found} cells between {separator!r}, the header {width}{also}: "
             "correct that, or say what separates cells (--separator)"

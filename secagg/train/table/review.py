@@ -69,6 +69,25 @@ def _all_different(column: pd.Series, sites: tuple[str, ...] | None) -> bool:
     return not pd.DataFrame({"file": files[there], "value": present}).duplicated().any()
 
 
+def spelled_apart(texts: Values) -> list[str]:
+    """Warn of texts that differ in capitals or spaces alone: they count as different, which is seldom meant."""
+    found = {name: _apart(column) for name, column in texts.items() if column.dtype == object}
+    shown = [f"{cut(name)} ({quoted(pair)})" for name, pair in found.items() if pair]
+    if not shown:
+        return []
+    return [
+        f"Texts that differ in capitals or spaces alone count as different ones: {few(shown)}. Spell them alike, "
+        "if they mean the same."
+    ]
+
+
+def _apart(column: pd.Series) -> list[str]:
+    """Return the texts of a column that are another one in other capitals or spaces, those beside each other."""
+    distinct = pd.Series(sorted(column.dropna().unique()), dtype=object)
+    plain = distinct.str.normalize("NFKC").str.casefold().str.split().str.join(" ").sort_values(kind="stable")
+    return list(distinct[plain.index[plain.duplicated(keep=False)]])
+
+
 def missing_cells(values: Values) -> list[str]:
     """Say what became of missing cells."""
     counts = {name: int(column.isna().sum()) for name, column in values.items()}
