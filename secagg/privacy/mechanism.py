@@ -105,8 +105,8 @@ class Mechanism:
     def noise(self) -> Noise:
         """The scheme's noise. Raises `ParameterError` where the bits are too few, with the fewest that are enough."""
         variance = f"{Decimal(self.deviation) ** 2:.6f}"
-        noise = Noise(variance, self.tolerated, self.colluders, rounded=True)
         try:
+            noise = Noise(variance, self.tolerated, self.colluders, rounded=True)
             noise.share(self.participants, self.layered)
         except ParameterError as refused:
             fewest = self._fewest_bits()
