@@ -85,7 +85,7 @@ class SumLedger(Ledger):
 
     sampling_rate: of rows; 1 where institutions are protected. statistical_bits: σ, where the scheme itself holds but
     for a chance of 2^−σ a round. A round is charged before anybody knows who drops out, as if all did whom the noise
-    tolerates; one that succeeds is then charged for what dropped out. Each draws its lots anew, also after a failed one.
+    tolerates; one that succeeds is then charged for what dropped out. Each draws new lots, also after a failed one.
     """
 
     def __init__(self, mechanism: Mechanism, delta: float, sampling_rate: float, statistical_bits: int | None) -> None:
