@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from secagg.codec import fit
@@ -38,9 +39,12 @@ class Cohort:
 
 
 class Encodings(Protocol):
-    """How updates are encoded, by what the noise under their sum, if there is any, withstands."""
+    """How updates are encoded, by what the noise under their sum, if there is any, withstands.
 
-    def __call__(self, *, colluders: int, tolerated: int) -> Encoding: ...
+    bare: makes the scheme, as it would be without noise, for a vector's length.
+    """
+
+    def __call__(self, bare: Callable[[int], Scheme], *, colluders: int, tolerated: int) -> Encoding: ...
 
 
 def make_cohort(config: TrainConfig, participants: int, encodings: Encodings) -> Cohort:
@@ -53,9 +57,11 @@ def make_cohort(config: TrainConfig, participants: int, encodings: Encodings) ->
     policy = _policy(config, aggregation)
     for dropouts in _dropouts(config, participants, colluders):
         tolerated = dropouts if config.privacy.tolerated is None else config.privacy.tolerated
-        encoding = encodings(colluders=colluders, tolerated=tolerated)
         missed = max(dropouts, tolerated) if config.privacy.distributed else dropouts
-        scheme = _scheme(aggregation, participants, encoding, missed)
+        bare = partial(_scheme, aggregation, participants, missed)
+        encoding = encodings(bare, colluders=colluders, tolerated=tolerated)
+        scheme = bare(encoding.codec.length, value_bits=encoding.codec.value_bits, noise=encoding.noise)
+        fit(scheme, encoding.codec)
         scheme.check_policy(policy)
         fewest = _fewest(scheme, policy)
         if participants - missed >= fewest:
@@ -154,21 +160,14 @@ def _policy(config: TrainConfig, asked: Aggregation) -> Policy:
     return Policy(colluders=asked.colluders, adversary=asked.adversary, reruns=reruns)
 
 
-def _scheme(asked: Aggregation, participants: int, encoding: Encoding, dropouts: int) -> Scheme:
-    codec = encoding.codec
-    shape: dict[str, Any] = {
-        "value_bits": codec.value_bits,
-        "ciphersuite": asked.ciphersuite,
-        "noise": encoding.noise,
-    }
+def _scheme(asked: Aggregation, participants: int, dropouts: int, length: int, **parameters: Any) -> Scheme:
+    shape = {"ciphersuite": asked.ciphersuite} | parameters
     if asked.scheme in PROTECTING:
         shape["colluders"] = asked.colluders
         shape["threshold"] = asked.threshold
         shape["adversary"] = asked.adversary
         shape["dropout_rate"] = dropouts / participants
-    scheme = make_scheme(asked.scheme, participants, codec.length, **shape)
-    fit(scheme, codec)
-    return scheme
+    return make_scheme(asked.scheme, participants, length, **shape)
 
 
 def _fewest(scheme: Scheme, policy: Policy) -> int:

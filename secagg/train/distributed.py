@@ -7,14 +7,14 @@ beyond the largest lot that is foreseen.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from secagg.codec import Codec
-from secagg.privacy.mechanism import Mechanism
+from secagg.privacy.mechanism import Mechanism, opened_with
 from secagg.privacy.plan import Wanted, plan
-from secagg.privacy.views import COLLUDING, Release, epsilons
-from secagg.schemes import SCHEMES
+from secagg.privacy.views import COLLUDING, VIEWS, Release, epsilon_in
+from secagg_protocols import Scheme
 from secagg_protocols.core.noise import Noise
 
 from .accounting import Ledger, epsilon_of_rows
@@ -44,10 +44,11 @@ class Encoding:
         return None if self.mechanism is None else self.mechanism.noise
 
 
-def planned(
-    config: TrainConfig, participants: int, length: int, public_size: int, *, colluders: int, tolerated: int
-) -> Mechanism:
-    """Return the least noise that meets the run's ε against the server with its colluders. Raises `ParameterError`."""
+def planned(config: TrainConfig, scheme: Scheme, public_size: int, *, colluders: int, tolerated: int) -> Mechanism:
+    """Return the least noise that meets the run's ε against the server with its colluders. Raises `ParameterError`.
+
+    scheme: as it would be without noise.
+    """
     training = config.training
     privacy = config.privacy
     assert privacy.epsilon is not None  # noise under the sum is planned from it
@@ -64,15 +65,17 @@ def planned(
         privacy.epsilon,
         privacy.delta,
         training.rounds,
-        participants,
-        length,
+        scheme.participants,
+        scheme.length,
         clip=clip,
         tolerated=tolerated,
         colluders=colluders,
         value_bits=config.aggregation.value_bits,
-        layered=SCHEMES[config.aggregation.scheme].removes_noise,
+        layered=scheme.removes_noise,
         reach=reach,
         sampling_rate=sampling_rate,
+        opened_with=opened_with(scheme),
+        statistical_bits=scheme.guarantee.statistical_bits,
     )
     return plan(wanted).mechanism
 
@@ -80,16 +83,17 @@ def planned(
 class SumLedger(Ledger):
     """What sums with noise in them have cost a row, or an institution, that is in all of them.
 
-    A round is charged before anybody knows who drops out, as if all did whom the noise tolerates; one that succeeds is
-    then charged for what dropped out. Each round draws its lots anew, also after a failed one.
+    sampling_rate: of rows; 1 where institutions are protected. statistical_bits: σ, where the scheme itself holds but
+    for a chance of 2^−σ a round. A round is charged before anybody knows who drops out, as if all did whom the noise
+    tolerates; one that succeeds is then charged for what dropped out. Each draws new lots, also after a failed one.
     """
 
-    def __init__(self, mechanism: Mechanism, delta: float, unit: str, sampling_rate: float) -> None:
+    def __init__(self, mechanism: Mechanism, delta: float, sampling_rate: float, statistical_bits: int | None) -> None:
         super().__init__(None, delta)
         self._noise = mechanism
         self._at = delta
-        self._unit = unit
-        self._sampling_rate = sampling_rate if unit == "row" else 1.0
+        self._sampling_rate = sampling_rate
+        self._failing = 0.0 if statistical_bits is None else 2.0**-statistical_bits
         self._releases: list[Release] = []
 
     def charge(self, sites: Collection[int]) -> None:
@@ -100,22 +104,23 @@ class SumLedger(Ledger):
         self._releases[-1] = Release(self._noise, dropouts)
 
     def views(self) -> dict[str, float | None]:
-        return epsilons(self._releases, self._at, self._sampling_rate)
+        return {view: self._in(view, self._releases) for view in VIEWS}
 
     def views_by_rdp(self) -> dict[str, float | None]:
         return {}
 
     def spent(self) -> float | None:
-        return self.views()[COLLUDING]
+        return self._in(COLLUDING, self._releases)
 
     def spent_after(self, sites: Collection[int]) -> float | None:
-        return epsilons([*self._releases, self._worst], self._at, self._sampling_rate)[COLLUDING]
+        return self._in(COLLUDING, [*self._releases, self._worst])
 
     def epsilon_of_rows(self, rows: int) -> float | None:
-        if self._unit != "row":
-            return None
         least = min((release.multipliers()[COLLUDING] for release in self._releases), default=1.0)
         return epsilon_of_rows(rows, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)
+
+    def _in(self, view: str, releases: Sequence[Release]) -> float | None:
+        return epsilon_in(view, releases, self._at, self._sampling_rate, len(releases) * self._failing)
 
     @property
     def _worst(self) -> Release:

@@ -189,7 +189,8 @@ def _ledger(setup: Setup) -> Ledger:
     if shared is None:
         return Ledger(setup.mechanism, privacy.delta)
     assert privacy.delta is not None  # `with_delta` has filled it in
-    return SumLedger(shared, privacy.delta, privacy.unit, setup.config.training.sampling_rate)
+    rate = setup.config.training.sampling_rate if privacy.unit == "row" else 1.0
+    return SumLedger(shared, privacy.delta, rate, setup.scheme.guarantee.statistical_bits)
 
 
 def weight_of(setup: Setup, site: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -99,7 +100,7 @@ def make_setup(config: TrainConfig) -> Setup:
     how = _local_training(config, mechanism, public_size)
     model = Model(config.training.model, len(data.features), config.training.hidden)
     initial = model.initial(weights)
-    cohort = make_cohort(config, len(silos), _encodings(config, how, initial, public_size, len(silos)))
+    cohort = make_cohort(config, len(silos), _encodings(config, how, initial, public_size))
     config = cohort.config
     scheme = cohort.scheme
     steps = [str(step) for step in scheme.steps]
@@ -215,14 +216,12 @@ def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_siz
     )
 
 
-def _encodings(
-    config: TrainConfig, how: LocalTraining, params: Params, public_size: int, participants: int
-) -> Encodings:
-    def encoding(*, colluders: int, tolerated: int) -> Encoding:
+def _encodings(config: TrainConfig, how: LocalTraining, params: Params, public_size: int) -> Encodings:
+    def encoding(bare: Callable[[int], Scheme], *, colluders: int, tolerated: int) -> Encoding:
         if not config.privacy.distributed:
             return Encoding(_codec(config, how, params, public_size))
         layout = Layout.of(params)
-        mechanism = planned(config, participants, layout.size, public_size, colluders=colluders, tolerated=tolerated)
+        mechanism = planned(config, bare(layout.size), public_size, colluders=colluders, tolerated=tolerated)
         return Encoding(mechanism.codec(layout), mechanism)
 
     return encoding

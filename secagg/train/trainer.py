@@ -79,7 +79,7 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     data = setup.data
     ledger = outcome.ledger
     others = compare(setup)
-    rows = most_rows_of_one_patient(setup)
+    rows = most_rows_of_one_patient(setup) if config.privacy.unit == "row" else None
     per_patient = None if rows is None else ledger.epsilon_of_rows(rows)
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING

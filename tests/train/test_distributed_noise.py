@@ -12,6 +12,7 @@ import torch
 from dp_accounting.pld import PLDAccountant
 
 from secagg.privacy.views import COLLUDING, Release, epsilons
+from secagg.schemes import make_scheme
 from secagg.train import TrainConfig, run
 from secagg.train.distributed import SumLedger, planned
 from secagg.train.dpsgd import clipped_sum
@@ -121,8 +122,9 @@ def test_epsilon_is_what_dp_accounting_makes_of_the_noise_alone(made: Any, rate:
 def test_a_round_is_charged_for_the_worst_case_until_it_is_known_who_was_in_its_sum() -> None:
     asked = config(scheme="lightsecagg", **INSTITUTION)
     asked = replace(asked, privacy=asked.privacy.with_delta(100))
-    mechanism = planned(asked, 6, 31, 50, colluders=1, tolerated=2)
-    ledger = SumLedger(mechanism, 1e-3, "institution", 0.5)
+    scheme = make_scheme("lightsecagg", 6, 31, colluders=1, dropout_rate=2 / 6)
+    mechanism = planned(asked, scheme, 50, colluders=1, tolerated=2)
+    ledger = SumLedger(mechanism, 1e-3, 1.0, None)
     ledger.charge({1, 2})
     worst = ledger.spent()
     assert worst == epsilons([Release(mechanism, mechanism.tolerated)], 1e-3)[COLLUDING]
