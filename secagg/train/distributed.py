@@ -7,13 +7,13 @@ beyond the largest lot that is foreseen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from secagg.codec import Codec
 from secagg.privacy.mechanism import Mechanism, opened_with
 from secagg.privacy.plan import Wanted, plan
-from secagg.privacy.views import COLLUDING, VIEWS, Release, epsilon_in
+from secagg.privacy.views import COLLUDING, Release, epsilon_in, epsilons
 from secagg_protocols import Scheme
 from secagg_protocols.core.noise import Noise
 
@@ -90,10 +90,9 @@ class SumLedger(Ledger):
 
     def __init__(self, mechanism: Mechanism, delta: float, sampling_rate: float, statistical_bits: int | None) -> None:
         super().__init__(None, delta)
-        self._noise = mechanism
+        self._noise = replace(mechanism, statistical_bits=statistical_bits)
         self._at = delta
         self._sampling_rate = sampling_rate
-        self._failing = 0.0 if statistical_bits is None else 2.0**-statistical_bits
         self._releases: list[Release] = []
 
     def charge(self, sites: Collection[int]) -> None:
@@ -104,23 +103,20 @@ class SumLedger(Ledger):
         self._releases[-1] = Release(self._noise, dropouts)
 
     def views(self) -> dict[str, float | None]:
-        return {view: self._in(view, self._releases) for view in VIEWS}
+        return epsilons(self._releases, self._at, self._sampling_rate)
 
     def views_by_rdp(self) -> dict[str, float | None]:
         return {}
 
     def spent(self) -> float | None:
-        return self._in(COLLUDING, self._releases)
+        return epsilon_in(COLLUDING, self._releases, self._at, self._sampling_rate)
 
     def spent_after(self, sites: Collection[int]) -> float | None:
-        return self._in(COLLUDING, [*self._releases, self._worst])
+        return epsilon_in(COLLUDING, [*self._releases, self._worst], self._at, self._sampling_rate)
 
     def epsilon_of_rows(self, rows: int) -> float | None:
         least = min((release.multipliers()[COLLUDING] for release in self._releases), default=1.0)
         return epsilon_of_rows(rows, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)
-
-    def _in(self, view: str, releases: Sequence[Release]) -> float | None:
-        return epsilon_in(view, releases, self._at, self._sampling_rate, len(releases) * self._failing)
 
     @property
     def _worst(self) -> Release:
