@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from secagg.codec.norm import NormTerms
-from secagg_protocols.core.noise import ROUNDING, Noise
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
-from secagg_protocols.primitives.rounding import rounder
 
 from .mechanism import Mechanism, opened_with
 from .views import COLLUDING, Release
@@ -39,11 +38,8 @@ class Proposed(Mechanism):
         terms.check()
         noise = Noise.of(scheme.noise)
         reach = float(terms.clip) * float(terms.scale)
-        if reach == 0 or terms.offset < reach + rounder(ROUNDING).bound:  # cut off, it would be no Gaussian any more
-            raise ParameterError(
-                f"the proposed offset={terms.offset} cuts off the noise of values up to {reach:.6g} "
-                "(clip times scale): the server must take the codec that goes with the noise"
-            )
+        if reach == 0:
+            raise ParameterError(f"clip={terms.clip} times scale={terms.scale} is nothing at all: scale is too small")
         return cls(
             scheme.participants,
             scheme.length,

@@ -80,8 +80,8 @@ def _decoded(mechanism: Mechanism, scheme: Scheme, sites: NDArray[np.float64]) -
 def dropouts(sizes: Sizes) -> Iterator[Row]:
     """Yield what is left of the survivors' noise, over what they promised together; none where too few are left."""
     honest = secagg.Bonawitz(PARTICIPANTS, sizes.length, noise=Noise(WHOLE, TOLERATED))
-    parameters = {"adversary": "active", "colluders": 1, "noise": Noise(WHOLE, TOLERATED, 1)}
-    hostile = WithShare(PARTICIPANTS, sizes.length, kind=Telling, **parameters)
+    noise = Noise(WHOLE, TOLERATED, colluders=1)
+    hostile = WithShare(PARTICIPANTS, sizes.length, adversary="active", colluders=1, noise=noise, kind=Telling)
     for scheme in (honest, hostile):
         name = f"{scheme.adversary}, c = {scheme.colluders}"
         for vanishing in (those for those in VANISHING if len(those) <= PARTICIPANTS - scheme.quorum):
