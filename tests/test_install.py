@@ -38,7 +38,7 @@ def told() -> Iterator[tuple[str, str]]:
     for folder in ("secagg", "protocols", "he_backend", "bench", "examples"):
         code += (ROOT / folder).rglob("*.py")
     for file in sorted((*read, *code)):
-        for line in LINE.findall(file.read_text(encoding="utf-8")):
+        for line in LINE.findall(file.read_text(encoding="utf-8").replace("\\\n", " ")):
             yield str(file.relative_to(ROOT)), line.strip()
     yield "errors.py", LINE.findall(str(MissingExtra("train", "torch")))[0]
 
