@@ -61,9 +61,9 @@ def test_every_extra_that_a_line_names_is_there() -> None:
     named = {extra for _, line in told() for extra in from_a_clone(line)}
     used = {
         extra
-        for file in ROOT.glob("*/**/*.py")
+        for folder in ("secagg", "he_backend", "protocols", "bench")
+        for file in (ROOT / folder).rglob("*.py")
         for extra in re.findall(r"(?:needed|install_line)\(\"(\w+)\"\)", file.read_text(encoding="utf-8"))
-        if "tests" not in file.parts
     }
     assert named >= {"train", "he"}
     assert used >= {"cli", "train", "he", "bench"}

@@ -15,6 +15,7 @@ from secagg_bench import schemes
 from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
+from secagg_bench.privacy import command as privacy
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -28,6 +29,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (privacy, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
 NEEDED = {

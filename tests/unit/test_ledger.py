@@ -90,7 +90,9 @@ def test_any_changed_byte_of_a_ledger_is_refused_with_a_way_out(tmp_path):
             damaged = bytearray(data)
             damaged[position] ^= flip
             file.write_bytes(damaged)
-            with pytest.raises(InputError, match=r"ledger is damaged.*backup, or move it away"):
+            with pytest.raises(
+                InputError, match=r"ledger is damaged.*backup made after its last round, or move it away"
+            ):
                 SnapshotStore(tmp_path).claim(OTHER_MODEL, 9, b"new")
     file.write_bytes(data)
     with pytest.raises(RepeatedContext):

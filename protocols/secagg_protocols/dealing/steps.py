@@ -342,15 +342,15 @@ def check_unmask_request(
     signed: the U₃ that this participant signed.
     """
     check_survivors(member, dealt, message.survivors)
-    in_all = message.in_all(member.scheme.participants)
-    if in_all + len(message.vanished) > member.scheme.participants or in_all < len(message.survivors):
-        raise ProtocolViolation("fewer are absent than are seen to be", {SERVER})
-    member.scheme.check_dropouts(in_all)
     if set(message.vanished) != set(dealt.dealers) - set(message.survivors):
         raise ProtocolViolation(
             "survivors and vanished do not split the dealers: both shares of a participant are never opened",
             {SERVER},
         )
+    in_all = message.in_all(member.scheme.participants)
+    if in_all + len(message.vanished) > member.scheme.participants or in_all < len(message.survivors):
+        raise ProtocolViolation("fewer are absent than are seen to be", {SERVER})
+    member.scheme.check_dropouts(in_all)
     if member.scheme.active:
         check_consistency(member, dealt, message, signed, verify)
     elif message.signers:
