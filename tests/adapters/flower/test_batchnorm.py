@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'secagg[train]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install -c constraints.txt -e '.[train]'")
 
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict  # noqa: E402
 from flwr.clientapp import ClientApp  # noqa: E402

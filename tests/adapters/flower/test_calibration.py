@@ -5,7 +5,7 @@ from logging import WARNING
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 

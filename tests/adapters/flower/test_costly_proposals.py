@@ -7,7 +7,7 @@ import pytest
 
 from secagg_protocols import Participant
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
 
 from flwr.app import Message  # noqa: E402
 

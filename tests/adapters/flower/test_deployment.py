@@ -15,7 +15,7 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
 
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402

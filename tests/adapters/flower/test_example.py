@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
-pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
-pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'secagg[train]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+pytest.importorskip(
+    "ray", reason="Flower's simulation engine is not installed: pip install -c constraints.txt -e '.[flower]'"
+)
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install -c constraints.txt -e '.[train]'")
 
 EXAMPLE = Path(__file__).parents[3] / "examples/flower-breast-cancer"
 

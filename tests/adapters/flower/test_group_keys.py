@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
-pytest.importorskip("tenseal", reason="SEAL is not installed: pip install 'secagg[he]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+pytest.importorskip("tenseal", reason="SEAL is not installed: pip install -c constraints.txt -e '.[he]'")
 
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
@@ -124,7 +124,9 @@ def test_a_sum_that_is_kept_from_the_server_is_refused_when_secagg_is_made(kind)
 
 def test_a_group_key_in_flowers_simulation_engine(flower_engine, tmp_path, federated_average):
     """Five virtual nodes of one user share its file, and its count; one of them vanishes before its vector."""
-    pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
+    pytest.importorskip(
+        "ray", reason="Flower's simulation engine is not installed: pip install -c constraints.txt -e '.[flower]'"
+    )
     rounds, nodes, length = 2, 5, 1000
     key, handle = Bfv(8, 2 * length, value_bits=20, releases=rounds).make_group_key()
     key.save(tmp_path / "group.key")

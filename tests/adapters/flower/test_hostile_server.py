@@ -6,7 +6,7 @@ The attacker here holds everything the server holds: it makes the messages itsel
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
 
 import msgspec  # noqa: E402
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict  # noqa: E402

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
-pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+pytest.importorskip(
+    "ray", reason="Flower's simulation engine is not installed: pip install -c constraints.txt -e '.[flower]'"
+)
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[2] / "docs/flower.md"

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
 
 from flwr.app import ArrayRecord, ConfigRecord  # noqa: E402
 from flwr.clientapp.mod import fixedclipping_mod  # noqa: E402

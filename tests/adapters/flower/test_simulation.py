@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install 'secagg[flower]'")
-pytest.importorskip("ray", reason="Flower's simulation engine is not installed: pip install 'secagg[flower]'")
+flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+pytest.importorskip(
+    "ray", reason="Flower's simulation engine is not installed: pip install -c constraints.txt -e '.[flower]'"
+)
 
 from secagg.codec import Layout, MeanCodec  # noqa: E402
 
