@@ -147,8 +147,10 @@ class TrainResult:
     epsilon and epsilon_rdp map an adversary's view to ε of one `unit` at `delta`, by PLD and by RDP; None is no
     guarantee. Of noise under the sum RDP has no figure.
     secure, plain  None when no round succeeded: nobody has trained that model
-    rows_per_patient   most training rows of one patient; None when the table does not say whose they are
-    epsilon_per_patient  ε of so many rows together
+    rows_per_patient   most training rows of one patient; None when the table does not say whose they are, or an
+                       institution is protected
+    sites_per_patient  most sites at which one patient has any of them; None likewise
+    epsilon_per_patient  ε of so many rows together; of a patient at so many sites, where patients are protected
     about_epsilon  what to know beside ε, one sentence each
     staged       what the simulation makes go wrong, in one sentence; None when nothing
     comparisons  how the models that train without the others are trained
@@ -171,6 +173,7 @@ class TrainResult:
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
     rows_per_patient: int | None
+    sites_per_patient: int | None
     epsilon_per_patient: float | None
     about_epsilon: tuple[str, ...]
     held_out: Counted
@@ -255,6 +258,7 @@ class TrainResult:
             "dp": self.dp,
             "epsilon_unit": self.unit,
             "rows_per_patient": self.rows_per_patient,
+            "sites_per_patient": self.sites_per_patient,
             "epsilon_per_patient": self.epsilon_per_patient,
             "about_epsilon": list(self.about_epsilon),
             "held_out": asdict(self.held_out),

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from secagg.train.builtin import load_breast_cancer
 from secagg.train.csvdata import load_csv
-from secagg.train.data import Data, Dataset, load_breast_cancer
+from secagg.train.data import Data, Dataset
 from secagg_protocols.errors import InputError
 
 

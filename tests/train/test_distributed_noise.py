@@ -16,6 +16,7 @@ from secagg.schemes import make_scheme
 from secagg.train import TrainConfig, run
 from secagg.train.distributed import SumLedger, planned
 from secagg.train.dpsgd import clipped_sum
+from secagg.train.examples import Examples
 from secagg.train.fedavg import local_update
 from secagg.train.model import Model, Params, tensors
 from secagg.train.report import render
@@ -59,7 +60,7 @@ def flat(params: Params) -> np.ndarray:
 def sent(setup: Setup, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """What a site's vector stands for, if every row joins the lot."""
     how = replace(setup.how, sampling_rate=1.0)
-    update = local_update(setup.model, setup.initial, x, y, how, SiteStream(bytes(32), 1, 1))
+    update = local_update(setup.model, setup.initial, Examples.of(x, y), how, SiteStream(bytes(32), 1, 1))
     kept = setup.codec.in_range(update.delta)
     assert isinstance(kept, dict)
     return flat(kept)
@@ -81,10 +82,10 @@ def test_one_row_moves_what_a_site_sends_by_its_clip_also_where_the_whole_is_cut
 def test_a_row_without_a_finite_gradient_counts_as_zero() -> None:
     model = Model("logistic", 3, 1)
     params = tensors(model.initial(np.random.default_rng(0)))
-    x = torch.tensor([[0.1, 0.2, 0.3], [math.nan, 0.0, 0.0], [0.5, math.inf, 0.0]], dtype=torch.float64)
-    y = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
-    kept = clipped_sum(model, params, x[:1], y[:1], 0.2)
-    for name, total in clipped_sum(model, params, x, y, 0.2).items():
+    x = np.array([[0.1, 0.2, 0.3], [math.nan, 0.0, 0.0], [0.5, math.inf, 0.0]])
+    y = np.array([1, 0, 1])
+    kept = clipped_sum(model, params, Examples.of(x[:1], y[:1]), 0.2)
+    for name, total in clipped_sum(model, params, Examples.of(x, y), 0.2).items():
         torch.testing.assert_close(total, kept[name])
 
 
@@ -179,7 +180,7 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
         ({"noise_multiplier": 1.0}, "is planned from epsilon"),
         ({"epsilon": None}, "no epsilon contradict"),
         ({"delta": 0.01}, "delta = 0.01 is above one in"),
-        ({"unit": "patient"}, "unit = 'patient' is not known"),
+        ({"unit": "patient"}, "use --patient-column, or --unit row"),
         ({"update_norm": 1.0}, "--unit institution, or leave it out"),
         (INSTITUTION | {"delta": 0.01}, "use --delta 0.001 or less"),
         ({"dp": "local", "unit": "institution"}, "use --dp distributed"),
