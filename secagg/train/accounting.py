@@ -144,6 +144,11 @@ class Ledger:
         """Return what `spent` would be after one more round of these sites."""
         return self.epsilon(self.worst_after(sites))
 
+    @property
+    def multiplier(self) -> float | None:
+        """z of the round charged last, as `spent` counts it; None without differential privacy."""
+        return None if self._mechanism is None else self._mechanism.noise_multiplier
+
     def rounds_of(self, site: int) -> int:
         """Rounds charged to this site."""
         return self._rounds[site]

@@ -91,7 +91,7 @@ class TrainConfig:
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out, or set epsilon to None"
+                "a repeated round draws new lots and is charged to the budget; leave it out, or set epsilon to None"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(

@@ -114,6 +114,10 @@ class SumLedger(Ledger):
     def spent_after(self, sites: Collection[int]) -> float | None:
         return epsilon_in(COLLUDING, [*self._releases, self._worst], self._at, self._sampling_rate)
 
+    @property
+    def multiplier(self) -> float | None:
+        return self._releases[-1].multipliers()[COLLUDING]
+
     def epsilon_together(self, units: int) -> float | None:
         least = min((release.multipliers()[COLLUDING] for release in self._releases), default=1.0)
         return epsilon_together(units, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)

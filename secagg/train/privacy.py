@@ -106,14 +106,13 @@ class Privacy:
 
     def _check_that_it_is_distributed(self) -> None:
         """Raise `ParameterError` for what only noise under the sum has a use for, or has none for."""
-        if self.unit == "patient" and not self.noised:
-            raise ParameterError("unit = patient has no use with dp = none: use --dp local, or leave it out")
         if self.distributed and self.noise_multiplier is not None:
             raise ParameterError(
                 f"noise_multiplier = {self.noise_multiplier:g}: noise under the sum is planned from epsilon; "
                 "leave it out, or use --dp local"
             )
-        for name, asked in (("unit", self.unit == "institution"), ("tolerated", self.tolerated is not None)):
+        unit = self.unit == "institution" or (self.unit == "patient" and not self.noised)
+        for name, asked in (("unit", unit), ("tolerated", self.tolerated is not None)):
             if asked and not self.distributed:
                 raise ParameterError(
                     f"{name} = {getattr(self, name)} has no use with dp = {self.dp}: use --dp distributed, or leave it "
@@ -123,6 +122,11 @@ class Privacy:
             raise ParameterError(
                 f"update_norm = {self.update_norm:g} has no use with unit = {self.unit}, where each {self.unit} is "
                 "clipped: use --unit institution, or leave it out"
+            )
+        if self.public_size is not None and self.unit == "institution":
+            raise ParameterError(
+                f"public_size = {self.public_size} has no use with unit = institution, where whole updates are "
+                "clipped: use --unit row, or leave it out"
             )
 
     def with_delta(self, units: int) -> Privacy:

@@ -33,6 +33,8 @@ class RoundRecord:
     simulated_seconds  what the round would have lasted, by the simulated speeds
     epsilon            ε spent so far by the site that was charged most, against the server with its colluders; None
                        without differential privacy
+    noise_multiplier   z of what left in this round, as `epsilon` counts it: of each local step or, where noise is
+                       shared, of the sum; with the sampling rate, dp-accounting alone gives `epsilon` again
     codec_error        largest |aggregate − exact mean| of any coordinate; None when the round failed
     codec_bound        what the codec promises for it
     influence          how far one site's numbers can have moved any value of the mean update, as long as they were in
@@ -56,6 +58,7 @@ class RoundRecord:
     seconds: float
     simulated_seconds: float
     epsilon: float | None
+    noise_multiplier: float | None
     codec_error: float | None
     codec_bound: float | None
     influence: float | None

@@ -99,6 +99,7 @@ class Federation:
                 seconds=time.perf_counter() - started,
                 simulated_seconds=plan.simulated_s(),
                 epsilon=self.ledger.spent(),
+                noise_multiplier=self.ledger.multiplier,
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
                 influence=done.influence.within if done else None,

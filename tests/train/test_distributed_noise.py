@@ -148,6 +148,36 @@ def test_a_failed_round_is_charged_and_one_beyond_the_budget_is_not_trained() ->
     assert found.stopped == "the budget ε = 2 is spent"
 
 
+@pytest.mark.parametrize(("made", "rate"), [(of_rows, 0.5), (of_institutions, 1.0)], ids=["row", "institution"])
+def test_an_auditor_recomputes_every_rounds_epsilon_from_what_is_recorded_of_it(made: Any, rate: float) -> None:
+    """Failed rounds too. A model that is asked about again is trained on new lots: no lot is released twice."""
+    setup = made()
+    calm = replace(setup.plans[0], dropouts={})
+    lost = replace(calm, dropouts=dict.fromkeys(range(1, 4), setup.contribute))
+    generous = replace(setup.config, privacy=replace(setup.config.privacy, epsilon=50.0))
+    found = federate(replace(setup, config=generous, plans=(calm, lost, *setup.plans)), lambda number, line: None)
+    assert [record.failed is None for record in found.records] == [True, False, True, True]
+    accountant = PLDAccountant(value_discretization_interval=1e-4)
+    for record in found.records:
+        event = dp_accounting.GaussianDpEvent(record.noise_multiplier)
+        accountant.compose(dp_accounting.PoissonSampledDpEvent(rate, event) if rate < 1 else event)
+        assert record.epsilon == pytest.approx(accountant.get_epsilon(setup.config.privacy.delta), rel=2e-3)
+    least, most = (setup.encoding.mechanism.against(6 - 1 - dropouts, dropouts) for dropouts in (2, 0))
+    assert {round(record.noise_multiplier / least, 9) for record in found.records} <= {1.0, round(most / least, 9)}
+
+
+@pytest.mark.parametrize("sums", [2, 3])
+def test_sums_over_one_lot_are_one_event_of_less_noise_and_not_several(sums: int) -> None:
+    mechanism = of_rows().encoding.mechanism
+    assert mechanism is not None
+    delta, rate = 1e-5, 0.5
+    multiplier = Release(mechanism).multipliers()[COLLUDING]
+    one = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(multiplier / math.sqrt(sums)))
+    alone = PLDAccountant(value_discretization_interval=1e-4).compose(one).get_epsilon(delta)
+    assert epsilons([Release(mechanism, sums=sums)], delta, rate)[COLLUDING] == pytest.approx(alone, rel=2e-3)
+    assert alone > epsilons([Release(mechanism)] * sums, delta, rate)[COLLUDING]
+
+
 def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     result = run(config(rounds=1, **INSTITUTION))
     shown = result.as_json()
@@ -171,7 +201,7 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
         ({"dropouts": 3, "tolerated": 2}, "use --tolerated 3, or --drop-per-round 2 or less"),
         ({"tolerated": 5}, "use --tolerated 3 or less"),
         ({"dropouts": 4}, "use --drop-per-round 3 or less"),
-        (INSTITUTION | {"tolerated": 3, "threshold": 4}, "tolerated=3 is above 2"),
+        (INSTITUTION | {"tolerated": 3, "threshold": 4}, "use --tolerated 2 or less"),
         (INSTITUTION | {"value_bits": 4}, "value_bits=4 does not hold this noise"),
         ({"scheme": "plain"}, "use --scheme bonawitz, or --dp local"),
         ({"update_clip": 1.0}, "leave it out"),
@@ -183,6 +213,8 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
         ({"unit": "patient"}, "use --patient-column, or --unit row"),
         ({"update_norm": 1.0}, "--unit institution, or leave it out"),
         (INSTITUTION | {"delta": 0.01}, "use --delta 0.001 or less"),
+        (INSTITUTION | {"public_size": 40}, "use --unit row, or leave it out"),
+        ({"public_size": 99_999_999_999}, "public_size = 99999999999 must be at most"),
         ({"dp": "local", "unit": "institution"}, "use --dp distributed"),
         ({"dp": "local", "tolerated": 1}, "use --dp distributed"),
     ],

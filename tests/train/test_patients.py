@@ -84,7 +84,7 @@ def test_a_patients_gradient_is_the_mean_of_those_of_its_rows() -> None:
     params = tensors(model.initial(np.random.default_rng(0)))
     each = [
         flat(clipped_sum(model, params, Examples.of(X[own], Y[own]), 1e9)) / own.sum()
-        for own in (WHOSE == patient for patient in np.unique(WHOSE))
+        for own in (patient == WHOSE for patient in np.unique(WHOSE))
     ]
     np.testing.assert_allclose(summed(model, WHOSE >= 0, 1e9), np.sum(each, axis=0), rtol=0, atol=1e-12)
 
@@ -95,13 +95,13 @@ def test_a_patient_with_one_row_that_is_not_finite_counts_as_zero() -> None:
     spoilt = X.copy()
     spoilt[0, 0] = np.nan
     found = flat(clipped_sum(model, params, Examples.of(spoilt, Y, WHOSE), CLIP))
-    np.testing.assert_allclose(found, summed(model, WHOSE != WHOSE[0]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, summed(model, WHOSE[0] != WHOSE), rtol=0, atol=1e-12)
 
 
 def test_one_coin_draws_all_rows_of_a_patient_or_none() -> None:
     everyone = Examples.of(X, Y, WHOSE)
     assert everyone.units == 12
-    sizes = {int(first): int((X[WHOSE == patient]).shape[0]) for first, patient in enumerate(np.unique(WHOSE))}
+    sizes = {int(first): int((X[patient == WHOSE]).shape[0]) for first, patient in enumerate(np.unique(WHOSE))}
     drawn = SiteStream(bytes(32), 1, 1).poisson_lot(everyone.units, 0.5)
     lot = everyone.lot(drawn)
     assert torch.bincount(lot.unit_of).tolist() == [sizes[int(unit)] for unit in drawn]
