@@ -72,4 +72,3 @@ def load_digits() -> Dataset:
 
 
 BUILT_IN: Mapping[str, Callable[[], Dataset]] = {"breast-cancer": load_breast_cancer, "digits": load_digits}
-"""Name to what loads it; the first is taken where none is asked for."""

@@ -43,7 +43,7 @@ class Examples:
 
     def parts(self) -> Iterator[Examples]:
         """Yield them in parts of whole units, of ROWS_AT_ONCE rows and at most one unit more."""
-        counts = torch.bincount(self.unit_of)
-        part_of = (counts.cumsum(0) - counts) // ROWS_AT_ONCE
-        for part in part_of.unique():
-            yield self.lot(torch.nonzero(part_of == part).flatten().numpy())
+        counts = np.bincount(self.unit_of.numpy())
+        part_of = (counts.cumsum() - counts) // ROWS_AT_ONCE
+        for part in np.unique(part_of):
+            yield self.lot(np.flatnonzero(part_of == part))

@@ -162,7 +162,7 @@ def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
 
 
 def _load(asked: Data) -> Dataset:
-    return load_csv(asked) if asked.csv else BUILT_IN[asked.dataset or next(iter(BUILT_IN))]()
+    return load_csv(asked) if asked.csv else BUILT_IN[asked.dataset or "breast-cancer"]()
 
 
 def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) -> tuple[int, tuple[str, ...]]:
