@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from statistics import mean, stdev
 from typing import Any
+
+import torch
 
 from secagg.train import TrainConfig
 from secagg.train.evaluate import held_out, score
@@ -16,6 +21,7 @@ from .accounting import DELTA
 from .rows import Row
 
 PART = "utility"
+WORKERS = 2
 EPSILONS = (8.0, 3.0, 1.0)
 INSTITUTIONS_DELTA = 1e-3
 
@@ -42,17 +48,31 @@ INSTITUTIONS_LEAST = {"breast-cancer": 0.97, "digits": 0.90}
 """AUC at ε = 8, at the least."""
 
 
+Train = Callable[[Iterable[TrainConfig]], Iterable[float]]
+"""Settings → AUC of each training."""
+
+
 def utility(seeds: int) -> Iterator[Row]:
+    """Train in several processes, and yield what `figures` does."""
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield from figures(seeds, partial(pool.map, auc_of))
+
+
+def figures(seeds: int, train: Train) -> Iterator[Row]:
     """Yield mean AUC over so many seeds, and its standard deviation, for each data set, kind of noise and ε.
 
     A seed is that of splits, dropouts, first model and noise.
     """
+
+    def aucs(dataset: str, settings: Mapping[str, Any]) -> Sequence[float]:
+        return list(train(TrainConfig.of(dataset=dataset, seed=seed, **STAGED, **settings) for seed in range(seeds)))
+
     for dataset in INSTITUTIONS_LEAST:
-        plain = _aucs(seeds, dataset, NONE)
+        plain = aucs(dataset, NONE)
         yield from _rows(f"{dataset}: no noise", plain)
         for name, settings in PRIVATE.items():
             for epsilon in EPSILONS:
-                found = _aucs(seeds, dataset, {**settings, "epsilon": epsilon})
+                found = aucs(dataset, {**settings, "epsilon": epsilon})
                 yield from _rows(f"{dataset}: {name}, ε = {epsilon:g}", found, _least(dataset, name, epsilon, plain))
 
 
@@ -70,11 +90,8 @@ def _rows(what: str, aucs: Sequence[float], least: float = -math.inf) -> Iterato
     yield Row(PART, f"{what}: its standard deviation", stdev(aucs))
 
 
-def _aucs(seeds: int, dataset: str, settings: Mapping[str, Any]) -> list[float]:
-    return [_auc(TrainConfig.of(dataset=dataset, seed=seed, **STAGED, **settings)) for seed in range(seeds)]
-
-
-def _auc(config: TrainConfig) -> float:
+def auc_of(config: TrainConfig) -> float:
+    """Train, and return how the secure model does on everyone's held-out rows."""
     setup = make_setup(config)
     trained = federate(setup, lambda number, line: None)
     return score(setup.model, trained.secure, *held_out(setup.data, setup.silos)).auc
