@@ -166,18 +166,6 @@ def test_an_auditor_recomputes_every_rounds_epsilon_from_what_is_recorded_of_it(
     assert {round(record.noise_multiplier / least, 9) for record in found.records} <= {1.0, round(most / least, 9)}
 
 
-@pytest.mark.parametrize("sums", [2, 3])
-def test_sums_over_one_lot_are_one_event_of_less_noise_and_not_several(sums: int) -> None:
-    mechanism = of_rows().encoding.mechanism
-    assert mechanism is not None
-    delta, rate = 1e-5, 0.5
-    multiplier = Release(mechanism).multipliers()[COLLUDING]
-    one = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(multiplier / math.sqrt(sums)))
-    alone = PLDAccountant(value_discretization_interval=1e-4).compose(one).get_epsilon(delta)
-    assert epsilons([Release(mechanism, sums=sums)], delta, rate)[COLLUDING] == pytest.approx(alone, rel=2e-3)
-    assert alone > epsilons([Release(mechanism)] * sums, delta, rate)[COLLUDING]
-
-
 def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     result = run(config(rounds=1, **INSTITUTION))
     shown = result.as_json()

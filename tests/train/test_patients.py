@@ -1,6 +1,6 @@
 """ε of patients: all rows of one are drawn by one coin and clipped as one, and who is at two sites has more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from secagg.train.dpsgd import clipped_sum
 from secagg.train.examples import Examples
 from secagg.train.model import Model, Params, tensors
 from secagg.train.report import render
-from secagg.train.rounds import train_site
+from secagg.train.rounds import federate, train_site
 from secagg.train.setup import Setup, make_setup
 from secagg.train.stream import SiteStream
 from secagg_protocols.errors import ParameterError
@@ -144,18 +144,40 @@ def test_the_public_size_counts_patients_and_bounds_delta(table: Path) -> None:
         make_setup(config(table, delta=0.03))
 
 
-@pytest.mark.parametrize("changes", [{}, DISTRIBUTED], ids=["local", "distributed"])
-def test_epsilon_of_a_patient_is_what_dp_accounting_makes_of_the_noise(table: Path, changes: dict[str, Any]) -> None:
-    result = run(config(table, **changes))
-    derived, settings = result.derived, result.settings
-    event = dp_accounting.PoissonSampledDpEvent(
-        settings["sampling_rate"], dp_accounting.GaussianDpEvent(derived["noise_multiplier"])
-    )
-    count = settings["local_steps"] * max(site.rounds_charged for site in result.sites)
-    accountant = PLDAccountant(value_discretization_interval=1e-4).compose(event, count)
-    assert result.promised_epsilon == pytest.approx(accountant.get_epsilon(result.delta), rel=0.01)
+@pytest.mark.parametrize(
+    ("asked", "follows"), [(1, "steps are longer than asked for"), (8, None), (1000, "the model hardly moves")]
+)
+def test_a_public_size_far_from_what_is_there_is_warned_of(table: Path, asked: int, follows: str | None) -> None:
+    warned = [warning for warning in make_setup(config(table, public_size=asked)).warnings if "on average" in warning]
+    assert len(warned) == (follows is not None)
+    for warning in warned:
+        assert f"public_size = {asked}, and a site trains on 8 patients on average" in warning
+        assert str(follows) in warning
+        assert "(--public-size)" in warning
+
+
+def spent(multipliers: Sequence[float | None], steps: int, delta: float | None) -> float:
+    """ε of rounds of so many steps, by dp-accounting alone."""
+    accountant = PLDAccountant(value_discretization_interval=1e-4)
+    for multiplier in multipliers:
+        event = dp_accounting.PoissonSampledDpEvent(0.5, dp_accounting.GaussianDpEvent(multiplier))
+        accountant.compose(event, steps)
+    return float(accountant.get_epsilon(delta))
+
+
+def test_where_noise_is_shared_epsilon_of_a_patient_is_what_dp_accounting_makes_of_it(shared: Setup) -> None:
+    *_, last = (found := federate(shared, lambda number, line: None)).records
+    recomputed = spent([record.noise_multiplier for record in found.records], 1, shared.config.privacy.delta)
+    assert last.epsilon == pytest.approx(recomputed, rel=2e-3)
+    assert last.epsilon <= 2.0
+
+
+def test_epsilon_of_a_patient_is_what_dp_accounting_makes_of_the_noise_of_a_site(table: Path) -> None:
+    result = run(config(table, rounds=2, dropouts=0))
+    recomputed = spent([record.noise_multiplier for record in result.rounds], 2, result.delta)
+    assert result.promised_epsilon == pytest.approx(recomputed, rel=2e-3)
     assert (result.unit, result.rows_per_patient, result.sites_per_patient) == ("patient", 5, 1)
-    assert result.epsilon_per_patient == pytest.approx(result.promised_epsilon, rel=0.01)
+    assert result.epsilon_per_patient == pytest.approx(result.promised_epsilon, rel=2e-3)
     assert "No patient has training rows at two institutions." in result.about_epsilon[0]
     page = render(result)
     assert "A single patient" in page
