@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from secagg.chained import Form, SignedLog
+from secagg.chained import AuditError, Form, SignedLog
 from secagg_protocols import Identity, InputError, ParameterError
 from secagg_protocols.primitives.domain import Use, separated
 
@@ -168,6 +168,17 @@ def spent(charges: Sequence[Charge], delta: float, view: str = COLLUDING) -> flo
         events.append(Event(together, lot[0].sampling_rate))
     found = composed(events, delta, sum(charge.delta_charged for charge in count))
     return None if found is None else found + sum(charge.epsilon_charged for charge in count)
+
+
+def check_spent(path: Path, charges: Sequence[Charge]) -> None:
+    """Raise `AuditError` unless what the last record says of ε is what they come to."""
+    said = charges[-1].epsilon
+    found = spent(charges, charges[-1].delta)
+    if said != found and (said is None or found is None or not math.isclose(said, found, rel_tol=1e-3)):
+        raise AuditError(
+            f"{path} line {len(charges)}: it says ε={said} at δ={charges[-1].delta:g}, and its records come to "
+            f"{found}: ask its writer"
+        )
 
 
 def spent_by_view(charges: Sequence[Charge], delta: float) -> dict[str, float]:

@@ -39,7 +39,7 @@ from secagg_protocols import (
 from secagg_protocols.core.aborts import ABORT
 from secagg_protocols.core.machine import Terminal
 
-from .audit import Seen, Stamp
+from .audit import Seen, Stage, Stamp
 from .context import check_received
 from .policy import SitePolicy
 from .request import Answers, Request
@@ -74,7 +74,7 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows; time and model are those of each line.
+    ε and δ, where it knows and keeps no ledger; time and model are those of each line.
     """
 
     policy: SitePolicy
@@ -207,7 +207,10 @@ class Seat:
             return
         refusals = (refused,) if refused else ()
         seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
-        trail.note(self.scheme, self.proposal.context, seen, self.site.stamp(model))
+        stamp = self.site.stamp(model)
+        if self.charging is not None and (seen.contributed or seen.stage is Stage.ABORTED):
+            stamp = replace(stamp, epsilon=self.charging.spent(), delta=self.charging.book.budget.delta)
+        trail.note(self.scheme, self.proposal.context, seen, stamp)
 
     def note_refused(self, error: SecAggError | OSError) -> None:
         """Write down what this site refuses, where it keeps a log."""

@@ -7,11 +7,12 @@ import pytest
 
 from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.proposed import Proposed
+from secagg.privacy.views import COLLUDING, FELLOW
 from secagg.round import Answers, SitePolicy
 from secagg.round.updates import layout_of
 from secagg_protocols import Identity, ParameterError
 
-pytest.importorskip("dp_accounting")
+dp_accounting = pytest.importorskip("dp_accounting")
 
 EVERYONE = [1, 2, 3, 4, 5]
 
@@ -97,6 +98,24 @@ def test_a_site_answers_until_its_budget_is_spent_and_is_missing_from_then_on(no
     assert rnd.dropped[1].step == parties.scheme.steps[0]  # before it made any key
     assert [row["round"] for row in records(path)] == [1, 2]
     assert records(path)[-1]["epsilon"] <= one * 1.6
+
+
+def test_a_site_s_own_log_says_by_view_what_its_answers_have_cost(noisy, sample):
+    parties, _ = noisy()
+    ledger = budget(parties)
+    log = parties.folder / "site-1.jsonl"
+    parties.config["site-1"]["secagg-audit"] = str(log)
+    for number in (1, 2):
+        parties.run(parties.round(parties.proposal(number, sample(number))), sample(number))
+    spent = [row for row in records(log) if row["contributed"]]
+    assert {row["delta"] for row in spent} == {1e-3}
+    charged = records(ledger)
+    for number in (1, 2):
+        (last,) = [row for row in spent if row["round"] == number and row["stage"] == "ended"]
+        assert last["epsilon"][COLLUDING] == charged[number - 1]["epsilon"]
+        squares = sum(row["others"][FELLOW] ** -2 for row in charged[:number])
+        assert last["epsilon"][FELLOW] == pytest.approx(dp_accounting.get_epsilon_gaussian(squares**-0.5, 1e-3))
+    assert not any(row["epsilon"] for row in records(log) if not row["contributed"])
 
 
 def test_a_round_that_fails_after_the_vectors_is_charged(noisy):
