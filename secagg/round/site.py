@@ -39,7 +39,7 @@ from secagg_protocols import (
 from secagg_protocols.core.aborts import ABORT
 from secagg_protocols.core.machine import Terminal
 
-from .audit import Seen, Stage, Stamp
+from .audit import Seen, Stamp
 from .context import check_received
 from .policy import SitePolicy
 from .request import Answers, Request
@@ -208,7 +208,7 @@ class Seat:
         refusals = (refused,) if refused else ()
         seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
         stamp = self.site.stamp(model)
-        if self.charging is not None and (seen.contributed or seen.stage is Stage.ABORTED):
+        if contributed and self.charging is not None:  # later lines of the round repeat it
             stamp = replace(stamp, epsilon=self.charging.spent(), delta=self.charging.book.budget.delta)
         trail.note(self.scheme, self.proposal.context, seen, stamp)
 

@@ -24,6 +24,9 @@ BUDGET = Budget(8.0, DELTA)
 MECHANISM = Mechanism(10, 40, 1.0, 2.0, 12, tolerated=2, colluders=1)
 SCHEME = Bonawitz(10, 40, value_bits=12, colluders=1, noise=str(MECHANISM.noise))
 
+BEST = Release(MECHANISM)
+WORST = Release(MECHANISM, 2)
+
 
 def context(number):
     return RoundContext("job", number, bytes([number]) * 32)
@@ -79,6 +82,20 @@ def test_a_server_made_again_counts_what_the_one_before_asked_for(tmp_path):
     asked(again, 3).fail(answered=False)
     assert dict(account(path).epsilon) == pytest.approx(dict(again.epsilon))
     assert [row["stage"] for row in records(path)] == ["asked", "summed", "asked", "asked", "empty"]
+
+
+def test_killed_anywhere_in_a_write_a_round_that_was_asked_for_stays_charged(tmp_path):
+    path = tmp_path / "ledger"
+    asked(account(path), 1).succeed(10)
+    asked(account(path), 2)
+    data = path.read_bytes()
+    written = {data.count(b"\n", 0, end): end for end in range(len(data) + 1)}
+    spent = [epsilons(releases, DELTA)[COLLUDING] for releases in ([], [WORST], [BEST], [BEST, WORST])]
+    for end in [*range(0, len(data), 101), *sorted(written.values())]:
+        cut = tmp_path / f"cut at {end}"
+        cut.write_bytes(data[:end])
+        whole = data.count(b"\n", 0, end + 1)  # but for the end of its line, a record is there
+        assert account(cut).epsilon[COLLUDING] == pytest.approx(spent[whole])
 
 
 def test_the_budget_is_that_of_all_runs_together(tmp_path):

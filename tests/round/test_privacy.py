@@ -17,6 +17,10 @@ dp_accounting = pytest.importorskip("dp_accounting")
 EVERYONE = [1, 2, 3, 4, 5]
 
 
+def refused(said):
+    return Answers.from_bytes(said, len(said)).refusal
+
+
 class Killed(BaseException):
     """The process is gone: nothing of ours may catch it."""
 
@@ -132,7 +136,8 @@ def test_a_round_that_fails_after_the_vectors_is_charged(noisy):
 
 
 def test_killed_between_any_two_writes_a_site_never_gives_what_it_did_not_charge(noisy, sample, monkeypatch):
-    """Every point at which something is being written: the process dies there, and another takes the same request."""
+    """Every point at which something is being written: the process dies there, and another takes the same request, and
+    takes it again, as if the answer had been lost: a vector is sent with one noise, or not at all."""
     left = None
     point = 0
     while left is None or left <= 0:
@@ -158,6 +163,7 @@ def test_killed_between_any_two_writes_a_site_never_gives_what_it_did_not_charge
                 said = parties.answer(name, request, sample())
             monkeypatch.setattr("os.fsync", lambda descriptor: None)
             if rnd.step == parties.scheme.upload_step:
+                assert refused(said) or parties.answer(name, request, sample()) == said, point
                 given.update(bytes(envelope) for envelope in Answers.from_bytes(said, len(said)).envelopes)
             return said
 
