@@ -14,6 +14,7 @@ from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, readable_bytes
 from secagg.cli.signed import Signed, whose
 from secagg.schemes import make_scheme
+from secagg.train.setting import Called
 from secagg_protocols import InputError
 
 app = Commands(
@@ -33,11 +34,15 @@ class Asked:
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that are released.")] = 1
     clip: Annotated[float, typer.Option(min=0, help="L2 norm that each participant's vector is clipped to.")] = 1.0
     scheme: Annotated[str, typer.Option(click_type=SchemeChoice(), help="The protocol under the noise.")] = "bonawitz"
-    clients: Annotated[int, typer.Option(min=2, help="Participants.")] = 10
+    clients: Annotated[int, typer.Option(min=2, help="Participants."), Called(("participants",))] = 10
     length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000
     tolerated: Annotated[int, typer.Option(min=0, help="Dropouts with which the noise is still enough.")] = 0
     colluders: Annotated[int, typer.Option(min=0, help="Participants whose noise is not counted.")] = 0
-    bits: Annotated[int | None, typer.Option(min=2, max=32, help="Bits of each value; by default the fewest.")] = None
+    bits: Annotated[
+        int | None,
+        typer.Option(min=2, max=32, help="Bits of each value; by default the fewest."),
+        Called(("value_bits",)),
+    ] = None
 
 
 @app.command("plan")
@@ -102,13 +107,14 @@ def ledger(file: File, signed: Signed, as_json: AsJson = False) -> None:
         raise InputError(f"{file} holds no record: nothing was answered yet, or it is another file")
     check_spent(file, charges)
     last = charges[-1]
+    found = spent_by_view(charges, last.delta)
     result = {
         "file": str(file),
         "head": log.lines[-1].hash,
         "unit": last.unit,
         "counted": len(standing(charges)),
         "delta": last.delta,
-        "epsilon": spent_by_view(charges, last.delta),
+        "epsilon": found,
         "records": [{**line.record, "hash": line.hash} for line in log.lines],
     }
     if as_json:
@@ -120,7 +126,7 @@ def ledger(file: File, signed: Signed, as_json: AsJson = False) -> None:
         table.add_row(*map(str, said), "no bound" if charge.epsilon is None else f"{charge.epsilon:.4g}")
     target.print(table)
     whole = f"{len(charges)} records, each signed by {whose(log)}, none changed, moved or missing"
-    views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in result["epsilon"].items()) or "no bound"
+    views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in found.items()) or "no bound"
     counted = f"ε of one {last.unit} at δ = {last.delta:g}, of the {result['counted']} that count: {views}"
     for line in (f"{file}: {whole}", counted, f"head {result['head']}"):
         target.print(line, soft_wrap=True)
