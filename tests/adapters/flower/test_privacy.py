@@ -76,6 +76,19 @@ def test_the_mean_is_the_plain_one_of_clipped_updates_and_noise(federation, benc
     assert 0 < np.abs(noise).max() < 6 * deviation
 
 
+def test_an_update_that_is_not_finite_counts_as_zero_and_its_node_is_in_the_sum(federation, bench):
+    def diverged(node, arrays):
+        return {name: values * np.nan for name, values in arrays.items()}
+
+    strategy, grid = SecAgg(fedavg(), **WANTED), federation(5, app=bench.train_app(training=diverged))
+    before = bench.model()
+    result, _ = bench.one_round(strategy, grid)
+    assert strategy.training.spending.charges[-1].dropouts == 0
+    deviation = strategy.training.spending.charges[-1].multiplier * CLIP / 5
+    held = bench.arrays_in(result)
+    assert 0 < max(np.abs(held[name] - before[name]).max() for name in before) < 6 * deviation
+
+
 def test_what_was_really_there_is_counted_and_written_down(federation, bench, tmp_path):
     identity = Identity.generate("server")
     path = tmp_path / "server.jsonl"
