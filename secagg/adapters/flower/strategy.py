@@ -108,10 +108,10 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._begun = True
         try:
             requests = pending.grid.open()
-        except RoundFailed as failure:
+            self.training.ask(pending.planned, datetime.now(UTC))
+        except (RoundFailed, InputError) as failure:  # a ledger that cannot be written: nobody is asked
             self._fail(pending, failure)
             return []
-        self.training.ask(pending.planned, datetime.now(UTC))
         self._pending = pending
         return requests
 

@@ -139,6 +139,18 @@ def test_a_server_made_again_goes_on_from_what_was_spent(federation, bench, tmp_
     assert stages == [(1, "asked"), (1, "summed"), (2, "asked")]
 
 
+def test_a_round_that_cannot_be_written_down_is_asked_of_nobody(federation, bench, tmp_path):
+    Identity.generate("server").save(tmp_path / "identity")
+    path = tmp_path / "ledger"
+    strategy = SecAgg(fedavg(), **WANTED, identity=str(tmp_path / "identity"), dp_ledger=str(path))
+    path.write_text("somebody else writes here")
+    grid = federation(5)
+    assert bench.one_round(strategy, grid) == (None, None)
+    assert not any(node.has_trained for node in grid.nodes.values())
+    assert "somebody else writes to it too" in strategy.training.last_failure
+    assert strategy.training.epsilon[COLLUDING] == 0
+
+
 @pytest.mark.parametrize(("floor", "joins"), [(0.5, True), (50.0, False)])
 def test_a_node_that_wants_more_noise_is_missing(federation, bench, floor, joins):
     strategy = SecAgg(fedavg(), **WANTED)
