@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from secagg.codec import CALIBRATE, CalibrationTerms, Codec, Layout, MeanTerms, Terms, fit, terms_called
+from secagg.privacy.charges import ChargeLog
 from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.spending import Spending
 from secagg.schemes import EARLY_KEYS, SCHEMES, parameters_of
@@ -16,7 +17,7 @@ from secagg_he import GroupKeyHandle
 from secagg_protocols import Aggregator, DurableServer, Identity, ParameterError, Roster, RoundContext, Scheme, Server
 
 from .audit import ServerTrail
-from .private import InstitutionTerms
+from .private import LEDGER, InstitutionTerms
 from .terms import CodecTerms
 
 
@@ -26,8 +27,9 @@ class Settings:
 
     codec: by which vectors are made, as its terms. scheme: a name in `secagg.schemes`. identity, roster: the
     aggregator's own, for adversary="active". group_key: its handle of the participants' key, for bfv and ckks. audit:
-    the log of every round, signed with the identity. parameters: what else the scheme takes; early_keys is True unless
-    it says otherwise.
+    the log of every round, signed with the identity. dp_ledger: the file of what rounds with noise have spent, signed
+    likewise, so that another run goes on from there; None: that ends with the process. parameters: what else the scheme
+    takes; early_keys is True unless it says otherwise.
 
     reruns: how often a model is asked about again when a round failed late; sites must allow as many (their `reruns`).
     minimum_cohort: fewest sites to ask; each site's own has the last word.
@@ -41,6 +43,7 @@ class Settings:
     roster: Roster | None = None
     group_key: GroupKeyHandle | None = field(default=None, repr=False)
     audit: ServerTrail | None = field(default=None, repr=False)
+    dp_ledger: Path | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,6 +63,10 @@ class Settings:
             raise ParameterError(
                 f"group_key is for {self.group_key.need.kind}, not for scheme={self.scheme!r}: make one for it"
             )
+        if self.dp_ledger is not None and not isinstance(self.codec, InstitutionTerms):
+            raise ParameterError(f"{LEDGER}={self.dp_ledger} without dp_epsilon: it counts what rounds with noise cost")
+        if self.dp_ledger is not None and self.identity is None:
+            raise ParameterError(f"{LEDGER} needs identity: it is signed by whoever writes it; give the file of one")
         self.codec.check()
 
     @property
@@ -93,12 +100,18 @@ class Settings:
             if said.get("identity") is None:
                 raise ParameterError("audit needs identity: a log is signed by whoever writes it; give the file of one")
             said["audit"] = ServerTrail(said["audit"], said["identity"])
+        if isinstance(path := said.get(LEDGER), str | Path):
+            said[LEDGER] = Path(path).expanduser()
         return cls(**said, parameters={name: value for name, value in knobs.items() if name not in own})
 
     @property
     def spending(self) -> Spending | None:
-        """What is to be charged with each round; None without differential privacy."""
-        return Spending(self.codec.budget) if isinstance(self.codec, InstitutionTerms) else None
+        """What is to be charged with each round; None without differential privacy. Raises what `ChargeLog` raises."""
+        if not isinstance(self.codec, InstitutionTerms):
+            return None
+        if self.dp_ledger is None or self.identity is None:
+            return Spending(self.codec.budget)
+        return Spending(self.codec.budget, ChargeLog(self.dp_ledger, self.identity))
 
     def planned(self, participants: int, layout: Layout) -> tuple[Self, Mechanism | None]:
         """Return these settings with the codec and the noise for so many, and their mechanism; as they are, and None,
@@ -109,7 +122,8 @@ class Settings:
         parameters = {**self.parameters, "noise": str(mechanism.noise)}
         if "colluders" in parameters_of(self.scheme):
             parameters.setdefault("colluders", mechanism.colluders)
-        return replace(self, codec=mechanism.codec(layout).terms, parameters=parameters), mechanism
+        terms = mechanism.codec(layout).terms
+        return replace(self, codec=terms, dp_ledger=None, parameters=parameters), mechanism
 
     def terms(self, weight_key: str = "num-examples") -> CodecTerms:
         """Return the codec's part of a proposal."""

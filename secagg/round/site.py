@@ -74,7 +74,7 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows; time and model are those of each line.
+    ε and δ, where it knows and keeps no ledger; time and model are those of each line.
     """
 
     policy: SitePolicy
@@ -207,7 +207,10 @@ class Seat:
             return
         refusals = (refused,) if refused else ()
         seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
-        trail.note(self.scheme, self.proposal.context, seen, self.site.stamp(model))
+        stamp = self.site.stamp(model)
+        if contributed and self.charging is not None:  # later lines of the round repeat it
+            stamp = replace(stamp, epsilon=self.charging.spent(), delta=self.charging.book.budget.delta)
+        trail.note(self.scheme, self.proposal.context, seen, stamp)
 
     def note_refused(self, error: SecAggError | OSError) -> None:
         """Write down what this site refuses, where it keeps a log."""

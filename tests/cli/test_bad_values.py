@@ -48,6 +48,7 @@ NEEDED = {
     ("roster", "show"): ["there.txt"],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
+    ("privacy", "ledger"): ["there.txt", "--key", "00"],
 }
 """The least that a command takes besides the option under test."""
 
