@@ -1,0 +1,52 @@
+"""NVIDIA FLARE's own programs, each test with a home and a workspace of its own; all are ended by pid."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install -c constraints.txt -e '.[flare]'")
+
+HERE = Path(__file__).parent
+
+
+def make_engine(programs, home: Path):
+    """FLARE's programs with this folder as HOME; `run` runs a script with this Python."""
+
+    class Engine(programs.Programs):
+        def __init__(self) -> None:
+            settings = {"HOME": str(home), "NVFLARE_POC_WORKSPACE": str(home / "poc"), "CUDA_VISIBLE_DEVICES": ""}
+            super().__init__(home, "SECAGG_FLARE_TESTS", settings)
+
+        def run(self, limit: float, script: Path, *arguments: object, name: str = "run") -> str:
+            """Run a script to its end; return its log. arguments: as JSON, where they are no texts."""
+            said = [one if isinstance(one, str) else json.dumps(one) for one in arguments]
+            child = self.start(name, sys.executable, str(script), *said)
+            log = self.finish(name, child, limit)
+            assert child.returncode == 0, log[-6000:]
+            return log
+
+    return Engine()
+
+
+@pytest.fixture
+def flare_engine(tmp_path, programs_module):
+    """FLARE's programs, with a home under tmp_path; all that was started has ended when the test has."""
+    held = make_engine(programs_module, tmp_path / "flare-home")
+    try:
+        yield held
+    finally:
+        held.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_flare_engine(tmp_path_factory, programs_module):
+    """The same for all tests of a module."""
+    held = make_engine(programs_module, tmp_path_factory.mktemp("flare") / "home")
+    try:
+        yield held
+    finally:
+        held.stop()
