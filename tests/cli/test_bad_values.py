@@ -37,6 +37,7 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("flare", "site"): ["there.txt"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
     ("group-key", "request"): ["--participant", "1", "--output", "new.request"],

@@ -34,9 +34,8 @@ def made() -> dict[str, Any]:
     }
 
 
-def read(local: Path) -> dict[str, Any] | None:
-    """Return what a site's folder `local` holds; None where there is no file. Raises `InputError`."""
-    file = local / NAME
+def read(file: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a file of the site holds; None where there is no file. Raises `InputError`."""
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,8 +56,15 @@ def check(held: Mapping[str, Any]) -> None:
         for key, (path, direction) in FILTERS.items():
             _check_last(scope, key, path, direction)
     components = held.get("components")
-    if not any(_is_ours(each, PARTICIPANT, id=COMPONENT) for each in (components if isinstance(components, list) else ())):
+    if not isinstance(components, list) or not any(_is_ours(each, PARTICIPANT, id=COMPONENT) for each in components):
         raise ParameterError(f"{NAME} has no component {COMPONENT!r} with path {PARTICIPANT}; {_REMEDY}")
+
+
+def to_merge() -> str:
+    """Say, in one line, what a file of somebody's own needs."""
+    lists = "; ".join(f"of its {key} {json.dumps(_element(path))}" for key, (path, _) in FILTERS.items())
+    component = json.dumps({"id": COMPONENT, **_element(PARTICIPANT)})
+    return f"in every scope, as the last {lists}; and among its components {component}"
 
 
 _REMEDY = "secagg flare site WORKSPACE says what it must hold"
@@ -68,13 +74,13 @@ def _check_last(scope: object, key: str, path: str, direction: str) -> None:
     name = scope.get("name") if isinstance(scope, dict) else None
     held = scope.get(key) if isinstance(scope, dict) else None
     last = held[-1] if isinstance(held, list) and held else None
-    if not _is_ours(last, path):
+    if not isinstance(last, dict) or not _is_ours(last, path):
         raise ParameterError(f"{NAME}: the last of {key} in scope {name!r} is not {path}; {_REMEDY}")
     if str(last.get("direction", direction)).lower() != direction:
         raise ParameterError(f"{NAME}: {path} in scope {name!r} must run in direction {direction!r}; {_REMEDY}")
 
 
-def _is_ours(element: object, path: str, **more: str) -> Any:
+def _is_ours(element: object, path: str, **more: str) -> bool:
     return isinstance(element, dict) and {"path": path, **more}.items() <= element.items()
 
 
