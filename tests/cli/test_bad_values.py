@@ -29,6 +29,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
