@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from secagg.cli import flare_parts
 from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
@@ -68,22 +69,20 @@ def site(
     Run it as the account that FLARE's client runs under. A file that is there is never changed: if it will do, it
     stays; if not, this says what to merge by hand.
     """
-    from secagg.adapters.flare import privacy_file  # it loads FLARE
-
     local = workspace / "local"
     if not local.is_dir() or not (workspace / "startup" / "fed_client.json").is_file():
         raise typer.BadParameter(
             f"{workspace} is no site's kit: it has no local or no startup/fed_client.json", param_hint="WORKSPACE"
         )
     policy_file = local / "secagg" / "policy.json"
-    parts_file = local / privacy_file.NAME
-    held = privacy_file.read(policy_file)
-    parts = privacy_file.read(parts_file)
+    parts_file = local / flare_parts.NAME
+    held = flare_parts.read(policy_file)
+    parts = flare_parts.read(parts_file)
     policy = _policy(floor, local, held, policy_file)
     if parts is not None:
         _check_parts(parts, parts_file)
     make_folder(policy_file.parent)
-    made = {policy_file: policy if held is None else None, parts_file: privacy_file.made() if parts is None else None}
+    made = {policy_file: policy if held is None else None, parts_file: flare_parts.made() if parts is None else None}
     target = console(as_json)
     for file, content in made.items():
         if content is not None:
@@ -107,9 +106,7 @@ def _policy(floor: Floor, local: Path, held: dict[str, Any] | None, file: Path) 
 
 def _check_parts(parts: dict[str, Any], file: Path) -> None:
     """Raise `InputError` with what is to be merged where a file will not do."""
-    from secagg.adapters.flare import privacy_file
-
     try:
-        privacy_file.check(parts)
+        flare_parts.check(parts)
     except ParameterError as missing:
-        raise InputError(f"{file} is there and is not changed ({missing}): {privacy_file.to_merge()}") from None
+        raise InputError(f"{file} is there and is not changed ({missing}): {flare_parts.to_merge()}") from None

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
+from secagg.cli import flare_parts
 from secagg.round import SitePolicy
 from secagg_protocols import Identity, Roster
-
-pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install -c constraints.txt -e '.[flare]'")
-from secagg.adapters.flare import privacy_file
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -26,7 +24,7 @@ def kit(tmp_path: Path) -> Path:
 
 
 def parts_of(kit: Path) -> dict[str, Any]:
-    held = privacy_file.read(kit / "local" / "privacy.json")
+    held = flare_parts.read(kit / "local" / "privacy.json")
     assert held is not None
     return held
 
@@ -37,7 +35,7 @@ def test_a_site_is_set_up_once(secagg_command: Command, kit: Path) -> None:
     policy = json.loads((kit / "local/secagg/policy.json").read_text(encoding="utf-8"))
     assert policy == told["policy"]
     assert SitePolicy.read(policy, prefix="").floor.minimum_cohort == 5
-    privacy_file.check(parts_of(kit))
+    flare_parts.check(parts_of(kit))
     again = secagg_command("flare", "site", kit, "--json")
     assert again.code == 0
     assert again.json()["written"] == []
@@ -100,7 +98,7 @@ def no_list(parts: dict[str, Any]) -> None:
 def test_a_file_of_the_sites_own_is_not_changed_and_told_what_to_merge(
     secagg_command: Command, kit: Path, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    parts = privacy_file.made()
+    parts = flare_parts.made()
     change(parts)
     file = kit / "local/privacy.json"
     file.write_text(json.dumps(parts), encoding="utf-8")
@@ -114,7 +112,7 @@ def test_a_file_of_the_sites_own_is_not_changed_and_told_what_to_merge(
 
 
 def test_a_site_with_filters_of_its_own_before_ours_will_do(secagg_command: Command, kit: Path) -> None:
-    parts = privacy_file.made()
+    parts = flare_parts.made()
     parts["scopes"][0]["task_result_filters"].insert(0, {"path": "nvflare.app_common.filters.svt_privacy.SVTPrivacy"})
     (kit / "local/privacy.json").write_text(json.dumps(parts), encoding="utf-8")
     assert secagg_command("flare", "site", kit).code == 0
