@@ -78,9 +78,9 @@ def site(
     parts_file = local / flare_parts.NAME
     held = flare_parts.read(policy_file)
     parts = flare_parts.read(parts_file)
-    policy = _policy(floor, local, held, policy_file)
     if parts is not None:
         _check_parts(parts, parts_file)
+    policy = _policy(floor, local, held, policy_file)
     make_folder(policy_file.parent)
     made = {policy_file: policy if held is None else None, parts_file: flare_parts.made() if parts is None else None}
     target = console(as_json)

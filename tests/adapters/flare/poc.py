@@ -52,8 +52,8 @@ class Poc:
 
     def status(self, job: str, limit: float) -> str:
         """Wait for a job; return how it ended."""
-        said = self._nvflare(f"wait-{job}", "job", "wait", job, "--format", "json", limit=limit)
-        return self._told(said)["status"]
+        child = self._engine.start(f"wait-{job}", "nvflare", "job", "wait", job, "--format", "json")
+        return self._told(self._engine.finish(f"wait-{job}", child, limit))["status"]
 
     def audit(self, site: str, job: str) -> str:
         """Return a site's audit log of a job."""
