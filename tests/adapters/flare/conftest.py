@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,12 @@ def shared_flare_engine(tmp_path_factory, programs_module):
         yield held
     finally:
         held.stop()
+
+
+@pytest.fixture(scope="session")
+def poc_module():
+    """`poc.py` beside this file."""
+    spec = spec_from_file_location("poc", HERE / "poc.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
