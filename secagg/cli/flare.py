@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from secagg.cli import flare_parts
+from secagg.adapters import flare_parts
 from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json

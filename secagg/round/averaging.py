@@ -34,12 +34,10 @@ class Averaged:
 
 @dataclass
 class Averaging:
-    """All rounds of one training. weight_key: as in `CodecTerms`. remedy, floor: as in `Settings.check_sampled`."""
+    """All rounds of one training. weight_key: as in `CodecTerms`."""
 
     settings: PushSettings
     weight_key: str
-    remedy: str
-    floor: str
 
     def __post_init__(self) -> None:
         self.settings.check_released_to_server("whoever averages")
@@ -65,7 +63,7 @@ class Averaging:
         return Averaged(after, {} if mean is None else dict(mean.metrics), rnd.outcome)
 
     def _planned(self, received: RoundContext, arrays: Arrays, count: int, last: bool) -> PlannedRound:
-        self.settings.check_sampled(count, self.remedy, self.floor)
+        self.settings.check_sampled(count)
         subject = Subject(received, layout_of(arrays), [], last, self.weight_key)
         planned = planned_round(self.settings, subject, count, datetime.now(UTC))
         self.training.check_budget(planned.privacy)

@@ -118,6 +118,7 @@ class Settings:
             raise ParameterError(_ACTIVE)
         if "audit" in knobs and "identity" not in knobs:
             raise ParameterError(_AUDIT)
+        settings.check_sampled(participants)
         if layout is not None:
             planned, _ = settings.planned(participants, layout)
             planned.make_scheme(participants, planned.terms().codec(layout), **adversary)
@@ -163,7 +164,9 @@ class Settings:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ParameterError(f"{name}={value} is no time; give seconds")
 
-    def check_sampled(self, peers: int, remedy: str, key: str = "secagg-minimum-cohort") -> None:
+    def check_sampled(
+        self, peers: int, remedy: str = "raise min_clients and connect as many", key: str = "minimum-cohort"
+    ) -> None:
         """Raise `ParameterError` where so few are about to be asked that no site would answer. key: how sites write
         their floor."""
         if peers < self.minimum_cohort:

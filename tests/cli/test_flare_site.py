@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secagg.cli import flare_parts
+from secagg.adapters import flare_parts
 from secagg.round import SitePolicy
 from secagg_protocols import Identity, Roster
 

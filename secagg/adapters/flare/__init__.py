@@ -1,7 +1,7 @@
 """NVIDIA FLARE: `SecAggRecipe` in place of FLARE's FedAvgRecipe; the training script stays as it is.
 
-Importing it without FLARE raises `MissingExtra`, with a version that was not tested `ParameterError`. Recipes are loaded
-when they are asked for: a site needs none, and no PyTorch.
+Raises `MissingExtra` without FLARE, `ParameterError` with a version that was not tested. Recipes are loaded when they
+are asked for: a site needs none, and no PyTorch.
 """
 
 from importlib import import_module
@@ -18,4 +18,4 @@ __all__ = ["NumpySecAggRecipe", "SecAggRecipe"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'numpy' if name.startswith('Numpy') else 'pytorch'}_recipe"), name)
+    return getattr(import_module(".pytorch" if name == "SecAggRecipe" else ".recipe", __name__), name)

@@ -4,8 +4,6 @@ Keys, shares and unmasking go by auxiliary messages, a thread for each site: FLA
 model goes out in one task, the same for all. FLARE counts error replies among the responses: the waiting is our own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ class SecAggController(FedAvg):  # type: ignore[misc]  # nvflare is not type-che
         """FLARE: the training. Raises `TrainingFailed` where it stopped, or no round gave a model."""
         folder = Path(self.engine.get_workspace().get_site_config_dir()) / FOLDER
         settings = PushSettings.of({"early_keys": False, **self.knobs}, folder)
-        self._averaging = Averaging(settings, WEIGHT_KEY, "connect more sites", "minimum-cohort")
+        self._averaging = Averaging(settings, WEIGHT_KEY)
         await_peers(self._there, self.num_clients, self, settings)
         super().run()
         self._averaging.training.check()
@@ -53,10 +51,9 @@ class SecAggController(FedAvg):  # type: ignore[misc]  # nvflare is not type-che
         about = Task.of(self._task.data)
         received = RoundContext(job_name(self.fl_ctx), self.current_round, about.received)
         last = self.current_round == self.start_round + self.num_rounds - 1
-        averaged = self._averaging.round(received, about.arrays, targets, self, last)
-        add_job_audit_event(fl_ctx=self.fl_ctx, msg=f"secagg {averaged.outcome}")
-        metrics = averaged.metrics or None
-        self._result = FLModel(ParamsType.FULL, averaged.arrays, metrics=metrics, meta=dict(data.meta))
+        done = self._averaging.round(received, about.arrays, targets, self, last)
+        add_job_audit_event(fl_ctx=self.fl_ctx, msg=f"secagg {done.outcome}")
+        self._result = FLModel(ParamsType.FULL, done.arrays, metrics=done.metrics or None, meta=dict(data.meta))
 
     def _get_aggregated_result(self) -> FLModel:
         return self._result
@@ -82,7 +79,6 @@ class SecAggController(FedAvg):  # type: ignore[misc]  # nvflare is not type-che
         self.cancel_task(self._task, fl_ctx=self.fl_ctx)
 
     def _process_result(self, client_task: ClientTask, fl_ctx: FLContext) -> None:
-        """FLARE, in a thread of its own: whatever a site sends for the task."""
         self._arrived.put((client_task.client.name, answers_in(client_task.result, self._limit)))
         client_task.result = None
 

@@ -1,10 +1,9 @@
-"""What FLARE's FedAvg recipes need to become secure ones."""
-
-from __future__ import annotations
+"""What FLARE's FedAvg recipes need to become secure ones; and the one for numpy."""
 
 import inspect
 from typing import Any
 
+from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
 from nvflare.app_common.utils.math_utils import parse_compare_criteria
 from nvflare.client.config import ExchangeFormat
 
@@ -16,11 +15,12 @@ from .controller import SecAggController
 from .site import JOB_PART, DataFilter, Participant, ResultFilter
 from .task import TRAIN, VALIDATE
 
-_KEPT = ("num_clients", "num_rounds", "model", "save_filename", "stop_cond", "patience", "memory_gc_rounds")
+_SAME = ("num_clients", "num_rounds", "model", "save_filename", "stop_cond", "patience", "memory_gc_rounds")
 _REFUSED = {
     "aggregator": "it would see single updates, and only their mean is known",
     "aggregation_weights": "a site reports its own weight, NUM_STEPS_CURRENT_ROUND, which stays hidden",
     "exclude_vars": "all floats of a model are averaged",
+    "server_expected_format": "they are of numpy arrays",
 }
 
 
@@ -37,22 +37,19 @@ class SecureRecipe:
         if parts not in ("job", "site"):
             raise ParameterError(f"parts={parts!r} is unknown; choose from job, site")
         for name, why in _REFUSED.items():
-            if flares.get(name):
+            if flares.get(name) and flares[name] != ExchangeFormat.NUMPY:
                 raise ParameterError(f"{name} does not fit secure sums: {why}; leave it out")
-        if flares.get("server_expected_format", ExchangeFormat.NUMPY) != ExchangeFormat.NUMPY:
-            raise ParameterError("server_expected_format does not fit secure sums, of numpy arrays; leave it out")
         super().__init__(**flares)
 
     def _create_controller(self, *args: Any, **named: Any) -> SecAggController:
-        """FLARE: the server's part."""
         plain = super()._create_controller(*args, **named)  # type: ignore[misc]
-        settings = PushSettings.check_plan(self.knobs, plain.num_clients, layout_of_model(getattr(self, "model", None)))
-        settings.check_sampled(plain.num_clients, "raise min_clients", "minimum-cohort")
+        model = layout_of_model(getattr(self, "model", None))
+        settings = PushSettings.check_plan(self.knobs, plain.num_clients, model)
         metric = parse_compare_criteria(plain.stop_cond)[0] if plain.stop_cond else None
         if metric is not None and metric not in getattr(settings.codec, "metrics", {}):
             raise ParameterError(f"stop_cond: {metric!r} stays at the sites; agree on a range of it (knob: metrics)")
-        kept = {name: getattr(plain, name) for name in _KEPT}
-        return SecAggController(persistor_id=plain._persistor_id, knobs=self.knobs, **kept)
+        same = {name: getattr(plain, name) for name in _SAME}
+        return SecAggController(persistor_id=plain._persistor_id, knobs=self.knobs, **same)
 
     def _validate_before_use(self) -> None:
         """FLARE: a job is about to be made. Ours come last: other filters act on an update before its mask."""
@@ -64,3 +61,7 @@ class SecureRecipe:
             for task in (TRAIN, VALIDATE, "submit_model"):
                 job.add_client_input_filter(DataFilter(), tasks=[task])
                 job.add_client_output_filter(ResultFilter(), tasks=[task])
+
+
+class NumpySecAggRecipe(SecureRecipe, NumpyFedAvgRecipe):  # type: ignore[misc]  # nvflare is not type-checked here
+    """FLARE's NumpyFedAvgRecipe, with secure sums: its arguments, and those of `SecureRecipe`."""

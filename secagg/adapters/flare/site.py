@@ -3,40 +3,30 @@
 They fail closed. They are plain `Filter`s: a `DXOFilter` passes on unchanged whatever it does not know.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any
 
 from nvflare.apis.event_type import EventType
 from nvflare.apis.filter import Filter
 from nvflare.apis.fl_component import FLComponent
-from nvflare.apis.fl_constant import FilterKey, FLContextKey, ProcessType, ReturnCode
+from nvflare.apis.fl_constant import FLContextKey, ProcessType, ReturnCode
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.utils.fl_context_utils import add_job_audit_event
-from nvflare.private.privacy_manager import PrivacyService
 
+from secagg.adapters import flare_parts
 from secagg.round import SitePolicy
 from secagg.round.participation import Participation
-from secagg_protocols import ParameterError, ProtocolViolation, SecAggError, StateError
+from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
 from .task import ROUND, TRAIN, VALIDATE, Task, answering, validated
 
-TOPIC, READY, FOLDER = "secagg", "secagg.ready", "secagg"
-SITE_PART, JOB_PART = "secagg", "secagg_job"
-"""The participant as a component of the site's own privacy.json, and as one that a job brings."""
-
-_DUE = "secagg.due"
-_CODES = frozenset(value for name, value in vars(ReturnCode).items() if name.isupper())
+TOPIC, READY, FOLDER, JOB_PART, _DUE = "secagg", "secagg.ready", "secagg", "secagg_job", "secagg.due"
 
 
 class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-checked here
     """One site in one job; what a job brings steps aside where the site has its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.participation: Participation | None = None
+    participation: Participation | None = None
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
         """FLARE: a job begins; a result is about to leave, and its task is over, whatever became of it."""
@@ -45,10 +35,10 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
         if event_type != EventType.START_RUN or _participant(fl_ctx) is not self:
             return
         engine = fl_ctx.get_engine()
-        folder = Path(engine.get_workspace().get_site_config_dir()) / FOLDER
+        local = Path(engine.get_workspace().get_site_config_dir())
         try:
-            _check_scopes(self)
-            self.participation = Participation(SitePolicy.load(folder / "policy.json"), job_name(fl_ctx))
+            flare_parts.check_own(local, engine.get_component(flare_parts.COMPONENT) is self)
+            self.participation = Participation(SitePolicy.load(local / FOLDER / "policy.json"), job_name(fl_ctx))
         except SecAggError as refused:
             self.system_panic(_told(fl_ctx, refused), fl_ctx)
             return
@@ -85,15 +75,10 @@ class _SiteFilter(Filter):  # type: ignore[misc]  # nvflare is not type-checked 
         fl_ctx.set_prop(kind, passed, private=True, sticky=False)
         return passed
 
-    def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
-        raise NotImplementedError
-
 
 class DataFilter(_SiteFilter):
-    """Lets those train tasks through that their round is about, and keeps what the trainer will see.
-
-    It has to be a filter: with a trainer in its own process FLARE fetches large arrays for filters alone.
-    """
+    """Lets those train tasks through that their round is about, and keeps what the trainer will see. It has to be a
+    filter: with a trainer in its own process FLARE fetches large arrays for filters alone."""
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if task == VALIDATE:
@@ -110,7 +95,7 @@ class ResultFilter(_SiteFilter):
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if (code := shareable.get_return_code()) != ReturnCode.OK:
-            return make_reply(code if code in _CODES else ReturnCode.EXECUTION_EXCEPTION)
+            return make_reply(code if code in vars(ReturnCode) else ReturnCode.EXECUTION_EXCEPTION)
         if task == VALIDATE:
             return validated(shareable)
         if (held := fl_ctx.get_prop(_DUE)) is None:
@@ -131,7 +116,7 @@ def _participant(fl_ctx: FLContext) -> Participant | None:
     whose simulator gives it the sites' privacy.json."""
     if fl_ctx.get_process_type() != ProcessType.CLIENT_JOB:
         return None
-    found = map(fl_ctx.get_engine().get_component, (SITE_PART, JOB_PART))
+    found = map(fl_ctx.get_engine().get_component, (flare_parts.COMPONENT, JOB_PART))
     return next((one for one in found if isinstance(one, Participant)), Participant())
 
 
@@ -140,18 +125,3 @@ def _told(fl_ctx: FLContext, refused: SecAggError | str, done: str = "") -> str:
     reason = f"{type(refused).__name__}: {refused}" if isinstance(refused, SecAggError) else refused
     add_job_audit_event(fl_ctx=fl_ctx, msg=f"secagg refused: {reason}" if reason else f"secagg {done}")
     return f"secagg: {reason}"
-
-
-def _check_scopes(participant: Participant) -> None:
-    """Raise `ParameterError` where this is the site's own, and a scope of its privacy.json does not end with our
-    filters: a job chooses its scope by name."""
-    manager: Any = PrivacyService.get_manager()
-    if manager is None or (manager.components or {}).get(SITE_PART) is not participant:
-        return
-    for name, scope in sorted(manager.name_to_scopes.items()):
-        data, result = scope.task_data_filters[FilterKey.IN], scope.task_result_filters[FilterKey.OUT]
-        for kind, chain in ((DataFilter, data), (ResultFilter, result)):
-            if not chain or not isinstance(chain[-1], kind):
-                raise ParameterError(
-                    f"{kind.__name__} is not the last of its filters in scope {name!r} of privacy.json"
-                )

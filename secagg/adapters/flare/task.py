@@ -15,8 +15,7 @@ from secagg.round.updates import Arrays, as_arrays, change, scalars_of
 from secagg_protocols import InputError
 
 TRAIN, VALIDATE = AppConstants.TASK_TRAIN, AppConstants.TASK_VALIDATION
-WEIGHT_KEY = MetaKey.NUM_STEPS_CURRENT_ROUND
-ROUND = AppConstants.CURRENT_ROUND
+ROUND, WEIGHT_KEY = AppConstants.CURRENT_ROUND, MetaKey.NUM_STEPS_CURRENT_ROUND
 
 _SHOWN = (AppConstants.START_ROUND, ROUND, AppConstants.NUM_ROUNDS)
 _ANSWERS = "secagg"
@@ -49,14 +48,11 @@ class Task:
         return fresh
 
     def trained(self, result: Shareable) -> tuple[Arrays, dict[str, object]]:
-        """Return what training changed, and what it reports: its weight and its metrics. Raises `InputError`."""
+        """Return what training changed, and what it reports: its metrics and its weight. Raises `InputError`."""
         dxo = _dxo(result, DataKind.WEIGHTS, DataKind.WEIGHT_DIFF)
-        metrics = dxo.meta.get(MetaKey.INITIAL_METRICS) or {}
-        if not isinstance(metrics, dict):
-            raise InputError(f"the trainer's metrics are {type(metrics).__name__}, not numbers by name")
-        weight = {name: dxo.meta[name] for name in (WEIGHT_KEY,) if name in dxo.meta}
         changes = change(self.arrays, as_arrays(dxo.data), relative=dxo.data_kind == DataKind.WEIGHT_DIFF)
-        return changes, {**metrics, **weight}
+        weight = {name: value for name, value in dxo.meta.items() if name == WEIGHT_KEY}
+        return changes, {**(dxo.meta.get(MetaKey.INITIAL_METRICS) or {}), **weight}
 
 
 def validated(result: Shareable) -> Shareable:
@@ -70,14 +66,14 @@ def answering(answers: bytes) -> Shareable:
 
 
 def answers_in(result: Shareable, limit: int) -> bytes | str:
-    """Return our bytes in a result, at most so many; as a text, why there are none."""
+    """Return our bytes in a result, at most so many; or in words why there are none."""
     try:
         block = _dxo(result, DataKind.WEIGHTS).data.get(_ANSWERS)
     except InputError as refused:
         return f"{refused} (return code {str(result.get_return_code())[:40]})"
-    if not isinstance(block, np.ndarray) or block.dtype != np.uint8 or block.size > limit:
-        return f"no masked vector of at most {limit} bytes: are our filters in every scope of the site?"
-    return block.tobytes()
+    if isinstance(block, np.ndarray) and block.dtype == np.uint8 and block.size <= limit:
+        return block.tobytes()
+    return f"no masked vector of at most {limit} bytes: are our filters in every scope of the site?"
 
 
 def _dxo(shareable: Shareable, *kinds: str) -> DXO:

@@ -60,6 +60,13 @@ def check(held: Mapping[str, Any]) -> None:
         raise ParameterError(f"{NAME} has no component {COMPONENT!r} with path {PARTICIPANT}; {_REMEDY}")
 
 
+def check_own(local: Path, is_own: bool) -> None:
+    """Raise `ParameterError` where the folder's privacy.json lets a job go round our parts. is_own: whether the
+    participant that asks is the site's own: one that a job brought has no file to answer for."""
+    if is_own and (held := read(local / NAME)) is not None:
+        check(held)
+
+
 def to_merge() -> str:
     """Say, in one line, what a file of somebody's own needs."""
     lists = "; ".join(f"of its {key} {json.dumps(_element(path))}" for key, (path, _) in FILTERS.items())
