@@ -15,10 +15,9 @@ from secagg.round.updates import Arrays, as_arrays, change, scalars_of
 from secagg_protocols import InputError
 
 TRAIN, VALIDATE = AppConstants.TASK_TRAIN, AppConstants.TASK_VALIDATION
-ROUND, WEIGHT_KEY = AppConstants.CURRENT_ROUND, MetaKey.NUM_STEPS_CURRENT_ROUND
+ROUND, WEIGHT_KEY, _ANSWERS = AppConstants.CURRENT_ROUND, MetaKey.NUM_STEPS_CURRENT_ROUND, "secagg"
 
 _SHOWN = (AppConstants.START_ROUND, ROUND, AppConstants.NUM_ROUNDS)
-_ANSWERS = "secagg"
 
 
 @dataclass(frozen=True)
