@@ -11,58 +11,72 @@ from secagg.codec import Decoded
 from secagg_he import BudgetSpent
 from secagg_protocols import InputError, ParameterError, RoundContext, RoundFailed
 
-from .drive import Exchange, drive
+from .drive import drive
+from .outcome import Outcome
 from .planned import PlannedRound, Subject, planned_round
+from .pushing import Line, PushSettings, pushed
 from .rounds import Round
-from .settings import Settings
-from .terms import Peer
 from .training import Training
-from .updates import Arrays, applied, layout_of, mean_of
+from .updates import Arrays, applied, kept, layout_of, mean_of
 
 log = logging.getLogger("secagg.round")
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """What a round made of a model. arrays: the model as it was, where the round gave no mean. metrics: the means of
+    those that were agreed on. outcome: None where nobody was asked."""
+
+    arrays: Arrays
+    metrics: dict[str, float]
+    outcome: Outcome[str] | None
 
 
 @dataclass
 class Averaging:
     """All rounds of one training. weight_key: as in `CodecTerms`. remedy, floor: as in `Settings.check_sampled`."""
 
-    settings: Settings
+    settings: PushSettings
     weight_key: str
     remedy: str
     floor: str
 
     def __post_init__(self) -> None:
+        self.settings.check_released_to_server("whoever averages")
         self.training = Training(self.settings.reruns, self.settings.spending)
 
-    def plan(
-        self, received: RoundContext, arrays: Arrays, peers: Sequence[Peer], last: bool
-    ) -> tuple[PlannedRound, Round[Peer]] | None:
-        """Return a round about a model and whatever else is sent (`planned.Subject`); None where it is skipped. Raises
-        `ParameterError` for settings that never fitted."""
+    def round(self, received: RoundContext, arrays: Arrays, peers: Sequence[str], line: Line, last: bool) -> Averaged:
+        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down. Raises
+        `ParameterError` for settings that never fitted, `TrainingFailed` where no further round is run."""
         try:
-            self.settings.check_sampled(len(peers), self.remedy, self.floor)
-            subject = Subject(received, layout_of(arrays), [], last, self.weight_key)
-            planned = planned_round(self.settings, subject, len(peers), datetime.now(UTC))
-            self.training.check_budget(planned.privacy)
+            planned = self._planned(received, arrays, len(peers), last)
         except (ParameterError, BudgetSpent) as refused:
             if not self.training.made + self.training.skipped:
                 raise
             log.error("secagg: %s", self.training.skip(received.round, refused))
-            return None
-        return planned, Round(planned.server, planned.proposal, peers)
-
-    def run(self, planned: PlannedRound, rnd: Round[Peer], arrays: Arrays, exchange: Exchange[Peer]) -> Decoded | None:
-        """Run a round and write it down; return its mean, or None where it gave none."""
-        mean = self._mean(planned, rnd, exchange)
+            self.training.check_goes_on()
+            return Averaged(arrays, {}, None)
+        rnd = Round(planned.server, planned.proposal, peers)
+        mean = self._mean(planned, rnd, line)
+        after = arrays if mean is None else applied(arrays, mean)
         if self.settings.audit is not None:
-            after = arrays if mean is None else applied(arrays, mean)
             self.settings.audit.write_round(rnd, self.training.stamp(arrays, after, datetime.now(UTC)))
-        return mean
+        self.training.check_goes_on()
+        return Averaged(after, {} if mean is None else dict(mean.metrics), rnd.outcome)
 
-    def _mean(self, planned: PlannedRound, rnd: Round[Peer], exchange: Exchange[Peer]) -> Decoded | None:
+    def _planned(self, received: RoundContext, arrays: Arrays, count: int, last: bool) -> PlannedRound:
+        self.settings.check_sampled(count, self.remedy, self.floor)
+        subject = Subject(received, layout_of(arrays), [], last, self.weight_key)
+        planned = planned_round(self.settings, subject, count, datetime.now(UTC))
+        self.training.check_budget(planned.privacy)
+        if (names := kept(arrays)) and not self.training.made + self.training.skipped:
+            log.info("secagg: not averaged, the global values stay: %s", ", ".join(names))
+        return planned
+
+    def _mean(self, planned: PlannedRound, rnd: Round[str], line: Line) -> Decoded | None:
         number = rnd.proposal.round
         try:
-            output = drive(rnd, exchange)
+            output = drive(rnd, pushed(rnd, line, self.settings))
             mean = mean_of(output, planned.codec)
         except (RoundFailed, InputError) as failure:
             answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
@@ -74,9 +88,8 @@ class Averaging:
             return None
         count = len(output.survivors)
         self.training.add(planned.privacy, count)
-        log.info(
-            "secagg: round %d: the sum of %d sites; %s", number, count, planned.codec.influence(count, mean.weight)
-        )
+        influence = planned.codec.influence(count, mean.weight)
+        log.info("secagg: round %d: the sum of %d sites; %s", number, count, influence)
         if self.training.spending is not None:
             log.info("secagg: %s", self.training.spending)
         return mean

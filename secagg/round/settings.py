@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -104,8 +105,12 @@ class Settings:
     @classmethod
     def check_plan(cls, knobs: Mapping[str, Any], participants: int, layout: Layout | None) -> Self:
         """Raise `ParameterError` for knobs with which no round of so many about such a model can be run; return the
-        settings without the files that knobs name: for whoever describes a training that is run elsewhere. layout: None
-        where the model is not known yet."""
+        settings without the files that knobs name: for whoever describes a training that is run elsewhere, from what
+        can be written as JSON. layout: None where the model is not known yet."""
+        try:
+            json.dumps(dict(knobs))
+        except TypeError as error:
+            raise ParameterError(f"knobs travel as JSON ({error}): give paths and plain values") from None
         said = {name: value for name, value in knobs.items() if name not in (*FILES, "adversary")}
         settings = cls.of(said)
         adversary = {"adversary": knobs["adversary"]} if "adversary" in knobs else {}

@@ -42,6 +42,14 @@ def as_arrays(given: Mapping[str, object]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def layout_of_model(model: object) -> Layout | None:
+    """Return the layout of an update to a model: one with a `state_dict`, as PyTorch's, or one array, as such or as
+    lists, in single precision. None for a model that is described in another way."""
+    if callable(state := getattr(model, "state_dict", None)):
+        return layout_of({name: values.detach().cpu().numpy() for name, values in state().items()})
+    return layout_of({"model": np.asarray(model, np.float32)}) if isinstance(model, list | np.ndarray) else None
+
+
 def check_numbers(arrays: Arrays) -> None:
     """Raise `InputError` for values that are no numbers."""
     for name, values in arrays.items():
@@ -114,9 +122,9 @@ def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) ->
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
 
 
-def scalars_of(reported: Mapping[str, object], most: int) -> dict[str, float]:
-    """Participant: a report of numbers by name, to be sent as it is. most: of them, and of a name's characters: no model
-    hides in so few. Raises `InputError`."""
+def scalars_of(reported: Mapping[str, object], most: int = 64) -> dict[str, float]:
+    """Participant: a report of numbers by name, to be sent as it is. most: so many, with names as long: no model hides
+    in them. Raises `InputError`."""
     if len(reported) > most or any(not isinstance(name, str) or len(name) > most for name in reported):
         raise InputError(f"the report has more than {most} numbers, or a name that is no text or longer")
     return {name: _number(name, value) for name, value in reported.items()}

@@ -1,4 +1,4 @@
-"""FedAvg with secure sums, for models that are one numpy array."""
+"""The recipe for models that are one numpy array."""
 
 from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
 
@@ -6,4 +6,4 @@ from .recipe import SecureRecipe
 
 
 class NumpySecAggRecipe(SecureRecipe, NumpyFedAvgRecipe):  # type: ignore[misc]  # nvflare is not type-checked here
-    """FLARE's NumpyFedAvgRecipe with secure sums: its arguments, and those of `SecureRecipe`."""
+    """FLARE's NumpyFedAvgRecipe, with secure sums: its arguments, and those of `SecureRecipe`."""

@@ -1,4 +1,4 @@
-"""FedAvg with secure sums, for PyTorch models."""
+"""The recipe for PyTorch models."""
 
 from secagg.extras import needed
 
@@ -9,4 +9,4 @@ with needed("train"):  # PyTorch, which FLARE does not bring
 
 
 class SecAggRecipe(SecureRecipe, FedAvgRecipe):  # type: ignore[misc]  # nvflare is not type-checked here
-    """FLARE's FedAvgRecipe for PyTorch with secure sums: its arguments, and those of `SecureRecipe`."""
+    """FLARE's FedAvgRecipe for PyTorch, with secure sums: its arguments, and those of `SecureRecipe`."""
