@@ -158,4 +158,4 @@ def test_the_parts_are_where_the_file_says() -> None:
     assert {path.rpartition(".")[0] for path in paths} == {site.__name__}
     assert all(hasattr(site, path.rpartition(".")[2]) for path in paths)
     assert site.SITE_PART == flare_parts.COMPONENT
-    assert (site.FOLDER, site.POLICY) == ("secagg", "policy.json")
+    assert site.FOLDER == "secagg"

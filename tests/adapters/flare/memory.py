@@ -25,7 +25,7 @@ from nvflare.private.fed.client.client_runner import ClientRunner, ClientRunnerC
 from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
-from secagg.adapters.flare.site import ANSWERS, REQUEST, TOPIC
+from secagg.adapters.flare.site import TOPIC
 from secagg.cli import flare_parts
 
 JOB = "job-of-this-test"
@@ -80,11 +80,11 @@ class Site:
 
     def ask(self, request: bytes) -> bytes:
         """Ask it for a step; return its answers."""
-        message = carried(Shareable({REQUEST: request}))
+        message = carried(Shareable({TOPIC: request}))
         message.set_peer_props({"__run_num__": self._job})
         AuditService.the_auditor = self._auditor
         with self._engine.new_context() as fl_ctx:
-            return carried(self._engine.dispatch(TOPIC, message, fl_ctx))[ANSWERS]
+            return carried(self._engine.dispatch(TOPIC, message, fl_ctx))[TOPIC]
 
     def task(self, data: Shareable, name: str = "train") -> Shareable:
         """Give it a task, as its runner gets it; return what leaves."""
