@@ -16,10 +16,10 @@ from secagg_protocols import InputError, ParameterError
 NAME = "privacy.json"
 SCOPE = "secagg"
 COMPONENT = "secagg"
-PARTICIPANT = "secagg.adapters.flare.participant.Participant"
+PARTICIPANT = "secagg.adapters.flare.site.Participant"
 FILTERS = {
-    "task_data_filters": ("secagg.adapters.flare.filters.DataFilter", "in"),
-    "task_result_filters": ("secagg.adapters.flare.filters.ResultFilter", "out"),
+    "task_data_filters": ("secagg.adapters.flare.site.DataFilter", "in"),
+    "task_result_filters": ("secagg.adapters.flare.site.ResultFilter", "out"),
 }
 """Key of a scope → our filter there, and the direction in which it must run, the one that FLARE takes at a site."""
 

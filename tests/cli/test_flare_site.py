@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_file_of_the_sites_own_is_not_changed_and_told_what_to_merge(
     assert refused.code == 1
     assert len(refused.stderr.splitlines()) == 1
     assert said in refused.stderr
-    assert '{"path": "secagg.adapters.flare.filters.ResultFilter", "args": {}}' in refused.stderr
+    assert '{"path": "secagg.adapters.flare.site.ResultFilter", "args": {}}' in refused.stderr
     assert json.loads(file.read_text(encoding="utf-8")) == parts
     assert not (kit / "local/secagg/policy.json").exists()
 
@@ -148,3 +149,13 @@ def test_what_is_no_sites_kit_is_refused(secagg_command: Command, tmp_path: Path
     refused = secagg_command("flare", "site", tmp_path)
     assert refused.code == 2
     assert "is no site's kit" in refused.stderr
+
+
+def test_the_parts_are_where_the_file_says() -> None:
+    pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install -c constraints.txt -e '.[flare]'")
+    site = import_module("secagg.adapters.flare.site")
+    paths = [flare_parts.PARTICIPANT, *(path for path, _ in flare_parts.FILTERS.values())]
+    assert {path.rpartition(".")[0] for path in paths} == {site.__name__}
+    assert all(hasattr(site, path.rpartition(".")[2]) for path in paths)
+    assert site.SITE_PART == flare_parts.COMPONENT
+    assert site.FOLDER == "secagg"

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from .engine import Rounds
 from .processes import run_in, why_failed
@@ -44,18 +43,17 @@ def run_simulator(side: str, task: Task, rounds: int, limit_s: float) -> Simulat
         command = [sys.executable, "-m", f"{__package__}.flare_app", side, json.dumps(asdict(task))]
         log = run_in(home, [*command, str(rounds), str(home)], around, limit_s)
         times = home / "times.json"
-        sizes = home / "workspace" / "server" / "pool_stats" / "simulator_cell_stats.json"
-        if not (times.exists() and sizes.exists()):
+        if not times.exists():
             raise why_failed(log)
         told = json.loads(times.read_text(encoding="utf-8"))
         first, *wall = (after - before for before, after in pairwise(told["wall"]))
         _, *cpu = (after - before for before, after in pairwise(told["cpu"]))
-        sent = _sent(json.loads(sizes.read_text(encoding="utf-8")))
-        upload = sent / (task.clients * len(told["wall"]))
+        upload = bytes_sent(home / "workspace") / (task.clients * len(told["wall"]))
         return SimulatedRounds(version("nvflare"), first, tuple(wall), tuple(cpu), told["error"], upload)
 
 
-def _sent(stats: dict[str, Any]) -> float:
-    """Return the bytes of all messages to the server's job."""
-    kinds = stats[COUNTED]["pool"]["cat_data"].values()
+def bytes_sent(workspace: Path) -> float:
+    """Return what all sites of a job that ended sent to the server's, by the simulator's workspace."""
+    file = workspace / "server" / "pool_stats" / "simulator_cell_stats.json"
+    kinds = json.loads(file.read_text(encoding="utf-8"))[COUNTED]["pool"]["cat_data"].values()
     return float(sum(bucket["total"] for kind in kinds for bucket in kind if bucket)) * (1 << 20)

@@ -53,10 +53,26 @@ def shared_flare_engine(tmp_path_factory, programs_module):
         held.stop()
 
 
-@pytest.fixture(scope="session")
-def poc_module():
-    """`poc.py` beside this file."""
-    spec = spec_from_file_location("poc", HERE / "poc.py")
+def _neighbour(name: str):
+    """Load a module beside this file: pytest imports tests by path, not as a package."""
+    spec = spec_from_file_location(name, HERE / f"{name}.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def poc_module():
+    """`poc.py`: a deployment."""
+    return _neighbour("poc")
+
+
+@pytest.fixture
+def memory():
+    """`memory.py`: sites in memory. FLARE's services of a process are as they were, afterwards."""
+    from nvflare.fuel.sec.audit import AuditService
+    from nvflare.private.privacy_manager import PrivacyService
+
+    before = AuditService.the_auditor, PrivacyService.manager
+    yield _neighbour("memory")
+    AuditService.the_auditor, PrivacyService.manager = before

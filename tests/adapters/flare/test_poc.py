@@ -4,6 +4,7 @@ One job is ours; the other is FLARE's own FedAvg on the same sites, which gets n
 """
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,13 @@ def secagg(*arguments) -> str:
     return ended.output
 
 
+def ask_every_site(config: Path) -> None:
+    """Let FLARE's average go on where sites fail: it would end the job with the first, and ask no other."""
+    held = json.loads(config.read_text(encoding="utf-8"))
+    held["workflows"][0]["args"]["ignore_result_error"] = True
+    config.write_text(json.dumps(held), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def deployed(shared_flare_engine, poc_module, programs_module):
     """Both jobs, each under its name: its id, and how it ended. Each side makes its own part ready; FLARE, which
@@ -56,6 +64,7 @@ def deployed(shared_flare_engine, poc_module, programs_module):
     )
     for recipe in (secure, NumpyFedAvgRecipe(name="plain", **COMMON)):
         recipe.export(str(engine.home / "jobs"))
+    ask_every_site(engine.home / "jobs/plain/app/config/config_fed_server.json")
     poc.start()
     jobs = {name: poc.submit(engine.home / "jobs" / name) for name in ("secure", "plain")}
     return poc, jobs, {name: poc.status(job, JOB_S) for name, job in jobs.items()}
@@ -71,17 +80,18 @@ def test_the_training_completes_with_the_weighted_mean(deployed):
 def test_flares_own_average_gets_nothing_and_each_sites_audit_log_says_why(deployed):
     poc, jobs, _ = deployed
     for site in poc.sites:
-        assert "a train task without a step of the protocol" in poc.audit(site, jobs["plain"])
+        assert "without a step of the protocol: this site gives no update" in poc.audit(site, jobs["plain"])
     files = poc.result(jobs["plain"])
-    if "models/server.npy" in files.namelist():
-        assert (np.load(io.BytesIO(files.read("models/server.npy"))) == MODEL).all()
+    saved = [np.load(io.BytesIO(files.read(name))) for name in files.namelist() if name.endswith(".npy")]
+    assert all((model == np.array(MODEL)).all() for model in saved)
 
 
 def test_nothing_of_ours_travels_to_a_site(deployed):
     poc, jobs, _ = deployed
     files = poc.result(jobs["secure"])
     assert "secagg" not in files.read("app_server/config/config_fed_client.json").decode()
-    assert [name for name in files.namelist() if name.endswith(".py")] == ["app_server/custom/poc_client.py"]
+    (script,) = [name for name in files.namelist() if name.endswith(".py")]
+    assert Path(script).name == "poc_client.py"
 
 
 def test_the_signed_logs_of_all_parties_agree(deployed):
