@@ -22,10 +22,12 @@ def make_engine(programs, home: Path):
             settings = {"HOME": str(home), "NVFLARE_POC_WORKSPACE": str(home / "poc"), "CUDA_VISIBLE_DEVICES": ""}
             super().__init__(home, "SECAGG_FLARE_TESTS", settings)
 
-        def run(self, limit: float, script: Path, *arguments: object, name: str = "run") -> str:
+        def run(
+            self, limit: float, script: Path, *arguments: object, name: str = "run", folder: Path | None = None
+        ) -> str:
             """Run a script to its end; return its log. arguments: as JSON, where they are no texts."""
             said = [one if isinstance(one, str) else json.dumps(one) for one in arguments]
-            child = self.start(name, sys.executable, str(script), *said)
+            child = self.start(name, sys.executable, str(script), *said, folder=folder)
             log = self.finish(name, child, limit)
             assert child.returncode == 0, log[-6000:]
             return log

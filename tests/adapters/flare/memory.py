@@ -26,7 +26,7 @@ from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
 from secagg.adapters.flare.site import TOPIC
-from secagg.cli import flare_parts
+from secagg.adapters import flare_parts
 
 JOB = "job-of-this-test"
 
