@@ -42,8 +42,8 @@ class Programs:
         self._mark = f"{mark}={home}".encode()
 
     def start(self, name: str, *command: str, folder: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start a program in a process group of its own; its output goes to `<name>.log`. folder: where it works, unless
-        in its home."""
+        """Start a program in a process group of its own; its output goes to `<name>.log`. folder: where it works, by
+        default its home."""
         program = shutil.which(command[0], path=self.environment["PATH"])
         assert program, f"{command[0]} is not installed"
         with self.log(name).open("wb") as log:

@@ -78,3 +78,18 @@ def memory():
     before = AuditService.the_auditor, PrivacyService.manager
     yield _neighbour("memory")
     AuditService.the_auditor, PrivacyService.manager = before
+
+
+@pytest.fixture
+def federation(memory, tmp_path):
+    """count, policy of a site by its number, job → a server with so many sites. Site k moves all by 0.1 · k."""
+
+    def make(count=4, policy=lambda own: {}, job=None):
+        sites = {}
+        for own in range(1, count + 1):
+            trainer = memory.Trainer(lambda arrays, own=own: memory.moved(arrays, 0.1 * own), 10 * own)
+            root = tmp_path / f"site-{own}"
+            sites[root.name] = memory.Site(root, trainer, policy(own), job or memory.JOB)
+        return memory.Server(memory, sites, job)
+
+    return make

@@ -1,4 +1,4 @@
-"""FLARE's simulator and a PyTorch script: the result of each round is plain federated averaging's over its survivors."""
+"""FLARE's simulator and a PyTorch script: what each round gives is plain federated averaging's over its survivors."""
 
 import json
 import shutil

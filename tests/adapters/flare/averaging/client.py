@@ -1,5 +1,5 @@
-"""A training script as users write it. Arguments: a folder, in which it leaves each model that it received, and by which
-sites wait for each other: site 2 is slow in round 0, site 3 fails in round 1."""
+"""A training script as users write it. Argument: a folder, in which it leaves each model that it received, and by
+which sites wait for each other: site 2 is slow in round 0, site 3 fails in round 1."""
 
 import sys
 import time
