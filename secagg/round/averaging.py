@@ -40,7 +40,6 @@ class Averaging:
     weight_key: str
 
     def __post_init__(self) -> None:
-        self.settings.check_released_to_server("whoever averages")
         self.training = Training(self.settings.reruns, self.settings.spending)
 
     def round(self, received: RoundContext, arrays: Arrays, peers: Sequence[str], line: Line, last: bool) -> Averaged:

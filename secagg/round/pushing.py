@@ -38,6 +38,7 @@ class PushSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_seconds("stage_timeout", "train_timeout", "grace", "start_timeout")
+        self.check_released_to_server("whoever averages")
 
 
 class Line(Protocol):

@@ -41,14 +41,15 @@ class Programs:
         self.children: list[subprocess.Popen[bytes]] = []
         self._mark = f"{mark}={home}".encode()
 
-    def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """Start a program in a process group of its own; its output goes to `<name>.log`."""
+    def start(self, name: str, *command: str, folder: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start a program in a process group of its own; its output goes to `<name>.log`. folder: where it works, by
+        default its home."""
         program = shutil.which(command[0], path=self.environment["PATH"])
         assert program, f"{command[0]} is not installed"
         with self.log(name).open("wb") as log:
             child = subprocess.Popen(
                 [program, *command[1:]],
-                cwd=self.home,
+                cwd=folder or self.home,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -22,10 +22,12 @@ def make_engine(programs, home: Path):
             settings = {"HOME": str(home), "NVFLARE_POC_WORKSPACE": str(home / "poc"), "CUDA_VISIBLE_DEVICES": ""}
             super().__init__(home, "SECAGG_FLARE_TESTS", settings)
 
-        def run(self, limit: float, script: Path, *arguments: object, name: str = "run") -> str:
+        def run(
+            self, limit: float, script: Path, *arguments: object, name: str = "run", folder: Path | None = None
+        ) -> str:
             """Run a script to its end; return its log. arguments: as JSON, where they are no texts."""
             said = [one if isinstance(one, str) else json.dumps(one) for one in arguments]
-            child = self.start(name, sys.executable, str(script), *said)
+            child = self.start(name, sys.executable, str(script), *said, folder=folder)
             log = self.finish(name, child, limit)
             assert child.returncode == 0, log[-6000:]
             return log
@@ -76,3 +78,18 @@ def memory():
     before = AuditService.the_auditor, PrivacyService.manager
     yield _neighbour("memory")
     AuditService.the_auditor, PrivacyService.manager = before
+
+
+@pytest.fixture
+def federation(memory, tmp_path):
+    """count, policy of a site by its number, job → a server with so many sites. Site k moves all by 0.1 · k."""
+
+    def make(count=4, policy=lambda own: {}, job=None):
+        sites = {}
+        for own in range(1, count + 1):
+            trainer = memory.Trainer(lambda arrays, own=own: memory.moved(arrays, 0.1 * own), 10 * own)
+            root = tmp_path / f"site-{own}"
+            sites[root.name] = memory.Site(root, trainer, policy(own), job or memory.JOB)
+        return memory.Server(memory, sites, job)
+
+    return make

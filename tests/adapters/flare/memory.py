@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 from nvflare.apis.dxo import DXO, DataKind, MetaKey, from_shareable
 from nvflare.apis.event_type import EventType
 from nvflare.apis.executor import Executor
@@ -25,10 +27,19 @@ from nvflare.private.fed.client.client_runner import ClientRunner, ClientRunnerC
 from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
+from secagg.adapters import flare_parts
 from secagg.adapters.flare.site import TOPIC
-from secagg.cli import flare_parts
+from secagg.adapters.flare.task import WEIGHT_KEY, Task, answers_in
+from secagg.round import Answers, Round, drive
+from secagg.round.planned import Subject, planned_round
+from secagg.round.settings import Settings
+from secagg.round.updates import layout_of
+from secagg_protocols import RoundContext
 
 JOB = "job-of-this-test"
+KNOBS = {"early_keys": False, "clip": 1.0, "weight_max": 100}
+MODEL = {"weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32), "bias": np.array([5.0], np.float32)}
+LIMIT = 1 << 20
 
 
 class Trainer(Executor):
@@ -46,13 +57,21 @@ class Trainer(Executor):
 
 
 class Site:
-    """One site in one job. policy: what its policy.json holds. job: another run of the same site has another."""
+    """One site in one job. policy: what its policy.json holds. job: another run of the same site has another. privacy:
+    its privacy.json, unless it has our parts alone."""
 
-    def __init__(self, root: Path, trainer: Trainer, policy: dict | None = None, job: str = JOB) -> None:
+    def __init__(
+        self,
+        root: Path,
+        trainer: Executor,
+        policy: dict | None = None,
+        job: str = JOB,
+        privacy: dict | None = None,
+    ) -> None:
         self.name, self.trainer, self._root, self._job = root.name, trainer, root, job
         for folder in ("startup", "local/secagg", f"{job}"):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        (root / "local" / flare_parts.NAME).write_text(json.dumps(flare_parts.made()), encoding="utf-8")
+        (root / "local" / flare_parts.NAME).write_text(json.dumps(privacy or flare_parts.made()), encoding="utf-8")
         (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy or {}), encoding="utf-8")
         (root / job / "meta.json").write_text("{}", encoding="utf-8")
         self._auditor = Auditor(str(root / "audit.log"))
@@ -63,7 +82,7 @@ class Site:
         manager = create_privacy_manager(workspace, names_only=False)
         PrivacyService.initialize(manager)
         router = TaskRouter()
-        router.add_executor(["train", "submit_model", "other"], self.trainer)
+        router.add_executor(["train", "validate", "submit_model", "other"], self.trainer)
         config = ClientRunnerConfig(router, {}, {})
         for name, component in manager.components.items():
             config.add_component(name, component)
@@ -112,3 +131,46 @@ def train_task(arrays: dict, number: int, rounds: int = 5) -> Shareable:
     for name, value in headers.items():
         task.set_header(name, value)
     return task
+
+
+def moved(arrays, by):
+    return {name: np.asarray(values) + np.float32(by) for name, values in arrays.items()}
+
+
+class Server:
+    """A server's job, as far as it goes wrong. sites: by name."""
+
+    def __init__(self, memory, sites, job=None) -> None:
+        self.memory, self.sites, self.job = memory, sites, job or JOB
+
+    def round(self, number=0, model=None, **knobs):
+        """Plan a round of all sites; return it and its task."""
+        task = train_task(MODEL if model is None else model, number)
+        about = Task.of(carried(task))
+        received = RoundContext(f"flare job {self.job}", number, about.received)
+        subject = Subject(received, layout_of(about.arrays), [], True, WEIGHT_KEY)
+        settings = Settings.of({**KNOBS, **knobs})
+        planned = planned_round(settings, subject, len(self.sites), datetime.now(UTC))
+        return Round(planned.server, planned.proposal, sorted(self.sites)), task
+
+    def run(self, rnd, tasks):
+        """Run a round; return its total. tasks: for each site, or one for all."""
+
+        def exchange(requests, uploads):
+            for peer, request in requests.items():
+                yield peer, self.sites[peer].ask(request)
+            if uploads:
+                for peer in sorted(requests):
+                    reply = self.sites[peer].task(tasks.get(peer, tasks[None]))
+                    if "DXO" in reply:
+                        yield peer, answers_in(reply, LIMIT)
+
+        return drive(rnd, exchange)
+
+    def first_answers(self, rnd):
+        """Ask for the first step; return why each site refuses, empty where it does not."""
+        return {peer: reason(self.sites[peer].ask(request)) for peer, request in rnd.begin().items()}
+
+
+def reason(answers) -> str:
+    return Answers.from_bytes(answers, LIMIT).refusal

@@ -1,78 +1,8 @@
 """A server that cheats: what it is refused by a site, by name. The sites are FLARE's own job runners in memory."""
 
-from datetime import UTC, datetime
-
-import numpy as np
 import pytest
 
-from secagg.adapters.flare.task import WEIGHT_KEY, Task, answers_in
-from secagg.round import Answers, Round, drive
-from secagg.round.planned import Subject, planned_round
-from secagg.round.settings import Settings
-from secagg.round.updates import layout_of
-from secagg_protocols import Identity, Roster, RoundContext, RoundFailed
-
-KNOBS = {"early_keys": False, "clip": 1.0, "weight_max": 100}
-MODEL = {"weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32), "bias": np.array([5.0], np.float32)}
-LIMIT = 1 << 20
-
-
-def moved(arrays, by):
-    return {name: np.asarray(values) + np.float32(by) for name, values in arrays.items()}
-
-
-class Server:
-    """A server's job, as far as it goes wrong. sites: by name."""
-
-    def __init__(self, memory, sites, job=None) -> None:
-        self.memory, self.sites, self.job = memory, sites, job or memory.JOB
-
-    def round(self, number=0, model=None, **knobs):
-        """Plan a round of all sites; return it and its task."""
-        task = self.memory.train_task(MODEL if model is None else model, number)
-        about = Task.of(self.memory.carried(task))
-        received = RoundContext(f"flare job {self.job}", number, about.received)
-        subject = Subject(received, layout_of(about.arrays), [], True, WEIGHT_KEY)
-        settings = Settings.of({**KNOBS, **knobs})
-        planned = planned_round(settings, subject, len(self.sites), datetime.now(UTC))
-        return Round(planned.server, planned.proposal, sorted(self.sites)), task
-
-    def run(self, rnd, tasks):
-        """Run a round; return its total. tasks: for each site, or one for all."""
-
-        def exchange(requests, uploads):
-            for peer, request in requests.items():
-                yield peer, self.sites[peer].ask(request)
-            if uploads:
-                for peer in sorted(requests):
-                    reply = self.sites[peer].task(tasks.get(peer, tasks[None]))
-                    if "DXO" in reply:
-                        yield peer, answers_in(reply, LIMIT)
-
-        return drive(rnd, exchange)
-
-    def first_answers(self, rnd):
-        """Ask for the first step; return why each site refuses, empty where it does not."""
-        return {peer: reason(self.sites[peer].ask(request)) for peer, request in rnd.begin().items()}
-
-
-def reason(answers) -> str:
-    return Answers.from_bytes(answers, LIMIT).refusal
-
-
-@pytest.fixture
-def federation(memory, tmp_path):
-    """count, policy of a site by its number, job → a server with so many sites. Site k moves all by 0.1 · k."""
-
-    def make(count=4, policy=lambda own: {}, job=None):
-        sites = {}
-        for own in range(1, count + 1):
-            trainer = memory.Trainer(lambda arrays, own=own: moved(arrays, 0.1 * own), 10 * own)
-            root = tmp_path / f"site-{own}"
-            sites[root.name] = memory.Site(root, trainer, policy(own), job or memory.JOB)
-        return Server(memory, sites, job)
-
-    return make
+from secagg_protocols import Identity, Roster, RoundFailed
 
 
 def test_an_honest_round_is_answered(federation):
@@ -85,7 +15,7 @@ def test_an_honest_round_is_answered(federation):
 def test_another_model_for_one_site_is_not_trained_on(federation):
     server = federation()
     rnd, task = server.round()
-    other = server.memory.train_task(moved(MODEL, 1), 0)
+    other = server.memory.train_task(server.memory.moved(server.memory.MODEL, 1), 0)
     output = server.run(rnd, {None: task, "site-3": other})
     assert len(output.survivors) == 3, "the others' round goes on"
     assert server.sites["site-3"].trainer.calls == 0
@@ -96,7 +26,7 @@ def test_another_model_for_one_site_is_not_trained_on(federation):
 def test_a_round_number_of_its_own_for_one_site_is_refused(federation):
     server = federation()
     rnd, task = server.round()
-    server.run(rnd, {None: task, "site-3": server.memory.train_task(MODEL, 1)})
+    server.run(rnd, {None: task, "site-3": server.memory.train_task(server.memory.MODEL, 1)})
     assert server.sites["site-3"].trainer.calls == 0
     assert "InputError: the task is of round 1, the proposal of 0" in server.sites["site-3"].audit
 
@@ -164,16 +94,16 @@ def test_a_site_that_still_trains_deals_no_shares_for_the_next_round(federation)
     said = []
 
     def slowly(arrays):
-        following, _ = server.round(1, moved(MODEL, 1))
-        said.append(reason(late.ask(following.begin()["site-4"])))
-        return moved(arrays, 0.4)
+        following, _ = server.round(1, server.memory.moved(server.memory.MODEL, 1))
+        said.append(server.memory.reason(late.ask(following.begin()["site-4"])))
+        return server.memory.moved(arrays, 0.4)
 
     late.trainer.function = slowly
     output = server.run(rnd, {None: task})
     assert said[0].startswith("StateError: this site still trains for round 0")
     assert len(output.survivors) == 4, "its vector of that round is as it was"
-    following, task = server.round(1, moved(MODEL, 1))
-    late.trainer.function = lambda arrays: moved(arrays, 0.4)
+    following, task = server.round(1, server.memory.moved(server.memory.MODEL, 1))
+    late.trainer.function = lambda arrays: server.memory.moved(arrays, 0.4)
     assert len(server.run(following, {None: task}).survivors) == 4, "and it is back in the next"
 
 
@@ -182,7 +112,7 @@ def test_keys_of_the_next_round_do_not_bring_a_second_vector_of_the_last(federat
     server = federation(4)
     rnd, task = server.round()
     server.run(rnd, {None: task})
-    following, _ = server.round(1, moved(MODEL, 1))
+    following, _ = server.round(1, server.memory.moved(server.memory.MODEL, 1))
     with pytest.raises(RoundFailed):
         server.run(following, {None: task})
     assert [site.trainer.calls for site in server.sites.values()] == [1] * 4
