@@ -99,9 +99,11 @@ def _policy(floor: Floor, local: Path, held: dict[str, Any] | None, file: Path) 
     wanted = floor.policy(local)
     if held is not None and held != wanted and floor != Floor():
         raise InputError(f"{file} is there and is not changed; what was asked for is {json.dumps(wanted)}")
-    policy = wanted if held is None else held
-    SitePolicy.read(policy, prefix="", where="local/secagg/policy.json")
-    return policy
+    if held is not None:
+        SitePolicy.load(file)
+        return held
+    SitePolicy.read(wanted, prefix="", where=str(file), folder=file.parent)
+    return wanted
 
 
 def _check_parts(parts: dict[str, Any], file: Path) -> None:

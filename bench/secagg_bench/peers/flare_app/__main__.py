@@ -7,10 +7,13 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from secagg.extras import OURS
+from nvflare.private.fed.app.simulator.simulator_runner import SimulatorRunner
+
 from secagg_bench.peers.task import Task
 
-from .net import Net
+from . import net
+
+MODEL = f"{net.__name__}.{net.Net.__name__}"
 
 
 def main(side: str, said: str, rounds: int, home: Path) -> None:
@@ -22,14 +25,16 @@ def main(side: str, said: str, rounds: int, home: Path) -> None:
         task,
         workspace,
         name=side,
-        model=Net(task.length),
+        model={"class_path": MODEL, "args": {"length": task.length}},
         min_clients=task.clients,
         num_rounds=models,
         train_script=str(Path(__file__).with_name("trainer.py")),
         train_args=f"{home} {said.encode().hex()} {models}",
     )
-    made._job.set_app_packages(sorted(OURS))  # they are installed: no copies of them in the job
-    sys.exit(made._job.simulator_run(str(workspace), n_clients=task.clients, threads=task.clients))
+    made.export(str(home / "jobs"))
+    clients = task.clients
+    runner = SimulatorRunner(str(home / "jobs" / side), str(workspace), n_clients=clients, threads=clients)
+    sys.exit(runner.run())
 
 
 if __name__ == "__main__":
