@@ -28,20 +28,18 @@ log = logging.getLogger("secagg.round")
 
 @dataclass(frozen=True)
 class Contribution:
-    """A vector that is due. arrays: the model that its round is about. received: the digest of all that the trainer
-    sees (`context.received_digest`)."""
+    """A vector that is due. arrays: the model that its round is about."""
 
     turn: Turn
     seat: Seat
     arrays: Arrays
-    received: bytes
 
-    def give(self, trained: Callable[[], tuple[Arrays, Mapping[str, object]]]) -> bytes:
+    def give(self, trained: Callable[[], tuple[Arrays, Mapping[str, object]]], seen: bytes) -> bytes:
         """Return the answers that carry the vector, or say why not (`reason`). trained: returns what training changed,
-        and what it reports."""
+        and what it reports. seen: as in `Turn.contribute`: of what the trainer was shown in the end."""
         terms = CodecTerms.from_bytes(self.seat.proposal.terms)
         return self.turn.contribute(
-            lambda: vector_of(*trained(), terms, self.seat.scheme), self.received, model_digest(self.arrays)
+            lambda: vector_of(*trained(), terms, self.seat.scheme), seen, model_digest(self.arrays)
         )
 
     @property
@@ -71,7 +69,8 @@ class Participation:
 
     def begin(self, task: Hashable, number: object, arrays: Arrays, received: bytes) -> Contribution:
         """Begin to train, until `end`: raise, before that, where no vector is due, for another model or round than the
-        proposal's, and for a model whose update the scheme does not sum. number: of the round, as the task has it."""
+        proposal's, and for a model whose update the scheme does not sum. number: of the round, as the task has it.
+        received: the digest of all that is to be shown to the trainer (`context.received_digest`)."""
         turn = self._turn
         if turn is None or turn.seat is None or turn.refused or not turn.awaits_vector:
             raise ProtocolViolation(
@@ -87,7 +86,7 @@ class Participation:
             turn.refuse(refused)
             raise
         self._training[task] = proposal.context
-        return Contribution(turn, turn.seat, arrays, received)
+        return Contribution(turn, turn.seat, arrays)
 
     def end(self, task: Hashable) -> None:
         """A task is over, whatever became of it, begun or not."""

@@ -1,7 +1,6 @@
 """NVIDIA FLARE: `SecAggRecipe` in place of FLARE's FedAvgRecipe; the training script stays as it is.
 
-Raises `MissingExtra` without FLARE, `ParameterError` with a version that was not tested. Recipes are loaded when they
-are asked for: a site needs none, and no PyTorch.
+Raises `MissingExtra`, or `ParameterError` for a version that was not tested. A site loads no recipe, and no PyTorch.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """The aggregator's side: FLARE's FedAvg, its rounds secure sums.
 
-Keys, shares and unmasking go by auxiliary messages, a thread for each site: FLARE's multicast fails with a timeout. The
-model goes out in one task, the same for all. FLARE counts error replies among the responses: the waiting is our own.
+Keys, shares and unmasking go by auxiliary messages, not by FLARE's multicast, which fails with a timeout; the model in
+one task, the same for all. FLARE counts error replies among the responses: the waiting is our own.
 """
 
 from collections.abc import Sequence
@@ -50,8 +50,7 @@ class SecAggController(FedAvg):  # type: ignore[misc]  # nvflare is not type-che
         self._task = self._prepare_task(data, task_name, 0, None)
         about = Task.of(self._task.data)
         received = RoundContext(job_name(self.fl_ctx), self.current_round, about.received)
-        last = self.current_round == self.start_round + self.num_rounds - 1
-        done = self._averaging.round(received, about.arrays, targets, self, last)
+        done = self._averaging.round(received, about.arrays, targets, self)
         add_job_audit_event(fl_ctx=self.fl_ctx, msg=f"secagg {done.outcome}")
         self._result = FLModel(ParamsType.FULL, done.arrays, metrics=done.metrics or None, meta=dict(data.meta))
 

@@ -27,9 +27,7 @@ _REFUSED = {
 class SecureRecipe:
     """Before a FedAvg recipe of FLARE. Beside its arguments: scheme; knobs, see `PushSettings` and its `of`: clip and
     weight_max must be given; parts: "job", which brings participant and filters, or "site", which has its own.
-
-    Raises `ParameterError` for what could not be run.
-    """
+    Raises `ParameterError` for what could not be run."""
 
     def __init__(self, *, scheme: str = "bonawitz", parts: str = "job", **given: Any) -> None:
         flares = {name: given.pop(name) for name in inspect.signature(super().__init__).parameters if name in given}
@@ -43,8 +41,7 @@ class SecureRecipe:
 
     def _create_controller(self, *args: Any, **named: Any) -> SecAggController:
         plain = super()._create_controller(*args, **named)  # type: ignore[misc]
-        model = layout_of_model(getattr(self, "model", None))
-        settings = PushSettings.check_plan(self.knobs, plain.num_clients, model)
+        settings = PushSettings.check_plan(self.knobs, plain.num_clients, layout_of_model(getattr(self, "model", None)))
         metric = parse_compare_criteria(plain.stop_cond)[0] if plain.stop_cond else None
         if metric is not None and metric not in getattr(settings.codec, "metrics", {}):
             raise ParameterError(f"stop_cond: {metric!r} stays at the sites; agree on a range of it (knob: metrics)")

@@ -20,7 +20,8 @@ from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
 from .task import ROUND, TRAIN, VALIDATE, Task, answering, validated
 
-TOPIC, READY, FOLDER, JOB_PART, _DUE = "secagg", "secagg.ready", "secagg", "secagg_job", "secagg.due"
+TOPIC, READY, FOLDER, JOB_PART = "secagg", "secagg.ready", "secagg", "secagg_job"
+_DUE, _SEEN = "secagg.due", "secagg.seen"
 
 
 class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-checked here
@@ -29,7 +30,10 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
     participation: Participation | None = None
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
-        """FLARE: a job begins; a result is about to leave, and its task is over, whatever became of it."""
+        """FLARE: a job begins; a task does, with what a job's filters left of it; it is over, whatever became of it."""
+        if event_type == EventType.BEFORE_TASK_EXECUTION and fl_ctx.get_prop(_DUE) is not None:
+            seen = Task.of(fl_ctx.get_prop(FLContextKey.TASK_DATA)).received
+            fl_ctx.set_prop(_SEEN, seen, private=True, sticky=False)
         if event_type == EventType.BEFORE_SEND_TASK_RESULT and self.participation is not None:
             self.participation.end(fl_ctx.get_prop(FLContextKey.TASK_ID))
         if event_type != EventType.START_RUN or _participant(fl_ctx) is not self:
@@ -77,8 +81,7 @@ class _SiteFilter(Filter):  # type: ignore[misc]  # nvflare is not type-checked 
 
 
 class DataFilter(_SiteFilter):
-    """Lets those train tasks through that their round is about, and keeps what the trainer will see. It has to be a
-    filter: with a trainer in its own process FLARE fetches large arrays for filters alone."""
+    """Lets train tasks through that their round is about. FLARE fetches large arrays for filters alone."""
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if task == VALIDATE:
@@ -101,7 +104,7 @@ class ResultFilter(_SiteFilter):
         if (held := fl_ctx.get_prop(_DUE)) is None:
             raise ProtocolViolation("a result of a task that this site did not accept: nothing of it leaves")
         due, about = held
-        answers = due.give(lambda: about.trained(shareable))
+        answers = due.give(lambda: about.trained(shareable), fl_ctx.get_prop(_SEEN, b""))
         _told(fl_ctx, due.reason, "masked a vector")
         return answering(answers)
 
@@ -112,8 +115,7 @@ def job_name(fl_ctx: FLContext) -> str:
 
 
 def _participant(fl_ctx: FLContext) -> Participant | None:
-    """Return a site's participant, its own before one that a job brought, or one that never began; None at the server,
-    whose simulator gives it the sites' privacy.json."""
+    """Return the site's own, else a job's, else one that never began; None at the server (the simulator's has both)."""
     if fl_ctx.get_process_type() != ProcessType.CLIENT_JOB:
         return None
     found = map(fl_ctx.get_engine().get_component, (flare_parts.COMPONENT, JOB_PART))

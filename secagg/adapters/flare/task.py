@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from nvflare.apis.dxo import DXO, DataKind, MetaKey, from_shareable
+from nvflare.apis.fl_constant import ReturnCode
 from nvflare.apis.shareable import ReservedHeaderKey, Shareable
 from nvflare.app_common.app_constant import AppConstants
 
@@ -67,9 +68,11 @@ def answering(answers: bytes) -> Shareable:
 def answers_in(result: Shareable, limit: int) -> bytes | str:
     """Return our bytes in a result, at most so many; or in words why there are none."""
     try:
+        if (code := result.get_return_code()) != ReturnCode.OK:
+            return f"its task ended with {str(code)[:40]}"
         block = _dxo(result, DataKind.WEIGHTS).data.get(_ANSWERS)
-    except InputError as refused:
-        return f"{refused} (return code {str(result.get_return_code())[:40]})"
+    except (InputError, ValueError) as refused:  # it must not raise: FLARE would end the task for all
+        return str(refused)
     if isinstance(block, np.ndarray) and block.dtype == np.uint8 and block.size <= limit:
         return block.tobytes()
     return f"no masked vector of at most {limit} bytes: are our filters in every scope of the site?"

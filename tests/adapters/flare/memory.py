@@ -14,6 +14,8 @@ import numpy as np
 from nvflare.apis.dxo import DXO, DataKind, MetaKey, from_shareable
 from nvflare.apis.event_type import EventType
 from nvflare.apis.executor import Executor
+from nvflare.apis.filter import Filter
+from nvflare.apis.fl_constant import FilterKey
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.workspace import Workspace
@@ -91,6 +93,10 @@ class Site:
         self._runner = ClientRunner({}, config, self._job, self._engine)
         with self._engine.new_context() as fl_ctx:
             self._engine.fire_event(EventType.START_RUN, fl_ctx)
+
+    def add_job_filter(self, one: Filter) -> None:
+        """Give the job a filter of its own for what goes to the trainer."""
+        self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [one]
 
     @property
     def audit(self) -> str:

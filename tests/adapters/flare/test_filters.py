@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from nvflare.apis.dxo import DXO, DataKind, MetaKey, from_shareable
 from nvflare.apis.executor import Executor
+from nvflare.apis.filter import Filter
 from nvflare.apis.fl_constant import ReturnCode
 from nvflare.apis.shareable import Shareable
 
@@ -214,6 +215,23 @@ def test_a_trainer_sees_what_the_digest_covers_and_may_write_into_it(one_of_thre
     assert shown.get_header("rate") is None
     assert "beside" not in shown
     assert shown.get_header("current_round") == 0
+
+
+def test_a_jobs_own_filter_that_changes_the_model_gets_no_vector(one_of_three, memory):
+    """A job's filters come after the site's, and could give each site another model."""
+    server, site = one_of_three(lambda arrays: weights(arrays, **{MetaKey.NUM_STEPS_CURRENT_ROUND: 30}))
+    site.add_job_filter(Doubles())
+    left = upload(server, site)
+    assert site.trainer.shown is not None, "it has trained"
+    said = memory.reason(answers_in(left, memory.LIMIT))
+    assert said.startswith("ProtocolViolation: the model and configuration are not those of the context digest")
+
+
+class Doubles(Filter):
+    def process(self, shareable, fl_ctx):
+        dxo = from_shareable(shareable)
+        dxo.data = {name: 2 * values for name, values in dxo.data.items()}
+        return dxo.update_shareable(shareable)
 
 
 def with_more(task):
