@@ -74,7 +74,8 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows and keeps no ledger; time and model are those of each line.
+    ε and δ, where it knows and keeps no ledger; time and model are those of each line. check_free: raises where this
+    site could not bring a vector to that round in time, in a runtime that asks it while it still trains for another.
     """
 
     policy: SitePolicy
@@ -84,6 +85,7 @@ class Site:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     randomness: Randomness = field(default=SYSTEM, repr=False)
     spent: Stamp | None = None
+    check_free: Callable[[RoundContext], None] | None = None
 
     def stamp(self, model: bytes = b"") -> Stamp:
         """Return what this site's log says now beside the protocol."""
@@ -130,6 +132,8 @@ class Site:
             raise ProtocolViolation(f"the proposal is for job {proposal.job!r}; this is job {self.job!r}")
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
+        if self.check_free is not None:
+            self.check_free(proposal.context)
         if self.terms is not None:
             self.terms(proposal.terms)
         scheme = self.policy.accept(proposal)

@@ -99,6 +99,11 @@ class Training:
         )
         return f"{told}; training stops here"
 
+    def check_goes_on(self) -> None:
+        """Raise `TrainingFailed` where no further round is run."""
+        if self.stopped is not None:
+            self.check()
+
     def check(self) -> None:
         """Raise `TrainingFailed` where it stopped, or no round gave a model."""
         if self.stopped is not None or (self.skipped and not self.made):

@@ -29,6 +29,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
@@ -37,6 +38,7 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("flare", "site"): ["there.txt"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
     ("group-key", "request"): ["--participant", "1", "--output", "new.request"],

@@ -117,7 +117,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
         settings = self.settings
-        settings.check_sampled(len(messages), _MORE_NODES)
+        settings.check_sampled(len(messages), _MORE_NODES, "secagg-minimum-cohort")
         kind = messages[0].metadata.message_type
         run_config = run_config_of(grid) if settings.run_config is None else settings.run_config
         task = Task.of(_same_content(messages), kind, run_config)
