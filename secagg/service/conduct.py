@@ -1,0 +1,72 @@
+"""When a step is closed, and what comes after a round: the coordinator's policy, and its only use of a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from secagg.round import Round
+from secagg.train.setting import Option, Positive, check
+from secagg_protocols import Output
+
+from .desk import Desk
+
+
+class Rounds(Protocol):
+    """Rounds that follow each other, each from what came before."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to ask."""
+
+    def open(self) -> AbstractContextManager[Round[str]]:
+        """Return the round at hand; after a restart, the same one where it was."""
+
+    def close(self, output: Output) -> None:
+        """Take its sum, and go on to the next. It is on disk when this returns."""
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """When a step is closed though not all have answered."""
+
+    step_timeout: Annotated[
+        float, Positive(), Option("Seconds after which a step is closed with whoever has answered.")
+    ] = 86_400.0
+    grace: Annotated[
+        float, Positive(), Option("Seconds that a step waits for the others once enough have answered.")
+    ] = 600.0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines) -> None:
+    """Hold one round after the other until nothing more is to be asked. Raises `RoundFailed`, and what the rounds
+    raise. After a restart all deadlines begin anew."""
+    while not rounds.done:
+        with rounds.open() as rnd:
+            requests = rnd.begin()
+            while rnd.output is None:
+                desk.open(rnd, requests)
+                await _answers(desk, deadlines)
+                requests = await desk.advance()
+            await asyncio.to_thread(rounds.close, rnd.output)
+
+
+async def _answers(desk: Desk, deadlines: Deadlines) -> None:
+    """Return when the open step is to be closed."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + deadlines.step_timeout
+    enough = False
+    while desk.missing:
+        if desk.ready and not enough:
+            enough = True
+            end = min(end, clock() + deadlines.grace)
+        if clock() >= end:
+            return
+        await desk.change(end - clock())
+        if desk.broken is not None:
+            raise desk.broken

@@ -1,0 +1,190 @@
+"""A coordinator and its sites on this machine's loopback, in threads: what moves is the bytes of real rounds."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette")
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import secagg
+from secagg import Identity, Roster
+from secagg.round import Proposal, Round, Site, SitePolicy, SiteStore, bound_digest, kept_round, received_digest
+from secagg.service.calls import Caller
+from secagg.service.conduct import Deadlines
+from secagg.service.joining import Coordinator
+from secagg.service.serving import Address, serve
+from secagg.service.tls import pinned_context, server_context
+from secagg_protocols import Aggregator, DurableServer
+
+NAMES = ("north", "south", "east", "west", "mid")
+SEEN = received_digest({"asked": np.zeros(1)})
+
+
+def write_certificate(folder: Path, name: str, days: int = 2) -> Path:
+    """Write NAME.crt and NAME.key, a certificate that signs itself; return the first. days: until it expires."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(called)
+        .issuer_name(called)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*encoding))
+    return folder / f"{name}.crt"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The coordinator's certificate; its key stands beside it."""
+    return write_certificate(tmp_path_factory.mktemp("tls"), "coordinator")
+
+
+@dataclass(frozen=True)
+class Federation:
+    """Everybody's keys, as files in a folder."""
+
+    folder: Path
+    identities: dict[str, Identity]
+    roster: Roster
+
+    def file(self, name: str) -> Path:
+        return self.folder / f"{name}.identity.json"
+
+
+@pytest.fixture(scope="session")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    folder = tmp_path_factory.mktemp("federation")
+    identities = {name: Identity.generate(name) for name in ("server", *NAMES)}
+    roster = Roster.of("x25519", [one.public(number) for number, one in enumerate(identities.values())])
+    made = Federation(folder, identities, roster)
+    for name, identity in identities.items():
+        identity.save(made.file(name))
+    roster.save(folder / "roster.json")
+    return made
+
+
+@dataclass
+class Sums:
+    """Rounds of plain sums: so many, each in a folder of its own."""
+
+    folder: Path
+    federation: Federation
+    count: int
+    length: int = 3
+    totals: list[list[int]] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return len(self.totals) == self.count
+
+    @contextmanager
+    def open(self) -> Iterator[Round[str]]:
+        number = len(self.totals) + 1
+        scheme = secagg.Bonawitz(len(NAMES), self.length, adversary="active", colluders=1)
+        context = secagg.RoundContext("sums", number, bound_digest(SEEN, bytes([number])))
+        proposal = Proposal.of(scheme, context, terms=bytes([number]))
+        party = Aggregator(identity=self.federation.identities["server"], roster=self.federation.roster)
+        server = DurableServer(self.folder / str(number), scheme, context, party)
+        with kept_round(self.folder / str(number), server, proposal, NAMES) as rnd:
+            yield rnd
+
+    def close(self, output) -> None:
+        self.totals.append(output.total.tolist())
+
+
+class Running:
+    """A coordinator in a thread. `url`, once it listens; `stop` ends it as its owner does."""
+
+    def __init__(self, sums: Sums, context: ssl.SSLContext, deadlines: Deadlines) -> None:
+        self.url = ""
+        self.error: BaseException | None = None
+        self._listens = threading.Event()
+        self._arguments = (sums, sums.federation.roster, Address(host="127.0.0.1", port=0), context, deadlines)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        assert self._listens.wait(20), self.error
+
+    def _run(self) -> None:
+        async def main() -> None:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            await serve(*self._arguments, self._say)
+
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._listens.set()
+
+    def _say(self, text: str) -> None:
+        self.url = next(word for word in text.split() if "://" in word)
+        self._listens.set()
+
+    def stop(self) -> None:
+        if self.thread.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def coordinator(certificate: Path) -> Iterator[Callable[..., Running]]:
+    """A function: rounds → a coordinator that listens. All are stopped at the end."""
+    started = []
+    context = server_context(certificate, certificate.with_suffix(".key"), datetime.now(UTC))
+
+    def start(sums: Sums, **deadlines: float) -> Running:
+        started.append(Running(sums, context, Deadlines(**({"grace": 20.0, "step_timeout": 60.0} | deadlines))))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def called(federation: Federation, certificate: Path) -> Callable[..., Coordinator]:
+    """A function: (url, name) → the coordinator as that site calls it."""
+
+    def call(url: str, name: str, roster: Roster | None = None) -> Coordinator:
+        caller = Caller(federation.identities[name], roster or federation.roster)
+        return Coordinator(url, caller, pinned_context(certificate, datetime.now(UTC)))
+
+    return call
+
+
+@pytest.fixture
+def answering(federation: Federation, tmp_path: Path) -> Callable[[str], Callable[[bytes], bytes]]:
+    """A function: name → what that site answers to a request: its number, each time made anew from its folder."""
+
+    def of(name: str) -> Callable[[bytes], bytes]:
+        def answer(request: bytes) -> bytes:
+            policy = SitePolicy(roster=federation.roster, identity=federation.identities[name])
+            turn = Site(policy, SiteStore(tmp_path / f"store of {name}")).take(request)
+            vector = np.full(3, NAMES.index(name) + 1)
+            return turn.contribute(vector, SEEN) if turn.awaits_vector else turn.answers
+
+        return answer
+
+    return of
