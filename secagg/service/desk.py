@@ -41,6 +41,7 @@ class Desk:
     def __init__(self, names: Iterable[str]) -> None:
         self.sites = {name: Seen() for name in names}
         self.over = ""
+        self.stops = False
         self.told: set[str] = set()
         self.broken: OSError | None = None
         self._step: _Open | None = None
@@ -85,6 +86,11 @@ class Desk:
         """Tell everybody who asks that nothing more is asked, and why."""
         self._step = None
         self.over = why
+        self._tell()
+
+    def stop(self) -> None:
+        """Let everybody who waits come again: this process ends, and another may go on."""
+        self.stops = True
         self._tell()
 
     def request_for(self, name: str) -> tuple[str, bytes] | None:

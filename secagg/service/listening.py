@@ -100,6 +100,11 @@ class _InTime(H11Protocol):
         super().on_response_complete()
         self._look()
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():  # and not for as long as the other side takes to close TLS
+            self.transport.abort()
+
     def _look(self) -> None:
         busy = self.cycle is not None and not self.cycle.response_complete
         idle = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
@@ -135,7 +140,7 @@ class Server(uvicorn.Server):
             server_header=False,
             h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
             ssl_context_factory=None if context is None else lambda config, default: context,
         )
         super().__init__(config)

@@ -106,6 +106,8 @@ class Service:
                 if self.desk.over:
                     self.desk.told.add(entry.name)
                     raise HTTPException(410, self.desk.over)
+                if self.desk.stops:
+                    raise HTTPException(503, "the coordinator stops", CLOSE)
                 if (asked := self.desk.request_for(entry.name)) is not None:
                     digest, data = asked
                     return Response(data, media_type="application/octet-stream", headers={DIGEST: digest})

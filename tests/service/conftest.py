@@ -121,7 +121,7 @@ class Running:
         self.error: BaseException | None = None
         self._listens = threading.Event()
         self._arguments = (sums, sums.federation.roster, Address(host="127.0.0.1", port=0), context, deadlines)
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self._listens.wait(20), self.error
 
