@@ -41,8 +41,8 @@ class _Encoded(Message, frozen=True):
 
 @dataclass(frozen=True)
 class Progress:
-    """states: by statistic; at a site, None for one that is done. step: sums so far. sites: survivors of each one's last
-    sum."""
+    """states: by statistic; at a site, None for one that is done. step: sums so far. sites: survivors of the last sum
+    of each."""
 
     query: Query
     states: tuple[State | None, ...]
