@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
 from secagg.round import Round
-from secagg.train.setting import Option, Positive, check
 from secagg_protocols import Output
 
 from .desk import Desk
+from .settings import Deadlines
 
 
 class Rounds(Protocol):
@@ -26,21 +25,6 @@ class Rounds(Protocol):
 
     def close(self, output: Output) -> None:
         """Take its sum, and go on to the next. It is on disk when this returns."""
-
-
-@dataclass(frozen=True)
-class Deadlines:
-    """When a step is closed though not all have answered."""
-
-    step_timeout: Annotated[
-        float, Positive(), Option("Seconds after which a step is closed with whoever has answered.")
-    ] = 86_400.0
-    grace: Annotated[
-        float, Positive(), Option("Seconds that a step waits for the others once enough have answered.")
-    ] = 600.0
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines) -> None:

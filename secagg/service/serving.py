@@ -5,35 +5,21 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
 
 from secagg.round.request import one_line
-from secagg.train.setting import AtLeast, AtMost, Option, check
 from secagg_protocols import SYSTEM, ParameterError, Roster, RoundFailed, SecAggError, StateError
 
 from .calls import START_BYTES, Doorkeeper
-from .conduct import Deadlines, Rounds, conduct
+from .conduct import Rounds, conduct
 from .desk import Desk
 from .limits import Connections
 from .listening import listen, served
+from .settings import Address, Deadlines
 from .tls import is_loopback
 from .web import Service
 
 STAYS_SECONDS = 30.0
 """How long a coordinator that is done answers the sites that have called, so that they hear of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where the coordinator listens, and whom it shows how far it has come."""
-
-    host: Annotated[str, Option("Address to listen on; 127.0.0.1 for this machine alone.")] = "0.0.0.0"
-    port: Annotated[int, AtLeast(0), AtMost(65_535), Option("Port to listen on; 0 for any that is free.")] = 8443
-    show_status: Annotated[bool, Option("Show the status page and the metrics to other machines, too.")] = False
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def names_of(roster: Roster) -> tuple[str, ...]:

@@ -23,9 +23,9 @@ import secagg
 from secagg import Identity, Roster
 from secagg.round import Proposal, Round, Site, SitePolicy, SiteStore, bound_digest, kept_round, received_digest
 from secagg.service.calls import Caller
-from secagg.service.conduct import Deadlines
 from secagg.service.joining import Coordinator
-from secagg.service.serving import Address, serve
+from secagg.service.serving import serve
+from secagg.service.settings import Address, Deadlines
 from secagg.service.tls import pinned_context, server_context
 from secagg_protocols import Aggregator, DurableServer
 

@@ -14,7 +14,8 @@ from secagg.service.calls import Caller, Doorkeeper
 from secagg.service.joining import Coordinator
 from secagg.service.limits import Connections, Rate
 from secagg.service.listening import listen
-from secagg.service.serving import Address, names_of, serve
+from secagg.service.serving import names_of, serve
+from secagg.service.settings import Address
 from secagg.service.tls import pinned_context, server_context
 from secagg_protocols import AuthenticationError, InputError, ParameterError, WireError
 
