@@ -16,6 +16,8 @@ POLL_SECONDS = 30.0
 """Longest that a call for the next request is held open."""
 CALLS_AT_ONCE = 4
 """Of one party: it makes one after another, and may have lost a few."""
+ANSWERS_AT_ONCE = 1
+"""Of one party: no more bodies than sites are held."""
 ADDRESSES_KEPT = 1024
 """Whose rate is known. An address beyond them begins anew, and the one that was quiet for longest is forgotten."""
 REQUEST_BYTES = 1 << 28

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 from collections.abc import Callable
 
@@ -76,3 +77,23 @@ async def _stay(desk: Desk) -> None:
     end = clock() + STAYS_SECONDS
     while desk.over and clock() < end and {name for name, seen in desk.sites.items() if seen.heard} - desk.told:
         await asyncio.sleep(0.1)
+
+
+def run(
+    rounds: Rounds,
+    roster: Roster,
+    address: Address,
+    context: ssl.SSLContext | None,
+    deadlines: Deadlines,
+    say: Callable[[str], None],
+) -> None:
+    """Run `serve` in a process of its own, until it is done or somebody ends it (SIGTERM, SIGINT)."""
+
+    async def main() -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, own.cancel)
+        await serve(rounds, roster, address, context, deadlines, say)
+
+    asyncio.run(main())

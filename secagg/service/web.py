@@ -28,7 +28,7 @@ from secagg_protocols import AuthenticationError, LateMessage, ParameterError, P
 
 from .calls import DIGEST, Doorkeeper
 from .desk import Desk
-from .limits import CALLS_AT_ONCE, POLL_SECONDS, Rate, body_seconds
+from .limits import ANSWERS_AT_ONCE, CALLS_AT_ONCE, POLL_SECONDS, Rate, body_seconds
 from .page import metrics, page
 from .status import Status
 from .tls import is_loopback
@@ -61,6 +61,7 @@ class Service:
         self._addresses = Rate(100, 400, clock)
         self._parties = Rate(50, 100, clock)
         self._at_once: Counter[int] = Counter()
+        self._answers: Counter[int] = Counter()
 
     def application(self) -> Starlette:
         """Return it as uvicorn takes it."""
@@ -122,7 +123,7 @@ class Service:
             about = _parameter(request, "about")
             try:
                 limit = self.desk.answer_limit(entry.name, about)
-                body = await _body(request, limit)
+                body = await self._body(request, entry.id, limit)
                 if hashlib.sha256(body).digest() != digest:
                     raise HTTPException(401, "the body is not the one that was signed", CLOSE)
                 await self.desk.take(entry.name, about, body)
@@ -170,8 +171,18 @@ class Service:
         finally:
             self._at_once[entry.id] -= 1
 
+    async def _body(self, request: Request, party: int, limit: int) -> bytes:
+        """Return the body, one of a party at a time."""
+        if self._answers[party] >= ANSWERS_AT_ONCE:
+            raise HTTPException(429, "another answer of this party is on its way", {**CLOSE, "retry-after": "1"})
+        self._answers[party] += 1
+        try:
+            return await _read(request, limit)
+        finally:
+            self._answers[party] -= 1
 
-async def _body(request: Request, limit: int) -> bytes:
+
+async def _read(request: Request, limit: int) -> bytes:
     """Return the body, of the length that the head says."""
     said = request.headers.get("content-length", "")
     if not said.isdecimal() or len(said) > 15:

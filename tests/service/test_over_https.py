@@ -1,0 +1,152 @@
+"""One coordinator and five sites, each a process with its own files, as the command line starts them.
+
+One site is killed when it has computed its vector and before it sends it; then the coordinator is killed, too. Both are
+started again, and the figures are those of the pooled table. All logs agree.
+"""
+
+import json
+import re
+import runpy
+import time
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from secagg.round.audit import Log, compare, verify
+from secagg.stats import Category, Histogram, Mean, Number, Query
+
+from .conftest import NAMES
+
+pytest.importorskip("pandas")
+
+PARTY = str(Path(__file__).with_name("party.py"))
+LOADED = ("secagg.cli.app", "secagg.service.serving", "secagg.service.joining", "secagg.stats.site", "pandas")
+MASKED_INPUT = 3
+"""The request that a vector answers."""
+
+
+@dataclass
+class Processes:
+    """Processes that all end with the block. Each is a copy of one that has loaded everything and done nothing."""
+
+    folder: Path
+    started: list = field(default_factory=list)
+
+    def start(self, name, *arguments, dies_at=0):
+        given = {"GIVEN": ([str(one) for one in arguments], str(self.output(name)), dies_at)}
+        context = get_context("forkserver")
+        process = context.Process(target=runpy.run_path, args=(PARTY, given, "__main__"))
+        process.start()
+        self.started.append(process)
+        return process
+
+    def output(self, name):
+        return self.folder / f"{name}.out"
+
+    def wait_for(self, name, pattern, seconds=20):
+        """Return what a process has written that fits."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.output(name).exists() and (found := re.search(pattern, self.output(name).read_text())):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{name} did not write {pattern}: {self.output(name).read_text()}")
+
+
+@pytest.fixture
+def processes(tmp_path):
+    get_context("forkserver").set_forkserver_preload(list(LOADED))
+    running = Processes(tmp_path)
+    yield running
+    for process in running.started:
+        process.kill()
+        process.join(10)
+        assert not process.is_alive()
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Site → its rows: columns age and sex."""
+    draw = np.random.default_rng(5)
+    return {name: (draw.integers(30, 90, 40), draw.choice(["f", "m"], 40)) for name in NAMES}
+
+
+def write_files(folder, federation, tables):
+    """Write what every site has of its own, and the query."""
+    columns = {"age": Number(0, 120), "sex": Category(("f", "m"))}
+    statistics = (Mean("age", by="sex"), Histogram("age", bins=4))
+    query = Query(columns=columns, rows=1000, minimum_cell=5, statistics=statistics)
+    (folder / "query.json").write_bytes(query.to_json())
+    for name, (ages, sexes) in tables.items():
+        rows = "\n".join(f"{age},{sex}" for age, sex in zip(ages, sexes, strict=True))
+        (folder / f"{name}.csv").write_text(f"age,sex\n{rows}\n")
+        policy = {
+            "secagg-store": str(folder / f"{name} store"),
+            "secagg-audit": str(folder / f"{name}.jsonl"),
+            "secagg-stats-ledger": str(folder / f"{name} ledger.jsonl"),
+        }
+        (folder / f"{name} policy.json").write_text(json.dumps(policy))
+
+
+def test_figures_of_five_processes_are_those_of_the_pooled_table(processes, federation, certificate, tables, tmp_path):
+    write_files(tmp_path, federation, tables)
+    roster = federation.folder / "roster.json"
+
+    def serve(port):
+        return processes.start(
+            "coordinator", "serve", "--query", tmp_path / "query.json", "--roster", roster,
+            "--identity", federation.file("server"), "--state", tmp_path / "state", "--host", "127.0.0.1",
+            "--port", port, "--tls-cert", certificate, "--tls-key", certificate.with_suffix(".key"),
+            "--grace", "30", "--step-timeout", "40", "--result", tmp_path / "result.json",
+        )  # fmt: skip
+
+    def join(name, dies_at=0):
+        return processes.start(
+            name, "join", url, "--identity", federation.file(name), "--roster", roster, "--data",
+            tmp_path / f"{name}.csv", "--policy", tmp_path / f"{name} policy.json", "--tls-cert", certificate, "--once",
+            dies_at=dies_at,
+        )  # fmt: skip
+
+    coordinator = serve(0)
+    url = processes.wait_for("coordinator", r"listening on (https://127.0.0.1:(\d+))")[1]
+    sites = {name: join(name, dies_at=MASKED_INPUT if name == "mid" else 0) for name in NAMES}
+    sites["mid"].join(30)
+    assert sites["mid"].exitcode == -9, processes.output("mid").read_text()
+    coordinator.kill()
+    coordinator.join(10)
+    coordinator = serve(url.rpartition(":")[2])
+    sites["mid"] = join("mid")
+    for name, process in {**sites, "coordinator": coordinator}.items():
+        process.join(30)
+        assert process.exitcode == 0, (name, processes.output(name).read_text())
+
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found["sites"] == [5, 5]
+    check_figures(found["results"], tables)
+    check_logs(federation, tmp_path)
+
+
+def check_figures(results, tables):
+    """Means and counts by sex, exactly; of the bins, those that may be shown."""
+    ages = np.concatenate([ages for ages, _ in tables.values()])
+    sexes = np.concatenate([sexes for _, sexes in tables.values()])
+    means, bins = results
+    for row in means["rows"]:
+        chosen = ages[sexes == row["group"]]
+        assert row["n"] == len(chosen)
+        assert row["mean"] == pytest.approx(chosen.mean(), rel=1e-12)
+    assert [row["group"] for row in means["rows"]] == ["f", "m"]
+    assert bins["counts"][2] == ((ages >= 60) & (ages < 90)).sum()
+
+
+def check_logs(federation, folder):
+    """Each log is whole and signed by its party, and they agree."""
+    keys = federation.roster
+    paths = {0: folder / "state" / "audit.jsonl"}
+    paths |= {number: folder / f"{name}.jsonl" for number, name in enumerate(NAMES, 1)}
+    logs = [Log(path, list(verify(path, keys.key_of(own), "x25519")), own) for own, path in paths.items()]
+    assert all(log.lines for log in logs)
+    assert not compare(logs)
