@@ -72,11 +72,11 @@ class Floor:
             )
         if self.out_of_bounds not in (CLIP, REFUSE):
             raise ParameterError(f"{self.prefix}out-of-bounds={self.out_of_bounds!r} is neither {CLIP} nor {REFUSE}")
-        counts = {"minimum-patients": self.minimum_patients, "minimum-cell": self.minimum_cell, "apart": self.apart}
-        limits = {"queries-per-cohort": self.queries_per_cohort, "queries-per-day": self.queries_per_day}
-        for name, value in (counts | limits).items():
-            if value is not None and value < 1:
-                raise ParameterError(f"{self.prefix}{name}={value} is not at least 1")
+        for name in ("minimum_patients", "minimum_cell", "apart", "queries_per_cohort", "queries_per_day"):
+            value = getattr(self, name)
+            least = 0 if name.startswith("minimum") else 1
+            if value is not None and value < least:
+                raise ParameterError(f"{self.prefix}{name.replace('_', '-')}={value} is not at least {least}")
 
     @classmethod
     def read(cls, keys: Keys) -> Floor:
@@ -135,7 +135,7 @@ class StatPolicy:
     """All that a site decides for itself: its side of the round, its floor for queries, and where it remembers them."""
 
     site: SitePolicy
-    floor: Floor = Floor()  # noqa: RUF009  (frozen)
+    floor: Floor = Floor()
     ledger: QueryLedger = field(default_factory=QueryLedger)
 
     @classmethod
@@ -209,4 +209,3 @@ def _time(keys: Keys) -> datetime | None:
             "2027-01-31T12:00:00+00:00"
         )
     return until
-

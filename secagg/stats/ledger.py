@@ -1,4 +1,4 @@
-"""What a site was asked and whose sums it was in, as the site keeps it: one signed line each, on disk before it answers.
+"""What a site was asked and whose sums it was in, as the site keeps it: a signed line each, on disk before it answers.
 
     ledger.begin(asked, per_day)               # before it makes keys for a query
     ledger.join(asked, survivors, limits)      # before it signs or opens anything for these survivors
@@ -57,8 +57,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Limits:
-    """apart: fewest sites that sums may tell apart. per_cohort: most queries of one cohort; None: any number. prefix: how
-    the keys are written, for errors."""
+    """apart: fewest sites that sums may tell apart. per_cohort: most queries of one cohort; None: any number. prefix:
+    how the keys are written, for errors."""
 
     apart: int
     per_cohort: int | None
