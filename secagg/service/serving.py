@@ -61,7 +61,6 @@ async def serve(
             await conduct(rounds, desk, deadlines)
             desk.end("done")
         except asyncio.CancelledError:
-            desk.stop()
             raise StateError("stopped; the same command goes on where this one was (--state)") from None
         except (SecAggError, OSError) as failed:
             of_the_round = isinstance(failed, RoundFailed)
@@ -69,6 +68,7 @@ async def serve(
             raise
         finally:
             await _stay(desk)
+            desk.stop()
 
 
 async def _stay(desk: Desk) -> None:

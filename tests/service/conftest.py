@@ -1,12 +1,16 @@
 """A coordinator and its sites on this machine's loopback, in threads: what moves is the bytes of real rounds."""
 
 import asyncio
+import re
+import runpy
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +27,16 @@ import secagg
 from secagg import Identity, Roster
 from secagg.round import Proposal, Round, Site, SitePolicy, SiteStore, bound_digest, kept_round, received_digest
 from secagg.service.calls import Caller
-from secagg.service.joining import Coordinator
+from secagg.service.conduct import Rounds
+from secagg.service.joining import Coordinator, join
 from secagg.service.serving import serve
 from secagg.service.settings import Address, Deadlines
 from secagg.service.tls import pinned_context, server_context
 from secagg_protocols import Aggregator, DurableServer
 
 NAMES = ("north", "south", "east", "west", "mid")
+PARTY = str(Path(__file__).with_name("party.py"))
+LOADED = ("secagg.cli.app", "secagg.service.serving", "secagg.service.joining", "secagg.stats.site", "pandas")
 SEEN = received_digest({"asked": np.zeros(1)})
 
 
@@ -113,14 +120,53 @@ class Sums:
         self.totals.append(output.total.tolist())
 
 
+@dataclass
+class Processes:
+    """Processes that all end with the block. Each is a copy of one that has loaded everything and done nothing."""
+
+    folder: Path
+    started: list = field(default_factory=list)
+
+    def start(self, name, *arguments, dies_at=0):
+        given = {"GIVEN": ([str(one) for one in arguments], str(self.output(name)), dies_at)}
+        context = get_context("forkserver")
+        process = context.Process(target=runpy.run_path, args=(PARTY, given, "__main__"))
+        process.start()
+        self.started.append(process)
+        return process
+
+    def output(self, name):
+        return self.folder / f"{name}.out"
+
+    def wait_for(self, name, pattern, seconds=20):
+        """Return what a process has written that fits."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.output(name).exists() and (found := re.search(pattern, self.output(name).read_text())):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{name} did not write {pattern}: {self.output(name).read_text()}")
+
+
+@pytest.fixture
+def processes(tmp_path):
+    get_context("forkserver").set_forkserver_preload(list(LOADED))
+    running = Processes(tmp_path)
+    yield running
+    for process in running.started:
+        process.kill()
+        process.join(10)
+        assert not process.is_alive()
+
+
 class Running:
     """A coordinator in a thread. `url`, once it listens; `stop` ends it as its owner does."""
 
-    def __init__(self, sums: Sums, context: ssl.SSLContext, deadlines: Deadlines) -> None:
+    def __init__(self, rounds: Rounds, roster: Roster, context: ssl.SSLContext, deadlines: Deadlines) -> None:
         self.url = ""
         self.error: BaseException | None = None
         self._listens = threading.Event()
-        self._arguments = (sums, sums.federation.roster, Address(host="127.0.0.1", port=0), context, deadlines)
+        self._arguments = (rounds, roster, Address(host="127.0.0.1", port=0), context, deadlines)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self._listens.wait(20), self.error
@@ -149,13 +195,14 @@ class Running:
 
 
 @pytest.fixture
-def coordinator(certificate: Path) -> Iterator[Callable[..., Running]]:
+def coordinator(certificate: Path, federation: Federation) -> Iterator[Callable[..., Running]]:
     """A function: rounds → a coordinator that listens. All are stopped at the end."""
     started = []
     context = server_context(certificate, certificate.with_suffix(".key"), datetime.now(UTC))
 
-    def start(sums: Sums, **deadlines: float) -> Running:
-        started.append(Running(sums, context, Deadlines(**({"grace": 20.0, "step_timeout": 60.0} | deadlines))))
+    def start(rounds: Rounds, **deadlines: float) -> Running:
+        chosen = Deadlines(**({"grace": 20.0, "step_timeout": 60.0} | deadlines))
+        started.append(Running(rounds, federation.roster, context, chosen))
         return started[-1]
 
     yield start
@@ -188,3 +235,19 @@ def answering(federation: Federation, tmp_path: Path) -> Callable[[str], Callabl
         return answer
 
     return of
+
+
+def in_threads(coordinators, answers, said=lambda text: None):
+    """Start a thread for each site; return them. answers: name → what answers its requests."""
+    threads = []
+    for name, one in coordinators.items():
+        arguments = {"once": True, "say": said, "sleep": lambda seconds: time.sleep(0.05)}
+        threads.append(threading.Thread(target=join, args=(one, answers(name)), kwargs=arguments, daemon=True))
+        threads[-1].start()
+    return threads
+
+
+def ended(running, threads):
+    for thread in (*threads, running.thread):
+        thread.join(40)
+        assert not thread.is_alive()

@@ -5,12 +5,6 @@ started again, and the figures are those of the pooled table. All logs agree.
 """
 
 import json
-import re
-import runpy
-import time
-from dataclasses import dataclass, field
-from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,49 +16,8 @@ from .conftest import NAMES
 
 pytest.importorskip("pandas")
 
-PARTY = str(Path(__file__).with_name("party.py"))
-LOADED = ("secagg.cli.app", "secagg.service.serving", "secagg.service.joining", "secagg.stats.site", "pandas")
 MASKED_INPUT = 3
 """The request that a vector answers."""
-
-
-@dataclass
-class Processes:
-    """Processes that all end with the block. Each is a copy of one that has loaded everything and done nothing."""
-
-    folder: Path
-    started: list = field(default_factory=list)
-
-    def start(self, name, *arguments, dies_at=0):
-        given = {"GIVEN": ([str(one) for one in arguments], str(self.output(name)), dies_at)}
-        context = get_context("forkserver")
-        process = context.Process(target=runpy.run_path, args=(PARTY, given, "__main__"))
-        process.start()
-        self.started.append(process)
-        return process
-
-    def output(self, name):
-        return self.folder / f"{name}.out"
-
-    def wait_for(self, name, pattern, seconds=20):
-        """Return what a process has written that fits."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.output(name).exists() and (found := re.search(pattern, self.output(name).read_text())):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"{name} did not write {pattern}: {self.output(name).read_text()}")
-
-
-@pytest.fixture
-def processes(tmp_path):
-    get_context("forkserver").set_forkserver_preload(list(LOADED))
-    running = Processes(tmp_path)
-    yield running
-    for process in running.started:
-        process.kill()
-        process.join(10)
-        assert not process.is_alive()
 
 
 @pytest.fixture(scope="module")

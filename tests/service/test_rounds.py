@@ -1,6 +1,5 @@
 """Rounds over HTTPS: they end with the right sums, whoever is stopped and started again on the way."""
 
-import threading
 import time
 
 import pytest
@@ -8,17 +7,7 @@ import pytest
 from secagg.service.joining import Over, join
 from secagg_protocols import RoundFailed, StateError
 
-from .conftest import NAMES, Sums
-
-
-def sites(coordinators, answering, said=lambda text: None):
-    """Start each site's thread; return them."""
-    threads = []
-    for name, one in coordinators.items():
-        arguments = {"once": True, "say": said, "sleep": lambda seconds: time.sleep(0.05)}
-        threads.append(threading.Thread(target=join, args=(one, answering(name)), kwargs=arguments, daemon=True))
-        threads[-1].start()
-    return threads
+from .conftest import NAMES, Sums, ended, in_threads
 
 
 def ignored(coordinator):
@@ -28,16 +17,10 @@ def ignored(coordinator):
         time.sleep(0.05)
 
 
-def ended(running, threads):
-    for thread in (*threads, running.thread):
-        thread.join(40)
-        assert not thread.is_alive()
-
-
 def test_two_rounds_of_five_sites(coordinator, called, answering, federation, tmp_path):
     sums = Sums(tmp_path / "state", federation, 2)
     running = coordinator(sums)
-    ended(running, sites({name: called(running.url, name) for name in NAMES}, answering))
+    ended(running, in_threads({name: called(running.url, name) for name in NAMES}, answering))
     assert running.error is None
     assert sums.totals == [[15, 15, 15]] * 2
 
@@ -61,7 +44,7 @@ def test_a_coordinator_that_is_stopped_goes_on_where_it_was(coordinator, called,
     again = called(running.url, "north")
     assert again.poll(wait=0) is None
     again.answer(about, answer)
-    ended(running, sites({name: called(running.url, name) for name in NAMES}, answering))
+    ended(running, in_threads({name: called(running.url, name) for name in NAMES}, answering))
     assert sums.totals == [[15, 15, 15]]
 
 
@@ -75,7 +58,7 @@ def test_a_site_that_is_killed_before_its_answer_leaves_is_asked_again(
     lost = answering("north")(first[1])
     assert called(running.url, "north").poll() == first
     assert answering("north")(first[1]) == lost
-    ended(running, sites({name: called(running.url, name) for name in NAMES}, answering))
+    ended(running, in_threads({name: called(running.url, name) for name in NAMES}, answering))
     assert sums.totals == [[15, 15, 15]]
 
 
@@ -88,7 +71,7 @@ def test_a_step_waits_no_longer_than_the_grace_for_those_who_are_late(
     late = called(running.url, "mid")
     about, request = late.poll()
     answer = answering("mid")(request)
-    threads = sites({name: called(running.url, name) for name in NAMES[:-1]}, answering)
+    threads = in_threads({name: called(running.url, name) for name in NAMES[:-1]}, answering)
     with pytest.raises(Over, match="done"):
         ignored(late)
     late.answer(about, answer)
@@ -101,7 +84,7 @@ def test_too_few_at_the_deadline_end_the_round_and_everybody_hears_why(
 ):
     running = coordinator(Sums(tmp_path / "state", federation, 1), step_timeout=1.0)
     said = []
-    ended(running, sites({"north": called(running.url, "north")}, answering, said.append))
+    ended(running, in_threads({"north": called(running.url, "north")}, answering, said.append))
     assert isinstance(running.error, RoundFailed)
     assert any("nothing more: failed: round failed at" in text for text in said)
 
