@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from secagg.cli.options import with_options
 from secagg.cli.output import console
 from secagg.extras import needed
 from secagg.round.keys import PREFIX, Value
-from secagg_protocols import InputError, ParameterError
+from secagg_protocols import InputError, ParameterError, StateError
 from secagg_protocols.core import strict_json
 
 TAKEN_FROM_OPTIONS = ("identity", "roster")
@@ -74,7 +75,10 @@ def join(url: Url, own: Own, ask: Ask = False, once: Once = False) -> None:
     caller = Caller(policy.site.identity, policy.site.roster)
     coordinator = Coordinator(url, caller, pinned_context(own.tls_cert, datetime.now(UTC)))
     site = StatSite(policy, own.data, ask=_person if ask else None)
-    answer(coordinator, site.take, once=once, say=_saying(target.print))
+    try:
+        answer(coordinator, site.take, once=once, say=_saying(target.print))
+    except (KeyboardInterrupt, click.Abort):
+        raise StateError(f"stopped; the same command goes on where this one was ({PREFIX}store)") from None
 
 
 def _saying(show: Callable[..., None]) -> Callable[[str], None]:

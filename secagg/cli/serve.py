@@ -15,9 +15,9 @@ from rich.table import Table
 from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console, print_json
 from secagg.extras import needed
-from secagg.schemes import parameters_of
+from secagg.schemes import SCHEMES
 from secagg.service.settings import Address, Deadlines
-from secagg.train.setting import AtLeast, Option, check
+from secagg.train.setting import AtLeast, OneOf, Option, check
 from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
 from secagg_protocols.core import storage
 
@@ -35,13 +35,11 @@ class Parties:
     roster: Annotated[Path, typer.Option(help="The roster that all parties have.")]
     identity: Annotated[Path, typer.Option(help="The coordinator's own identity file.")]
     state: Annotated[Path, typer.Option(help="Folder in which the query is kept: started again, it goes on there.")]
-    scheme: Annotated[str, Option("Scheme of the sums; one that withstands an active server.")] = "bonawitz"
+    scheme: Annotated[str, OneOf(SCHEMES), Option("Scheme that withstands an active server.")] = "bonawitz"
     colluders: Annotated[int, AtLeast(0), Option("Sites that may help the coordinator, and learn nothing by it.")] = 0
 
     def __post_init__(self) -> None:
         check(self)
-        if "adversary" not in parameters_of(self.scheme):
-            raise ParameterError(f"scheme={self.scheme!r} knows no active server: take bonawitz or threshold-ckks")
 
 
 @dataclass(frozen=True, kw_only=True)

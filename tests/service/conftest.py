@@ -3,6 +3,7 @@
 import asyncio
 import re
 import runpy
+import socket
 import ssl
 import threading
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -135,6 +137,19 @@ class Processes:
         self.started.append(process)
         return process
 
+    def serve(self, federation, certificate, port=0):
+        """Start the coordinator of query.json, its state beside it."""
+        return self.start(
+            "coordinator", "serve", "--query", self.folder / "query.json", "--state", self.folder / "state",
+            "--roster", federation.folder / "roster.json", "--identity", federation.file("server"),
+            "--tls-cert", certificate, "--tls-key", certificate.with_suffix(".key"), "--host", "127.0.0.1",
+            "--port", port, "--grace", "30", "--step-timeout", "40", "--result", self.folder / "result.json",
+        )  # fmt: skip
+
+    def url(self):
+        """Return where the coordinator listens, once it does."""
+        return self.wait_for("coordinator", r"listening on (https://127.0.0.1:(\d+))")[1]
+
     def output(self, name):
         return self.folder / f"{name}.out"
 
@@ -251,3 +266,29 @@ def ended(running, threads):
     for thread in (*threads, running.thread):
         thread.join(40)
         assert not thread.is_alive()
+
+
+def connected(called_url):
+    """Return a connection with TLS, as a stranger makes it."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    parts = urlsplit(called_url)
+    raw = socket.create_connection((parts.hostname, parts.port), timeout=10)
+    return context.wrap_socket(raw)
+
+
+def head(method, target, headers):
+    lines = [f"{method} {target} HTTP/1.1", "host: here", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def gone(raw):
+    """Wait until the other side has closed; a few seconds without a byte are an error."""
+    raw.settimeout(5)
+    try:
+        while raw.recv(4096):
+            pass
+    except ConnectionError:
+        return True
+    return True

@@ -2,10 +2,8 @@
 
 import asyncio
 import socket
-import ssl
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from secagg import Identity, Roster
@@ -19,7 +17,7 @@ from secagg.service.settings import Address
 from secagg.service.tls import pinned_context, server_context
 from secagg_protocols import AuthenticationError, InputError, ParameterError, WireError
 
-from .conftest import Sums, write_certificate
+from .conftest import Sums, connected, gone, head, write_certificate
 
 NOW = datetime.now(UTC)
 
@@ -129,14 +127,14 @@ def test_an_answer_longer_than_the_round_takes_is_refused_unread(running, called
     about, _ = north.poll()
     target = f"/v1/answer?about={about}"
     said = {"content-length": str(10**10), "authorization": north.caller.header("POST", target)}
-    with connected(running) as raw:
+    with connected(running.url) as raw:
         raw.sendall(head("POST", target, said))
         assert b"413" in raw.recv(4096)
-    with connected(running) as raw:
+    with connected(running.url) as raw:
         chunked = {"transfer-encoding": "chunked", "authorization": north.caller.header("POST", target)}
         raw.sendall(head("POST", target, chunked))
         assert b"411" in raw.recv(4096)
-    with connected(running) as raw:
+    with connected(running.url) as raw:
         raw.sendall(head("POST", target, {"content-length": "1000"}))  # not signed: its body is not waited for
         assert b"401" in raw.recv(4096)
         assert gone(raw)
@@ -148,7 +146,7 @@ def test_a_head_that_does_not_come_and_a_body_that_comes_too_slowly_are_cut_off(
     north = called(running.url, "north")
     about, _ = north.poll()
     target = f"/v1/answer?about={about}"
-    with connected(running) as silent, connected(running) as halting, connected(running) as slow:
+    with connected(running.url) as silent, connected(running.url) as halting, connected(running.url) as slow:
         halting.sendall(b"GET / HTTP/1.1\r\nhost: ")
         said = {"content-length": "1000", "authorization": north.caller.header("POST", target)}
         slow.sendall(head("POST", target, said) + b"a")
@@ -198,29 +196,3 @@ def test_the_status_is_for_the_coordinators_own_machine(running, called, monkeyp
     assert north.client.get("/").status_code == 403
     assert north.client.get("/metrics").status_code == 403
     assert north.client.get("/healthz").status_code == 200
-
-
-def connected(running):
-    """Return a connection with TLS, as a stranger makes it."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    url = httpx.URL(running.url)
-    raw = socket.create_connection((url.host, url.port), timeout=10)
-    return context.wrap_socket(raw)
-
-
-def head(method, target, headers):
-    lines = [f"{method} {target} HTTP/1.1", "host: here", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def gone(raw):
-    """Wait until the other side has closed; a few seconds without a byte are an error."""
-    raw.settimeout(5)
-    try:
-        while raw.recv(4096):
-            pass
-    except ConnectionError:
-        return True
-    return True

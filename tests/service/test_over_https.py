@@ -48,14 +48,6 @@ def test_figures_of_five_processes_are_those_of_the_pooled_table(processes, fede
     write_files(tmp_path, federation, tables)
     roster = federation.folder / "roster.json"
 
-    def serve(port):
-        return processes.start(
-            "coordinator", "serve", "--query", tmp_path / "query.json", "--roster", roster,
-            "--identity", federation.file("server"), "--state", tmp_path / "state", "--host", "127.0.0.1",
-            "--port", port, "--tls-cert", certificate, "--tls-key", certificate.with_suffix(".key"),
-            "--grace", "30", "--step-timeout", "40", "--result", tmp_path / "result.json",
-        )  # fmt: skip
-
     def join(name, dies_at=0):
         return processes.start(
             name, "join", url, "--identity", federation.file(name), "--roster", roster, "--data",
@@ -63,14 +55,14 @@ def test_figures_of_five_processes_are_those_of_the_pooled_table(processes, fede
             dies_at=dies_at,
         )  # fmt: skip
 
-    coordinator = serve(0)
-    url = processes.wait_for("coordinator", r"listening on (https://127.0.0.1:(\d+))")[1]
+    coordinator = processes.serve(federation, certificate)
+    url = processes.url()
     sites = {name: join(name, dies_at=MASKED_INPUT if name == "mid" else 0) for name in NAMES}
     sites["mid"].join(30)
     assert sites["mid"].exitcode == -9, processes.output("mid").read_text()
     coordinator.kill()
     coordinator.join(10)
-    coordinator = serve(url.rpartition(":")[2])
+    coordinator = processes.serve(federation, certificate, url.rpartition(":")[2])
     sites["mid"] = join("mid")
     for name, process in {**sites, "coordinator": coordinator}.items():
         process.join(30)
