@@ -9,6 +9,8 @@ A statistic is a few pure functions around secure sums (`Statistic`); a query as
 """
 
 from .columns import Category, Number
+from .floor import Floor, StatPolicy
+from .inquiry import Inquiry, settings_of
 from .kinds.compare import Compare
 from .kinds.count import Count
 from .kinds.covariance import Covariance
@@ -20,15 +22,20 @@ from .progress import Progress
 from .query import Query
 from .results import Result
 from .rows import Rows, read_csv
+from .simulated import Answered, simulate
+from .site import StatSite
 from .statistic import State, Statistic
 
 __all__ = [
+    "Answered",
     "Category",
     "Compare",
     "Count",
     "Covariance",
     "Crosstab",
+    "Floor",
     "Histogram",
+    "Inquiry",
     "Mean",
     "Number",
     "Progress",
@@ -36,9 +43,13 @@ __all__ = [
     "Query",
     "Result",
     "Rows",
+    "StatPolicy",
+    "StatSite",
     "State",
     "Statistic",
     "Sum",
     "Variance",
     "read_csv",
+    "settings_of",
+    "simulate",
 ]
