@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from secagg.stats import Query
+from secagg.train.schema import read_schema
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -45,6 +46,15 @@ def test_a_query_file_holds_what_was_asked_and_is_never_written_over(secagg_comm
     ended = secagg_command("stats", "table", *asked)
     assert ended.code == 1
     assert "is there already; give --query-out another name" in ended.stderr
+
+
+def test_a_schema_from_sums_is_one_that_training_reads(secagg_command: Command, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    asked = ("--mean", "age:0:120", "--crosstab", "sex,outcome", "--minimum-cell", 2, "--schema-out", schema)
+    assert secagg_command("stats", "table", *BY_SITE, *asked).code == 0
+    columns = read_schema(schema)
+    assert 0 < columns["age"].low < columns["age"].high < 120
+    assert columns["sex"].categories == ("f", "m")
 
 
 def test_dropouts_are_not_in_the_result_and_it_says_so(secagg_command: Command) -> None:

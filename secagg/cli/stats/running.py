@@ -113,7 +113,7 @@ def run(statistics: Sequence[Statistic], said: Said, sites: Sites, asking: Askin
         expires=asking.expires or "",
     )
     if asking.query_out is not None:
-        _write(asking.query_out, query)
+        write_new(asking.query_out, query.to_json(), "--query-out")
         return Run(query, columns.warnings, written=asking.query_out)
     assert table is not None
     tables = sites.split(table, query)
@@ -169,12 +169,13 @@ def _quiet_sites() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _write(path: Path, query: Query) -> None:
+def write_new(path: Path, data: bytes, option: str) -> None:
+    """Write a file of one line. Raises: InputError where there is one already."""
     try:
         with path.open("xb") as file:
-            file.write(query.to_json() + b"\n")
+            file.write(data + b"\n")
     except FileExistsError as error:
-        raise InputError(f"{str(path)!r} is there already; give --query-out another name") from error
+        raise InputError(f"{str(path)!r} is there already; give {option} another name") from error
 
 
 def report(ended: Run, as_json: bool) -> None:
