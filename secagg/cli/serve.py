@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from secagg.cli.options import Panel, with_options
-from secagg.cli.output import AsJson, console, print_json
+from secagg.cli.output import AsJson, console
 from secagg.extras import needed
 from secagg.schemes import SCHEMES
 from secagg.service.settings import Address, Deadlines
@@ -24,7 +22,6 @@ from secagg_protocols.core import storage
 if TYPE_CHECKING:
     from secagg.stats.inquiry import Inquiry
     from secagg.stats.query import Query
-    from secagg.stats.results import Cell, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +70,7 @@ def serve(
     with needed("service"):
         from secagg.service.serving import run
         from secagg.service.tls import fingerprint, server_context
+    from secagg.cli.stats.running import Run, report
     from secagg.stats.query import Query
 
     roster = Roster.load(parties.roster)
@@ -83,13 +81,10 @@ def serve(
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
     inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
     run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
-    found = _plain(inquiry)
+    found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites)
     if result is not None:
-        _write(result, found)
-    for one in inquiry.results:
-        _show(target, one)
-    if as_json:
-        print_json(found)
+        _write(result, found.plain())
+    report(found, as_json)
 
 
 def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
@@ -114,34 +109,6 @@ def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
         }
     )
     return Inquiry(query, settings, names_of(roster), parties.state)
-
-
-def _show(target: Console, result: Result) -> None:
-    for shown in result.tables():
-        table = Table(*shown.headings, title=shown.title)
-        for row in shown.rows:
-            table.add_row(*map(_cell, row))
-        target.print(table)
-        for note in shown.notes:
-            target.print(note, soft_wrap=True)
-
-
-def _cell(value: Cell) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(inquiry: Inquiry) -> dict[str, Any]:
-    """Return the results, with whose sums they are, as JSON has it."""
-    progress = inquiry.progress
-    return {
-        "query": progress.query.digest.hex(),
-        "job": inquiry.job,
-        "asked": list(inquiry.asked),
-        "sites": list(progress.sites),
-        "results": [one.plain() for one in inquiry.results],
-    }
 
 
 def _read(path: Path) -> bytes:

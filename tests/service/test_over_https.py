@@ -69,7 +69,7 @@ def test_figures_of_five_processes_are_those_of_the_pooled_table(processes, fede
         assert process.exitcode == 0, (name, processes.output(name).read_text())
 
     found = json.loads((tmp_path / "result.json").read_text())
-    assert found["sites"] == [5, 5]
+    assert [one["sites"] for one in found["results"]] == [5, 5]
     check_figures(found["results"], tables)
     check_logs(federation, tmp_path)
 

@@ -70,7 +70,7 @@ class CrosstabResult(Result, frozen=True, tag="crosstab"):
         found = self.chi_square
         if found is None:
             return HIDDEN
-        text = f"χ² = {found.statistic:.4g}, {found.freedom} degree(s) of freedom, p = {found.p:.3g}"
+        text = f"χ² = {found.statistic:.4g}, df = {found.freedom}, p = {found.p:.3g}"
         if found.corrected_p is not None:
             text += f"; with Yates' correction {found.corrected:.4g}, p = {found.corrected_p:.3g}"
         least = min(map(min, found.expected))
@@ -113,7 +113,7 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
         table = np.array(counts, dtype=np.int64).reshape(self._shape(query))
         least = query.minimum_cell
         may = shown(table, least)
-        alone = [shown_counts(table.sum(axis=1 - axis).tolist(), least) for axis in range(2)]
+        rows, columns = (shown_counts(table.sum(axis=1 - axis).tolist(), least) for axis in range(2))
         return CrosstabResult(
             self.row,
             self.column,
@@ -123,7 +123,8 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
                 tuple(int(count) if fine else None for count, fine in zip(*line, strict=True))
                 for line in zip(table, may, strict=True)
             ),
-            *alone,
+            rows,
+            columns,
             int(table.sum()) if table.sum() >= least else None,
             shown_missing(missing, least),
             _tested(table) if may.all() else None,

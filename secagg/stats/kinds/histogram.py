@@ -7,10 +7,8 @@ beyond the bounds count as the bound, so they are in the outer bins.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from secagg.stats.domain import Domain
@@ -43,7 +41,7 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
     """Rows in each of `bins` equal bins between the column's bounds."""
 
     column: str
-    bins: Annotated[int, Meta(ge=2, le=MOST_BINS)] = 20
+    bins: int = 20
 
     def reads(self) -> tuple[str, ...]:
         return (self.column,)
@@ -77,11 +75,15 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
         column = query.number(self.column)
         *counts, missing = state.counts
         least = query.minimum_cell
-        edges = np.linspace(column.low, column.high, self.bins + 1)
+        width = column.high_units - column.low_units
+        edges = [
+            (column.low_units * self.bins + place * width) / (self.bins * column.scale)
+            for place in range(self.bins + 1)
+        ]
         return HistogramResult(
             self.column,
             query.decimals(self.column),
             shown_missing(missing, least),
-            tuple(edges.tolist()),
+            tuple(edges),
             shown_counts(counts, least),
         )
