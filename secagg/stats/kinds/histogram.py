@@ -7,7 +7,7 @@ beyond the bounds count as the bound, so they are in the outer bins.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -44,6 +44,8 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
 
     column: str
     bins: Annotated[int, Meta(ge=2, le=MOST_BINS)] = 20
+
+    sensitivity: ClassVar[float | None] = 1.0
 
     def reads(self) -> tuple[str, ...]:
         return (self.column,)
