@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +166,7 @@ class PlannedNoise:
         found = epsilons([Release(self.worth, self.worth.participants - survivors)], delta)
         return {view: value for view, value in found.items() if value is not None}
 
-    def read(self, total: NDArray[np.int64], survivors: int, progress: Progress) -> NDArray[np.uint64]:
+    def read(self, total: NDArray[np.integer[Any]], survivors: int, progress: Progress) -> NDArray[np.uint64]:
         """Return what a sum with noise says, as a sum that such vectors can have: the nearest."""
         spans = progress.spans
         most = survivors * (spans.high - spans.low)

@@ -33,7 +33,7 @@ from .ledger import Asked
 from .noise import check_gain
 from .progress import Progress
 from .query import Query, tag_of
-from .rows import Rows, Table, read_csv
+from .rows import Rows, read_csv
 from .terms import RECEIVED, QueryTerms, check_context, read_terms
 from .words import EXACT, in_words, noisy
 
@@ -95,7 +95,7 @@ class StatSite:
     """
 
     policy: StatPolicy
-    data: Path | str | Table = field(repr=False)
+    data: Any = field(repr=False)
     store: SiteStore | None = field(default=None, repr=False)
     ask: Callable[[str], bool] | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
