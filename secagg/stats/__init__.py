@@ -18,6 +18,7 @@ from .kinds.crosstab import Crosstab
 from .kinds.histogram import Histogram
 from .kinds.means import Mean, Sum, Variance
 from .kinds.quantile import Quantile
+from .preprocessing import schema_of
 from .progress import Progress
 from .query import Query
 from .results import Result
@@ -50,6 +51,7 @@ __all__ = [
     "Sum",
     "Variance",
     "read_csv",
+    "schema_of",
     "settings_of",
     "simulate",
 ]

@@ -14,7 +14,8 @@ HIDDEN = "–"
 def print_result(target: Console, result: Result, sites: int) -> None:
     """Print the tables of one result, and what is to be said about it."""
     for shown in result.tables():
-        table = Table(title=f"{shown.title} ({sites} sites)", title_justify="left")
+        target.print(f"{shown.title} ({sites} sites)", style="italic", soft_wrap=True)
+        table = Table()
         for place, heading in enumerate(shown.headings):
             texts = any(isinstance(row[place], str) for row in shown.rows)
             table.add_column(heading, justify="left" if texts else "right")
@@ -28,4 +29,6 @@ def print_result(target: Console, result: Result, sites: int) -> None:
 def _text(cell: Cell) -> str:
     if cell is None:
         return HIDDEN
-    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:.4g}" if abs(cell) < 1 else f"{cell:.6g}"
