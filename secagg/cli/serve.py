@@ -80,7 +80,8 @@ def serve(
         context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
     inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
-    run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
+    if not inquiry.done:
+        run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites)
     if result is not None:
         _write(result, found.plain())

@@ -23,6 +23,8 @@ VERSION = 1
 """Of the calls. Requests and answers have their own."""
 SCHEME = f"secagg-{VERSION}"
 START_BYTES = 16
+DONE = "done"
+"""What sites are told at the end where nothing has failed."""
 DIGEST = "secagg-request"
 """Header with the digest of a request, which its answer names."""
 

@@ -20,6 +20,10 @@ class Rounds(Protocol):
     def done(self) -> bool:
         """Whether there is nothing more to ask."""
 
+    @property
+    def may_leave_out(self) -> bool:
+        """Whether sites that are late may be left out of the round at hand."""
+
     def open(self) -> AbstractContextManager[Round[str]]:
         """Return the round at hand; after a restart, the same one where it was."""
 
@@ -35,20 +39,18 @@ async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines) -> None:
             requests = rnd.begin()
             while rnd.output is None:
                 desk.open(rnd, requests)
-                await _answers(desk, deadlines)
+                await _answers(desk, deadlines.step_timeout, deadlines.grace if rounds.may_leave_out else None)
                 requests = await desk.advance()
             await asyncio.to_thread(rounds.close, rnd.output)
 
 
-async def _answers(desk: Desk, deadlines: Deadlines) -> None:
-    """Return when the open step is to be closed."""
+async def _answers(desk: Desk, seconds: float, grace: float | None) -> None:
+    """Return when the open step is to be closed. grace: how long it waits once enough are there; None: for all."""
     clock = asyncio.get_running_loop().time
-    end = clock() + deadlines.step_timeout
-    enough = False
+    end = clock() + seconds
     while desk.missing:
-        if desk.ready and not enough:
-            enough = True
-            end = min(end, clock() + deadlines.grace)
+        if desk.ready and grace is not None:
+            end, grace = min(end, clock() + grace), None
         if clock() >= end:
             return
         await desk.change(end - clock())

@@ -17,7 +17,7 @@ from secagg.extras import needed
 from secagg.round.request import one_line
 from secagg_protocols import AuthenticationError, InputError, ParameterError, RemoteError, WireError
 
-from .calls import DIGEST, Caller, Hello
+from .calls import DIGEST, DONE, Caller, Hello
 from .limits import POLL_SECONDS, REQUEST_BYTES, body_seconds
 from .tls import is_loopback
 
@@ -142,9 +142,9 @@ def join(
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Answer what is asked. once: return when the coordinator asks nothing more; else go on with what it asks next.
+    """Answer what is asked. once: return when the coordinator is done; else go on with what it asks next.
 
-    Raises what `Coordinator` raises, but for `Unreachable`: then it tries again.
+    Raises what `Coordinator` raises, `Over` only where it has failed, and never `Unreachable`: then it tries again.
     """
     wait = FIRST_WAIT
     unsent: tuple[str, bytes] | None = None
@@ -159,8 +159,10 @@ def join(
             wait = FIRST_WAIT
         except Over as over:
             say(f"the coordinator asks nothing more: {over}")
-            if once:
+            if once and str(over) == DONE:
                 return
+            if once:
+                raise
             sleep(LONGEST_WAIT)
         except Unreachable as unreachable:
             say(f"the coordinator cannot be reached ({unreachable}); trying again in {wait:g} s")

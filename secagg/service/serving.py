@@ -10,7 +10,7 @@ from collections.abc import Callable
 from secagg.round.request import one_line
 from secagg_protocols import SYSTEM, ParameterError, Roster, RoundFailed, SecAggError, StateError
 
-from .calls import START_BYTES, Doorkeeper
+from .calls import DONE, START_BYTES, Doorkeeper
 from .conduct import Rounds, conduct
 from .desk import Desk
 from .limits import Connections
@@ -59,11 +59,13 @@ async def serve(
         say(f"listening on {'http' if context is None else 'https'}://{address.host}:{port} for {len(names)} sites")
         try:
             await conduct(rounds, desk, deadlines)
-            desk.end("done")
+            desk.end(DONE)
         except asyncio.CancelledError:
             raise StateError("stopped; the same command goes on where this one was (--state)") from None
         except (SecAggError, OSError) as failed:
             of_the_round = isinstance(failed, RoundFailed)
+            if of_the_round:
+                say("the same command asks this step again (--state)")
             desk.end(f"failed: {one_line(str(failed))}" if of_the_round else "failed at the coordinator")
             raise
         finally:

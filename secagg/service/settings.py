@@ -28,7 +28,7 @@ class Deadlines:
         float, Positive(), Option("Seconds after which a step is closed with whoever has answered.")
     ] = 86_400.0
     grace: Annotated[
-        float, Positive(), Option("Seconds that a step waits for the others once enough have answered.")
+        float, Positive(), Option("Seconds that the first sum waits for the others once enough have answered.")
     ] = 600.0
 
     def __post_init__(self) -> None:

@@ -102,6 +102,7 @@ class Sums:
     count: int
     length: int = 3
     totals: list[list[int]] = field(default_factory=list)
+    may_leave_out: bool = True
 
     @property
     def done(self) -> bool:
@@ -179,6 +180,7 @@ class Running:
 
     def __init__(self, rounds: Rounds, roster: Roster, context: ssl.SSLContext, deadlines: Deadlines) -> None:
         self.url = ""
+        self.rounds = rounds
         self.error: BaseException | None = None
         self._listens = threading.Event()
         self._arguments = (rounds, roster, Address(host="127.0.0.1", port=0), context, deadlines)

@@ -60,9 +60,8 @@ class Cheating:
         self.change = change
         self.refused = ()
 
-    @property
-    def done(self):
-        return self.inquiry.done
+    def __getattr__(self, name):
+        return getattr(self.inquiry, name)
 
     @contextmanager
     def open(self):
@@ -71,9 +70,6 @@ class Cheating:
                 yield CheatingRound(rnd, self.change)
             finally:
                 self.refused += tuple(map(str, rnd.refused))
-
-    def close(self, output):
-        self.inquiry.close(output)
 
 
 class CheatingRound:

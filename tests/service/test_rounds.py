@@ -79,6 +79,14 @@ def test_a_step_waits_no_longer_than_the_grace_for_those_who_are_late(
     assert sums.totals == [[10, 10, 10]]
 
 
+def test_where_nobody_may_be_left_out_a_step_waits_for_all(coordinator, called, answering, federation, tmp_path):
+    running = coordinator(Sums(tmp_path / "state", federation, 1, may_leave_out=False), grace=0.1)
+    threads = in_threads({name: called(running.url, name) for name in NAMES[:-1]}, answering)
+    time.sleep(1)
+    ended(running, [*threads, *in_threads({"mid": called(running.url, "mid")}, answering)])
+    assert running.rounds.totals == [[15, 15, 15]]
+
+
 def test_too_few_at_the_deadline_end_the_round_and_everybody_hears_why(
     coordinator, called, answering, federation, tmp_path
 ):
