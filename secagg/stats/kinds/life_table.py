@@ -68,9 +68,34 @@ class LifeTable:
         upper = np.where(inside, np.exp(log_s * factor), survival)
         return lower, upper
 
-    def until(self, least: int) -> int:
-        """Return at how many points, from the first on, at least so many are at risk (and at least one)."""
-        return int(np.count_nonzero(self.at_risk >= max(least, 1)))
+    def shown(self, least: int) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
+        """Return at which points the curve may be shown, and how many are at risk at each, None where that may not.
+
+        There are at least so many events since the point before; and, where numbers at risk are shown, none or as many
+        who were censored. With least ≤ 1 that is each point with an event.
+        """
+        points: list[int] = []
+        at_risk: list[int | None] = []
+        left = np.cumsum(self.events[::-1])[::-1]
+        gathered = 0
+        known = int(self.at_risk[0])
+        told = 0
+        for point in np.flatnonzero(self.events):
+            gathered += int(self.events[point])
+            behind = int(left[point] - self.events[point])
+            if gathered < least or 0 < behind < least:
+                continue
+            points.append(int(point))
+            here = int(self.at_risk[point])
+            gone = known - here
+            censored = gone - int(self.events[told:point].sum())
+            if gone == 0 or censored == 0 or censored >= least:
+                at_risk.append(here)
+                known, told = here, int(point)
+            else:
+                at_risk.append(None)
+            gathered = 0
+        return tuple(points), tuple(at_risk)
 
 
 def first_at_most(curve: Reals, height: float) -> int | None:

@@ -1,0 +1,231 @@
+"""Kaplan–Meier curves by group, and the log-rank test between them, from one table of counts a group.
+
+    d_k, c_k: how many had the event, and were censored, at point k of a public time grid
+    n_k = Σ_{j ≥ k} (d_j + c_j)    S_k = Π_{j ≤ k} (1 − d_j / n_j)
+
+Counts of the groups go first; the counts in time of those that may be shown follow, with the counts of their survivors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.stats.domain import Domain
+from secagg.stats.results import Result, Shown
+from secagg.stats.rows import Rows
+from secagg.stats.spans import Spans
+from secagg.stats.statistic import State, Statistic, refuse_state
+
+from .cells import cells, counted, shown_groups
+from .grid import Follow, Grid
+from .life_table import LifeTable, first_at_most, log_rank
+
+CONFIDENCE = 0.95
+
+
+class KaplanMeierState(State, frozen=True):
+    """counts: by cell, none before the first sum. groups: places of those that are followed. leaving: for each of them
+    its events along the grid, and then those censored; none before the second sum. settled: both are there."""
+
+    counts: tuple[int, ...]
+    groups: tuple[int, ...]
+    leaving: tuple[int, ...]
+    settled: bool
+
+    @property
+    def done(self) -> bool:
+        return self.settled
+
+
+class Curve(Result, frozen=True):
+    """One group. times: those shown, each with at least the query's minimum cell of events since the one before.
+
+    at_risk: how many just before a time; None where that would tell of too few that were censored in between.
+    events: since the time before. survival, its standard_error by Greenwood, and low, high: the 95 % interval.
+    median: the first time at which survival is at most one half, with its interval; None where it is not reached.
+    """
+
+    group: str
+    n: int
+    events_in_all: int
+    median: float | None
+    median_low: float | None
+    median_high: float | None
+    times: tuple[float, ...]
+    at_risk: tuple[int | None, ...]
+    events: tuple[int, ...]
+    survival: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Difference(Result, frozen=True):
+    """The log-rank test between the groups that are shown."""
+
+    groups: tuple[str, ...]
+    observed: tuple[int, ...]
+    expected: tuple[float, ...]
+    chi2: float
+    freedom: int
+    p: float
+
+
+class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
+    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid."""
+
+    time: str
+    event: str
+    by: str | None
+    unit: float
+    horizon: float
+    curves: tuple[Curve, ...]
+    hidden: tuple[str, ...]
+    log_rank: Difference | None
+
+    def tables(self) -> Iterable[Shown]:
+        rows = [
+            (c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves
+        ]
+        yield Shown(
+            f"survival: {self.time} until {self.event}" + (f", by {self.by}" if self.by else ""),
+            (self.by or "rows", "n", "events", "median", "low 95 %", "high 95 %"),
+            tuple(rows),
+            tuple(self._notes()),
+        )
+        for curve in self.curves:
+            columns = (curve.times, curve.at_risk, curve.events, curve.survival, curve.standard_error)
+            yield Shown(
+                curve.group or "all",
+                ("time", "at risk", "events", "survival", "std. error", "low 95 %", "high 95 %"),
+                tuple(zip(*columns, curve.low, curve.high, strict=True)),
+            )
+        if self.log_rank is not None:
+            test = self.log_rank
+            yield Shown(
+                "log-rank test",
+                (self.by or "", "events", "expected"),
+                tuple(zip(test.groups, test.observed, test.expected, strict=True)),
+                (f"χ² = {test.chi2:.4g} on {test.freedom} degree(s) of freedom, p = {test.p:.4g}",),
+            )
+
+    def _notes(self) -> Iterable[str]:
+        yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
+        if self.hidden:
+            yield f"too few rows to be shown: {', '.join(self.hidden)}"
+
+
+class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
+    """Survival of all sites' rows together. event: a column of two categories, the second of which is the event.
+
+    unit: the step of the time grid; a time counts at the first point that is not before it. horizon: its end; who is
+    followed for longer is censored there.
+    """
+
+    time: str
+    event: str
+    horizon: float
+    unit: float = 1.0
+    by: str | None = None
+
+    def state_type(self) -> type[State]:
+        return KaplanMeierState
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.time, self.event) if self.by is None else (self.time, self.event, self.by)
+
+    @property
+    def follow(self) -> Follow:
+        """What says when a row leaves, and why."""
+        return Follow(self.time, self.event, Grid(self.unit, self.horizon))
+
+    def check(self, query: Domain) -> None:
+        self.follow.check(query)
+        query.groups(self.by)
+
+    def begin(self, query: Domain) -> State:
+        return KaplanMeierState((), (), (), False)
+
+    def check_state(self, state: KaplanMeierState, query: Domain) -> None:
+        if not state.counts and not state.groups:
+            return
+        if len(state.counts) != cells(query, self.by) or min(state.counts) < 0:
+            raise refuse_state(self, "holds no counts of the cells")
+        if state.groups != shown_groups(state.counts, query.minimum_cell):
+            raise refuse_state(self, "follows other groups than the counts allow")
+
+    def spans(self, state: KaplanMeierState, query: Domain) -> Spans:
+        points = 2 * self.follow.grid.points * len(state.groups)
+        return Spans.of((cells(query, self.by) + points, 0, query.rows))
+
+    def local(self, rows: Rows, state: KaplanMeierState, query: Domain) -> NDArray[np.int64]:
+        complete = rows.complete(*self.reads())
+        points, event = self.follow.read(complete)
+        codes = complete.codes(self.by)
+        parts = [counted(rows, complete, self.by, query)]
+        for group in state.groups:
+            for left in (event, ~event):
+                parts.append(np.bincount(points[(codes == group) & left], minlength=self.follow.grid.points))
+        return np.concatenate(parts)
+
+    def combine(self, total: NDArray[np.int64], state: KaplanMeierState, query: Domain) -> State:
+        many = cells(query, self.by)
+        counts = tuple(total[:many].tolist())
+        groups = state.groups if state.counts else shown_groups(counts, query.minimum_cell)
+        return KaplanMeierState(counts, groups, tuple(total[many:].tolist()), bool(state.counts) or not groups)
+
+    def finish(self, state: KaplanMeierState, query: Domain) -> Result:
+        names = query.groups(self.by)
+        # Where sites dropped out since the groups were chosen, one may have become too small.
+        may = shown_groups(state.counts, query.minimum_cell)
+        tables = {
+            names[group]: table
+            for group, table in zip(state.groups, self._life_tables(state), strict=True)
+            if group in may
+        }
+        return KaplanMeierResult(
+            time=self.time,
+            event=self.event,
+            by=self.by,
+            unit=self.unit,
+            horizon=self.follow.grid.end,
+            curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
+            hidden=tuple(name or "all" for name in names if name not in tables),
+            log_rank=_difference(tables) if len(tables) > 1 else None,
+        )
+
+    def _life_tables(self, state: KaplanMeierState) -> list[LifeTable]:
+        counts = np.array(state.leaving, dtype=np.int64).reshape(len(state.groups), 2, self.follow.grid.points)
+        return [LifeTable(events, censored) for events, censored in counts]
+
+    def _curve(self, group: str, table: LifeTable, least: int) -> Curve:
+        low, high = table.interval(CONFIDENCE)
+        survival = table.survival
+        kept, at_risk = table.shown(least)
+        median, median_low, median_high = (
+            None if (point := first_at_most(curve, 0.5)) is None else point * self.unit
+            for curve in (survival, low, high)
+        )
+        return Curve(
+            group=group,
+            n=int(table.at_risk[0]),
+            events_in_all=int(table.events.sum()),
+            median=median,
+            median_low=median_low,
+            median_high=median_high,
+            times=tuple(point * self.unit for point in kept),
+            at_risk=at_risk,
+            events=tuple(np.diff(np.cumsum(table.events)[list(kept)], prepend=0).tolist()),
+            survival=tuple(survival[list(kept)].tolist()),
+            standard_error=tuple(table.standard_error[list(kept)].tolist()),
+            low=tuple(low[list(kept)].tolist()),
+            high=tuple(high[list(kept)].tolist()),
+        )
+
+
+def _difference(tables: dict[str, LifeTable]) -> Difference:
+    test = log_rank(list(tables.values()))
+    return Difference(tuple(tables), test.observed, test.expected, test.chi2, test.freedom, test.p)
