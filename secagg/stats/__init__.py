@@ -1,0 +1,34 @@
+"""Statistics of several sites as exact secure sums.
+
+    from secagg.stats import Mean, Number, Progress, Query, Rows
+
+    query = Query(columns={"age": Number(0, 120)}, rows=10_000, statistics=(Mean("age"),))
+
+A statistic is a few pure functions around secure sums (`Statistic`); a query asks for several over the same sums
+(`Query`), and `Progress` steps through it. Nothing here sends anything.
+"""
+
+from .columns import Category, Number
+from .kinds.count import Count
+from .kinds.means import Mean, Sum, Variance
+from .progress import Progress
+from .query import Query
+from .results import Result
+from .rows import Rows, read_csv
+from .statistic import State, Statistic
+
+__all__ = [
+    "Category",
+    "Count",
+    "Mean",
+    "Number",
+    "Progress",
+    "Query",
+    "Result",
+    "Rows",
+    "State",
+    "Statistic",
+    "Sum",
+    "Variance",
+    "read_csv",
+]
