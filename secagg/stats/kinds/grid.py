@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg.stats.columns import Category, Number
 from secagg.stats.domain import Domain
 from secagg.stats.rows import Rows
 from secagg_protocols.errors import InputError, ParameterError
@@ -56,7 +57,8 @@ class Follow:
             raise ParameterError(
                 f"a time grid of {grid.points} points; at most {MOST_POINTS} are summed: give a larger unit"
             )
-        if abs(grid.unit * time.scale - self._step(query)) > 1e-6 or not self._step(query):
+        step = self._step(time)
+        if not step or abs(grid.unit * time.scale - step) > 1e-6:
             raise ParameterError(f"steps of {grid.unit} are no whole units of column {self.time!r}: give it decimals")
         if time.low >= 0 or time.high <= grid.horizon:
             raise ParameterError(
@@ -71,16 +73,18 @@ class Follow:
     def read(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return at which point each row leaves, and which by the event. Raises: InputError, for the site alone."""
         if other := rows.beyond.get(self.event):
-            values = " nor ".join(map(repr, rows.columns[self.event].ends))
-            raise InputError(f"column {self.event!r} holds {other} value(s) that are neither {values}: correct them")
+            raise InputError(
+                f"column {self.event!r} holds {other} value(s) that the query does not list: an event is one of two, "
+                "such as 0 and 1; correct them"
+            )
         units = rows.units(self.time)
-        if (negative := int((units < 0).sum())):
+        if negative := int((units < 0).sum()):
             raise InputError(f"column {self.time!r} holds {negative} negative time(s): correct them")
-        points = -(-units // self._step(rows))
+        points = -(-units // self._step(rows.columns[self.time]))
         beyond = points > self.grid.last
         event = (rows.codes(self.event) == 1) & ~beyond
         return np.where(beyond, self.grid.last, points), event
 
-    def _step(self, query: Domain | Rows) -> int:
-        column = query.columns[self.time]
-        return round(self.grid.unit * column.scale)  # type: ignore[union-attr]
+    def _step(self, time: Number | Category) -> int:
+        assert isinstance(time, Number)
+        return round(self.grid.unit * time.scale)

@@ -50,7 +50,7 @@ class Curve(Result, frozen=True):
 
     group: str
     n: int
-    events_in_all: int
+    events_in_all: int | None
     median: float | None
     median_low: float | None
     median_high: float | None
@@ -64,11 +64,12 @@ class Curve(Result, frozen=True):
 
 
 class Difference(Result, frozen=True):
-    """The log-rank test between the groups that are shown."""
+    """The log-rank test between the groups that are shown. observed, expected: events of each group, and how many there
+    would be were all alike; None where a group has too few events, or too few without."""
 
     groups: tuple[str, ...]
-    observed: tuple[int, ...]
-    expected: tuple[float, ...]
+    observed: tuple[int, ...] | None
+    expected: tuple[float, ...] | None
     chi2: float
     freedom: int
     p: float
@@ -108,7 +109,10 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
             yield Shown(
                 "log-rank test",
                 (self.by or "", "events", "expected"),
-                tuple(zip(test.groups, test.observed, test.expected, strict=True)),
+                tuple(
+                    (group, test.observed and test.observed[place], test.expected and test.expected[place])
+                    for place, group in enumerate(test.groups)
+                ),
                 (f"χ² = {test.chi2:.4g} on {test.freedom} degree(s) of freedom, p = {test.p:.4g}",),
             )
 
@@ -145,6 +149,9 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
     def check(self, query: Domain) -> None:
         self.follow.check(query)
         query.groups(self.by)
+
+    def bins(self, query: Domain) -> dict[str, float]:
+        return {self.time: self.unit}
 
     def begin(self, query: Domain) -> State:
         return KaplanMeierState((), (), (), False)
@@ -194,7 +201,7 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
             horizon=self.follow.grid.end,
             curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
             hidden=tuple(name or "all" for name in names if name not in tables),
-            log_rank=_difference(tables) if len(tables) > 1 else None,
+            log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
         )
 
     def _life_tables(self, state: KaplanMeierState) -> list[LifeTable]:
@@ -212,7 +219,7 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
         return Curve(
             group=group,
             n=int(table.at_risk[0]),
-            events_in_all=int(table.events.sum()),
+            events_in_all=int(table.events.sum()) if table.may_tell_events(least) else None,
             median=median,
             median_low=median_low,
             median_high=median_high,
@@ -226,6 +233,14 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
         )
 
 
-def _difference(tables: dict[str, LifeTable]) -> Difference:
+def _difference(tables: dict[str, LifeTable], least: int) -> Difference:
     test = log_rank(list(tables.values()))
-    return Difference(tuple(tables), test.observed, test.expected, test.chi2, test.freedom, test.p)
+    told = all(table.may_tell_events(least) for table in tables.values())
+    return Difference(
+        groups=tuple(tables),
+        observed=test.observed if told else None,
+        expected=test.expected if told else None,
+        chi2=test.chi2,
+        freedom=test.freedom,
+        p=test.p,
+    )

@@ -68,6 +68,10 @@ class LifeTable:
         upper = np.where(inside, np.exp(log_s * factor), survival)
         return lower, upper
 
+    def may_tell_events(self, least: int) -> bool:
+        """Whether it may be shown how many had the event: with it and without it are none, or at least so many."""
+        return all(count == 0 or count >= least for count in (int(self.events.sum()), int(self.censored.sum())))
+
     def shown(self, least: int) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
         """Return at which points the curve may be shown, and how many are at risk at each, None where that may not.
 

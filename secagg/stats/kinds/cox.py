@@ -1,0 +1,197 @@
+"""Cox's proportional hazards by Newton's method: each step is a sum of moments of the rows that leave in an interval.
+
+    w_i = exp(z_i β)    per interval: d, Σ w, Σ w z, Σ w z zᵀ of its events, and the last three of those censored
+
+Counts go first: they say which points of the time grid are one interval, so that no sum is of too few rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.stats.domain import Domain
+from secagg.stats.results import Result
+from secagg.stats.rows import Rows
+from secagg.stats.spans import Spans
+from secagg.stats.statistic import State, Statistic, refuse_state
+from secagg_protocols.errors import InputError
+
+from .cox_result import CoxResult
+from .design import Design, Terms
+from .grid import Follow, Grid
+from .newton import MOST_REACH, Evaluation, Reals, Search, advance, inverse, refuse_search
+from .partial_likelihood import Intervals, Moments, evaluate
+from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
+
+
+class CoxState(State, frozen=True):
+    """starts, leaves: the `Intervals`, none before the counts. search: what is evaluated. exponent: sums are scaled by
+    two to its power. null: −2 log L at β = 0, and the score test there. found: of a search that has converged, the
+    coefficients in the columns' own units, then their standard errors, then Wald's test. rows: of the last sum."""
+
+    starts: tuple[int, ...]
+    leaves: tuple[int, ...]
+    search: Search
+    exponent: int = 0
+    null: tuple[float, ...] = ()
+    found: tuple[float, ...] = ()
+    rows: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.search.converged
+
+    @property
+    def intervals(self) -> Intervals:
+        """The intervals."""
+        return Intervals(self.starts, self.leaves)
+
+
+class Cox(Statistic, frozen=True, tag="cox"):
+    """Hazard ratios over all sites' rows together. time, event, horizon, unit: as of `KaplanMeier`.
+
+    terms: columns, and products of them. ties: how events at one time are taken.
+    """
+
+    time: str
+    event: str
+    terms: Terms
+    horizon: float
+    unit: float = 1.0
+    ties: Literal["efron", "breslow"] = "efron"
+
+    def state_type(self) -> type[State]:
+        return CoxState
+
+    def reads(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.time, self.event, *(name for term in self.terms for name in term))))
+
+    @property
+    def follow(self) -> Follow:
+        """What says when a row leaves, and why."""
+        return Follow(self.time, self.event, Grid(self.unit, self.horizon))
+
+    def check(self, query: Domain) -> None:
+        self.follow.check(query)
+        Design.of(self.terms, query)
+
+    def bins(self, query: Domain) -> dict[str, float]:
+        return {self.time: self.unit}
+
+    def begin(self, query: Domain) -> State:
+        return CoxState((), (), Search((0.0,) * Design.of(self.terms, query).size))
+
+    def check_state(self, state: CoxState, query: Domain) -> None:
+        size = Design.of(self.terms, query).size
+        refuse_search(self, state.search, size)
+        if not state.starts:
+            return
+        ends = (*state.starts, self.follow.grid.points)
+        if list(ends) != sorted(set(ends)) or ends[0] < 0:
+            raise refuse_state(self, "has intervals that are none of the time grid")
+        if len(state.leaves) != len(state.starts) or not all(
+            0 <= leaves < len(state.starts) for leaves in state.leaves
+        ):
+            raise refuse_state(self, "has intervals that nobody leaves in")
+        check_exponent(state.exponent, _bound(state.search), query.rows)
+
+    def spans(self, state: CoxState, query: Domain) -> Spans:
+        design = Design.of(self.terms, query)
+        if not state.starts:
+            return Spans.of((1 + design.cells + 2 * self.follow.grid.points, 0, query.rows))
+        intervals = len(state.starts)
+        sums = (intervals + len(set(state.leaves))) * _width(design.size)
+        return Spans.of((1 + intervals, 0, query.rows), (design.size + sums, -LARGEST, LARGEST))
+
+    def local(self, rows: Rows, state: CoxState, query: Domain) -> NDArray[np.int64]:
+        complete = rows.complete(*self.reads())
+        points, event = self.follow.read(complete)
+        design = Design.of(self.terms, query)
+        if not state.starts:
+            left = [np.bincount(points[kind], minlength=self.follow.grid.points) for kind in (event, ~event)]
+            return np.concatenate([[complete.count], design.counted(complete), *left])
+        z = design.matrix(complete)
+        weight = np.exp(z @ np.array(state.search.at))
+        place = state.intervals.place(points, ~event)
+        events = len(state.starts)
+        waited = np.array(state.intervals.waited_for)
+        censored = ~event & (place >= 0)
+        tied = Moments.of(z[event], weight[event], place[event], events)
+        others = Moments.of(z[censored], weight[censored], np.searchsorted(waited, place[censored]), len(waited))
+        counts = np.bincount(place[event], minlength=events)
+        reals = np.concatenate([z[event].sum(axis=0), tied.joined.ravel(), others.joined.ravel()])
+        return np.concatenate([[complete.count], counts, to_integers(reals, state.exponent)])
+
+    def combine(self, total: NDArray[np.int64], state: CoxState, query: Domain) -> State:
+        design = Design.of(self.terms, query)
+        if not state.starts:
+            return self._grouped(total, state, design, query)
+        rows, here = self._evaluated(total, state, design)
+        search = advance(state.search, here, design.names)
+        covariance = inverse(here.information, design.names)
+        null = state.null or (here.loss, float(here.score @ covariance @ here.score))
+        found: tuple[float, ...] = ()
+        if search.converged:
+            beta = np.array(search.at)
+            coefficients, errors = design.in_units(beta, covariance, intercept=False)
+            found = (*coefficients.tolist(), *errors.tolist(), float(beta @ here.information @ beta))
+        else:
+            refuse_reach(search, design)
+        return CoxState(
+            state.starts, state.leaves, search, exponent_for(_bound(search), query.rows), null, found, rows
+        )
+
+    def _grouped(self, total: NDArray[np.int64], state: CoxState, design: Design, query: Domain) -> CoxState:
+        """Choose the intervals. Raises: InputError, where too few rows are there for any."""
+        rows = int(total[0])
+        design.refuse_small(total[1 : 1 + design.cells].tolist(), query.minimum_cell)
+        events, censored = total[1 + design.cells :].reshape(2, -1)
+        least = max(query.minimum_cell, 1)
+        if events.sum() < least:
+            raise InputError(
+                f"{'fewer than ' + str(least) if least > 1 else 'no'} rows of {self.event!r} have the event: no model"
+            )
+        chosen = Intervals.of(events, censored, least)
+        exponent = exponent_for(_bound(state.search), query.rows)
+        return CoxState(chosen.starts, chosen.leaves, state.search, exponent, rows=rows)
+
+    def _evaluated(self, total: NDArray[np.int64], state: CoxState, design: Design) -> tuple[int, Evaluation]:
+        """Read the sums at one β, and how many rows they are of."""
+        size = design.size
+        intervals = len(state.starts)
+        events = total[1 : 1 + intervals]
+        reals = to_reals(total[1 + intervals :], state.exponent)
+        joined = reals[size:].reshape(-1, _width(size))
+        leaving = joined[:intervals].copy()
+        leaving[list(state.intervals.waited_for)] += joined[intervals:]
+        here = evaluate(
+            np.array(state.search.at),
+            events,
+            reals[:size],
+            Moments.split(joined[:intervals], size),
+            Moments.split(leaving, size),
+            self.ties,
+        )
+        return int(total[0]), here
+
+    def finish(self, state: CoxState, query: Domain) -> Result:
+        design = Design.of(self.terms, query)
+        return CoxResult.of(
+            self.time,
+            self.event,
+            design,
+            ties=self.ties,
+            intervals=len(state.starts),
+            least=query.minimum_cell,
+            rows=state.rows,
+            events=state.search.rows,
+            evaluations=state.search.evaluations,
+            losses=(state.null[0], state.search.loss),
+            tests=(state.null[1], state.found[-1]),
+            coefficients=state.found[: design.size],
+            errors=state.found[design.size : -1],
+        )
