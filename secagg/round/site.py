@@ -74,7 +74,8 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows; time and model are those of each line.
+    ε and δ, where it knows; time and model are those of each line. survivors: its adapter's rule about whose vectors are
+    in a sum with its own (`Participant.check_survivors`), which is given the proposal.
     """
 
     policy: SitePolicy
@@ -84,6 +85,7 @@ class Site:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     randomness: Randomness = field(default=SYSTEM, repr=False)
     spent: Stamp | None = None
+    survivors: Callable[[Proposal, tuple[int, ...]], None] | None = None
 
     def stamp(self, model: bytes = b"") -> Stamp:
         """Return what this site's log says now beside the protocol."""
@@ -174,8 +176,13 @@ class Seat:
             ledger=self.charging,
             standing=policy.group_key,
             now=self.site.now(),
+            check_survivors=self._check_survivors,
         )
         return DurableClient(self.store, self.scheme, self.participant, context, party)
+
+    def _check_survivors(self, _: RoundContext, survivors: tuple[int, ...]) -> None:
+        if self.site.survivors is not None:
+            self.site.survivors(self.proposal, survivors)
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""

@@ -9,8 +9,13 @@ A statistic is a few pure functions around secure sums (`Statistic`); a query as
 """
 
 from .columns import Category, Number
+from .kinds.compare import Compare
 from .kinds.count import Count
+from .kinds.covariance import Covariance
+from .kinds.crosstab import Crosstab
+from .kinds.histogram import Histogram
 from .kinds.means import Mean, Sum, Variance
+from .kinds.quantile import Quantile
 from .progress import Progress
 from .query import Query
 from .results import Result
@@ -19,10 +24,15 @@ from .statistic import State, Statistic
 
 __all__ = [
     "Category",
+    "Compare",
     "Count",
+    "Covariance",
+    "Crosstab",
+    "Histogram",
     "Mean",
     "Number",
     "Progress",
+    "Quantile",
     "Query",
     "Result",
     "Rows",

@@ -21,6 +21,7 @@ from secagg_protocols.errors import InputError, ParameterError
 from .domain import Domain
 from .kinds import KINDS
 from .statistic import Statistic
+from .suppression import check_together
 
 VERSION = 1
 LIMIT = 1 << 15
@@ -57,6 +58,7 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ParameterError(f"{tag_of(statistic)} is asked for twice with the same columns: once is enough")
             statistic.check(self)
             statistic.spans(statistic.begin(self), self).check()
+        check_together([table for statistic in self.statistics for table in statistic.tables(self)])
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Query:

@@ -25,6 +25,7 @@ from .domain import Domain
 from .results import Result
 from .rows import Rows
 from .spans import Spans
+from .suppression import Axis
 
 
 class State(Message, frozen=True):
@@ -50,6 +51,14 @@ class Statistic(msgspec.Struct, frozen=True, tag_field="statistic", forbid_unkno
     def check(self, query: Domain) -> None:
         """Raise `ParameterError` where it cannot be computed from such columns."""
         raise NotImplementedError
+
+    def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
+        """Return each table of counts that it publishes, as the columns it cuts into cells (`suppression`)."""
+        return ()
+
+    def widths(self, query: Domain) -> dict[str, float]:
+        """Return the columns of numbers whose distribution it shows, with the width of the finest bin."""
+        return {}
 
     def begin(self, query: Domain) -> State:
         """Return the state before the first sum."""

@@ -1,8 +1,4 @@
-"""Tables of counts by group: what every statistic that has groups begins with.
-
-Cells are the groups, in the order of their column's categories, and behind them one cell for rows in which something
-that the statistic reads is missing.
-"""
+"""Groups of rows: how many rows each has, which of them may be shown, and exact sums over each."""
 
 from __future__ import annotations
 
@@ -13,16 +9,11 @@ from numpy.typing import NDArray
 
 from secagg.stats.domain import Domain
 from secagg.stats.rows import Rows
-from secagg.stats.suppression import shown
-
-
-def cells(query: Domain, by: str | None) -> int:
-    """Return how many cells there are."""
-    return len(query.groups(by)) + 1
+from secagg.stats.suppression import Axis, shown
 
 
 def counted(rows: Rows, complete: Rows, by: str | None, query: Domain) -> NDArray[np.int64]:
-    """Return a site's counts. complete: the rows in which nothing is missing."""
+    """Return a site's rows by group, and behind them those that are not complete: where something is missing."""
     there = np.bincount(complete.codes(by), minlength=len(query.groups(by)))
     return np.append(there, rows.count - complete.count)
 
@@ -34,13 +25,27 @@ def summed(values: NDArray[np.int64], rows: Rows, by: str | None, groups: Sequen
 
 
 def shown_groups(counts: Sequence[int], minimum: int) -> tuple[int, ...]:
-    """Return the places of the groups whose values may be summed: not too few rows, and not none."""
+    """Return the places of the groups whose values may be summed: those that may be shown and have rows."""
     table = np.array(counts, dtype=np.int64)
-    may = shown(table, minimum) & (table > 0)
-    return tuple(int(place) for place in np.flatnonzero(may[:-1]))
+    return tuple(np.flatnonzero(shown(table, minimum) & (table > 0)).tolist())
 
 
 def shown_counts(counts: Sequence[int], minimum: int) -> tuple[int | None, ...]:
     """Return the counts that may be shown, None in the place of the others."""
     may = shown(np.array(counts, dtype=np.int64), minimum)
     return tuple(count if fine else None for count, fine in zip(counts, may, strict=True))
+
+
+def shown_missing(missing: int, minimum: int) -> int | None:
+    """Return how many rows were left out, None where they are so few that each is known by it."""
+    return missing if missing == 0 or missing >= minimum else None
+
+
+def missing_note(missing: int | None) -> str:
+    """Say how many rows were left out."""
+    return f"rows left out, as a value is missing: {'too few to be shown' if missing is None else missing}"
+
+
+def cut(by: str | None, query: Domain) -> tuple[tuple[Axis, ...], ...]:
+    """Return the one table of counts by group; none without groups."""
+    return () if by is None else (((by, query.groups(by)),),)

@@ -12,8 +12,9 @@ from secagg.extras import needed
 from secagg.stats.domain import Domain
 from secagg.stats.results import Result, Shown
 
-from .cells import shown_counts
-from .moments import Moments, MomentsState, OfColumn
+from .cells import missing_note, shown_counts, shown_missing
+from .moments import Moments, OfColumn
+from .sums import SumsState
 
 CONFIDENCE = 0.95
 
@@ -64,7 +65,7 @@ class SumResult(ByGroup, frozen=True, tag="sum"):
     rows: tuple[GroupSum, ...]
 
     def tables(self) -> Iterable[Shown]:
-        yield shown(self, self.rows)
+        yield table_of(self, self.rows)
 
 
 class MeanResult(ByGroup, frozen=True, tag="mean"):
@@ -73,7 +74,7 @@ class MeanResult(ByGroup, frozen=True, tag="mean"):
     rows: tuple[GroupMean, ...]
 
     def tables(self) -> Iterable[Shown]:
-        yield shown(self, self.rows)
+        yield table_of(self, self.rows)
 
 
 class VarianceResult(ByGroup, frozen=True, tag="variance"):
@@ -82,10 +83,10 @@ class VarianceResult(ByGroup, frozen=True, tag="variance"):
     rows: tuple[GroupVariance, ...]
 
     def tables(self) -> Iterable[Shown]:
-        yield shown(self, self.rows)
+        yield table_of(self, self.rows)
 
 
-def shown(result: ByGroup, rows: Iterable[Group]) -> Shown:
+def table_of(result: ByGroup, rows: Iterable[Group]) -> Shown:
     """Return the table of a result: one line a group, a column for each of its numbers."""
     listed = list(rows)
     names = listed[0].__struct_fields__[result.by is None :]
@@ -97,21 +98,17 @@ def shown(result: ByGroup, rows: Iterable[Group]) -> Shown:
     )
 
 
-def missing_note(missing: int | None) -> str:
-    """Say how many rows were left out."""
-    return f"rows left out, as a value is missing: {'not shown' if missing is None else missing}"
-
-
 G = TypeVar("G", bound=Group)
 
 
-def _grouped(
-    asked: OfColumn, state: MomentsState, query: Domain, made: Callable[[str, int | None, Moments | None], G]
+def by_group(
+    asked: OfColumn, state: SumsState, query: Domain, made: Callable[[str, int | None, Moments | None], G]
 ) -> tuple[tuple[G, ...], int | None]:
     """Return a row for each group, and the rows in which a value is missing."""
-    *counts, missing = shown_counts(state.counts, query.minimum_cell)
-    groups = zip(query.groups(asked.by), counts, asked.moments(state, query), strict=True)
-    return tuple(made(*group) for group in groups), missing
+    *counts, missing = state.counts
+    shown = shown_counts(counts, query.minimum_cell)
+    groups = zip(query.groups(asked.by), shown, asked.moments(state, query), strict=True)
+    return tuple(made(*group) for group in groups), shown_missing(missing, query.minimum_cell)
 
 
 class Sum(OfColumn, frozen=True, tag="sum"):
@@ -119,24 +116,24 @@ class Sum(OfColumn, frozen=True, tag="sum"):
 
     powers = 1
 
-    def finish(self, state: MomentsState, query: Domain) -> Result:
-        rows, missing = _grouped(self, state, query, _sum)
+    def finish(self, state: SumsState, query: Domain) -> Result:
+        rows, missing = by_group(self, state, query, _sum)
         return SumResult(self.column, self.by, query.decimals(self.column), missing, rows)
 
 
 class Mean(OfColumn, frozen=True, tag="mean"):
     """Σx / n, with its standard error s / √n."""
 
-    def finish(self, state: MomentsState, query: Domain) -> Result:
-        rows, missing = _grouped(self, state, query, _mean)
+    def finish(self, state: SumsState, query: Domain) -> Result:
+        rows, missing = by_group(self, state, query, mean_of)
         return MeanResult(self.column, self.by, query.decimals(self.column), missing, rows)
 
 
 class Variance(OfColumn, frozen=True, tag="variance"):
     """Σ(x − x̄)² / (n − 1)."""
 
-    def finish(self, state: MomentsState, query: Domain) -> Result:
-        rows, missing = _grouped(self, state, query, _variance)
+    def finish(self, state: SumsState, query: Domain) -> Result:
+        rows, missing = by_group(self, state, query, _variance)
         return VarianceResult(self.column, self.by, query.decimals(self.column), missing, rows)
 
 
@@ -144,14 +141,14 @@ def _sum(group: str, n: int | None, moments: Moments | None) -> GroupSum:
     return GroupSum(group, n, None if moments is None else moments.sum)
 
 
-def _mean(group: str, n: int | None, moments: Moments | None) -> GroupMean:
+def mean_of(group: str, n: int | None, moments: Moments | None) -> GroupMean:
     if moments is None:
         return GroupMean(group, n, None, None, None, None, None)
     mean = moments.mean
     if moments.variance is None:
         return GroupMean(group, n, mean, None, None, None, None)
     error = math.sqrt(moments.variance / moments.n)
-    reach = _quantile(moments.n - 1) * error
+    reach = t_quantile(moments.n - 1) * error
     return GroupMean(group, n, mean, error, mean - reach, mean + reach, math.sqrt(moments.variance))
 
 
@@ -163,7 +160,7 @@ def _variance(group: str, n: int | None, moments: Moments | None) -> GroupVarian
     return GroupVariance(group, n, variance, error, math.sqrt(variance))
 
 
-def _quantile(freedom: int) -> float:
+def t_quantile(freedom: float) -> float:
     with needed("stats"):
         from scipy.stats import t
     return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
