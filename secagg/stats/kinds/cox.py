@@ -20,10 +20,11 @@ from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
 from secagg_protocols.errors import InputError
 
-from .cox_result import CoxResult
+from .coefficients import coefficients_of
+from .cox_result import CoxResult, overall_tests
 from .design import Design, Terms
 from .grid import Follow, Grid
-from .newton import MOST_REACH, Evaluation, Reals, Search, advance, inverse, refuse_search
+from .newton import Evaluation, Search, advance, inverse
 from .partial_likelihood import Intervals, Moments, evaluate
 from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
 
@@ -87,7 +88,8 @@ class Cox(Statistic, frozen=True, tag="cox"):
 
     def check_state(self, state: CoxState, query: Domain) -> None:
         size = Design.of(self.terms, query).size
-        refuse_search(self, state.search, size)
+        if why := state.search.not_answered(size, slopes=0):
+            raise refuse_state(self, why)
         if not state.starts:
             return
         ends = (*state.starts, self.follow.grid.points)
@@ -140,7 +142,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
             coefficients, errors = design.in_units(beta, covariance, intercept=False)
             found = (*coefficients.tolist(), *errors.tolist(), float(beta @ here.information @ beta))
         else:
-            refuse_reach(search, design)
+            search.refuse_far(design.names)
         return CoxState(
             state.starts, state.leaves, search, exponent_for(_bound(search), query.rows), null, found, rows
         )
@@ -180,18 +182,33 @@ class Cox(Statistic, frozen=True, tag="cox"):
 
     def finish(self, state: CoxState, query: Domain) -> Result:
         design = Design.of(self.terms, query)
-        return CoxResult.of(
-            self.time,
-            self.event,
-            design,
+        null, score = state.null
+        *found, wald = state.found
+        loss = state.search.loss
+        return CoxResult(
+            time=self.time,
+            event=self.event,
             ties=self.ties,
-            intervals=len(state.starts),
-            least=query.minimum_cell,
-            rows=state.rows,
+            n=state.rows,
             events=state.search.rows,
-            evaluations=state.search.evaluations,
-            losses=(state.null[0], state.search.loss),
-            tests=(state.null[1], state.found[-1]),
-            coefficients=state.found[: design.size],
-            errors=state.found[design.size : -1],
+            intervals=len(state.starts),
+            minimum_cell=query.minimum_cell,
+            references=design.references,
+            coefficients=coefficients_of(
+                design.names, found[: design.size], found[design.size :], freedom=None, ratios=True
+            ),
+            log_likelihood=-loss / 2,
+            null_log_likelihood=-null / 2,
+            tests=overall_tests(design.size, null - loss, wald, score),
+            steps=state.search.evaluations,
         )
+
+
+def _bound(search: Search) -> float:
+    """Return the most that one row adds to a sum."""
+    return math.exp(search.reach())
+
+
+def _width(size: int) -> int:
+    """Return how many numbers there are in the `Moments` of one interval."""
+    return 1 + size + size * (size + 1) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg_protocols.core.wire import Message
 from secagg_protocols.errors import InputError
 
 Reals = NDArray[np.float64]
@@ -20,14 +22,18 @@ MOST_EVALUATIONS = 30
 
 MOST_HALVINGS = 8
 
+MOST_REACH = 16.0
+"""Two rows' weights differ by at most e^(2 · 16): no state asks for a sum in which one row is all there is."""
+
 SINGULAR = 1e-10
 """Smallest eigenvalue of the information's correlation matrix that is one; rounding of the sums lies far below."""
 
 
-class Search(msgspec.Struct, frozen=True):
+class Search(Message, frozen=True):
     """Where Newton's method is. at: what is evaluated next; once converged, the estimate.
 
     accepted, loss, rows: the last coefficients that were no step backwards, their loss and of how many rows it was.
+    Covariates lie in [−1, 1], so that the coefficients say how far a row's linear predictor can be from another's.
     """
 
     at: tuple[float, ...]
@@ -37,6 +43,32 @@ class Search(msgspec.Struct, frozen=True):
     evaluations: int = 0
     halvings: int = 0
     converged: bool = False
+
+    def reach(self, slopes: int = 0) -> float:
+        """Return the most that the covariates move a linear predictor either way. slopes: where they begin."""
+        return sum(abs(value) for value in self.at[slopes:])
+
+    def not_answered(self, size: int, slopes: int, most_reach: float = MOST_REACH) -> str:
+        """Say why a site should not evaluate this, or nothing. An aggregator that cheats chooses it."""
+        if len(self.at) != size or not all(map(math.isfinite, self.at)):
+            return f"has not {size} finite coefficients"
+        if not 0 <= self.evaluations < MOST_EVALUATIONS:
+            return f"has {self.evaluations} evaluations behind it; at most {MOST_EVALUATIONS} are answered"
+        if not self.evaluations and self.reach(slopes):
+            return "does not begin at 0"
+        if self.reach(slopes) > most_reach:
+            return f"moves linear predictors by {self.reach(slopes):.3g}; at most {most_reach:g} are answered"
+        return ""
+
+    def refuse_far(self, names: Sequence[str], slopes: int = 0, most_reach: float = MOST_REACH) -> None:
+        """Raise `InputError` where coefficients run away: what sites would not answer any more."""
+        if self.reach(slopes) <= most_reach:
+            return
+        largest = names[slopes + int(np.argmax(np.abs(self.at[slopes:])))]
+        raise InputError(
+            f"the coefficient of {largest!r} grows without end: it separates the outcomes, or its public range is far "
+            "wider than its values; leave it out, join categories, or narrow the range"
+        )
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ class Intervals:
             gathered += int(events[time])
         return cls(tuple(starts), _leaving(np.add.reduceat(censored, starts), least) if starts else ())
 
+    @property
+    def waited_for(self) -> tuple[int, ...]:
+        """The intervals that those censored leave in, in order."""
+        return tuple(sorted(set(self.leaves)))
+
     def place(self, times: NDArray[np.int64], censored: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the interval that each row leaves in; −1 before the first event, at which such a row is not."""
         place = np.searchsorted(self.starts, times, side="right") - 1
