@@ -12,8 +12,12 @@ from .columns import Category, Number
 from .kinds.compare import Compare
 from .kinds.count import Count
 from .kinds.covariance import Covariance
+from .kinds.cox import Cox
 from .kinds.crosstab import Crosstab
+from .kinds.follow_up import FollowUp
+from .kinds.glm import Glm
 from .kinds.histogram import Histogram
+from .kinds.kaplan_meier import KaplanMeier
 from .kinds.means import Mean, Sum, Variance
 from .kinds.quantile import Quantile
 from .progress import Progress
@@ -27,8 +31,12 @@ __all__ = [
     "Compare",
     "Count",
     "Covariance",
+    "Cox",
     "Crosstab",
+    "FollowUp",
+    "Glm",
     "Histogram",
+    "KaplanMeier",
     "Mean",
     "Number",
     "Progress",

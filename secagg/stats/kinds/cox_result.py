@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from scipy.stats import chi2
 
 from secagg.stats.results import Result, Shown
@@ -11,7 +12,7 @@ from secagg.stats.results import Result, Shown
 from .coefficients import Coefficient, of_references
 
 
-class OverallTest(Result, frozen=True):
+class OverallTest(msgspec.Struct, frozen=True):
     """Whether any covariate matters. freedom: as many as there are covariates."""
 
     test: str
@@ -59,8 +60,8 @@ class CoxResult(Result, frozen=True, tag="cox"):
         yield from of_references(self.references)
         if self.minimum_cell > 1:
             yield (
-                f"event times were joined to {self.intervals}, so that no sum is of fewer than {self.minimum_cell} rows: "
-                "the estimate is that of the joined times"
+                f"event times were joined to {self.intervals}, so that no sum is of fewer than {self.minimum_cell} "
+                "rows: the estimate is that of the joined times"
             )
 
 

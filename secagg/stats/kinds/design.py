@@ -1,15 +1,17 @@
 """Covariates of a model, made by each site from public bounds alone: every one lies in [−1, 1].
 
 A number x between `low` and `high` becomes z = (x − middle) / half; each category but the first becomes 1 for its rows
-and 0 for all others (treatment coding), and so z = ±1. A product of columns is the product of these x.
+and 0 for all others (treatment coding), and so z = ±1. A product of two columns is the product of their z, and what
+comes out is put back into the columns' own units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import product
+from itertools import compress, product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,28 +29,20 @@ Terms = tuple[tuple[str, ...], ...]
 """Columns that are multiplied, for each term: (("age",), ("sex",), ("age", "sex"))."""
 
 
+def columns_of(terms: Terms) -> tuple[str, ...]:
+    """Return the columns that terms name, each once."""
+    return tuple(dict.fromkeys(name for term in terms for name in term))
+
+
 @dataclass(frozen=True)
 class Factor:
-    """A column in a product; of one of categories, the place of one of them."""
+    """A column, or one of its categories, of which `level` is the place. low, high: its public range."""
 
     column: str
     level: int | None
-
-    def values(self, rows: Rows) -> Reals:
-        """Return it row by row."""
-        if self.level is None:
-            return rows.numbers(self.column)
-        return (rows.codes(self.column) == self.level).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """One column of the design. low, high: its public range."""
-
     name: str
-    factors: tuple[Factor, ...]
-    low: float
-    high: float
+    low: float = 0.0
+    high: float = 1.0
 
     @property
     def middle(self) -> float:
@@ -60,8 +54,32 @@ class Covariate:
 
     def values(self, rows: Rows) -> Reals:
         """Return z, row by row."""
-        x = reduce(np.multiply, (factor.values(rows) for factor in self.factors))
-        return np.clip((x - self.middle) / self.half, -1, 1)
+        if self.level is None:
+            return np.clip((rows.numbers(self.column) - self.middle) / self.half, -1, 1)
+        return np.where(rows.codes(self.column) == self.level, 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One column of the design: a product of factors."""
+
+    factors: tuple[Factor, ...]
+
+    @property
+    def name(self) -> str:
+        return ":".join(factor.name for factor in self.factors)
+
+    def values(self, rows: Rows) -> Reals:
+        """Return z, row by row."""
+        return reduce(np.multiply, (factor.values(rows) for factor in self.factors))
+
+    def expanded(self) -> Iterator[tuple[Covariate, float]]:
+        """Yield the products of x that Π (x − middle) / half is made of, and how often; the empty one is 1."""
+        for kept in product((True, False), repeat=len(self.factors)):
+            share = prod(
+                (1 if keep else -factor.middle) / factor.half for keep, factor in zip(kept, self.factors, strict=True)
+            )
+            yield Covariate(tuple(compress(self.factors, kept))), share
 
 
 @dataclass(frozen=True)
@@ -74,20 +92,19 @@ class Design:
     @classmethod
     def of(cls, terms: Terms, query: Domain) -> Design:
         """Make the design of some terms. Raises: ParameterError for terms that have none."""
-        columns = [name for term in terms for name in term]
         if not terms or not all(terms):
             raise ParameterError("a model without covariates: name at least one")
         if twice := [term for place, term in enumerate(terms) if set(term) in [set(one) for one in terms[:place]]]:
             raise ParameterError(f"{':'.join(twice[0])} is in the model twice: name it once")
         for term in terms:
-            if len(set(term)) < len(term):
-                raise ParameterError(f"{':'.join(term)} multiplies a column by itself: name each once")
+            if len(set(term)) < len(term) or len(term) > 2:
+                raise ParameterError(f"{':'.join(term)} is no product of two different columns: leave it out")
             if lacking := [name for name in term if (name,) not in terms]:
                 raise ParameterError(f"{':'.join(term)} needs {lacking[0]!r} beside it: add that to the model")
         covariates = tuple(covariate for term in terms for covariate in _of_term(term, query))
         if len(covariates) > MOST_COVARIATES:
             raise ParameterError(f"{len(covariates)} covariates; at most {MOST_COVARIATES} are summed: leave some out")
-        categories = [name for name in dict.fromkeys(columns) if isinstance(query.columns[name], Category)]
+        categories = [name for name in columns_of(terms) if isinstance(query.columns[name], Category)]
         return cls(covariates, tuple((name, query.category(name).values) for name in categories))
 
     @property
@@ -124,38 +141,32 @@ class Design:
         listed = [(name, value) for name, values in self.levels for value in values]
         for (name, value), count in zip(listed, counts, strict=True):
             if count < max(least, 1):
+                few = f"fewer than {least} rows" if count else "no row"
                 raise InputError(
-                    f"category {value!r} of column {name!r} has {'fewer than ' + str(least) if count else 'no'} rows at "
-                    "all sites together: merge it with another, or leave the column out"
+                    f"category {value!r} of column {name!r} has {few} at all sites together: join it with another, or "
+                    "leave the column out"
                 )
 
     def in_units(self, beta: Reals, covariance: Reals, *, intercept: bool) -> tuple[Reals, Reals]:
         """Return coefficients of x, and their standard errors, from those of z; an intercept stands first."""
-        half = np.array([covariate.half for covariate in self.covariates])
-        middle = np.array([covariate.middle for covariate in self.covariates])
-        change = np.diag(1 / half)
-        if intercept:
-            change = np.block([[np.ones((1, 1)), -(middle / half)[None, :]], [np.zeros((self.size, 1)), change]])
+        place = {covariate: number for number, covariate in enumerate(self.covariates, start=1)}
+        change = np.zeros((self.size + 1, self.size + 1))
+        change[0, 0] = 1
+        for covariate, number in place.items():
+            for monomial, share in covariate.expanded():
+                change[place.get(monomial, 0), number] += share
+        if not intercept:
+            change = change[1:, 1:]
         return change @ beta, np.sqrt(np.diag(change @ covariance @ change.T))
 
 
 def _of_term(term: tuple[str, ...], query: Domain) -> list[Covariate]:
-    choices = []
-    for name in term:
-        column = query.columns.get(name)
-        if isinstance(column, Category):
-            choices.append([(Factor(name, level), 0.0, 1.0, f"{name}={column.values[level]}")
-                            for level in range(1, len(column.values))])  # fmt: skip
-        else:
-            number = query.number(name)
-            low, high = (bound / number.scale for bound in (number.low_units, number.high_units))
-            choices.append([(Factor(name, None), low, high, name)])
-    return [_multiplied(chosen) for chosen in product(*choices)]
+    return [Covariate(factors) for factors in product(*(_factors(name, query) for name in term))]
 
 
-def _multiplied(chosen: tuple[tuple[Factor, float, float, str], ...]) -> Covariate:
-    low, high = 1.0, 1.0
-    for _, least, most, _ in chosen:
-        corners = [low * least, low * most, high * least, high * most]
-        low, high = min(corners), max(corners)
-    return Covariate(":".join(name for *_, name in chosen), tuple(factor for factor, *_ in chosen), low, high)
+def _factors(name: str, query: Domain) -> list[Factor]:
+    column = query.columns.get(name)
+    if isinstance(column, Category):
+        return [Factor(name, level, f"{name}={value}") for level, value in enumerate(column.values) if level]
+    number = query.number(name)
+    return [Factor(name, None, name, number.low_units / number.scale, number.high_units / number.scale)]

@@ -8,8 +8,9 @@ Counts of the groups go first; the counts in time of those that may be shown fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,30 +18,17 @@ from secagg.stats.domain import Domain
 from secagg.stats.results import Result, Shown
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
-from secagg.stats.statistic import State, Statistic, refuse_state
+from secagg.stats.suppression import Axis
 
-from .cells import cells, counted, shown_groups
-from .grid import Follow, Grid
+from .cells import counted, cut, missing_note, shown_groups, shown_missing
+from .follow_up import FollowUp
 from .life_table import LifeTable, first_at_most, log_rank
+from .sums import OfSums, SumsState
 
 CONFIDENCE = 0.95
 
 
-class KaplanMeierState(State, frozen=True):
-    """counts: by cell, none before the first sum. groups: places of those that are followed. leaving: for each of them
-    its events along the grid, and then those censored; none before the second sum. settled: both are there."""
-
-    counts: tuple[int, ...]
-    groups: tuple[int, ...]
-    leaving: tuple[int, ...]
-    settled: bool
-
-    @property
-    def done(self) -> bool:
-        return self.settled
-
-
-class Curve(Result, frozen=True):
+class Curve(msgspec.Struct, frozen=True):
     """One group. times: those shown, each with at least the query's minimum cell of events since the one before.
 
     at_risk: how many just before a time; None where that would tell of too few that were censored in between.
@@ -63,7 +51,7 @@ class Curve(Result, frozen=True):
     high: tuple[float, ...]
 
 
-class Difference(Result, frozen=True):
+class Difference(msgspec.Struct, frozen=True):
     """The log-rank test between the groups that are shown. observed, expected: events of each group, and how many there
     would be were all alike; None where a group has too few events, or too few without."""
 
@@ -85,12 +73,11 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
     horizon: float
     curves: tuple[Curve, ...]
     hidden: tuple[str, ...]
+    missing: int | None
     log_rank: Difference | None
 
     def tables(self) -> Iterable[Shown]:
-        rows = [
-            (c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves
-        ]
+        rows = [(c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves]
         yield Shown(
             f"survival: {self.time} until {self.event}" + (f", by {self.by}" if self.by else ""),
             (self.by or "rows", "n", "events", "median", "low 95 %", "high 95 %"),
@@ -118,94 +105,72 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
 
     def _notes(self) -> Iterable[str]:
         yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
+        yield missing_note(self.missing)
         if self.hidden:
             yield f"too few rows to be shown: {', '.join(self.hidden)}"
 
 
-class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
-    """Survival of all sites' rows together. event: a column of two categories, the second of which is the event.
+class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
+    """Survival of all sites' rows together, in all or in each category of `by`."""
 
-    unit: the step of the time grid; a time counts at the first point that is not before it. horizon: its end; who is
-    followed for longer is censored there.
-    """
-
-    time: str
-    event: str
-    horizon: float
-    unit: float = 1.0
+    follow_up: FollowUp
     by: str | None = None
 
-    def state_type(self) -> type[State]:
-        return KaplanMeierState
+    @property
+    def grouped_by(self) -> str | None:
+        return self.by
 
     def reads(self) -> tuple[str, ...]:
-        return (self.time, self.event) if self.by is None else (self.time, self.event, self.by)
-
-    @property
-    def follow(self) -> Follow:
-        """What says when a row leaves, and why."""
-        return Follow(self.time, self.event, Grid(self.unit, self.horizon))
+        read = (self.follow_up.time, self.follow_up.event)
+        return read if self.by is None else (*read, self.by)
 
     def check(self, query: Domain) -> None:
-        self.follow.check(query)
-        query.groups(self.by)
+        self.follow_up.check(query)
+        super().check(query)
 
-    def bins(self, query: Domain) -> dict[str, float]:
-        return {self.time: self.unit}
+    def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
+        return cut(self.by, query)
 
-    def begin(self, query: Domain) -> State:
-        return KaplanMeierState((), (), (), False)
+    def widths(self, query: Domain) -> dict[str, float]:
+        return {self.follow_up.time: self.follow_up.unit}
 
-    def check_state(self, state: KaplanMeierState, query: Domain) -> None:
-        if not state.counts and not state.groups:
-            return
-        if len(state.counts) != cells(query, self.by) or min(state.counts) < 0:
-            raise refuse_state(self, "holds no counts of the cells")
-        if state.groups != shown_groups(state.counts, query.minimum_cell):
-            raise refuse_state(self, "follows other groups than the counts allow")
+    def _spans(self, groups: Sequence[int], query: Domain) -> Spans:
+        points = 2 * self.follow_up.points * len(groups)
+        return Spans.of((len(query.groups(self.by)) + 1 + points, 0, query.rows))
 
-    def spans(self, state: KaplanMeierState, query: Domain) -> Spans:
-        points = 2 * self.follow.grid.points * len(state.groups)
-        return Spans.of((cells(query, self.by) + points, 0, query.rows))
-
-    def local(self, rows: Rows, state: KaplanMeierState, query: Domain) -> NDArray[np.int64]:
+    def local(self, rows: Rows, state: SumsState, query: Domain) -> NDArray[np.int64]:
         complete = rows.complete(*self.reads())
-        points, event = self.follow.read(complete)
+        points, event = self.follow_up.read(complete)
         codes = complete.codes(self.by)
         parts = [counted(rows, complete, self.by, query)]
         for group in state.groups:
             for left in (event, ~event):
-                parts.append(np.bincount(points[(codes == group) & left], minlength=self.follow.grid.points))
+                parts.append(np.bincount(points[(codes == group) & left], minlength=self.follow_up.points))
         return np.concatenate(parts)
 
-    def combine(self, total: NDArray[np.int64], state: KaplanMeierState, query: Domain) -> State:
-        many = cells(query, self.by)
-        counts = tuple(total[:many].tolist())
-        groups = state.groups if state.counts else shown_groups(counts, query.minimum_cell)
-        return KaplanMeierState(counts, groups, tuple(total[many:].tolist()), bool(state.counts) or not groups)
-
-    def finish(self, state: KaplanMeierState, query: Domain) -> Result:
+    def finish(self, state: SumsState, query: Domain) -> Result:
         names = query.groups(self.by)
         # Where sites dropped out since the groups were chosen, one may have become too small.
-        may = shown_groups(state.counts, query.minimum_cell)
+        may = shown_groups(state.counts[:-1], query.minimum_cell)
         tables = {
             names[group]: table
             for group, table in zip(state.groups, self._life_tables(state), strict=True)
             if group in may
         }
         return KaplanMeierResult(
-            time=self.time,
-            event=self.event,
+            time=self.follow_up.time,
+            event=self.follow_up.event,
             by=self.by,
-            unit=self.unit,
-            horizon=self.follow.grid.end,
+            unit=self.follow_up.unit,
+            horizon=self.follow_up.end,
             curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
+            missing=shown_missing(state.counts[-1], query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
             log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
         )
 
-    def _life_tables(self, state: KaplanMeierState) -> list[LifeTable]:
-        counts = np.array(state.leaving, dtype=np.int64).reshape(len(state.groups), 2, self.follow.grid.points)
+    def _life_tables(self, state: SumsState) -> list[LifeTable]:
+        counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
         return [LifeTable(events, censored) for events, censored in counts]
 
     def _curve(self, group: str, table: LifeTable, least: int) -> Curve:
@@ -213,7 +178,7 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
         survival = table.survival
         kept, at_risk = table.shown(least)
         median, median_low, median_high = (
-            None if (point := first_at_most(curve, 0.5)) is None else point * self.unit
+            None if (point := first_at_most(curve, 0.5)) is None else point * self.follow_up.unit
             for curve in (survival, low, high)
         )
         return Curve(
@@ -223,7 +188,7 @@ class KaplanMeier(Statistic, frozen=True, tag="kaplan_meier"):
             median=median,
             median_low=median_low,
             median_high=median_high,
-            times=tuple(point * self.unit for point in kept),
+            times=tuple(point * self.follow_up.unit for point in kept),
             at_risk=at_risk,
             events=tuple(np.diff(np.cumsum(table.events)[list(kept)], prepend=0).tolist()),
             survival=tuple(survival[list(kept)].tolist()),

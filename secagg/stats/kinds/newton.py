@@ -22,8 +22,12 @@ MOST_EVALUATIONS = 30
 
 MOST_HALVINGS = 8
 
-MOST_REACH = 16.0
-"""Two rows' weights differ by at most e^(2 · 16): no state asks for a sum in which one row is all there is."""
+MOST_REACH = 100.0
+"""How far covariates may move a linear predictor, at any values in their public ranges, which are often generous."""
+
+SETTLED = 15
+GROWING = 0.1
+"""After so many evaluations a coefficient that still grows by more has no end: its steps are 1, and do not shrink."""
 
 SINGULAR = 1e-10
 """Smallest eigenvalue of the information's correlation matrix that is one; rounding of the sums lies far below."""
@@ -64,11 +68,7 @@ class Search(Message, frozen=True):
         """Raise `InputError` where coefficients run away: what sites would not answer any more."""
         if self.reach(slopes) <= most_reach:
             return
-        largest = names[slopes + int(np.argmax(np.abs(self.at[slopes:])))]
-        raise InputError(
-            f"the coefficient of {largest!r} grows without end: it separates the outcomes, or its public range is far "
-            "wider than its values; leave it out, join categories, or narrow the range"
-        )
+        raise _endless(names[slopes + int(np.argmax(np.abs(self.at[slopes:])))])
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
     comparable = search.accepted and search.rows == here.rows
     if comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss)) and search.halvings < MOST_HALVINGS:
         middle = (np.array(search.at) + np.array(search.accepted)) / 2
-        return msgspec.structs.replace(
-            search, at=_plain(middle), evaluations=evaluations, halvings=search.halvings + 1
-        )
+        return msgspec.structs.replace(search, at=_plain(middle), evaluations=evaluations, halvings=search.halvings + 1)
     step = inverse(here.information, names) @ here.score
     length = float(np.sqrt(max(here.score @ step, 0.0)))
+    if evaluations >= SETTLED and np.abs(step).max() > GROWING:
+        raise _endless(names[int(np.argmax(np.abs(step)))])
     if evaluations == MOST_EVALUATIONS and length > CLOSE:
         raise InputError(
             f"no estimate after {MOST_EVALUATIONS} steps: the last one was {length:.2g} standard errors long; leave "
@@ -107,6 +107,13 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
         rows=here.rows,
         evaluations=evaluations,
         converged=length <= CLOSE,
+    )
+
+
+def _endless(name: str) -> InputError:
+    return InputError(
+        f"the coefficient of {name!r} grows without end: it separates the outcomes in these rows; leave it out, or "
+        "join categories"
     )
 
 

@@ -16,7 +16,7 @@ from .newton import Evaluation, Reals, symmetric, triangle
 
 @dataclass(frozen=True)
 class Moments:
-    """∑ w, ∑ w z and the triangle of ∑ w z zᵀ, with w = exp(z β), for each interval: (J,), (J, p), (J, p (p + 1) / 2)."""
+    """∑ w, ∑ w z and the triangle of ∑ w z zᵀ, with w = exp(z β), by interval: (J,), (J, p), (J, p (p + 1) / 2)."""
 
     weight: Reals
     first: Reals

@@ -1,4 +1,4 @@
-"""Sums of reals as integers: each row's summand has a public bound, so the scale can be chosen that no sum leaves it."""
+"""Sums of reals as integers: each row's summand has a public bound, so a scale is known that no sum outgrows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def exponent_for(bound: float, rows: int) -> int:
 def check_exponent(exponent: int, bound: float, rows: int) -> None:
     """Raise ProtocolViolation for a scale that is not the one for this bound."""
     if abs(exponent - exponent_for(bound, rows)) > 1:
-        raise ProtocolViolation(f"a state scales sums by 2^{exponent}, which is not what its coefficients ask for", (0,))
+        raise ProtocolViolation(
+            f"a state scales sums by 2^{exponent}, which is not what its coefficients ask for", (0,)
+        )
 
 
 def to_integers(sums: NDArray[np.float64], exponent: int) -> NDArray[np.int64]:

@@ -1,10 +1,10 @@
-"""A public time grid, fixed before anybody looks: when a row leaves, as a point of it, and whether by the event."""
+"""How rows are followed: along a public time grid, fixed beforehand, until an event or for as long as is known."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +16,27 @@ from secagg_protocols.errors import InputError, ParameterError
 MOST_POINTS = 100_000
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Points 0, unit, 2 · unit, … up to the horizon."""
+class FollowUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """time: a column of numbers. event: a column of two categories, of which the second is the event.
 
-    unit: float
+    The grid is 0, unit, 2 · unit, … up to the horizon. A time counts at the first point that is not before it; who is
+    followed beyond the last one is censored there.
+    """
+
+    time: str
+    event: str
     horizon: float
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "unit"):  # so that equal grids are equal bytes
+            msgspec.structs.force_setattr(self, name, float(getattr(self, name)))
+        if not (math.isfinite(self.unit) and math.isfinite(self.horizon) and 0 < self.unit <= self.horizon):
+            raise ParameterError(f"steps of unit={self.unit} up to horizon={self.horizon}: give 0 < unit ≤ horizon")
+        if self.points > MOST_POINTS:
+            raise ParameterError(
+                f"a time grid of {self.points} points; at most {MOST_POINTS} are summed: give a larger unit"
+            )
 
     @property
     def last(self) -> int:
@@ -38,32 +53,21 @@ class Grid:
         """The time of the last point."""
         return self.last * self.unit
 
-
-@dataclass(frozen=True)
-class Follow:
-    """time: a column of numbers. event: one of two categories, of which the second is the event."""
-
-    time: str
-    event: str
-    grid: Grid
+    @classmethod
+    def column(cls, horizon: float, unit: float, decimals: int) -> Number:
+        """Return what a query must say of the time column: its range ends one step beyond the grid on either side."""
+        return Number(-unit, horizon + unit, decimals)
 
     def check(self, query: Domain) -> None:
         """Raise `ParameterError` for columns that cannot be followed along this grid."""
         time = query.number(self.time)
-        grid = self.grid
-        if not (math.isfinite(grid.unit) and math.isfinite(grid.horizon) and 0 < grid.unit <= grid.horizon):
-            raise ParameterError(f"a time grid in steps of {grid.unit} up to {grid.horizon}: give 0 < unit ≤ horizon")
-        if grid.points > MOST_POINTS:
-            raise ParameterError(
-                f"a time grid of {grid.points} points; at most {MOST_POINTS} are summed: give a larger unit"
-            )
         step = self._step(time)
-        if not step or abs(grid.unit * time.scale - step) > 1e-6:
-            raise ParameterError(f"steps of {grid.unit} are no whole units of column {self.time!r}: give it decimals")
-        if time.low >= 0 or time.high <= grid.horizon:
+        if not step or abs(self.unit * time.scale - step) > 1e-6:
+            raise ParameterError(f"steps of {self.unit} are no whole units of column {self.time!r}: give it decimals")
+        if time.low >= 0 or time.high <= self.horizon:
             raise ParameterError(
-                f"column {self.time!r} has the range {time.low:g} to {time.high:g}: it must begin below 0, so that "
-                f"negative times are found, and end beyond the horizon {grid.horizon:g}, so that later ones are censored"
+                f"column {self.time!r} has the range {time.low:g} to {time.high:g}: it must begin below 0 and end "
+                f"beyond the horizon {self.horizon:g}, so that negative times are found and later ones are censored"
             )
         if len(values := query.category(self.event).values) != 2:
             raise ParameterError(
@@ -81,10 +85,10 @@ class Follow:
         if negative := int((units < 0).sum()):
             raise InputError(f"column {self.time!r} holds {negative} negative time(s): correct them")
         points = -(-units // self._step(rows.columns[self.time]))
-        beyond = points > self.grid.last
+        beyond = points > self.last
         event = (rows.codes(self.event) == 1) & ~beyond
-        return np.where(beyond, self.grid.last, points), event
+        return np.where(beyond, self.last, points), event
 
     def _step(self, time: Number | Category) -> int:
         assert isinstance(time, Number)
-        return round(self.grid.unit * time.scale)
+        return round(self.unit * time.scale)
