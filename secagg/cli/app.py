@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from secagg.cli import audit, group_key, identity, privacy, roster, schema, schemes, simulate, train
+from secagg.cli import audit, group_key, identity, privacy, roster, schema, schemes, simulate, stats, train
 from secagg.cli.command import Commands
 
 app = Commands(
@@ -24,6 +24,7 @@ app.add_typer(group_key.app, name="group-key")
 app.add_typer(audit.app, name="audit")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(schema.app, name="schema")
+app.add_typer(stats.app, name="stats")
 # Packages above this one bring commands of their own: secagg imports nothing from there.
 for entry in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):
     app.add_typer(entry.load(), name=entry.name)

@@ -74,8 +74,8 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows; time and model are those of each line. survivors: its adapter's rule about whose vectors are
-    in a sum with its own (`Participant.check_survivors`), which is given the proposal.
+    ε and δ, where it knows; time and model are those of each line. survivors: its adapter's rule about whose vectors
+    are in a sum with its own (`Participant.check_survivors`), which is given the proposal.
     """
 
     policy: SitePolicy

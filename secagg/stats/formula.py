@@ -1,6 +1,6 @@
 """A model's formula, read where it is asked: names, `+`, `:` and `*`, and nothing that could be evaluated.
 
-    outcome ~ age + sex + los + age:sex         age * sex is age + sex + age:sex
+outcome ~ age + sex + los + age:sex         age * sex is age + sex + age:sex
 """
 
 from __future__ import annotations

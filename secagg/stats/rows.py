@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from secagg.extras import needed
 from secagg.listing import listed
 from secagg_protocols.errors import InputError
 
+from .asking import refuse_unknown
 from .columns import Category, Number
 from .domain import Domain
 
@@ -51,7 +52,7 @@ class Rows:
         (count,) = lengths or {0}
         if count > query.rows:
             raise InputError(f"the table has {count} rows, and the query is made for {query.rows} at most: rows")
-        read = {name: column.read(name, table[name]) for name, column in query.columns.items()}
+        read = {name: column.read(name, _cells(table[name])) for name, column in query.columns.items()}
         return cls(
             count,
             query.columns,
@@ -89,6 +90,11 @@ class Rows:
         return self.integers[name] / column.scale
 
 
+def _cells(column: Any) -> ArrayLike:
+    """Return a column's cells; what pandas has as missing is None, whatever its type of missing."""
+    return column.to_numpy(dtype=object, na_value=None) if hasattr(column, "to_numpy") else column
+
+
 def read_csv(
     file: Path | str, query: Domain, *, separator: str | None = None, decimal: str = ".", missing: tuple[str, ...] = ()
 ) -> pd.DataFrame:
@@ -113,10 +119,8 @@ def in_columns(table: Any, query: Domain, decimal: str) -> pd.DataFrame:
         from secagg.train.schema import Categorical, Numeric
         from secagg.train.table.columns import read_columns
 
-    names = list(table.cells.columns)
-    if lacking := [name for name in query.columns if name not in names]:
-        raise InputError(f"{table.name} has no column {listed(lacking)}, which the query reads; it has {listed(names)}")
-    read = table.without(name for name in names if name not in query.columns)
+    refuse_unknown(query.columns, table)
+    read = replace(table, cells=table.cells[list(query.columns)])
     known = {
         name: Numeric(column.low, column.high) if isinstance(column, Number) else Categorical(column.values)
         for name, column in query.columns.items()

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from ..errors import ParameterError
 from ..primitives.randomness import SYSTEM, Randomness
-from .identity import Identity, Roster
 from .context import RoundContext
+from .identity import Identity, Roster
 from .ledger import ContributionLedger
 from .policy import Policy
 
@@ -45,8 +45,8 @@ class Participant:
     `SnapshotStore`, or a `MemoryLedger` in a simulation), and always where a machine is restored.
     standing: what outlives a round, typed by the scheme: the group key, where participants share one.
     now: the time, with its zone, at which the roster's entries must be valid; required where any has a limit.
-    check_survivors: its own rule about whose vectors are in a sum with its own, in this round: called before anything is
-    signed or opened for them, perhaps more than once. It raises `Declined`, or remembers what it agrees to.
+    check_survivors: its own rule about whose vectors are in a sum with its own: called before anything is signed or
+    opened for them, perhaps more than once. It raises `Declined`, or remembers what it agrees to.
     """
 
     identity: Identity | None = None

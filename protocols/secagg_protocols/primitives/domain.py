@@ -32,6 +32,8 @@ class Use(bytes, Enum):
     ROSTER_SIGNATURE = b"roster signature"
     AUDIT_SIGNATURE = b"audit record signature"
     CHARGE_SIGNATURE = b"privacy charge signature"
+    QUERY_SIGNATURE = b"statistics query signature"
+    QUERY_JOB = b"job of a query"
     KEY_LIST = b"key list"
     EARLY_CONTEXT = b"context of early keys"
     SESSION = b"session"

@@ -9,7 +9,24 @@ from .glm import Glm
 from .histogram import Histogram
 from .kaplan_meier import KaplanMeier
 from .means import Mean, Sum, Variance
+from .meta import Meta
+from .pca import Pca
 from .quantile import Quantile
 
-KINDS = (Count, Sum, Mean, Variance, Covariance, Histogram, Quantile, Crosstab, Compare, KaplanMeier, Cox, Glm)
+KINDS = (
+    Count,
+    Sum,
+    Mean,
+    Variance,
+    Covariance,
+    Histogram,
+    Quantile,
+    Crosstab,
+    Compare,
+    KaplanMeier,
+    Cox,
+    Glm,
+    Pca,
+    Meta,
+)
 """A query's JSON tells them apart by their tags."""

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from scipy.stats import norm, t
+
+from .laws import half_width, two_tails
 
 CONFIDENCE = 0.95
 
@@ -31,8 +32,7 @@ def coefficients_of(
     names: Sequence[str], estimates: Sequence[float], errors: Sequence[float], *, freedom: int | None, ratios: bool
 ) -> tuple[Coefficient, ...]:
     """Return them by Wald's test: Student's t with `freedom`, or the normal distribution for None."""
-    law = norm if freedom is None else t(freedom)
-    reach = float(law.ppf((1 + CONFIDENCE) / 2))
+    reach = half_width(CONFIDENCE, freedom)
     found = []
     for name, estimate, error in zip(names, estimates, errors, strict=True):
         ends = (estimate, estimate - reach * error, estimate + reach * error)
@@ -42,7 +42,7 @@ def coefficients_of(
                 estimate,
                 error,
                 estimate / error,
-                float(2 * law.sf(abs(estimate / error))),
+                two_tails(estimate / error, freedom),
                 *ends[1:],
                 *(_ratio(value) if ratios else None for value in ends),
             )

@@ -33,9 +33,11 @@ MOST_LOG_HAZARD = 12.0
 
 
 class CoxState(State, frozen=True):
-    """starts, leaves: the `Intervals`, none before the counts. search: what is evaluated. centre: the mean
-    of z, which is taken from it. exponent: sums are scaled by two to its power. null: −2 log L at β = 0, and the score test there. found: of a search that has converged, the
-    coefficients in the columns' own units, then their standard errors, then Wald's test. rows: of the last sum."""
+    """starts, leaves: the `Intervals`, none before the counts. search: what is evaluated. centre: mean of z, which is
+    taken from it. exponent: sums are scaled by two to its power. null: −2 log L at β = 0, and the score test there.
+    found: of a search that has converged, the coefficients in the columns' own units, their standard errors, and then
+    Wald's test. rows: of the last sum.
+    """
 
     starts: tuple[int, ...]
     leaves: tuple[int, ...]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from scipy.stats import chi2
 
 from secagg.stats.results import Result, Shown
 
 from .coefficients import Coefficient, of_references
+from .laws import chi2_tail
 
 
 class OverallTest(msgspec.Struct, frozen=True):
@@ -68,4 +68,4 @@ class CoxResult(Result, frozen=True, tag="cox"):
 def overall_tests(freedom: int, ratio: float, wald: float, score: float) -> tuple[OverallTest, ...]:
     """Return the three tests, as R lists them."""
     found = (("likelihood ratio test", ratio), ("Wald test", wald), ("score (log-rank) test", score))
-    return tuple(OverallTest(name, value, freedom, float(chi2.sf(value, freedom))) for name, value in found)
+    return tuple(OverallTest(name, value, freedom, chi2_tail(value, freedom)) for name, value in found)

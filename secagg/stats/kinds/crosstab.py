@@ -113,7 +113,7 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
         table = np.array(counts, dtype=np.int64).reshape(self._shape(query))
         least = query.minimum_cell
         may = shown(table, least)
-        alone = [shown_counts(table.sum(axis=1 - axis).tolist(), least) for axis in range(2)]
+        rows, columns = (shown_counts(table.sum(axis=1 - axis).tolist(), least) for axis in range(2))
         return CrosstabResult(
             self.row,
             self.column,
@@ -123,7 +123,8 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
                 tuple(int(count) if fine else None for count, fine in zip(*line, strict=True))
                 for line in zip(table, may, strict=True)
             ),
-            *alone,
+            rows,
+            columns,
             int(table.sum()) if table.sum() >= least else None,
             shown_missing(missing, least),
             _tested(table) if may.all() else None,

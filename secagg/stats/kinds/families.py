@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import expit, xlogy
 
 from secagg.stats.columns import Number
 from secagg.stats.domain import Domain
@@ -113,7 +112,7 @@ class Logistic:
         return (rows.codes(self.outcome) == 1).astype(np.float64), np.zeros(rows.count)
 
     def parts(self, eta: Reals, y: Reals, offset: Reals) -> Parts:
-        mean = expit(eta)
+        mean = 1 / (1 + np.exp(-np.clip(eta, -700, 700)))
         return Parts(y - mean, mean * (1 - mean), 2 * np.logaddexp(0, np.where(y == 1, -eta, eta)))
 
     def bound(self, intercept: float, reach: float, query: Domain) -> float:
@@ -157,7 +156,7 @@ class Poisson:
     def parts(self, eta: Reals, y: Reals, offset: Reals) -> Parts:
         log_mean = np.clip(eta + offset, LEAST_LOG_MEAN, math.log(self.most) + BEYOND)
         mean = np.exp(log_mean)
-        return Parts(y - mean, mean, 2 * (xlogy(y, y) - y * log_mean - (y - mean)))
+        return Parts(y - mean, mean, 2 * (y * (np.log(np.maximum(y, 1)) - log_mean) - (y - mean)))
 
     def bound(self, intercept: float, reach: float, query: Domain) -> float:
         return 2 * (self.most * (math.log(self.most) - LEAST_LOG_MEAN + 1) + self.most * math.exp(BEYOND))

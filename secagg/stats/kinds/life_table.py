@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm
+
+from .laws import chi2_tail, half_width
 
 Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -60,7 +61,7 @@ class LifeTable:
         where the curve has reached 0 it is the point 0.
         """
         survival = self.survival
-        z = norm.ppf((1 + level) / 2)
+        z = half_width(level)
         inside = (survival > 0) & (survival < 1)
         log_s = np.log(np.where(inside, survival, 0.5))
         factor = np.exp(z * np.sqrt(np.where(inside, self.log_variance, 0.0)) / log_s)
@@ -121,7 +122,7 @@ class LogRank:
     @property
     def p(self) -> float:
         """How often groups that are alike would differ as much."""
-        return float(chi2.sf(self.chi2, self.freedom))
+        return chi2_tail(self.chi2, self.freedom)
 
 
 def log_rank(groups: list[LifeTable]) -> LogRank:

@@ -163,7 +163,8 @@ class Quantile(Statistic, frozen=True, tag="quantile"):
 
 def _edge(column: Number, depth: int, place: int) -> int:
     """Return the first unit of a bin. Bins of one depth follow each other, and end above the upper bound."""
-    return column.low_units + (column.high_units - column.low_units + 1) * place // BRANCHES**depth
+    bins: int = BRANCHES**depth
+    return column.low_units + (column.high_units - column.low_units + 1) * place // bins
 
 
 def _edges(column: Number, asked: Bin) -> list[int]:
