@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from secagg.pages import ALARM, DASHED, FAINT, INK, PLAIN, POOLED, SECURE, drawing
 
@@ -22,7 +21,9 @@ COLOURS = (SECURE, PLAIN, POOLED, ALARM, FAINT, INK)
 LINE_HEIGHT = 0.3
 """Inches that a line of names or numbers takes."""
 
-TICKS = 6
+TICKS = 8
+
+LONGEST_NAME = 14
 
 
 def figure_of(result: Result, number: int) -> str:
@@ -66,30 +67,30 @@ def _name(curve: Curve) -> str:
 
 
 def _numbers_at_risk(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Write below the axis how many are at risk at each tick, as far as that is known at or before it."""
+    """Write below the axis how many are at risk, about as often as it has ticks, at times for which that is shown."""
     below = axes.get_xaxis_transform()
-    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= axes.get_xlim()[1]]
-    points = 72 * LINE_HEIGHT
-    for line, curve in enumerate(curves):
-        down = -(36 + points * (line + 0.5))
-        colour = COLOURS[line % len(COLOURS)]
-        offset = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
-        axes.annotate(
-            f"{_name(curve)}, at risk", (0, 0), (-8, down), xycoords=below, ha="right", color=colour, **offset
-        )
-        for tick in ticks:
-            known = _at_risk(curve, tick)
-            axes.annotate(known, (tick, 0), (0, down), xycoords=below, ha="center", color=colour, **offset)
+    style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
+    axes.annotate("at risk", (0, 0), (-20, -36), xycoords=below, ha="right", color=FAINT, **style)
+    for line, curve in enumerate(curves, start=1):
+        down = -36 - 72 * LINE_HEIGHT * 0.8 * line
+        colour = COLOURS[(line - 1) % len(COLOURS)]
+        axes.annotate(_short(_name(curve)), (0, 0), (-20, down), xycoords=below, ha="right", color=colour, **style)
+        for time, at_risk in _spaced(curve, axes.get_xlim()[1] / TICKS):
+            axes.annotate(str(at_risk), (time, 0), (0, down), xycoords=below, ha="center", color=colour, **style)
 
 
-def _at_risk(curve: Curve, time: float) -> str:
-    """Return the number at risk at the first shown time that is not before this one."""
-    if time == 0:
-        return str(curve.n)
-    for shown, at_risk in zip(curve.times, curve.at_risk, strict=True):
-        if shown >= time:
-            return "–" if at_risk is None else str(at_risk)
-    return "–"
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _spaced(curve: Curve, apart: float) -> Iterator[tuple[float, int]]:
+    """Yield the times of a curve at which its number at risk is shown, so far apart that the numbers can be read."""
+    last = 0.0
+    yield last, curve.n
+    for time, at_risk in zip(curve.times, curve.at_risk, strict=True):
+        if at_risk is not None and time - last >= apart:
+            yield time, at_risk
+            last = time
 
 
 def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
@@ -119,8 +120,9 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
 def _logarithmic(axes: Axes) -> None:
     low, high = axes.get_xlim()
     axes.set_xscale("log")
-    if low > 0 and high / low < 100:
-        ticks = np.unique([float(f"{tick:.2g}") for tick in np.geomspace(low, high, TICKS)])
-        axes.set_xticks(ticks)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    steps = (1, 1.5, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5)
+    ticks = [step * 10.0**power for power in range(-6, 7) for step in steps]
+    axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(low, high)

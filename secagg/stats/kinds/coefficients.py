@@ -50,6 +50,11 @@ def coefficients_of(
     return tuple(found)
 
 
+def degrees(freedom: int) -> str:
+    """Say how many degrees of freedom."""
+    return f"{freedom} degree{'' if freedom == 1 else 's'} of freedom"
+
+
 def of_references(references: Sequence[str]) -> Iterable[str]:
     """Yield a sentence on what categories are compared with."""
     if references:

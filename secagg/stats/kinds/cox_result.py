@@ -8,7 +8,7 @@ import msgspec
 
 from secagg.stats.results import Result, Shown
 
-from .coefficients import Coefficient, of_references
+from .coefficients import Coefficient, degrees, of_references
 from .laws import chi2_tail
 
 
@@ -45,7 +45,7 @@ class CoxResult(Result, frozen=True, tag="cox"):
     def tables(self) -> Iterable[Shown]:
         yield Shown(
             f"Cox regression: {self.time} until {self.event}",
-            ("", "coef", "exp(coef)", "std. error", "z", "p", "exp low 95 %", "exp high 95 %"),
+            ("", "coef", "exp(coef)", "se(coef)", "z", "p", "low .95", "high .95"),
             tuple(
                 (c.name, c.estimate, c.ratio, c.standard_error, c.statistic, c.p, c.ratio_low, c.ratio_high)
                 for c in self.coefficients
@@ -56,7 +56,7 @@ class CoxResult(Result, frozen=True, tag="cox"):
     def _notes(self) -> Iterable[str]:
         yield f"n = {self.n}, events = {self.events}, ties: {self.ties}, {self.steps} steps of Newton's method"
         for test in self.tests:
-            yield f"{test.test}: χ² = {test.chi2:.4g} on {test.freedom} degree(s) of freedom, p = {test.p:.4g}"
+            yield f"{test.test}: χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}"
         yield from of_references(self.references)
         if self.minimum_cell > 1:
             yield (

@@ -142,10 +142,8 @@ class Poisson:
 
     def check(self, query: Domain) -> None:
         column = query.number(self.outcome)
-        if column.low != 0 or column.scale != 1:
-            raise ParameterError(
-                f"outcome {self.outcome!r} must be whole numbers from 0 in a poisson model: 0 decimals"
-            )
+        if column.low != 0:
+            raise ParameterError(f"outcome {self.outcome!r} of a poisson model must be counts: give it a range from 0")
         if self.exposure and query.number(self.exposure).low_units <= 0:
             raise ParameterError(f"exposure {self.exposure!r} must lie above 0: give it a lower bound above 0")
 

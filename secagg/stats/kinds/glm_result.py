@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from secagg.stats.results import Result, Shown
 
-from .coefficients import Coefficient, of_references
+from .coefficients import Coefficient, degrees, of_references
 
 RATIOS = {"logistic": "odds ratio", "poisson": "rate ratio"}
 
@@ -33,7 +33,7 @@ class GlmResult(Result, frozen=True, tag="glm"):
     def tables(self) -> Iterable[Shown]:
         ratio = RATIOS.get(self.family)
         letter = "t" if self.family == "linear" else "z"
-        headings = ("", "estimate", "std. error", letter, "p", "low 95 %", "high 95 %")
+        headings = ("", "estimate", "se", letter, "p", "low .95", "high .95")
         rows = [(c.name, c.estimate, c.standard_error, c.statistic, c.p, c.low, c.high) for c in self.coefficients]
         if ratio is None:
             yield Shown(self._title(), headings, tuple(rows), tuple(self._notes()))
@@ -41,7 +41,7 @@ class GlmResult(Result, frozen=True, tag="glm"):
             ratios = [(c.ratio, c.ratio_low, c.ratio_high) for c in self.coefficients]
             yield Shown(
                 self._title(),
-                (*headings[:5], ratio, "low 95 %", "high 95 %"),
+                (*headings[:5], ratio, "low .95", "high .95"),
                 tuple((*row[:5], *three) for row, three in zip(rows, ratios, strict=True)),
                 tuple(self._notes()),
             )
@@ -53,13 +53,10 @@ class GlmResult(Result, frozen=True, tag="glm"):
         yield f"n = {self.n}, {self.steps} steps of Newton's method"
         if self.family == "linear":
             share = 1 - self.deviance / self.null_deviance
-            yield (
-                f"residual standard error {self.dispersion**0.5:.6g} on {self.freedom} degrees of freedom, "
-                f"R² = {share:.4f}"
-            )
+            yield (f"residual standard error {self.dispersion**0.5:.6g} on {degrees(self.freedom)}, R² = {share:.4f}")
         else:
             yield (
-                f"null deviance {self.null_deviance:.6g} on {self.n - 1} degrees of freedom, "
+                f"null deviance {self.null_deviance:.6g} on {degrees(self.n - 1)}, "
                 f"residual deviance {self.deviance:.6g} on {self.freedom}"
             )
         yield from of_references(self.references)

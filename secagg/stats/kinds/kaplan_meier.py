@@ -21,6 +21,7 @@ from secagg.stats.spans import Spans
 from secagg.stats.suppression import Axis
 
 from .cells import counted, cut, missing_note, shown_groups, shown_missing
+from .coefficients import degrees
 from .follow_up import FollowUp
 from .life_table import LifeTable, first_at_most, log_rank
 from .sums import OfSums, SumsState
@@ -80,15 +81,15 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
         rows = [(c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves]
         yield Shown(
             f"survival: {self.time} until {self.event}" + (f", by {self.by}" if self.by else ""),
-            (self.by or "rows", "n", "events", "median", "low 95 %", "high 95 %"),
+            (self.by or "rows", "n", "events", "median", "low .95", "high .95"),
             tuple(rows),
             tuple(self._notes()),
         )
         for curve in self.curves:
             columns = (curve.times, curve.at_risk, curve.events, curve.survival, curve.standard_error)
             yield Shown(
-                curve.group or "all",
-                ("time", "at risk", "events", "survival", "std. error", "low 95 %", "high 95 %"),
+                f"{self.by} = {curve.group}" if self.by else "all rows",
+                ("time", "at risk", "events", "survival", "se", "low .95", "high .95"),
                 tuple(zip(*columns, curve.low, curve.high, strict=True)),
             )
         if self.log_rank is not None:
@@ -100,7 +101,7 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
                     (group, test.observed and test.observed[place], test.expected and test.expected[place])
                     for place, group in enumerate(test.groups)
                 ),
-                (f"χ² = {test.chi2:.4g} on {test.freedom} degree(s) of freedom, p = {test.p:.4g}",),
+                (f"χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}",),
             )
 
     def _notes(self) -> Iterable[str]:

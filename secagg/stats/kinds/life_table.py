@@ -94,7 +94,7 @@ class LifeTable:
             here = int(self.at_risk[point])
             gone = known - here
             censored = gone - int(self.events[told:point].sum())
-            if gone == 0 or censored == 0 or censored >= least:
+            if (here >= least or here == 0) and (censored == 0 or censored >= least):
                 at_risk.append(here)
                 known, told = here, int(point)
             else:

@@ -22,7 +22,7 @@ from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
 from secagg_protocols.errors import InputError, ParameterError
 
-from .coefficients import Coefficient, coefficients_of
+from .coefficients import Coefficient, coefficients_of, degrees
 from .laws import chi2_tail
 from .newton import Reals
 from .reals import LARGEST, exponent_for, to_integers, to_reals
@@ -70,10 +70,10 @@ class MetaResult(Result, frozen=True, tag="meta"):
         ]
         yield Shown(
             f"meta-analysis: {self.effect.replace('_', ' ')} of {self.column}" + (f" by {self.by}" if self.by else ""),
-            ("effects", "estimate", "std. error", "z", "p", "low 95 %", "high 95 %", "exp(estimate)"),
+            ("effects", "estimate", "se", "z", "p", "low .95", "high .95", "exp(estimate)"),
             tuple(rows),
             (
-                f"{self.sites} sites; heterogeneity: Q = {self.q:.4g} on {self.sites - 1} degrees of freedom, "
+                f"{self.sites} sites; heterogeneity: Q = {self.q:.4g} on {degrees(self.sites - 1)}, "
                 f"p = {self.q_p:.4g}, I² = {self.i2:.1%}, τ² = {self.tau2:.4g}",
             ),
         )
