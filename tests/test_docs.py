@@ -158,6 +158,7 @@ PUBLIC = (
     "secagg.codec",
     "secagg.group_key",
     "secagg.round",
+    "secagg.stats",
     "secagg.train",
     "secagg_he",
     "secagg_protocols",

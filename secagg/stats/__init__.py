@@ -24,6 +24,7 @@ from .kinds.means import Mean, Sum, Variance
 from .kinds.meta import Meta
 from .kinds.pca import Pca
 from .kinds.quantile import Quantile
+from .preprocessing import schema_of
 from .progress import Progress
 from .query import Query
 from .results import Result
@@ -62,6 +63,7 @@ __all__ = [
     "Sum",
     "Variance",
     "read_csv",
+    "schema_of",
     "settings_of",
     "simulate",
 ]

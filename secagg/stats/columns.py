@@ -69,7 +69,10 @@ class Number(Column, frozen=True, tag="number"):
         half = (self.high - self.low) / 2
         fitting = (SQUARES_BITS - math.log2(rows)) / 2 * math.log10(2) - math.log10(half)
         largest = 15 - math.ceil(math.log10(max(abs(self.low), abs(self.high))))
-        return Number(self.low, self.high, min(WISHED_DECIMALS, math.floor(fitting), largest))
+        chosen = min(WISHED_DECIMALS, math.floor(fitting), largest)
+        if chosen < -MAX_DECIMALS:
+            raise ParameterError(f"bounds {self.low:g} and {self.high:g} are too wide to be summed: give narrower ones")
+        return Number(self.low, self.high, chosen)
 
     @property
     def scale(self) -> float:

@@ -105,7 +105,9 @@ class Floor:
             for column, width in statistic.widths(query).items():
                 if width < self.least_bin.get(column, 0.0):
                     least = self.least_bin[column]
-                    raise self._refused("least-bin", f"{column}:{least:g}", f"{column!r} in bins of {width:g} is")
+                    raise self._refused(
+                        "least-bin", f"{column}:{least:g}", f"{column!r} in bins of {width:g} is proposed"
+                    )
         if self.columns is not None and (strange := sorted(query.columns.keys() - self.columns)):
             raise self._refused("columns", listed(sorted(self.columns)), f"column {strange[0]!r} is asked for")
         if query.minimum_cell < self.minimum_cell:

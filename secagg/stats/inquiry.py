@@ -90,7 +90,8 @@ class Inquiry:
             raise InputError(f"{folder} is of another query, or other sites: give another folder")
         self._round: Round[str] | None = None
         settings.check_sampled(len(names), "ask more sites")
-        self._scheme()
+        if not self.done:
+            self._scheme()
         self._keep(self._kept)
 
     def _found(self, fresh: _Kept) -> _Kept:

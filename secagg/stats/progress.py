@@ -90,7 +90,9 @@ class Progress:
     def check_states(self) -> None:
         """Raise `ProtocolViolation` where a site should not answer, whatever else its policy allows."""
         if not 0 <= self.step < MOST_STEPS:
-            raise ProtocolViolation(f"step {self.step} of a query; at most {MOST_STEPS} are answered")
+            raise ProtocolViolation(f"step {self.step} of a query; {MOST_STEPS} are the most, and this is not answered")
+        if self.done:
+            raise ProtocolViolation("the query is done, and nothing is asked for: not answered")
         for place in self._open:
             self.query.statistics[place].check_state(self.states[place], self.query)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Union
+from typing import Union
 
 import msgspec
-from msgspec import Meta
 
 from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
@@ -28,6 +27,7 @@ LIMIT = 1 << 15
 """Longest JSON of a query, in bytes."""
 MAX_STATISTICS = 64
 MAX_COLUMNS = 256
+MAX_ROWS = 10**9
 
 
 class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     statistics: tuple[Statistic, ...]
-    expires: Annotated[str, Meta(max_length=64)] = ""
+    expires: str = ""
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -47,6 +47,10 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"{len(self.statistics)} statistics of {len(self.columns)} columns: ask for 1 to {MAX_STATISTICS}, "
                 f"of at most {MAX_COLUMNS} columns"
             )
+        for name, least in (("rows", 1), ("minimum_cell", 0)):
+            value = getattr(self, name)
+            if not least <= value <= MAX_ROWS:
+                raise ParameterError(f"{name}={value} is not between {least} and {MAX_ROWS}")
         settled = {name: self.columns[name].settled(self.rows) for name in sorted(self.columns)}
         msgspec.structs.force_setattr(self, "columns", settled)
         _check_time(self.expires)

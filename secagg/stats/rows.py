@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from secagg.extras import needed
 from secagg.listing import listed
@@ -21,8 +21,13 @@ from .domain import Domain
 if TYPE_CHECKING:
     import pandas as pd
 
-Table = Mapping[str, ArrayLike]
-"""Column name → its cells, all of one length: a dict of arrays or lists, or a pandas DataFrame."""
+
+class Table(Protocol):
+    """Column name → its cells, all of one length: a dict of arrays or lists, or a pandas DataFrame."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, name: Any, /) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +44,16 @@ class Rows:
     beyond: Mapping[str, int] = field(repr=False)
 
     @classmethod
-    def of(cls, table: Any, query: Domain) -> Rows:
-        """Read a `Table`. Raises: InputError, one line for the site alone, for one that does not fit the query."""
+    def of(cls, table: Table, query: Domain) -> Rows:
+        """Read a table. Raises: InputError, one line for the site alone, for one that does not fit the query."""
         names = list(table)
         if missing := [name for name in query.columns if name not in names]:
             raise InputError(
                 f"the table has no column {listed(missing)}, which the query reads; it has {listed(names)}"
             )
-        lengths = {len(table[name]) for name in query.columns}
-        if len(lengths) > 1:
-            raise InputError(f"the table's columns are of different lengths: {listed(sorted(lengths))}")
-        (count,) = lengths or {0}
+        count = _length(table)
         if count > query.rows:
-            raise InputError(f"the table has {count} rows, and the query is made for {query.rows} at most: rows")
+            raise InputError(f"the table has {count} rows, and the query is made for {query.rows} at most")
         read = {name: column.read(name, _cells(table[name])) for name, column in query.columns.items()}
         return cls(
             count,
@@ -90,7 +92,17 @@ class Rows:
         return self.integers[name] / column.scale
 
 
-def _cells(column: Any) -> ArrayLike:
+def _length(table: Table) -> int:
+    """Return how many rows there are. A DataFrame may have some without any column."""
+    if hasattr(table, "index"):
+        return len(table.index)
+    lengths = {len(table[name]) for name in table}
+    if len(lengths) != 1:
+        raise InputError(f"the table has columns of different lengths, or none: {listed(sorted(lengths))}")
+    return lengths.pop()
+
+
+def _cells(column: Any) -> Any:
     """Return a column's cells; what pandas has as missing is None, whatever its type of missing."""
     return column.to_numpy(dtype=object, na_value=None) if hasattr(column, "to_numpy") else column
 
@@ -125,4 +137,4 @@ def in_columns(table: Any, query: Domain, decimal: str) -> pd.DataFrame:
         name: Numeric(column.low, column.high) if isinstance(column, Number) else Categorical(column.values)
         for name, column in query.columns.items()
     }
-    return pd.DataFrame(read_columns(read, decimal, known))
+    return pd.DataFrame(read_columns(read, decimal, known), index=range(len(read.cells)))

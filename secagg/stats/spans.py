@@ -70,7 +70,7 @@ class Spans:
             bits = (widest * participants).bit_length()
             raise ParameterError(
                 f"a sum over {participants} site(s) of up to {widest} takes {bits} bits, and {MOST_BITS} are there: "
-                "give fewer decimals, narrower bounds or a smaller rows"
+                "lower rows, or give fewer decimals or narrower bounds"
             )
 
     def holds(self, vector: NDArray[np.int64], times: int = 1) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from secagg.cli import simulate
 from secagg.cli.app import command as root
+from secagg.cli.stats import running
 from secagg.train import trainer
 from secagg_bench import cli as overhead
 from secagg_bench import schemes
@@ -24,6 +25,7 @@ NEVER_A_NUMBER = ("nan", "inf", "")
 WORKS = [
     (simulate, "_run"),
     (trainer, "federate"),
+    (running, "bounded"),
     (overhead, "measure_all"),
     (schemes, "run_one"),
     (liars, "rows_of"),
@@ -37,6 +39,7 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
     ("group-key", "request"): ["--participant", "1", "--output", "new.request"],

@@ -21,12 +21,11 @@ def number(text: str, said: Said, option: str) -> str:
 def binned(text: str, said: Said, option: str) -> tuple[str, int | None]:
     """Read COLUMN[:LOW:HIGH][:BINS], note the column, and return it and the bins."""
     *column, bins = text.split(":")
-    if len(column) not in (1, 3):
+    if len(column) in (0, 2):  # no bins are said
         return number(text, said, option), None
-    try:
-        return number(":".join(column), said, option), int(bins)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not COLUMN[:LOW:HIGH][:BINS]", param_hint=option) from None
+    if not bins.isdecimal():
+        raise typer.BadParameter(f"{text!r} is not COLUMN[:LOW:HIGH][:BINS]", param_hint=option)
+    return number(":".join(column), said, option), int(bins)
 
 
 def several(text: str, option: str, least: int = 2, most: int | None = None) -> tuple[str, ...]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import console, print_json
 from secagg.cli.simulate import Adversary
-from secagg.schemes import SCHEMES
-from secagg.stats import Query, Result, Statistic
+from secagg.schemes import PROTECTING, SCHEMES
+from secagg.stats import Number, Query, Result, Rows, Statistic, simulate
 from secagg.stats.asking import Said, bounded
-from secagg.stats.simulated import simulate
+from secagg.stats.words import EXACT
 from secagg.train.setting import Called
 from secagg_protocols.errors import InputError, ParameterError
 
-from .shown import print_result
+from .shown import HIDDEN, print_result
 from .sites import Sites
 
 if TYPE_CHECKING:
@@ -51,6 +55,10 @@ class Protection:
     colluders: Annotated[int, typer.Option(min=0, help="Sites that may help the server.")] = 0
     drop: Annotated[int, typer.Option(min=0, help="Sites that drop out before they send."), Called(("dropouts",))] = 0
 
+    def __post_init__(self) -> None:
+        if self.scheme not in PROTECTING and (self.colluders or self.adversary == "active"):
+            raise typer.BadParameter(f"the {self.scheme} scheme withstands nobody; choose bonawitz")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -62,12 +70,28 @@ class Run:
     sites: tuple[int, ...] = ()
     written: Path | None = None
 
+    @property
+    def hidden(self) -> str:
+        """What is not shown."""
+        least = self.query.minimum_cell
+        return f"of fewer than {least} rows, or what would tell of such a cell (--minimum-cell)"
+
+    @property
+    def bounds(self) -> str:
+        """Between which bounds, and with which decimals, the numbers were summed."""
+        numbers = {name: column for name, column in self.query.columns.items() if isinstance(column, Number)}
+        said = [
+            f"{name} from {column.low:g} to {column.high:g} with {column.decimals} decimals"
+            for name, column in numbers.items()
+        ]
+        return "; ".join(said) or "no numbers"
+
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {
             "digest": self.query.digest.hex(),
-            "query": None if self.written is None else str(self.written),
-            "minimum_cell": self.query.minimum_cell,
+            "written": None if self.written is None else str(self.written),
+            "query": msgspec.json.decode(self.query.to_json()),
             "results": [
                 {"sites": sites, **result.plain()} for sites, result in zip(self.sites, self.results, strict=True)
             ],
@@ -89,11 +113,28 @@ def run(statistics: Sequence[Statistic], said: Said, sites: Sites, asking: Askin
         expires=asking.expires or "",
     )
     if asking.query_out is not None:
-        _write(asking.query_out, query)
+        write_new(asking.query_out, query.to_json(), "--query-out")
         return Run(query, columns.warnings, written=asking.query_out)
     assert table is not None
-    results, survivors = _simulated(query, sites.split(table, query), protection)
-    return Run(query, columns.warnings, results, survivors)
+    tables = sites.split(table, query)
+    largest = max(tables, key=lambda name: len(tables[name]))
+    if len(tables[largest]) > asking.rows:
+        raise ParameterError(f"rows={asking.rows}, and site {largest!r} has {len(tables[largest])}: raise rows")
+    warnings = (*columns.warnings, *_beyond(query, tables))
+    results, survivors = _simulated(query, tables, protection)
+    return Run(query, warnings, results, survivors)
+
+
+def _beyond(query: Query, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Warn of values beyond the bounds. Real sites are told of their own alone."""
+    counts: Counter[str] = Counter()
+    for table in tables.values():
+        counts.update(Rows.of(table, query).beyond)
+    return [
+        f"{count} value(s) of {name!r} are beyond its bounds, and count as the bound, or none of its categories, and "
+        "count as missing; a real site learns that of its own rows alone."
+        for name, count in counts.items()
+    ]
 
 
 def _simulated(
@@ -102,23 +143,39 @@ def _simulated(
     names = list(tables)
     if protection.drop >= len(names):
         raise ParameterError(f"dropouts={protection.drop} of {len(names)} sites: let fewer drop out")
-    ended = simulate(
-        query,
-        tables,
-        protection.scheme,
-        drop=dict.fromkeys(names[: protection.drop], SCHEMES[protection.scheme].upload_step.value),
-        adversary=protection.adversary,
-        colluders=protection.colluders,
-    )
+    withstood = SCHEMES[protection.scheme].against(len(names), protection.colluders, protection.drop / len(names))
+    if protection.adversary == "active":
+        withstood |= {"adversary": "active"}
+    with _quiet_sites():
+        ended = simulate(
+            query,
+            tables,
+            protection.scheme,
+            drop=dict.fromkeys(names[: protection.drop], SCHEMES[protection.scheme].upload_step.value),
+            **withstood,
+        )
     return ended.results, ended.sites
 
 
-def _write(path: Path, query: Query) -> None:
+@contextmanager
+def _quiet_sites() -> Iterator[None]:
+    """What each site would log of its own rows is said once, for all of them."""
+    log = logging.getLogger("secagg.stats")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def write_new(path: Path, data: bytes, option: str) -> None:
+    """Write a file of one line. Raises: InputError where there is one already."""
     try:
         with path.open("xb") as file:
-            file.write(query.to_json() + b"\n")
+            file.write(data + b"\n")
     except FileExistsError as error:
-        raise InputError(f"{str(path)!r} is there already; give --query-out another name") from error
+        raise InputError(f"{str(path)!r} is there already; give {option} another name") from error
 
 
 def report(ended: Run, as_json: bool) -> None:
@@ -126,6 +183,10 @@ def report(ended: Run, as_json: bool) -> None:
     target = console(as_json)
     for sites, result in zip(ended.sites, ended.results, strict=True):
         print_result(target, result, sites)
+    if ended.results:
+        target.print(f"{HIDDEN}: not defined, or not shown: {ended.hidden}", soft_wrap=True)
+        target.print(f"columns: {ended.bounds}", soft_wrap=True)
+        target.print(EXACT, soft_wrap=True)
     if ended.written is not None:
         target.print(f"query: {ended.written}", soft_wrap=True)
     for warning in ended.warnings:

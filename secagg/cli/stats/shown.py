@@ -15,7 +15,7 @@ HIDDEN = "–"
 def print_result(target: Console, result: Result, sites: int) -> None:
     """Print the tables of one result, and what is to be said about it."""
     for shown in result.tables():
-        target.print(f"{shown.title} ({sites} sites)", soft_wrap=True)
+        target.print(f"{shown.title} ({sites} sites)", style="italic", soft_wrap=True)
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(shown.headings):
             texts = any(isinstance(row[place], str) for row in shown.rows)

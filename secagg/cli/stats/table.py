@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,12 +23,13 @@ from secagg.stats import (
     Statistic,
     Sum,
     Variance,
+    schema_of,
 )
 from secagg.stats.asking import Said
 from secagg.train.setting import Option
 
 from .columns import binned, number, several
-from .running import Asking, Protection, report, run
+from .running import Asking, Protection, report, run, write_new
 from .sites import Sites
 
 RANGE = "COLUMN[:LOW:HIGH[:DECIMALS]]"
@@ -91,6 +94,10 @@ def table(
     sites: Annotated[Sites, Panel("Sites")],
     asking: Annotated[Asking, Panel("Query")],
     protection: Annotated[Protection, Panel("Simulation")],
+    schema_out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a schema for `secagg train`: ranges by means, categories by counts."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count, average and tabulate the rows of several sites, which are simulated in this process."""
@@ -98,4 +105,7 @@ def table(
     statistics = tuple(asked.statistics(said))
     if not statistics:
         raise typer.BadParameter("nothing is asked for; give --count, --mean COLUMN or another statistic")
-    report(run(statistics, said, sites, asking, protection), as_json)
+    ended = run(statistics, said, sites, asking, protection)
+    if schema_out is not None:
+        write_new(schema_out, json.dumps(schema_of(ended.query, ended.results)).encode(), "--schema-out")
+    report(ended, as_json)

@@ -57,15 +57,14 @@ class CompareResult(ByGroup, frozen=True, tag="compare"):
     def tables(self) -> Iterable[Shown]:
         yield table_of(self, self.rows)
         yield Shown(
-            f"analysis of variance: {self.column} by {self.by}",
-            ("", "sum of squares", "degrees of freedom", "F", "p"),
+            f"analysis of variance of {self.column} by {self.by}",
+            ("", "sum of squares", "df", "F", "p"),
             () if self.anova is None else self._variance(self.anova),
             (f"groups compared: {', '.join(self.compared) or 'none, as fewer than two are shown'}",),
         )
         if self.t_tests:
-            names = self.t_tests[0].__struct_fields__
-            lines = tuple(tuple(getattr(test, name) for name in names) for test in self.t_tests)
-            headings = ("t-test", *(name.replace("_", " ") for name in names[1:]))
+            headings = ("t-test", "diff.", "SE", "95 % from", "to", "t", "df", "p")
+            lines = tuple(map(msgspec.structs.astuple, self.t_tests))
             yield Shown(f"{self.compared[0]} less {self.compared[1]}", headings, lines)
 
     def _variance(self, anova: Anova) -> tuple[tuple[Cell, ...], ...]:

@@ -70,7 +70,7 @@ class CrosstabResult(Result, frozen=True, tag="crosstab"):
         found = self.chi_square
         if found is None:
             return HIDDEN
-        text = f"χ² = {found.statistic:.4g}, {found.freedom} degree(s) of freedom, p = {found.p:.3g}"
+        text = f"χ² = {found.statistic:.4g}, df = {found.freedom}, p = {found.p:.3g}"
         if found.corrected_p is not None:
             text += f"; with Yates' correction {found.corrected:.4g}, p = {found.corrected_p:.3g}"
         least = min(map(min, found.expected))

@@ -17,6 +17,8 @@ from .moments import Moments, OfColumn
 from .sums import SumsState
 
 CONFIDENCE = 0.95
+HEADINGS = {"standard_error": "standard error", "low": "95 % from", "high": "to"}
+"""What a field is called in a table, where not by its name."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def table_of(result: ByGroup, rows: Iterable[Group]) -> Shown:
     names = listed[0].__struct_fields__[result.by is None :]
     return Shown(
         f"{result.__struct_config__.tag} of {result.column}" + ("" if result.by is None else f" by {result.by}"),
-        tuple(result.by or name if name == "group" else name.replace("_", " ") for name in names),
+        tuple(result.by or name if name == "group" else HEADINGS.get(name, name) for name in names),
         tuple(tuple(getattr(row, name) for name in names) for row in listed),
         (missing_note(result.missing),),
     )

@@ -70,7 +70,7 @@ class QuantileResult(Result, frozen=True, tag="quantile"):
 
     def tables(self) -> Iterable[Shown]:
         rows = tuple((one.probability, one.low, one.high) for one in self.quantiles)
-        yield Shown(f"quantiles of {self.column}", ("of", "from", "to"), rows, (missing_note(self.missing),))
+        yield Shown(f"quantiles of {self.column}", ("p", "from", "to"), rows, (missing_note(self.missing),))
 
 
 class Quantile(Statistic, frozen=True, tag="quantile"):

@@ -14,6 +14,7 @@ from secagg.stats.domain import Domain
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
+from secagg_protocols.core.wire import MAX_PARTICIPANTS
 
 from .cells import counted, shown_groups, summed
 
@@ -64,7 +65,10 @@ class OfSums(Statistic, frozen=True):
     def check_state(self, state: SumsState, query: Domain) -> None:
         if not state.counts and not state.groups:
             return
-        if len(state.counts) != len(query.groups(self.grouped_by)) + 1 or min(state.counts) < 0:
+        most = query.rows * MAX_PARTICIPANTS
+        if len(state.counts) != len(query.groups(self.grouped_by)) + 1 or not all(
+            0 <= count <= most for count in state.counts
+        ):
             raise refuse_state(self, "holds no counts of the groups")
         if state.groups != shown_groups(state.counts[:-1], query.minimum_cell):
             raise refuse_state(self, "asks for the values of other groups than the counts allow")
