@@ -81,7 +81,7 @@ def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
     swapped = QueryTerms(terms.nonce, 0, other.asked())
     cases = {
         "are not those of the query and step": msgspec.structs.replace(proposal, terms=swapped.to_bytes()),
-        "step 1000 of a query; at most": proposed(proposal, jumped),
+        "step 1000 of a query; 256 are the most": proposed(proposal, jumped),
         "length=9 is proposed; this step of the query has": msgspec.structs.replace(proposal, length=9),
         "WireError": msgspec.structs.replace(proposal, terms=b"none"),
     }
