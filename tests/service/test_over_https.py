@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from secagg.round.audit import Log, compare, verify
-from secagg.stats import Category, Histogram, Mean, Number, Query
+from secagg.stats import Category, FollowUp, KaplanMeier, Mean, Number, Query
 
 from .conftest import NAMES
 
@@ -22,20 +22,21 @@ MASKED_INPUT = 3
 
 @pytest.fixture(scope="module")
 def tables():
-    """Site → its rows: columns age and sex."""
+    """Site → its rows: months of follow-up, whether it ended with an event, and sex."""
     draw = np.random.default_rng(5)
-    return {name: (draw.integers(30, 90, 40), draw.choice(["f", "m"], 40)) for name in NAMES}
+    columns = ([12, 24, 36, 48], 60), (["0", "1"], 60), (["f", "m"], 60)
+    return {name: tuple(draw.choice(*column) for column in columns) for name in NAMES}
 
 
 def write_files(folder, federation, tables):
     """Write what every site has of its own, and the query."""
-    columns = {"age": Number(0, 120), "sex": Category(("f", "m"))}
-    statistics = (Mean("age", by="sex"), Histogram("age", bins=4))
+    columns = {"time": Number(-1, 61, 0), "event": Category(("0", "1")), "sex": Category(("f", "m"))}
+    statistics = (Mean("time", by="sex"), KaplanMeier(FollowUp("time", "event", horizon=60)))
     query = Query(columns=columns, rows=1000, minimum_cell=5, statistics=statistics)
     (folder / "query.json").write_bytes(query.to_json())
-    for name, (ages, sexes) in tables.items():
-        rows = "\n".join(f"{age},{sex}" for age, sex in zip(ages, sexes, strict=True))
-        (folder / f"{name}.csv").write_text(f"age,sex\n{rows}\n")
+    for name, table in tables.items():
+        rows = "\n".join(",".join(map(str, row)) for row in zip(*table, strict=True))
+        (folder / f"{name}.csv").write_text(f"time,event,sex\n{rows}\n")
         policy = {
             "secagg-store": str(folder / f"{name} store"),
             "secagg-audit": str(folder / f"{name}.jsonl"),
@@ -75,16 +76,18 @@ def test_figures_of_five_processes_are_those_of_the_pooled_table(processes, fede
 
 
 def check_figures(results, tables):
-    """Means and counts by sex, exactly; of the bins, those that may be shown."""
-    ages = np.concatenate([ages for ages, _ in tables.values()])
-    sexes = np.concatenate([sexes for _, sexes in tables.values()])
-    means, bins = results
+    """Means and counts by sex, and survival in all: those of one table."""
+    times, events, sexes = map(np.concatenate, zip(*tables.values(), strict=True))
+    means, survival = results
     for row in means["rows"]:
-        chosen = ages[sexes == row["group"]]
+        chosen = times[sexes == row["group"]]
         assert row["n"] == len(chosen)
         assert row["mean"] == pytest.approx(chosen.mean(), rel=1e-12)
     assert [row["group"] for row in means["rows"]] == ["f", "m"]
-    assert bins["counts"][2] == ((ages >= 60) & (ages < 90)).sum()
+    (curve,) = survival["curves"]
+    assert curve["times"] == [12, 24, 36, 48]
+    ended = [(times[events == "1"] == time).sum() / (times >= time).sum() for time in curve["times"]]
+    assert curve["survival"] == pytest.approx(np.cumprod(1 - np.array(ended)), rel=1e-12)
 
 
 def check_logs(federation, folder):
