@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -124,6 +125,19 @@ class SignedLog:
                 file.truncate(self._end)
                 raise
             self._end += len(data)
+
+
+@contextmanager
+def held(path: Path, form: Form) -> Iterator[None]:
+    """Hold a file of records, so that nobody else reads it in order to write to it. Raises `InputError`."""
+    try:
+        lock = storage.open_locked(path.with_name(f"{path.name}.lock"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be used as {form.called} ({error.strerror}); {_REMEDY}") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 @dataclass(frozen=True, slots=True)

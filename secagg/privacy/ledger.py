@@ -14,16 +14,15 @@ A disk set back by its owner is out of scope, as it is for what was answered (`c
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from secagg.chained import held
 from secagg_he import BudgetSpent
 from secagg_protocols import ContributionLedger, Identity, InputError, ParameterError, RoundContext
-from secagg_protocols.core import storage
 
 from .charges import Charge, ChargeLog, Stage, spent, spent_by_view
 from .plan import INSTITUTION_DELTA
@@ -73,20 +72,11 @@ class BudgetLedger:
     @contextmanager
     def opened(self) -> Iterator[ChargeLog]:
         """Yield the file, checked, while nobody else writes to it."""
-        try:
-            lock = storage.open_locked(self.path.with_name(f"{self.path.name}.lock"))
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be used as a privacy ledger ({error.strerror}); give a file that may be written, "
-                "in a folder that exists"
-            ) from None
-        try:
+        with held(self.path, ChargeLog.form):
             log = ChargeLog(self.path, self.identity)
             for charge in log.charges:
                 self._check_own(charge)
             yield log
-        finally:
-            os.close(lock)
 
     def _check_own(self, charge: Charge) -> None:
         if charge.stage != Stage.ANSWERED:

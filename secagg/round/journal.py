@@ -9,7 +9,7 @@ The folder is as secret as the aggregator's memory. Delete it when the sum is st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +32,9 @@ _FILE = "peers"
 class KeptPeers(Peers[str]):
     """Peers that are found again: their order, and who they turned out to be."""
 
-    def __init__(self, path: Path, proposal: Proposal, names: Iterable[str], numbered: bool) -> None:
+    def __init__(
+        self, path: Path, proposal: Proposal, names: Iterable[str], numbered: bool, left_out: Collection[str] = ()
+    ) -> None:
         self._path = path
         self._journal = Journal(path, digest(Use.PEERS, msgspec.msgpack.encode(proposal)))
         given = list(dict.fromkeys(names))
@@ -41,7 +43,7 @@ class KeptPeers(Peers[str]):
             before = self._decoded(kept, list[str]) if kept else given
             if sorted(before) != sorted(given):
                 raise InputError(f"{path} is of a round with other peers: give the same ones, or another folder")
-            super().__init__(before, numbered)
+            super().__init__(before, numbered, left_out)
             if not kept:
                 self._journal.append(msgspec.msgpack.encode(given))
             for entry in learnt:
@@ -73,14 +75,15 @@ def kept_round(
     proposal: Proposal,
     peers: Iterable[str],
     ahead: Mapping[str, bytes] | None = None,
+    left_out: Collection[str] = (),
 ) -> Iterator[Round[str]]:
     """Yield a round that goes on where it was, as long as server, proposal and peers are made as before.
 
-    folder: the server's own. `begin` returns whom to ask, at first and every time again. Raises `InputError` for a
-    folder of another round.
+    folder: the server's own. left_out: peers who are not asked (`Peers`). `begin` returns whom to ask, at first and
+    every time again. Raises `InputError` for a folder of another round.
     """
     try:
-        known = KeptPeers(Path(folder) / _FILE, proposal, peers, numbered=not server.machine.scheme.active)
+        known = KeptPeers(Path(folder) / _FILE, proposal, peers, not server.machine.scheme.active, left_out)
         try:
             yield Round(server, proposal, known, ahead=ahead)
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Generic
 
@@ -25,11 +25,14 @@ REFUSALS_KEPT = 8
 
 
 class Peers(Generic[Peer]):
-    """The peers of one round. numbered: they are participants 1, 2 … in this order."""
+    """The peers of one round. numbered: they are participants 1, 2 … in this order. left_out: those who keep their
+    number, and are not asked."""
 
-    def __init__(self, names: Iterable[Peer], numbered: bool) -> None:
-        self.names = dict.fromkeys(names)
-        self._number = {peer: own for own, peer in enumerate(self.names, start=1)} if numbered else {}
+    def __init__(self, names: Iterable[Peer], numbered: bool, left_out: Collection[Peer] = ()) -> None:
+        everyone = dict.fromkeys(names)
+        self.names = {peer: None for peer in everyone if peer not in left_out}
+        places = enumerate(everyone, start=1)
+        self._number = {peer: own for own, peer in places if peer in self.names} if numbered else {}
         self._peer = {own: peer for peer, own in self._number.items()}
         self._refused: list[Refused[Peer]] = []
         self._refusals: Counter[Peer | None] = Counter()

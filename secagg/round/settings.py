@@ -192,12 +192,18 @@ class Settings:
     def make_scheme(self, participants: int, codec: Codec, **more: Any) -> Scheme:
         """Make the scheme for so many. more: parameters beside those of the settings. Raises `ParameterError`, with a
         remedy where a graph is too sparse."""
+        scheme = self.make_scheme_for(participants, codec.length, codec.value_bits, **more)
+        fit(scheme, codec)
+        return scheme
+
+    def make_scheme_for(self, participants: int, length: int, value_bits: int, **more: Any) -> Scheme:
+        """The same for integers that no codec makes."""
         kind = SCHEMES[self.scheme]
         early = {"early_keys": True} if self.scheme in EARLY_KEYS else {}
         of_the_key = {} if self.group_key is None else self.group_key.need.of_a_scheme
         parameters = {**early, **of_the_key, **self.parameters, **more}
         try:
-            scheme = kind(participants, codec.length, value_bits=codec.value_bits, **parameters)
+            return kind(participants, length, value_bits=value_bits, **parameters)
         except ParameterError as refused:
             if "neighbours" not in parameters_of(self.scheme):
                 raise
@@ -205,8 +211,6 @@ class Settings:
                 f"{self.scheme} cannot meet its bounds with {participants} nodes ({refused}): "
                 "take scheme='bonawitz', which is made for as few"
             ) from None
-        fit(scheme, codec)
-        return scheme
 
     def make_server(
         self, scheme: Scheme, context: RoundContext, now: datetime, folder: Path | None = None

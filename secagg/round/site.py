@@ -76,6 +76,8 @@ class Site:
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
     ε and δ, where it knows and keeps no ledger; time and model are those of each line. check_free: raises where this
     site could not bring a vector to that round in time, in a runtime that asks it while it still trains for another.
+    survivors: its adapter's rule about whose vectors are in a sum with its own (`Participant.check_survivors`), which is
+    given the proposal.
     """
 
     policy: SitePolicy
@@ -86,6 +88,7 @@ class Site:
     randomness: Randomness = field(default=SYSTEM, repr=False)
     spent: Stamp | None = None
     check_free: Callable[[RoundContext], None] | None = None
+    survivors: Callable[[Proposal, tuple[int, ...]], None] | None = None
 
     def stamp(self, model: bytes = b"") -> Stamp:
         """Return what this site's log says now beside the protocol."""
@@ -178,8 +181,13 @@ class Seat:
             ledger=self.charging,
             standing=policy.group_key,
             now=self.site.now(),
+            check_survivors=self._check_survivors,
         )
         return DurableClient(self.store, self.scheme, self.participant, context, party)
+
+    def _check_survivors(self, _: RoundContext, survivors: tuple[int, ...]) -> None:
+        if self.site.survivors is not None:
+            self.site.survivors(self.proposal, survivors)
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""

@@ -18,7 +18,7 @@ from .table.encoding import encode
 from .table.names import few, nearest, quoted
 from .table.outcome import labels_of
 from .table.reading import Table, read_tables
-from .table.review import missing_cells, numbered_rows, spelled_apart, turned_away
+from .table.review import computed_from_rows, missing_cells, numbered_rows, spelled_apart, turned_away
 
 
 def load_csv(asked: Data) -> Dataset:
@@ -64,7 +64,7 @@ def load_csv(asked: Data) -> Dataset:
             *beyond,
             *spelled_apart(institutions | guessed),
             *numbered_rows(guessed, table.sites),
-            *_guessed(list(guessed)),
+            *computed_from_rows(list(guessed)),
         ),
     )
 
@@ -121,15 +121,6 @@ def _from_rows(name: str, values: pd.Series) -> Column | None:
         return from_rows(values)
     except InputError as error:
         raise InputError(f"column {name!r}: {error}") from error
-
-
-def _guessed(names: list[str]) -> list[str]:
-    if not names:
-        return []
-    return [
-        f"Ranges or categories of {len(names)} column(s) ({quoted(names)}) were computed from the rows of all sites "
-        "together, which a real federation could not do and no ε covers; agree on a schema file instead (--schema)."
-    ]
 
 
 def _left_out(columns: Mapping[str, Column | None]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from secagg.cli import simulate
 from secagg.cli.app import command as root
+from secagg.cli.stats import running
 from secagg.train import trainer
 from secagg_bench import cli as overhead
 from secagg_bench import schemes
@@ -24,6 +25,7 @@ NEVER_A_NUMBER = ("nan", "inf", "")
 WORKS = [
     (simulate, "_run"),
     (trainer, "federate"),
+    (running, "bounded"),
     (overhead, "measure_all"),
     (schemes, "run_one"),
     (liars, "rows_of"),
@@ -39,6 +41,7 @@ NEEDED = {
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
     ("flare", "site"): ["there.txt"],
+    ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
     ("group-key", "request"): ["--participant", "1", "--output", "new.request"],
@@ -48,6 +51,14 @@ NEEDED = {
     ("identity", "show"): ["there.txt"],
     ("roster", "new"): ["north=00", "--server", "server=00", "--output", "new.json"],
     ("roster", "show"): ["there.txt"],
+    ("serve",): [
+        *("--query", "there.txt", "--roster", "there.txt"),
+        *("--identity", "there.txt", "--state", "state"),
+    ],
+    ("join",): [
+        *("https://127.0.0.1:9", "--identity", "there.txt", "--roster", "there.txt"),
+        *("--data", "there.txt", "--policy", "there.txt"),
+    ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
     ("privacy", "ledger"): ["there.txt", "--key", "00"],

@@ -119,6 +119,7 @@ class SingleKeyClient(Client):
         key = self._holder.key
         session = self._holder.sealer.session
         survivors = message.survivors
+        self._check_survivors(survivors)
         name = steps.aggregate_name(session, survivors, message.blocks)
         opens = self.me in self.scheme.releasers(survivors, self.context.round)
         if not self.scheme.to_participants:

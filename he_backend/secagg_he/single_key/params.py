@@ -175,6 +175,10 @@ class SingleKey(Scheme):
                 "and the server together open every ciphertext: choose bonawitz"
             )
 
+    @property
+    def tells_survivors(self) -> bool:
+        return True
+
     def releasers(self, survivors: tuple[int, ...], round_number: int) -> tuple[int, ...]:
         """Return who is sent the aggregate: enough that one is among any `threshold` survivors that answer.
 

@@ -76,6 +76,7 @@ class Client(Machine):
             raise ParameterError("context_digest is empty: only a scheme with early_keys=True starts without one")
         self.policy = policy
         self._ledger: ContributionLedger = MemoryLedger() if ledger is None else ledger
+        self._survivors_rule = party.check_survivors
         self.abort_reason: str | None = None
         self._memory: Any = self.memory_type(
             participant,
@@ -173,6 +174,14 @@ class Client(Machine):
             raise
         self.state = following
         return outgoing
+
+    def _check_survivors(self, survivors: tuple[int, ...]) -> None:
+        """Ask this participant's own rule, where it has one, before anything is signed or opened for survivors.
+
+        Raises `Declined`.
+        """
+        if self._survivors_rule is not None:
+            self._survivors_rule(self.context, survivors)
 
     def _layer_keys(self) -> tuple[bytes, ...]:
         """Return the keys of the layers of noise that can be taken off again; none where none can."""

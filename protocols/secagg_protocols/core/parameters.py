@@ -271,6 +271,11 @@ class Parameters(ABC):
     def secrets(self) -> Secrets:
         """What participants share among each other, and when it is put together; nothing where no shares are dealt."""
 
+    @property
+    def tells_survivors(self) -> bool:
+        """Whether each participant is told all whose vectors are in a sum, before it helps to open it."""
+        return False
+
     @abstractmethod
     def work(self, run: MeasuredRound) -> tuple[Work, Work]:
         """Return the unavoidable work of one surviving client and of the server: `Work()` where none is counted."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..errors import ParameterError
 from ..primitives.randomness import SYSTEM, Randomness
+from .context import RoundContext
 from .identity import Identity, Roster
 from .ledger import ContributionLedger
 from .policy import Policy
@@ -43,6 +45,8 @@ class Participant:
     `SnapshotStore`, or a `MemoryLedger` in a simulation), and always where a machine is restored.
     standing: what outlives a round, typed by the scheme: the group key, where participants share one.
     now: the time, with its zone, at which the roster's entries must be valid; required where any has a limit.
+    check_survivors: its own rule about whose vectors are in a sum with its own: called before anything is signed or
+    opened for them, perhaps more than once. It raises `Declined`, or remembers what it agrees to.
     """
 
     identity: Identity | None = None
@@ -53,6 +57,7 @@ class Participant:
     standing: object | None = field(default=None, repr=False)
     workers: Workers = HERE
     now: datetime | None = None
+    check_survivors: Callable[[RoundContext, tuple[int, ...]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class DealingClient(Client):
 
     def _sign_survivors(self, message: SurvivorList) -> list[Envelope]:
         signed = steps.consistency_check(self._member, self._dealt, message)
+        self._check_survivors(message.survivors)
         self._settle(signed.survivors_digest)
         self._memory.survivors = message.survivors
         return [self.seal(Step.CONSISTENCY_CHECK.value, SERVER, signed)]
@@ -168,6 +169,7 @@ class DealingClient(Client):
     def _answer_request(self, message: UnmaskRequest) -> list[Envelope]:
         memory = self._memory
         steps.check_unmask_request(self._member, self._dealt, message, memory.survivors, self._verify_relayed)
+        self._check_survivors(message.survivors)
         self._settle(steps.opened_for(memory.session, message))
         memory.survivors = message.survivors
         opened = self._open(message)

@@ -181,6 +181,10 @@ class Dealing(Scheme):
     # --- how long fields of messages are (`core.fields`)
 
     @property
+    def tells_survivors(self) -> bool:
+        return self.most_listed == self.participants
+
+    @property
     def most_listed(self) -> int:
         """Most participants of whom one is ever told."""
         return self.participants

@@ -50,12 +50,14 @@ def _proposed(name: str, values: pd.Series) -> Column | None:
     """Return a column's categories, or its range rounded outwards to two digits of its width."""
     try:
         column = from_rows(values)
-        return _rounded(Numeric(float(values.min()), float(values.max()))) if isinstance(column, Numeric) else column
+        return range_of(values) if isinstance(column, Numeric) else column
     except InputError as error:
         raise InputError(f"column {name!r}: {error}") from error
 
 
-def _rounded(column: Numeric) -> Numeric:
+def range_of(values: pd.Series) -> Numeric:
+    """Return the range of some numbers, rounded outwards to two digits of its width."""
+    column = Numeric(float(values.min()), float(values.max()))
     digits = 1 - math.floor(math.log10(column.high - column.low))
     step = 10.0**-digits
     low = math.floor(column.low / step)

@@ -88,6 +88,16 @@ def _apart(column: pd.Series) -> list[str]:
     return list(distinct[plain.index[plain.duplicated(keep=False)]])
 
 
+def computed_from_rows(names: list[str]) -> list[str]:
+    """Warn of columns whose constants nobody had agreed on before."""
+    if not names:
+        return []
+    return [
+        f"Ranges or categories of {len(names)} column(s) ({quoted(names)}) were computed from the rows of all sites "
+        "together, which a real federation could not do and no ε covers; agree on a schema file instead (--schema)."
+    ]
+
+
 def missing_cells(values: Values) -> list[str]:
     """Say what became of missing cells."""
     counts = {name: int(column.isna().sum()) for name, column in values.items()}

@@ -1,0 +1,217 @@
+"""A site's side of every query: what it is asked, what it refuses, what it adds. Whatever the transport.
+
+    site = StatSite(policy, "lung.csv")
+    answer = site.take(request)
+
+A query is refused by the site's own floor (`floor.StatPolicy`) before keys are made, and whose sum it is in by its own
+ledger before anything is signed or opened (`ledger`). What is refused is told in one line, which names the site's key;
+what is wrong with the site's own table only its log says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.extras import needed
+from secagg.round import Proposal, Request, Site, SiteStore, Turn
+from secagg.round.audit import model_digest
+from secagg_protocols import SYSTEM, InputError, ParameterError, Randomness
+from secagg_protocols.core.noise import Noise
+from secagg_protocols.errors import Declined
+
+from .floor import StatPolicy
+from .ledger import Asked
+from .noise import check_gain
+from .progress import Progress
+from .query import Query, tag_of
+from .rows import Rows, read_csv
+from .terms import RECEIVED, QueryTerms, check_context, read_terms
+from .words import EXACT, in_words, noisy
+
+log = logging.getLogger("secagg.stats")
+
+APPROVAL_REFUSED = "it was asked, and said no"
+
+
+def progress_digest(progress: bytes) -> bytes:
+    """Return what the audit records call the state that a step went out from."""
+    return model_digest({"progress": np.frombuffer(progress, dtype=np.uint8)})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a query, as it is proposed."""
+
+    proposal: Proposal
+    terms: QueryTerms
+    progress: Progress
+
+    @classmethod
+    def of(cls, proposal: Proposal) -> Step:
+        """Read a proposal. Raises `SecAggError` for one that is no step of a query, or that contradicts itself."""
+        terms = read_terms(proposal.terms)
+        progress = terms.read()
+        check_context(proposal, terms, progress)
+        progress.check_states()
+        progress.check(proposal.participants)
+        if proposal.length != progress.length:
+            raise ParameterError(f"length={proposal.length} is proposed; this step of the query has {progress.length}")
+        check_gain(proposal, terms, progress.query)
+        return cls(proposal, terms, progress)
+
+    @property
+    def query(self) -> Query:
+        """What is asked."""
+        return self.progress.query
+
+    def asked(self, now: datetime, survivors: tuple[str, ...] = ()) -> Asked:
+        """Return what the ledger says of it."""
+        return Asked(
+            time=now.astimezone(UTC).isoformat(timespec="seconds"),
+            job=self.proposal.job,
+            round=self.proposal.round,
+            query=self.query.digest.hex(),
+            statistics=tuple(sorted({tag_of(statistic) for statistic in self.query.statistics})),
+            columns=tuple(self.query.columns),
+            survivors=survivors,
+        )
+
+
+@dataclass
+class StatSite:
+    """One site. data: its table, or the CSV file it is in. store: where it remembers rounds, unless its policy says.
+
+    ask: shown each query in words once, before it is answered; False: it is declined for good. now: a clock with a time
+    zone.
+    """
+
+    policy: StatPolicy
+    data: Any = field(repr=False)
+    store: SiteStore | None = field(default=None, repr=False)
+    ask: Callable[[str], bool] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    randomness: Randomness = field(default=SYSTEM, repr=False)
+    _read: dict[bytes, Rows] = field(default_factory=dict, init=False, repr=False)
+
+    def take(self, request: bytes | memoryview) -> bytes:
+        """Take one request of the coordinator; return the answer."""
+        site = Site(
+            self.policy.site,
+            self.store,
+            terms=lambda _: self._check(request),
+            now=self.now,
+            randomness=self.randomness,
+            survivors=self._check_survivors,
+        )
+        turn = site.take(request)
+        if turn.seat is None:
+            return turn.answers
+        step = Step.of(turn.seat.proposal)
+        try:
+            self._check_scheme(turn)
+        except ParameterError as error:
+            return turn.refuse(error)
+        if not turn.awaits_vector:
+            return turn.answers
+        return turn.contribute(lambda: self._vector(step), RECEIVED, progress_digest(step.terms.progress))
+
+    # --- before keys are made
+
+    def _check(self, request: bytes | memoryview) -> None:
+        """Raise `SecAggError` for a request of a step that this site does not answer."""
+        asked = Request.from_bytes(request)
+        step = Step.of(asked.proposal)
+        now = self.now()
+        self.policy.check_coordinator()
+        self.policy.floor.check_query(step.query, now)
+        if asked.envelopes:  # in a round that it has begun
+            return
+        self._rows(step.query)
+        if self.policy.ledger.knows(step.proposal.job):
+            return
+        line = step.asked(now)
+        if self.ask is not None and not self.ask(self.words(step)):
+            line = replace(line, declined=APPROVAL_REFUSED)
+        self.policy.ledger.begin(line, self.policy.floor.queries_per_day, self.policy.floor.prefix)
+        if line.declined:
+            raise Declined(f"a person at this site has declined this query: {line.declined}")
+
+    @staticmethod
+    def words(step: Step) -> str:
+        """Return what is asked, in plain words."""
+        said = step.proposal.parameters.get("noise")
+        noise = noisy(Noise.of(str(said)), step.terms.gain) if said else EXACT
+        return in_words(step.query, step.proposal.participants, noise)
+
+    def _check_scheme(self, turn: Turn) -> None:
+        """Raise `ParameterError` for a scheme that does not say whose sums are opened, where that counts."""
+        assert turn.seat is not None
+        scheme = turn.seat.scheme
+        limits = self.policy.limits
+        if limits.apart > 1 and not scheme.tells_survivors:
+            raise ParameterError(
+                f"{scheme.name} does not tell each site all whose vectors are in a sum, so that this site could not "
+                f"keep {limits.prefix}apart={limits.apart}: take bonawitz"
+            )
+
+    # --- before anything is signed or opened
+
+    def _check_survivors(self, proposal: Proposal, survivors: tuple[int, ...]) -> None:
+        step = Step.of(proposal)
+        line = step.asked(self.now(), tuple(sorted(map(self._called(proposal), survivors))))
+        self.policy.ledger.join(line, self.policy.limits)
+
+    def _called(self, proposal: Proposal) -> Callable[[int], str]:
+        """Return how a participant is called in the ledger: by its key, as numbers change with a roster."""
+        roster = self.policy.site.roster
+        if roster is None or proposal.parameters.get("adversary") != "active":
+            return lambda own: f"participant {own}"
+        return lambda own: hashlib.sha256(roster.key_of(own)).hexdigest()[:32]
+
+    # --- the vector
+
+    def _vector(self, step: Step) -> NDArray[np.uint64]:
+        return step.progress.vector(self._rows(step.query)) * np.uint64(step.terms.gain)
+
+    def _rows(self, query: Query) -> Rows:
+        """Return this site's rows as a query reads them; read once for a query. Raises `InputError`."""
+        if query.digest not in self._read:
+            try:
+                table = self.table(query)
+                rows = Rows.of(table, query)
+                self.policy.floor.check_rows(rows, self._patients(rows))
+            except ParameterError as error:  # of its own file: not for the coordinator to read
+                raise InputError(str(error)) from None
+            if rows.beyond:
+                log.warning("secagg: beyond the query's bounds, and clipped or missing: %s", dict(rows.beyond))
+            self._read = {query.digest: rows}
+        return self._read[query.digest]
+
+    def table(self, query: Query) -> Any:
+        """Return this site's table. Raises `InputError`."""
+        return read_csv(self.data, query) if isinstance(self.data, str | Path) else self.data
+
+    def _patients(self, rows: Rows) -> int:
+        column = self.policy.floor.patient_column
+        if not column:
+            return rows.count
+        cells: Any = _texts(self.data) if isinstance(self.data, str | Path) else self.data
+        if column not in cells:
+            raise InputError(f"the table has no column {column!r} ({self.policy.floor.prefix}patient-column)")
+        return len({cell for cell in cells[column] if cell is not None and cell == cell})
+
+
+def _texts(path: Path | str) -> Any:
+    """Return all cells of a file, as texts."""
+    with needed("stats"):
+        from secagg.train.table.reading import read_tables
+    return read_tables((str(path),), None, ()).cells

@@ -1,0 +1,93 @@
+"""`secagg stats table`: what several sites have together, and a query as a file."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from secagg.stats import Query
+from secagg.train.schema import read_schema
+
+Command = Callable[..., Any]  # tests/cli/conftest.py
+
+CASES = Path(__file__).parent.parent / "cases"
+TABLE = CASES / "03-schema-and-site-disagree" / "table.csv"
+BY_SITE = ("--csv", TABLE, "--site-column", "site")
+
+
+def test_it_gives_what_the_pooled_table_gives(secagg_command: Command) -> None:
+    pooled = pd.read_csv(TABLE)
+    asked = ("--count", "--mean", "age:0:120:0", "--by", "sex", "--crosstab", "sex,outcome", "--quantile", "age")
+    ended = secagg_command("stats", "table", *BY_SITE, *asked, "--minimum-cell", 2, "--json")
+    assert ended.code == 0, ended.stderr
+    count, mean, quantile, crosstab = ended.json()["results"]
+    assert count["sites"] == pooled["site"].nunique()
+    by = pooled.groupby("sex")["age"]
+    assert dict(zip(count["groups"], count["counts"], strict=True)) == by.size().to_dict()
+    assert [row["mean"] for row in mean["rows"]] == pytest.approx(by.mean().tolist(), rel=1e-12)
+    assert crosstab["counts"] == pd.crosstab(pooled["sex"], pooled["outcome"]).to_numpy().tolist()
+    for row in quantile["quantiles"]:
+        assert row["low"] <= pooled["age"].quantile(row["probability"], "lower") <= row["high"]
+    assert "computed from the rows of all sites" in ended.stderr
+
+
+def test_a_query_file_holds_what_was_asked_and_is_never_written_over(secagg_command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "query.json"
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps({"sex": ["f", "m"], "crp": [0, 400]}))
+    asked = ("--mean", "age:0:120", "--by", "sex", "--histogram", "crp:8", "--schema", schema, "--query-out", file)
+    assert secagg_command("stats", "table", *asked, "--json").json()["written"] == str(file)
+    query = Query.from_json(file.read_bytes())
+    assert query.columns["crp"].high == 400
+    assert query.columns["sex"].values == ("f", "m")
+    ended = secagg_command("stats", "table", *asked)
+    assert ended.code == 1
+    assert "is there already; give --query-out another name" in ended.stderr
+
+
+def test_a_schema_from_sums_is_one_that_training_reads(secagg_command: Command, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    asked = ("--mean", "age:0:120", "--crosstab", "sex,outcome", "--minimum-cell", 2, "--schema-out", schema)
+    assert secagg_command("stats", "table", *BY_SITE, *asked).code == 0
+    columns = read_schema(schema)
+    assert 0 < columns["age"].low < columns["age"].high < 120
+    assert columns["sex"].categories == ("f", "m")
+
+
+def test_dropouts_are_not_in_the_result_and_it_says_so(secagg_command: Command) -> None:
+    ended = secagg_command("stats", "table", "--csv", TABLE, "--institutions", 5, "--count", "--drop", 1, "--json")
+    (count,) = ended.json()["results"]
+    rows = len(pd.read_csv(TABLE))
+    assert count["sites"] == 4
+    assert count["counts"] == [rows - len(range(0, rows, 5))]
+
+
+WRONG = {
+    "--mean ago": "has no column 'ago' (did you mean 'age'?)",
+    "--mean sex": "column 'sex' holds texts, and numbers are needed",
+    "--mean age:5:1": "--mean: 'age:5:1': bounds 5.0 and 1.0 must be two finite numbers, the lower one first",
+    "--mean age:0": "--mean: 'age:0' is not COLUMN[:LOW:HIGH[:DECIMALS]]",
+    "--mean age:0:9 --sum age:0:8": "column 'age' is given two different ranges",
+    "--mean age --by age": "column 'age' is asked for as numbers and as categories",
+    "--compare age": "needs groups: give --by",
+    "--crosstab sex": "--crosstab: 'sex' is not COLUMN,COLUMN",
+    "--count --rows 3": "raise --rows",
+    "--count --drop 99": "--drop 99 of",
+    "--count --expires soon": "--expires 'soon' is no time with its offset",
+    "--quantile age --at half": "--at: 'half' are not numbers",
+    "--quantile age --within 0.0000001": "finer than its",
+    "--count --scheme plain --colluders 1": "withstands nobody; choose bonawitz",
+    "--crosstab sex,outcome --crosstab outcome,site --crosstab sex,site": "together twice",
+    "": "nothing is asked for; give --count",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", sorted(WRONG))
+def test_what_cannot_be_asked_is_refused_in_one_line(secagg_command: Command, asked: str) -> None:
+    ended = secagg_command("stats", "table", *BY_SITE, *asked.split())
+    assert ended.code in (1, 2)
+    (line,) = ended.stderr.splitlines()
+    assert WRONG[asked] in line
