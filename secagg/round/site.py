@@ -198,7 +198,7 @@ class Seat:
             self._check_budget()
         answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
-        if self.client.awaits_vector:
+        if self.charging is not None and self.client.awaits_vector:
             self._check_budget()
         return answers
 
