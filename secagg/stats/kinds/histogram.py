@@ -7,6 +7,7 @@ beyond the bounds count as the bound, so they are in the outer bins.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
 
     column: str
     bins: int = 20
+
+    sensitivity: ClassVar[float | None] = 1.0
 
     def reads(self) -> tuple[str, ...]:
         return (self.column,)
