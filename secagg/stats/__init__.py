@@ -14,9 +14,15 @@ from .inquiry import Inquiry, settings_of
 from .kinds.compare import Compare
 from .kinds.count import Count
 from .kinds.covariance import Covariance
+from .kinds.cox import Cox
 from .kinds.crosstab import Crosstab
+from .kinds.follow_up import FollowUp
+from .kinds.glm import Glm
 from .kinds.histogram import Histogram
+from .kinds.kaplan_meier import KaplanMeier
 from .kinds.means import Mean, Sum, Variance
+from .kinds.meta import Meta
+from .kinds.pca import Pca
 from .kinds.quantile import Quantile
 from .preprocessing import schema_of
 from .progress import Progress
@@ -33,12 +39,18 @@ __all__ = [
     "Compare",
     "Count",
     "Covariance",
+    "Cox",
     "Crosstab",
     "Floor",
+    "FollowUp",
+    "Glm",
     "Histogram",
     "Inquiry",
+    "KaplanMeier",
     "Mean",
+    "Meta",
     "Number",
+    "Pca",
     "Progress",
     "Quantile",
     "Query",

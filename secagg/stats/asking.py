@@ -28,7 +28,7 @@ class Said:
     """What was said of columns while statistics were named: numbers with their bounds or without, and categories."""
 
     numbers: dict[str, Number | None] = field(default_factory=dict)
-    categories: set[str] = field(default_factory=set)
+    categories: dict[str, Category | None] = field(default_factory=dict)
 
     def number(self, name: str, bounds: Number | None = None) -> None:
         """Note a column of numbers. Raises `ParameterError` where it was said to be another."""
@@ -41,11 +41,14 @@ class Said:
             raise ParameterError(f"column {name!r} is given two different ranges: give one")
         self.numbers[name] = bounds
 
-    def category(self, name: str) -> None:
+    def category(self, name: str, values: Category | None = None) -> None:
         """Note a column of categories. Raises `ParameterError` where it was said to be another."""
         if name in self.numbers:
             raise ParameterError(f"column {name!r} is asked for as numbers and as categories: choose one of the two")
-        self.categories.add(name)
+        known = self.categories.setdefault(name, values)
+        if values is not None and known not in (None, values):
+            raise ParameterError(f"column {name!r} is given two different lists of categories: give one")
+        self.categories[name] = known or values
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,13 @@ def bounded(said: Said, schema: Mapping[str, SchemaColumn], table: Table | None,
 
     Raises: ParameterError, InputError.
     """
-    columns: dict[str, Number | Category] = {
-        name: bounds for name, bounds in said.numbers.items() if bounds is not None
-    }
-    open_numbers = [name for name in said.numbers if name not in columns]
-    for name in [*open_numbers, *sorted(said.categories)]:
+    everything = (said.numbers | said.categories).items()
+    columns: dict[str, Number | Category] = {name: bounds for name, bounds in everything if bounds is not None}
+    unsaid = [name for name, bounds in everything if bounds is None]
+    for name in unsaid:
         if name in schema:
             columns[name] = _of_schema(name, schema[name], name in said.categories)
-    guessed = [name for name in [*open_numbers, *sorted(said.categories)] if name not in columns]
+    guessed = [name for name in unsaid if name not in columns]
     if guessed and table is None:
         raise ParameterError(
             f"column {guessed[0]!r} has no bounds: give a schema that has its range or its categories (--schema)"

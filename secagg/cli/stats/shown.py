@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -15,10 +16,10 @@ def print_result(target: Console, result: Result, sites: int) -> None:
     """Print the tables of one result, and what is to be said about it."""
     for shown in result.tables():
         target.print(f"{shown.title} ({sites} sites)", style="italic", soft_wrap=True)
-        table = Table()
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(shown.headings):
             texts = any(isinstance(row[place], str) for row in shown.rows)
-            table.add_column(heading, justify="left" if texts else "right")
+            table.add_column(heading, justify="left" if texts else "right", no_wrap=True)
         for row in shown.rows:
             table.add_row(*map(_text, row))
         target.print(table)

@@ -1,0 +1,212 @@
+"""Kaplan–Meier curves by group, and the log-rank test between them, from one table of counts a group.
+
+    d_k, c_k: how many had the event, and were censored, at point k of a public time grid
+    n_k = Σ_{j ≥ k} (d_j + c_j)    S_k = Π_{j ≤ k} (1 − d_j / n_j)
+
+Counts of the groups go first; the counts in time of those that may be shown follow, with the counts of their survivors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.stats.domain import Domain
+from secagg.stats.results import Result, Shown
+from secagg.stats.rows import Rows
+from secagg.stats.spans import Spans
+from secagg.stats.suppression import Axis
+
+from .cells import counted, cut, missing_note, shown_groups, shown_missing
+from .coefficients import degrees
+from .follow_up import FollowUp
+from .life_table import LifeTable, first_at_most, log_rank
+from .sums import OfSums, SumsState
+
+CONFIDENCE = 0.95
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """One group. times: those shown, each with at least the query's minimum cell of events since the one before.
+
+    at_risk: how many just before a time; None where that would tell of too few that were censored in between.
+    events: since the time before. survival, its standard_error by Greenwood, and low, high: the 95 % interval.
+    median: the first time at which survival is at most one half, with its interval; None where it is not reached.
+    """
+
+    group: str
+    n: int
+    events_in_all: int | None
+    median: float | None
+    median_low: float | None
+    median_high: float | None
+    times: tuple[float, ...]
+    at_risk: tuple[int | None, ...]
+    events: tuple[int, ...]
+    survival: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The log-rank test between the groups that are shown. observed, expected: events of each group, and how many there
+    would be were all alike; None where a group has too few events, or too few without."""
+
+    groups: tuple[str, ...]
+    observed: tuple[int, ...] | None
+    expected: tuple[float, ...] | None
+    chi2: float
+    freedom: int
+    p: float
+
+
+class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
+    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid."""
+
+    time: str
+    event: str
+    by: str | None
+    unit: float
+    horizon: float
+    curves: tuple[Curve, ...]
+    hidden: tuple[str, ...]
+    missing: int | None
+    log_rank: Difference | None
+
+    def tables(self) -> Iterable[Shown]:
+        rows = [(c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves]
+        yield Shown(
+            f"survival: {self.time} until {self.event}" + (f", by {self.by}" if self.by else ""),
+            (self.by or "rows", "n", "events", "median", "low .95", "high .95"),
+            tuple(rows),
+            tuple(self._notes()),
+        )
+        for curve in self.curves:
+            columns = (curve.times, curve.at_risk, curve.events, curve.survival, curve.standard_error)
+            yield Shown(
+                f"{self.by} = {curve.group}" if self.by else "all rows",
+                ("time", "at risk", "events", "survival", "se", "low .95", "high .95"),
+                tuple(zip(*columns, curve.low, curve.high, strict=True)),
+            )
+        if self.log_rank is not None:
+            test = self.log_rank
+            yield Shown(
+                "log-rank test",
+                (self.by or "", "events", "expected"),
+                tuple(
+                    (group, test.observed and test.observed[place], test.expected and test.expected[place])
+                    for place, group in enumerate(test.groups)
+                ),
+                (f"χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}",),
+            )
+
+    def _notes(self) -> Iterable[str]:
+        yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
+        yield missing_note(self.missing)
+        if self.hidden:
+            yield f"too few rows to be shown: {', '.join(self.hidden)}"
+
+
+class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
+    """Survival of all sites' rows together, in all or in each category of `by`."""
+
+    follow_up: FollowUp
+    by: str | None = None
+
+    @property
+    def grouped_by(self) -> str | None:
+        return self.by
+
+    def reads(self) -> tuple[str, ...]:
+        read = (self.follow_up.time, self.follow_up.event)
+        return read if self.by is None else (*read, self.by)
+
+    def check(self, query: Domain) -> None:
+        self.follow_up.check(query)
+        super().check(query)
+
+    def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
+        return cut(self.by, query)
+
+    def widths(self, query: Domain) -> dict[str, float]:
+        return {self.follow_up.time: self.follow_up.unit}
+
+    def _spans(self, groups: Sequence[int], query: Domain) -> Spans:
+        points = 2 * self.follow_up.points * len(groups)
+        return Spans.of((len(query.groups(self.by)) + 1 + points, 0, query.rows))
+
+    def local(self, rows: Rows, state: SumsState, query: Domain) -> NDArray[np.int64]:
+        complete = rows.complete(*self.reads())
+        points, event = self.follow_up.read(complete)
+        codes = complete.codes(self.by)
+        parts = [counted(rows, complete, self.by, query)]
+        for group in state.groups:
+            for left in (event, ~event):
+                parts.append(np.bincount(points[(codes == group) & left], minlength=self.follow_up.points))
+        return np.concatenate(parts)
+
+    def finish(self, state: SumsState, query: Domain) -> Result:
+        names = query.groups(self.by)
+        # Where sites dropped out since the groups were chosen, one may have become too small.
+        may = shown_groups(state.counts[:-1], query.minimum_cell)
+        tables = {
+            names[group]: table
+            for group, table in zip(state.groups, self._life_tables(state), strict=True)
+            if group in may
+        }
+        return KaplanMeierResult(
+            time=self.follow_up.time,
+            event=self.follow_up.event,
+            by=self.by,
+            unit=self.follow_up.unit,
+            horizon=self.follow_up.end,
+            curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
+            missing=shown_missing(state.counts[-1], query.minimum_cell),
+            hidden=tuple(name or "all" for name in names if name not in tables),
+            log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
+        )
+
+    def _life_tables(self, state: SumsState) -> list[LifeTable]:
+        counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
+        return [LifeTable(events, censored) for events, censored in counts]
+
+    def _curve(self, group: str, table: LifeTable, least: int) -> Curve:
+        low, high = table.interval(CONFIDENCE)
+        survival = table.survival
+        kept, at_risk = table.shown(least)
+        median, median_low, median_high = (
+            None if (point := first_at_most(curve, 0.5)) is None else point * self.follow_up.unit
+            for curve in (survival, low, high)
+        )
+        return Curve(
+            group=group,
+            n=int(table.at_risk[0]),
+            events_in_all=int(table.events.sum()) if table.may_tell_events(least) else None,
+            median=median,
+            median_low=median_low,
+            median_high=median_high,
+            times=tuple(point * self.follow_up.unit for point in kept),
+            at_risk=at_risk,
+            events=tuple(np.diff(np.cumsum(table.events)[list(kept)], prepend=0).tolist()),
+            survival=tuple(survival[list(kept)].tolist()),
+            standard_error=tuple(table.standard_error[list(kept)].tolist()),
+            low=tuple(low[list(kept)].tolist()),
+            high=tuple(high[list(kept)].tolist()),
+        )
+
+
+def _difference(tables: dict[str, LifeTable], least: int) -> Difference:
+    test = log_rank(list(tables.values()))
+    told = all(table.may_tell_events(least) for table in tables.values())
+    return Difference(
+        groups=tuple(tables),
+        observed=test.observed if told else None,
+        expected=test.expected if told else None,
+        chi2=test.chi2,
+        freedom=test.freedom,
+        p=test.p,
+    )
