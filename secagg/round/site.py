@@ -76,8 +76,8 @@ class Site:
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
     ε and δ, where it knows and keeps no ledger; time and model are those of each line. check_free: raises where this
     site could not bring a vector to that round in time, in a runtime that asks it while it still trains for another.
-    survivors: its adapter's rule about whose vectors are in a sum with its own (`Participant.check_survivors`), which is
-    given the proposal.
+    survivors: its adapter's rule about whose vectors are in a sum with its own (`Participant.check_survivors`), which
+    is given the proposal.
     """
 
     policy: SitePolicy
