@@ -24,11 +24,11 @@ def test_a_histogram_is_that_of_all_rows(ask, tumours) -> None:
 
 
 def test_a_value_on_an_edge_is_in_the_upper_bin_though_floats_are_not_exact(ask) -> None:
-    table = pd.DataFrame({"x": np.arange(11) / 10})
-    query = Query(columns={"x": Number(0, 1, 1)}, rows=11, minimum_cell=0, statistics=(Histogram("x", 10),))
+    table = pd.DataFrame({"x": np.arange(50) / 10})
+    query = Query(columns={"x": Number(0, 4.9, 1)}, rows=10, minimum_cell=0, statistics=(Histogram("x", 49),))
     (found,) = ask(query, table)
     assert found["edges"] == table["x"].tolist()
-    assert found["counts"] == [1] * 9 + [2]
+    assert found["counts"] == [1] * 48 + [2]
 
 
 @pytest.fixture
