@@ -31,6 +31,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
@@ -39,6 +40,7 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("flare", "site"): ["there.txt"],
     ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
@@ -49,8 +51,17 @@ NEEDED = {
     ("identity", "show"): ["there.txt"],
     ("roster", "new"): ["north=00", "--server", "server=00", "--output", "new.json"],
     ("roster", "show"): ["there.txt"],
+    ("serve",): [
+        *("--query", "there.txt", "--roster", "there.txt"),
+        *("--identity", "there.txt", "--state", "state"),
+    ],
+    ("join",): [
+        *("https://127.0.0.1:9", "--identity", "there.txt", "--roster", "there.txt"),
+        *("--data", "there.txt", "--policy", "there.txt"),
+    ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
+    ("privacy", "ledger"): ["there.txt", "--key", "00"],
 }
 """The least that a command takes besides the option under test."""
 
