@@ -31,6 +31,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
@@ -39,6 +40,7 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("flare", "site"): ["there.txt"],
     ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
@@ -59,6 +61,7 @@ NEEDED = {
     ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
+    ("privacy", "ledger"): ["there.txt", "--key", "00"],
 }
 """The least that a command takes besides the option under test."""
 

@@ -27,15 +27,16 @@ from .speed import samples, speeds
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """How much is measured. seeds: with which models are trained; 0: none is."""
 
     rounds: rounds.Sizes
     samples: int
     audits: audits.Effort
+    seeds: int
 
 
-FULL = Sizes(rounds.FULL, 10_000_000, audits.FULL)
-QUICK = Sizes(rounds.QUICK, 1_000_000, audits.QUICK)
+FULL = Sizes(rounds.FULL, 10_000_000, audits.FULL, 5)
+QUICK = Sizes(rounds.QUICK, 1_000_000, audits.QUICK, 0)
 
 Part = Callable[[], Iterator[Row]]
 
@@ -44,6 +45,8 @@ def parts_of(sizes: Sizes) -> Sequence[Part]:
     """Return what is measured, in order."""
     with needed("train"):
         from .row_audit import row_audits
+        from .utility import utility
+    trained = [lambda: utility(sizes.seeds)] if sizes.seeds else []
     return (
         exactness,
         accounting,
@@ -55,11 +58,12 @@ def parts_of(sizes: Sizes) -> Sequence[Part]:
         lambda: samples(sizes.samples),
         lambda: audits.audits(sizes.audits),
         row_audits,
+        *trained,
     )
 
 
 def run_privacy(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer values: a minute, not ten.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer values and no training: a minute, not twenty.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for privacy.json, the figures.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,7 +79,10 @@ def run_privacy(
         "rows": [row.json() for row in rows],
         "broken": len(broken),
     }
-    _print_table(rows, found, as_json=as_json)
+    note = (
+        "Speeds are of CPU time and depend on the machine; a right variance is beyond its bound once in 16,000 times."
+    )
+    print_rows(rows, found, note, as_json=as_json)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "privacy.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -98,7 +105,8 @@ def measured(parts: Sequence[Part]) -> list[Row]:
     return rows
 
 
-def _print_table(rows: Sequence[Row], found: dict[str, Any], *, as_json: bool) -> None:
+def print_rows(rows: Sequence[Row], found: dict[str, Any], note: str, *, as_json: bool) -> None:
+    """Show a person what was found, and how many claims do not hold."""
     target = console(as_json)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("part")
@@ -110,7 +118,6 @@ def _print_table(rows: Sequence[Row], found: dict[str, Any], *, as_json: bool) -
         table.add_row(row.part, row.what, f"{row.figure:.6g}", row.bound, "" if row.held else "BROKEN")
     target.print(table)
     target.print(
-        f"{len(rows)} figures, {found['broken']} claims broken, {found['seconds']:.0f} s on {found['machine']}. "
-        "Speeds are of CPU time and depend on the machine; a right variance is beyond its bound once in 16,000 times.",
+        f"{len(rows)} figures, {found['broken']} claims broken, {found['seconds']:.0f} s on {found['machine']}. {note}",
         soft_wrap=True,
     )
