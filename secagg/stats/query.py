@@ -1,7 +1,7 @@
 """A query: what is asked of all sites, as data. Its canonical JSON is what people read, sign and keep.
 
-    {"columns": {"age": {"column": "number", "decimals": 0, "high": 120.0, "low": 0.0}}, "expires": "",
-     "minimum_cell": 5, "rows": 10000, "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
+    {"columns": {"age": {"column": "number", "decimals": 0, "high": 120.0, "low": 0.0}}, "dataset": "",
+     "expires": "", "minimum_cell": 5, "rows": 10000, "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
 
 Nothing in it is ever evaluated: columns and categories are names, and each statistic reads its own fields.
 """
@@ -28,15 +28,19 @@ LIMIT = 1 << 15
 MAX_STATISTICS = 64
 MAX_COLUMNS = 256
 MAX_ROWS = 10**9
+MAX_NAME = 64
+"""Characters in the name of a dataset."""
 
 
 class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is asked. statistics: what is computed, over one and the same sums. expires: ISO date and time with its
-    offset, after which no site answers; empty: never. Columns get the decimals that were left to be chosen.
+    offset, after which no site answers; empty: never. dataset: what sites that hold several tables call the one that is
+    meant. Columns get the decimals that were left to be chosen.
     """
 
     statistics: tuple[Statistic, ...]
     expires: str = ""
+    dataset: str = ""
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -54,6 +58,8 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
         settled = {name: self.columns[name].settled(self.rows) for name in sorted(self.columns)}
         msgspec.structs.force_setattr(self, "columns", settled)
         _check_time(self.expires)
+        if len(self.dataset) > MAX_NAME or not self.dataset.isprintable():
+            raise ParameterError(f"dataset={self.dataset[:20]!r}… is no name of at most {MAX_NAME} characters")
         read = {name for statistic in self.statistics for name in statistic.reads()}
         if unread := sorted(settled.keys() - read):
             raise ParameterError(f"no statistic reads column {listed(unread)}: leave it out of the query")
@@ -97,6 +103,7 @@ class _Read(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     statistics: tuple[Union[KINDS], ...]  # type: ignore[valid-type]  # noqa: UP007
     expires: str = ""
+    dataset: str = ""
     version: int = VERSION
 
 

@@ -1,0 +1,16 @@
+"""PySyft: secure statistics over datasites, as requests that their owners approve.
+
+Raises `MissingExtra`, or `ParameterError` for a version that was not tested.
+"""
+
+from secagg.extras import check_version, needed
+
+with needed("syft"):
+    check_version("syft", "syft", tested="0.10.0")
+    check_version("syft", "syft-rds", tested="0.6.1")
+
+from .owner import Owner, Pending  # noqa: E402  (versions first)
+from .policy import Policy  # noqa: E402
+from .run import Run, Status, resume, submit_secure_sum  # noqa: E402
+
+__all__ = ["Owner", "Pending", "Policy", "Run", "Status", "resume", "submit_secure_sum"]

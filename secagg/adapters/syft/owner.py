@@ -1,0 +1,207 @@
+"""An owner's side: what is asked of it in words, what it approved, what it answers. No scientist's code is run.
+
+A request is a pending PySyft job. Answered, it goes to *done* without ever having been *approved* in PySyft's sense,
+which would run it; refused, to *rejected*, with the reason for the scientist to read. What nobody has approved stays
+pending, and nothing is told about it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from secagg.listing import listed
+from secagg.round import Answers, Request, SiteStore
+from secagg.round.site import told
+from secagg.schemes import SCHEMES
+from secagg.stats import Query, Rows, StatSite
+from secagg.stats.domain import Domain
+from secagg.stats.query import MAX_ROWS
+from secagg.stats.site import Step
+from secagg_protocols import Envelope, InputError, ParameterError, SecAggError
+from secagg_protocols.core import storage
+from secagg_protocols.errors import Declined
+
+from .approvals import Approvals, Asked, run_id
+from .job import PENDING, PREFIX, deposit, quiet, read_request
+from .policy import Policy
+
+FOLDER = Path("private") / "secagg"
+"""In the owner's datasite: PySyft uploads nothing of `private`."""
+WAITS = "waits for approval"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A run that waits for approval. words: what is asked."""
+
+    run_id: str
+    scientist: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} of {self.scientist}\n{self.words}"
+
+
+@dataclass
+class Owner:
+    """client: the owner's own, of PySyft. data: dataset, by the name that scientists know → its table, or CSV file.
+
+    Raises `ParameterError` for a policy that cannot be meant, `InputError` for bad files.
+    """
+
+    client: Any
+    data: Mapping[str, Any] = field(repr=False)
+    policy: Policy
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
+
+    def __post_init__(self) -> None:
+        self._folder = self.client.syftbox_folder / self.client.email / FOLDER
+        storage.make_folder(self._folder)
+        self._stats = self.policy.read(self._folder)
+        self._sites = {name: StatSite(self._stats, table, now=self.now) for name, table in self.data.items()}
+        self._shown: dict[str, Asked] = {}
+
+    def pending(self) -> tuple[Pending, ...]:
+        """Return what waits for approval. Nothing is answered; what the policy refuses anyway is not shown."""
+        with self._alone() as approvals:
+            self._shown = {}
+            for job in self._jobs():
+                try:
+                    asked = self._read(job)
+                    if not approvals.covers(asked):
+                        self._shown[run_id(asked.job)] = asked
+                except (SecAggError, OSError):
+                    continue  # `answer` refuses it, and says why
+        return tuple(Pending(name, asked.scientist, self._words(asked)) for name, asked in self._shown.items())
+
+    def approve(self, run: str) -> None:
+        """Approve a run as `pending` has shown it, for all its steps. Raises `ParameterError` for one that was not."""
+        if run not in self._shown:
+            raise ParameterError(f"run {run!r} was not shown: call pending(), which has {listed(self._shown)}")
+        with self._alone(sync=False) as approvals:
+            approvals.add(self._shown.pop(run))
+
+    def reject(self, run: str, reason: str) -> None:
+        """Say no to a run that `pending` has shown, with a reason for the scientist. Raises `ParameterError`."""
+        if run not in self._shown:
+            raise ParameterError(f"run {run!r} was not shown: call pending(), which has {listed(self._shown)}")
+        with self._alone():
+            data = self._shown.pop(run).data
+            for job in self._jobs():
+                if read_request(job) == data:
+                    with quiet():
+                        job.reject(reason=reason)
+            self._sync()
+
+    def answer(self) -> dict[str, str]:
+        """Answer what is approved, refuse what this owner's policy refuses; return what became of each request."""
+        with self._alone() as approvals:
+            ended = approvals.take_expired(self.now())
+            became = {job.name: self._turn(job, approvals, ended) for job in self._jobs()}
+            self._sync()
+            if isinstance(store := self._stats.site.store, SiteStore):
+                for job in ended:  # not before its last answer is on its way
+                    store.end(job)
+        return became
+
+    def _turn(self, job: Any, approvals: Approvals, ended: list[str]) -> str:
+        """Answer one request, or refuse it. ended: the jobs whose rounds are over."""
+        try:
+            asked = self._read(job)
+            if not approvals.covers(asked):
+                return WAITS
+        except (SecAggError, OSError) as refused:
+            return _refuse(job, told(refused))
+        site = self._sites[asked.step.query.dataset]
+        answer = site.take(asked.data)
+        said = Answers.from_bytes(answer, len(answer))
+        if said.refusal:
+            return _refuse(job, said.refusal + _unfit(site, asked.step.query))
+        deposit(job, answer)
+        if said.envelopes and Envelope.from_bytes(said.envelopes[-1], len(answer)).kind == _last(asked):
+            ended.append(asked.job)
+        return "answered"
+
+    def _read(self, job: Any) -> Asked:
+        """Read a job once. Raises `SecAggError` for one that this owner never answers."""
+        if not self.policy.may_ask(job.submitted_by):
+            raise Declined(f"{job.submitted_by} is none of the scientists who may ask here (scientists)")
+        data = read_request(job)
+        request = Request.from_bytes(data)
+        step = Step.of(request.proposal)
+        if step.query.dataset not in self._sites:
+            raise Declined(f"this owner answers nothing about dataset {step.query.dataset!r}")
+        self._stats.floor.check_query(step.query, self.now())
+        self._stats.site.accept(request.proposal)
+        roster = self._stats.site.roster
+        return Asked(job.submitted_by, data, request, step, b"" if roster is None else roster.digest)
+
+    def _words(self, asked: Asked) -> str:
+        """Say what an approval is of."""
+        proposal = asked.step.proposal
+        scheme = self._stats.site.accept(proposal)
+        guarantee = scheme.guarantee
+        keys = f"the roster {asked.roster.hex()[:16]}" if scheme.active else "no roster: the scientist says who is who"
+        return "\n".join(
+            [
+                f"{asked.scientist} asks {proposal.participants} owners, of whom {scheme.quorum} must answer to the end.",
+                f"Scheme {scheme.name} against a {guarantee.adversary} scientist, with {keys}.",
+                StatSite.words(asked.step),
+            ]
+        )
+
+    def _jobs(self) -> list[Any]:
+        """Return the requests that nobody has decided on, the oldest first."""
+        with quiet():
+            jobs = list(self.client.jobs)
+        return [
+            job
+            for job in reversed(jobs)
+            if job.status == PENDING
+            and job.datasite_owner_email == self.client.email
+            and job.name.startswith(PREFIX)
+        ]
+
+    @contextmanager
+    def _alone(self, *, sync: bool = True) -> Iterator[Approvals]:
+        """Hold the owner's folder. Raises `LocalError` where another process of this owner is at it."""
+        descriptor = storage.open_locked(self._folder / "lock", wait=False)
+        try:
+            if sync:
+                self._sync()
+            yield Approvals(self._folder / "approvals.json")
+        finally:
+            os.close(descriptor)
+
+    def _sync(self) -> None:
+        with quiet():
+            self.client.sync()
+
+
+def _refuse(job: Any, reason: str) -> str:
+    with quiet():
+        job.reject(reason=reason)
+    return f"rejected: {reason}"
+
+
+def _last(asked: Asked) -> str:
+    """Return what the last message of a round is called."""
+    scheme = SCHEMES[asked.step.proposal.scheme]
+    return str(scheme.exchange.steps[-1])
+
+
+def _unfit(site: StatSite, query: Query) -> str:
+    """Return which column does not fit; empty where all do. That it does not is no secret of any row."""
+    for name, column in query.columns.items():
+        one = Domain(columns={name: column}, rows=MAX_ROWS)
+        try:
+            Rows.of(site.table(one), one)
+        except InputError:
+            return f"; column {name!r} is not as the query has it"
+    return ""
