@@ -1,7 +1,8 @@
 """A query: what is asked of all sites, as data. Its canonical JSON is what people read, sign and keep.
 
     {"columns": {"age": {"column": "number", "decimals": 0, "high": 120.0, "low": 0.0}}, "dataset": "",
-     "expires": "", "minimum_cell": 5, "rows": 10000, "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
+     "expires": "", "minimum_cell": 5, "rows": 10000,
+     "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
 
 Nothing in it is ever evaluated: columns and categories are names, and each statistic reads its own fields.
 """

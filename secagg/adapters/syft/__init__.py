@@ -9,8 +9,8 @@ with needed("syft"):
     check_version("syft", "syft", tested="0.10.0")
     check_version("syft", "syft-rds", tested="0.6.1")
 
-from .owner import Owner, Pending  # noqa: E402  (versions first)
-from .policy import Policy  # noqa: E402
-from .run import Run, Status, resume, submit_secure_sum  # noqa: E402
+from .owner import Owner, Pending
+from .policy import Policy
+from .run import Run, Status, resume, submit_secure_sum
 
 __all__ = ["Owner", "Pending", "Policy", "Run", "Status", "resume", "submit_secure_sum"]

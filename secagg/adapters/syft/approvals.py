@@ -11,7 +11,7 @@ import msgspec
 from secagg.round import Request
 from secagg.stats import Progress
 from secagg.stats.site import Step
-from secagg_protocols import InputError, ProtocolViolation
+from secagg_protocols import InputError, ProtocolViolation, Scheme
 from secagg_protocols.core import storage
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives.domain import Use, digest
@@ -33,6 +33,7 @@ class Asked:
     data: bytes
     request: Request
     step: Step
+    scheme: Scheme
     roster: bytes
 
     @property

@@ -18,7 +18,6 @@ from typing import Any
 from secagg.listing import listed
 from secagg.round import Answers, Request, SiteStore
 from secagg.round.site import told
-from secagg.schemes import SCHEMES
 from secagg.stats import Query, Rows, StatSite
 from secagg.stats.domain import Domain
 from secagg.stats.query import MAX_ROWS
@@ -124,7 +123,7 @@ class Owner:
         if said.refusal:
             return _refuse(job, said.refusal + _unfit(site, asked.step.query))
         deposit(job, answer)
-        if said.envelopes and Envelope.from_bytes(said.envelopes[-1], len(answer)).kind == _last(asked):
+        if said.envelopes and Envelope.from_bytes(said.envelopes[-1], len(answer)).kind == asked.scheme.steps[-1]:
             ended.append(asked.job)
         return "answered"
 
@@ -138,20 +137,18 @@ class Owner:
         if step.query.dataset not in self._sites:
             raise Declined(f"this owner answers nothing about dataset {step.query.dataset!r}")
         self._stats.floor.check_query(step.query, self.now())
-        self._stats.site.accept(request.proposal)
+        scheme = self._stats.site.accept(request.proposal)
         roster = self._stats.site.roster
-        return Asked(job.submitted_by, data, request, step, b"" if roster is None else roster.digest)
+        return Asked(job.submitted_by, data, request, step, scheme, b"" if roster is None else roster.digest)
 
     def _words(self, asked: Asked) -> str:
         """Say what an approval is of."""
-        proposal = asked.step.proposal
-        scheme = self._stats.site.accept(proposal)
-        guarantee = scheme.guarantee
+        scheme = asked.scheme
         keys = f"the roster {asked.roster.hex()[:16]}" if scheme.active else "no roster: the scientist says who is who"
         return "\n".join(
             [
-                f"{asked.scientist} asks {proposal.participants} owners, of whom {scheme.quorum} must answer to the end.",
-                f"Scheme {scheme.name} against a {guarantee.adversary} scientist, with {keys}.",
+                f"{asked.scientist} asks {scheme.participants} owners, of whom {scheme.quorum} must answer to the end.",
+                f"Scheme {scheme.name} against a {scheme.guarantee.adversary} scientist, with {keys}.",
                 StatSite.words(asked.step),
             ]
         )
@@ -163,9 +160,7 @@ class Owner:
         return [
             job
             for job in reversed(jobs)
-            if job.status == PENDING
-            and job.datasite_owner_email == self.client.email
-            and job.name.startswith(PREFIX)
+            if job.status == PENDING and job.datasite_owner_email == self.client.email and job.name.startswith(PREFIX)
         ]
 
     @contextmanager
@@ -188,12 +183,6 @@ def _refuse(job: Any, reason: str) -> str:
     with quiet():
         job.reject(reason=reason)
     return f"rejected: {reason}"
-
-
-def _last(asked: Asked) -> str:
-    """Return what the last message of a round is called."""
-    scheme = SCHEMES[asked.step.proposal.scheme]
-    return str(scheme.exchange.steps[-1])
 
 
 def _unfit(site: StatSite, query: Query) -> str:

@@ -208,9 +208,7 @@ class Run:
         """Return the jobs of the open step, by owner."""
         with quiet():
             held = [job for client in _each(self.clients) for job in client.jobs]
-        return {
-            job.datasite_owner_email: job for job in held if asked.jobs.get(job.datasite_owner_email) == job.name
-        }
+        return {job.datasite_owner_email: job for job in held if asked.jobs.get(job.datasite_owner_email) == job.name}
 
     def _sync(self) -> None:
         with quiet():

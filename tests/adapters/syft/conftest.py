@@ -3,13 +3,15 @@
 import io
 import os
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pytest
 
 os.environ["PRE_SYNC"] = "false"  # else every look at a client's jobs syncs
-os.environ["SYFT_DISABLE_TELEMETRY"] = "1"
+
+pytest.importorskip("syft_rds", reason="PySyft is not installed: pip install -c constraints.txt -e '.[syft]'")
 
 from syft_rds import SyftRDSClient
 
@@ -74,9 +76,10 @@ class Federation:
     def pooled(self):
         return pd.concat(self.tables.values(), ignore_index=True)
 
-    def owner(self, name, **policy):
+    def owner(self, name, now=lambda: datetime.now(UTC), **policy):
         """An owner, made from its files alone."""
-        return Owner(self.do[name], {DATASET: self.tables[name]}, Policy(**self.policies[name], **policy))
+        told = Policy(**{**self.policies[name], **policy})
+        return Owner(self.do[name], {DATASET: self.tables[name]}, told, now)
 
     def submit(self, query, names=None, **more):
         self.runs += 1
@@ -95,6 +98,15 @@ class Federation:
             owner.approve(run.run_id)
         return owner.answer()
 
+    def refuse(self, name, reason):
+        """Say no in PySyft itself to all that is pending."""
+        with redirect_stdout(io.StringIO()):
+            self.do[name].sync()
+            for job in self.do[name].jobs:
+                if job.status == "pending":
+                    job.reject(reason=reason)
+            self.do[name].sync()
+
     def go(self, run):
         """Run to the end; return the results as JSON has them."""
         while not run.done:
@@ -103,6 +115,6 @@ class Federation:
         return [result.plain() for result in run.result(0)]
 
 
-@pytest.fixture
-def federation(tmp_path):
-    return lambda *args, **more: Federation(tmp_path, *args, **more)
+@pytest.fixture(scope="session")
+def federation(tmp_path_factory):
+    return lambda *args, **more: Federation(tmp_path_factory.mktemp("federation"), *args, **more)
