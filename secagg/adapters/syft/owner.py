@@ -148,7 +148,7 @@ class Owner:
         return "\n".join(
             [
                 f"{asked.scientist} asks {scheme.participants} owners, of whom {scheme.quorum} must answer to the end.",
-                f"Scheme {scheme.name} against a {scheme.guarantee.adversary} scientist, with {keys}.",
+                f"The scientist may be {scheme.guarantee.adversary}: {scheme.name}, with {keys}.",
                 StatSite.words(asked.step),
             ]
         )
