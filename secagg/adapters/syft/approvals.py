@@ -9,52 +9,54 @@ from pathlib import Path
 import msgspec
 
 from secagg.round import Request
-from secagg.stats import Progress
-from secagg.stats.site import Step
 from secagg_protocols import InputError, ProtocolViolation, Scheme
 from secagg_protocols.core import storage
 from secagg_protocols.core.wire import encode
-from secagg_protocols.primitives.domain import Use, digest
+from secagg_protocols.primitives.domain import Use, digest, frame
+
+from .job import Params
 
 _SHORT = 16
 
 
 def run_id(job: str) -> str:
     """Return the short name of a run, the same for the scientist and all owners."""
-    return job.removeprefix("query ")[:_SHORT]
+    return job.rpartition(" ")[2][:_SHORT]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was read. data: the bytes that were checked, and are answered. roster: the owner's, by its digest;
-    empty: none."""
+    """A request that was read, and is answered as it was read. roster: the owner's, by its digest; empty: none.
+
+    expires: of what is asked. about: what is asked for, as far as it stays the same in all rounds.
+    """
 
     scientist: str
-    data: bytes
+    params: Params
     request: Request
-    step: Step
     scheme: Scheme
     roster: bytes
+    expires: str
+    about: bytes
 
     @property
     def job(self) -> str:
-        """The run: of one query, as it is asked once."""
-        return self.step.proposal.job
+        """The run."""
+        return self.request.proposal.job
 
     @property
     def lasting(self) -> bytes:
-        """What is approved: who asks, and the proposal, but for what changes from step to step of a query."""
-        proposal, query = self.step.proposal, self.step.query
+        """What is approved: who asks for what, and the proposal, but for what changes from round to round."""
+        proposal = self.request.proposal
         kept = {name: value for name, value in proposal.parameters.items() if name != "value_bits"}
-        first = msgspec.structs.replace(self.step.terms, attempt=0, progress=Progress.begin(query).asked())
-        same = msgspec.structs.replace(proposal, parameters=kept, length=1, round=1, terms=first.to_bytes())
-        lasting = msgspec.structs.replace(same, context_digest=query.digest)
-        return digest(Use.APPROVAL, self.scientist, encode(lasting), self.roster)
+        values = msgspec.msgpack.encode(kept, order="deterministic")
+        same = (proposal.scheme, str(proposal.participants), values, proposal.job, frame(*proposal.bound))
+        return digest(Use.APPROVAL, self.scientist, *same, self.about, self.roster)
 
     @property
     def whole(self) -> bytes:
         """What all requests of one round have in common."""
-        return digest(Use.APPROVED_ROUND, encode(self.step.proposal), self.request.participant)
+        return digest(Use.APPROVED_ROUND, encode(self.request.proposal), str(self.request.participant))
 
 
 class Approval(msgspec.Struct):
@@ -83,7 +85,7 @@ class Approvals:
 
     def add(self, asked: Asked) -> None:
         """Write down that a person has approved a run. One that was approved stays as it was."""
-        self._runs.setdefault(asked.job, Approval(asked.lasting, asked.step.query.expires))
+        self._runs.setdefault(asked.job, Approval(asked.lasting, asked.expires))
         self._write()
 
     def covers(self, asked: Asked) -> bool:
@@ -93,7 +95,7 @@ class Approvals:
             return False
         if approval.lasting != asked.lasting:
             raise ProtocolViolation("the proposal is not the one that this owner has approved: submit another run")
-        number = asked.step.proposal.round
+        number = asked.request.proposal.round
         if approval.rounds.setdefault(number, asked.whole) != asked.whole:
             raise ProtocolViolation(f"round {number} of this run was asked before with another proposal")
         self._write()

@@ -31,10 +31,23 @@ _PERMISSIONS = "syft.pub.yaml"
 PROGRAM = "raise SystemExit('This is answered by the secagg that the owner has installed, and never run.')\n"
 
 
-class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file with the request; JSON has it in base64, since PySyft carries text."""
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an update is asked of. function: by the name that owners registered it under. rounds: of the whole run.
+    expires: as in a query."""
+
+    function: str
+    dataset: str
+    rounds: int
+    expires: str = ""
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The file with the request; JSON has bytes in base64, since PySyft carries text. training: where an update is
+    asked for. model: with the request that a vector answers (`model.packed`)."""
 
     request: bytes
+    training: Training | None = None
+    model: bytes = b""
 
 
 @contextmanager
@@ -44,17 +57,17 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def submit(client: Any, owner: str, name: str, request: bytes) -> None:
+def submit(client: Any, owner: str, name: str, params: Params) -> None:
     """Scientist: submit a job to one owner."""
     with TemporaryDirectory() as folder, quiet():
         code = Path(folder) / "code"
         code.mkdir()
         (code / "main.py").write_text(PROGRAM, encoding="utf-8")
-        (code / "params.json").write_bytes(msgspec.json.encode(Params(request)))
+        (code / "params.json").write_bytes(msgspec.json.encode(params))
         client.submit_python_job(user=owner, code_path=str(code), job_name=name, entrypoint="main.py")
 
 
-def read_request(job: Any) -> bytes:
+def read_params(job: Any) -> Params:
     """Owner: return what a job asks, read once: whatever is synced later is another job's matter.
 
     Raises `ProtocolViolation` for a job with other files, `WireError` for one without a request.
@@ -66,7 +79,7 @@ def read_request(job: Any) -> bytes:
     if _read(root / _MAIN) != PROGRAM.encode():
         raise ProtocolViolation("the job's main.py is not that of a request of secagg, and no other one is answered")
     try:
-        return msgspec.json.decode(_read(root / _PARAMS), type=Params).request
+        return msgspec.json.decode(_read(root / _PARAMS), type=Params)
     except msgspec.MsgspecError as error:
         raise WireError(f"the job's params.json holds no request: {error}") from None
 

@@ -18,16 +18,13 @@ from typing import Any
 from secagg.listing import listed
 from secagg.round import Answers, Request, SiteStore
 from secagg.round.site import told
-from secagg.stats import Query, Rows, StatSite
-from secagg.stats.domain import Domain
-from secagg.stats.query import MAX_ROWS
-from secagg.stats.site import Step
-from secagg_protocols import Envelope, InputError, ParameterError, SecAggError
+from secagg_protocols import Envelope, ParameterError, SecAggError
 from secagg_protocols.core import storage
 from secagg_protocols.errors import Declined
 
+from .answering import Answering, Fit, Statistics, Trainings
 from .approvals import Approvals, Asked, run_id
-from .job import PENDING, PREFIX, deposit, quiet, read_request
+from .job import PENDING, PREFIX, Params, deposit, quiet, read_params
 from .policy import Policy
 
 FOLDER = Path("private") / "secagg"
@@ -50,6 +47,7 @@ class Pending:
 @dataclass
 class Owner:
     """client: the owner's own, of PySyft. data: dataset, by the name that scientists know → its table, or CSV file.
+    train: functions that this owner lets train on them, by name (`answering.Fit`).
 
     Raises `ParameterError` for a policy that cannot be meant, `InputError` for bad files.
     """
@@ -57,13 +55,15 @@ class Owner:
     client: Any
     data: Mapping[str, Any] = field(repr=False)
     policy: Policy
+    train: Mapping[str, Fit] = field(default_factory=dict, repr=False)
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
 
     def __post_init__(self) -> None:
         self._folder = self.client.syftbox_folder / self.client.email / FOLDER
         storage.make_folder(self._folder)
         self._stats = self.policy.read(self._folder)
-        self._sites = {name: StatSite(self._stats, table, now=self.now) for name, table in self.data.items()}
+        self._statistics = Statistics(self._stats, self.data, self.now)
+        self._trainings = Trainings(self._stats, self.train, self.data, self.now)
         self._shown: dict[str, Asked] = {}
 
     def pending(self) -> tuple[Pending, ...]:
@@ -91,9 +91,9 @@ class Owner:
         if run not in self._shown:
             raise ParameterError(f"run {run!r} was not shown: call pending(), which has {listed(self._shown)}")
         with self._alone():
-            data = self._shown.pop(run).data
+            params = self._shown.pop(run).params
             for job in self._jobs():
-                if read_request(job) == data:
+                if read_params(job) == params:
                     with quiet():
                         job.reject(reason=reason)
             self._sync()
@@ -117,11 +117,11 @@ class Owner:
                 return WAITS
         except (SecAggError, OSError) as refused:
             return _refuse(job, told(refused))
-        site = self._sites[asked.step.query.dataset]
-        answer = site.take(asked.data)
+        answering = self._answering(asked.params)
+        answer = answering.answer(asked)
         said = Answers.from_bytes(answer, len(answer))
         if said.refusal:
-            return _refuse(job, said.refusal + _unfit(site, asked.step.query))
+            return _refuse(job, said.refusal + answering.unfit(asked))
         deposit(job, answer)
         if said.envelopes and Envelope.from_bytes(said.envelopes[-1], len(answer)).kind == asked.scheme.steps[-1]:
             ended.append(asked.job)
@@ -131,15 +131,16 @@ class Owner:
         """Read a job once. Raises `SecAggError` for one that this owner never answers."""
         if not self.policy.may_ask(job.submitted_by):
             raise Declined(f"{job.submitted_by} is none of the scientists who may ask here (scientists)")
-        data = read_request(job)
-        request = Request.from_bytes(data)
-        step = Step.of(request.proposal)
-        if step.query.dataset not in self._sites:
-            raise Declined(f"this owner answers nothing about dataset {step.query.dataset!r}")
-        self._stats.floor.check_query(step.query, self.now())
+        params = read_params(job)
+        request = Request.from_bytes(params.request)
+        expires, about = self._answering(params).read(params, request)
         scheme = self._stats.site.accept(request.proposal)
         roster = self._stats.site.roster
-        return Asked(job.submitted_by, data, request, step, scheme, b"" if roster is None else roster.digest)
+        named = b"" if roster is None else roster.digest
+        return Asked(job.submitted_by, params, request, scheme, named, expires, about)
+
+    def _answering(self, params: Params) -> Answering:
+        return self._statistics if params.training is None else self._trainings
 
     def _words(self, asked: Asked) -> str:
         """Say what an approval is of."""
@@ -149,7 +150,7 @@ class Owner:
             [
                 f"{asked.scientist} asks {scheme.participants} owners, of whom {scheme.quorum} must answer to the end.",
                 f"The scientist may be {scheme.guarantee.adversary}: {scheme.name}, with {keys}.",
-                StatSite.words(asked.step),
+                self._answering(asked.params).words(asked),
             ]
         )
 
@@ -183,14 +184,3 @@ def _refuse(job: Any, reason: str) -> str:
     with quiet():
         job.reject(reason=reason)
     return f"rejected: {reason}"
-
-
-def _unfit(site: StatSite, query: Query) -> str:
-    """Return which column does not fit; empty where all do. That it does not is no secret of any row."""
-    for name, column in query.columns.items():
-        one = Domain(columns={name: column}, rows=MAX_ROWS)
-        try:
-            Rows.of(site.table(one), one)
-        except InputError:
-            return f"; column {name!r} is not as the query has it"
-    return ""

@@ -76,10 +76,10 @@ class Federation:
     def pooled(self):
         return pd.concat(self.tables.values(), ignore_index=True)
 
-    def owner(self, name, now=lambda: datetime.now(UTC), **policy):
+    def owner(self, name, now=lambda: datetime.now(UTC), train=None, **policy):
         """An owner, made from its files alone."""
         told = Policy(**{**self.policies[name], **policy})
-        return Owner(self.do[name], {DATASET: self.tables[name]}, told, now)
+        return Owner(self.do[name], {DATASET: self.tables[name]}, told, train or {}, now)
 
     def submit(self, query, names=None, **more):
         self.runs += 1

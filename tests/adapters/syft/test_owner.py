@@ -33,7 +33,7 @@ def told(three, name, job="secagg-more"):
 
 
 def ask(three, name, request, job="secagg-more"):
-    submit(three.ds[name], name, job, request)
+    submit(three.ds[name], name, job, Params(request))
     three.owners[name].answer()
     return told(three, name, job)
 
@@ -109,12 +109,12 @@ def test_jobs_of_other_files_are_rejected(three):
     more.write_text("")
     assert "code/more.py" in three.owners[name].answer()[job]
     assert told(three, name, job)[0] == "rejected"
-    submit(three.ds[name], name, "secagg-again", request)
+    submit(three.ds[name], name, "secagg-again", Params(request))
     three.do[name].sync()
     (held,) = (one for one in three.do[name].jobs if one.name == "secagg-again")
     (held.code_dir / "main.py").write_text("print('mine')")
     assert "main.py is not that of" in three.owners[name].answer()["secagg-again"]
-    submit(three.ds[name], name, "secagg-nothing", b"no request")
+    submit(three.ds[name], name, "secagg-nothing", Params(b"no request"))
     three.owners[name].answer()
     assert told(three, name, "secagg-nothing") == ("rejected", "WireError: this is no request of secagg")
 

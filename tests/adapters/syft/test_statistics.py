@@ -1,5 +1,7 @@
 """Statistics of two sums over five owners' tables: the results are those of the pooled rows."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,3 +57,22 @@ def test_all_at_once_are_those_of_the_pooled_rows(federation):
     assert found == [result.plain() for result in simulate(QUERY, five.tables).results]
     assert run.survivors == (5,) * len(QUERY.statistics)
     assert five.answer() == {name: {} for name in five.names}
+
+
+def test_ten_owners_sum_a_hundred_thousand_values(federation):
+    ten = federation(10, minimum_group=0)
+    names = [f"column {number}" for number in range(25)]
+    values = np.random.default_rng(1).integers(0, 4096, (10, 60, 25)).astype(float)
+    ten.tables = {name: pd.DataFrame(own, columns=names) for name, own in zip(ten.names, values, strict=True)}
+    ten.owners = {name: ten.owner(name) for name in ten.names}
+    query = Query(
+        columns=dict.fromkeys(names, Number(0, 4096, 0)),
+        rows=100,
+        minimum_cell=0,
+        statistics=tuple(Histogram(name, 4096) for name in names),
+    )
+    began = time.monotonic()
+    found = ten.go(ten.submit(query))
+    assert time.monotonic() - began < 60
+    for place, one in enumerate(found):
+        assert one["counts"] == np.histogram(values[..., place], 4096, (0, 4096))[0].tolist()
