@@ -102,10 +102,18 @@ def proposed(proposal: Proposal, terms: QueryTerms) -> Proposal:
 # --- the ledger alone
 
 
-def asked(job="a", columns=("age",), survivors=(), days=0.0, number=1):
+def asked(job="a", columns=("age",), survivors=(), days=0.0, number=1, state="begun"):
     time = (NOW + timedelta(days=days)).isoformat(timespec="seconds")
     return Asked(
-        time=time, job=job, round=number, query="", statistics=("mean",), columns=columns, survivors=tuple(survivors)
+        time=time,
+        job=job,
+        round=number,
+        query="",
+        step=1,
+        state=state,
+        statistics=("mean",),
+        columns=columns,
+        survivors=tuple(survivors),
     )
 
 
@@ -140,6 +148,15 @@ def test_the_same_sum_again_is_no_news_and_other_columns_are_another_matter():
     for columns in (("age", "sex"), ()):  # counts of rows are related to all
         with pytest.raises(Declined, match="would tell 1 site"):
             ledger.join(asked("d", columns, "abcde"), limits)
+
+
+def test_a_step_is_not_opened_from_two_states():
+    ledger = QueryLedger()
+    limits = Limits(APART, None, "stats-")
+    ledger.join(asked(survivors="abc"), limits)
+    ledger.join(asked(survivors="abc", number=2), limits)  # again, after a failure
+    with pytest.raises(Declined, match="step 1 of this query was answered from another state"):
+        ledger.join(asked(survivors="abc", number=3, state="chosen"), limits)
 
 
 def test_a_cohort_answers_so_many_queries_and_a_day_has_so_many():
