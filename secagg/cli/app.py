@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from secagg.cli import audit, group_key, identity, privacy, roster, schema, schemes, simulate, stats, train
+from secagg.cli import audit, group_key, identity, join, privacy, roster, schema, schemes, serve, simulate, stats, train
 from secagg.cli.command import Commands
 
 app = Commands(
@@ -17,6 +17,8 @@ app = Commands(
 )
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
+app.command("serve")(serve.serve)
+app.command("join")(join.join)
 app.command("schemes")(schemes.schemes)
 app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")

@@ -49,6 +49,14 @@ NEEDED = {
     ("identity", "show"): ["there.txt"],
     ("roster", "new"): ["north=00", "--server", "server=00", "--output", "new.json"],
     ("roster", "show"): ["there.txt"],
+    ("serve",): [
+        *("--query", "there.txt", "--roster", "there.txt"),
+        *("--identity", "there.txt", "--state", "state"),
+    ],
+    ("join",): [
+        *("https://127.0.0.1:9", "--identity", "there.txt", "--roster", "there.txt"),
+        *("--data", "there.txt", "--policy", "there.txt"),
+    ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
 }
