@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from secagg.chained import AuditError
 from secagg.round import Answers, Proposal, Request
-from secagg.stats import Count, Mean, Query
+from secagg.stats import Count, Mean, Query, simulate
 from secagg.stats.ledger import Asked, Limits, QueryLedger
 from secagg.stats.terms import QueryTerms, context_of, read_terms
 from secagg_protocols import RoundFailed
@@ -49,6 +49,15 @@ def test_a_query_that_is_repeated_with_one_site_fewer_is_opened_by_nobody(hospit
         parties.answered.clear()
     unrelated = Query(columns={"age": COLUMNS["age"]}, rows=100, statistics=(Mean("age"),))
     parties.run(parties.inquiry(unrelated), without_the_last)
+
+
+def test_without_the_rule_the_difference_of_two_sums_is_what_one_hospital_added(hospitals):
+    parties = hospitals()
+    counts = [
+        simulate(COUNTED, parties.tables, drop=drop).results[0].counts for drop in ({}, {"hospital-5": "MaskedInput"})
+    ]
+    (females, males) = (one - other for one, other in zip(*counts, strict=True))
+    assert [females, males] == parties.tables["hospital-5"].groupby("sex").size().tolist()
 
 
 def test_a_restarted_site_remembers_whose_sums_it_was_in_and_sees_when_that_was_changed(hospitals):
