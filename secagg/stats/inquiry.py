@@ -37,7 +37,6 @@ from secagg_protocols import (
     RoundFailed,
     Scheme,
     StateError,
-    Step,
 )
 from secagg_protocols.core import storage
 from secagg_protocols.core.noise import Noise
@@ -197,13 +196,14 @@ class Inquiry:
             raise
 
     def _without_a_vector(self) -> set[str]:
-        """Return who was not in a first sum that failed after its survivors were told: the sites remember them."""
+        """Return who was not in a first sum that failed once sites had agreed to its survivors, as they remember."""
         rnd = self._round
-        upload = None if rnd is None else rnd.server.scheme.upload_step
-        if rnd is None or upload is None or rnd.server.failure is None or self._progress.step:
+        if rnd is None or self._progress.step:
             return set()
+        failure = rnd.server.failure
         answered = rnd.outcome.answered
-        if Step(rnd.server.failure.step) == upload or upload not in answered:
+        upload = rnd.server.scheme.upload_step
+        if failure is None or not failure.have or upload not in answered or failure.step == upload:
             return set()
         return {name for name in self._kept.names if rnd.participants.get(name) not in answered[upload]}
 
