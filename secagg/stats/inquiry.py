@@ -200,12 +200,12 @@ class Inquiry:
         rnd = self._round
         if rnd is None or self._progress.step:
             return set()
-        failure = rnd.server.failure
+        scheme = rnd.server.scheme
         answered = rnd.outcome.answered
-        upload = rnd.server.scheme.upload_step
-        if failure is None or not failure.have or upload not in answered or failure.step == upload:
+        later = scheme.steps[scheme.steps.index(scheme.upload_step) + 1 :]
+        if not any(answered.get(step) for step in later):
             return set()
-        return {name for name in self._kept.names if rnd.participants.get(name) not in answered[upload]}
+        return {name for name in self._kept.names if rnd.participants.get(name) not in answered[scheme.upload_step]}
 
     def close(self, output: Output) -> None:
         """Take the sum of a step. It is on disk, and in the audit log, when this returns.
