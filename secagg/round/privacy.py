@@ -48,8 +48,7 @@ class SitePrivacy:
 
     def check(self, proposal: Proposal, scheme: Scheme) -> Proposed:
         """Return what is proposed. Raises `ParameterError` for a round without noise, or with less than the floor."""
-        terms = CodecTerms.from_bytes(proposal.terms)
-        proposed = Proposed.of(scheme, read_terms(terms.kind, terms.version, terms.own), self.colluders)
+        proposed = self.proposed(proposal, scheme)
         if proposed.least < self.minimum_multiplier:
             raise ParameterError(
                 f"the proposed noise comes to a multiplier of {proposed.least:.4g} against the server and "
@@ -57,6 +56,11 @@ class SitePrivacy:
                 f"{self.minimum_multiplier:g} ({self.prefix}{_MULTIPLIER})"
             )
         return proposed
+
+    def proposed(self, proposal: Proposal, scheme: Scheme) -> Proposed:
+        """Work out what a proposal's noise is worth. Raises `ParameterError` for a round without noise."""
+        terms = CodecTerms.from_bytes(proposal.terms)
+        return Proposed.of(scheme, read_terms(terms.kind, terms.version, terms.own), self.colluders)
 
     def charging(
         self, proposal: Proposal, scheme: Scheme, answers: ContributionLedger, now: datetime

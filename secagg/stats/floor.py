@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from secagg.listing import listed
@@ -34,6 +34,7 @@ from secagg_protocols.errors import Declined
 
 from .kinds import KINDS
 from .ledger import Limits, QueryLedger
+from .noise import RowPrivacy
 from .query import Query, tag_of
 from .rows import Rows
 from .spans import MOST_BITS
@@ -139,6 +140,10 @@ class StatPolicy:
     site: SitePolicy
     floor: Floor = Floor()
     ledger: QueryLedger = field(default_factory=QueryLedger)
+
+    def __post_init__(self) -> None:
+        if self.site.privacy is not None:  # what the keys dp-… ask for is asked for each row
+            object.__setattr__(self, "site", replace(self.site, privacy=RowPrivacy.of(self.site.privacy)))
 
     @classmethod
     def read(cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = WHERE) -> StatPolicy:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,15 +27,19 @@ from secagg.codec import Codec, Layout, Terms
 from secagg.round import Proposal, Round, Settings, kept_round
 from secagg.round.audit import Stamp
 from secagg.round.peers import Peers
+from secagg.round.private import PREFIX
 from secagg_protocols import SYSTEM, DurableServer, InputError, Output, ParameterError, RoundFailed, Scheme, StateError
 from secagg_protocols.core import storage
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.wire import Message, decode, encode
 
+from .noise import PlannedNoise, Wish
 from .progress import PROGRESS_LIMIT, Progress
 from .query import Query
 from .results import Result
 from .site import progress_digest
 from .terms import NONCE_BYTES, QueryTerms, context_of
+from .words import EXACT, noisy
 
 _FILE = "inquiry"
 _STATE_LIMIT = PROGRESS_LIMIT + (1 << 20)
@@ -43,13 +48,26 @@ _EARLY = {"early_keys": False}
 
 
 class Integers(Terms, frozen=True):
-    """In place of a codec: statistics are integers already."""
+    """In place of a codec: statistics are integers already. epsilon, delta, tolerated, colluders: of `noise.Wish`; no
+    epsilon: no noise."""
 
     kind: ClassVar[str] = "integers"
     version: ClassVar[int] = 1
 
+    epsilon: float | None = None
+    delta: float = 1e-5
+    tolerated: int = 0
+    colluders: int = 0
+
+    @property
+    def wish(self) -> Wish | None:
+        """What is wanted of noise; None where there is to be none."""
+        if self.epsilon is None:
+            return None
+        return Wish(float(self.epsilon), float(self.delta), self.tolerated, self.colluders)
+
     def check(self) -> None:
-        """There is nothing that could be wrong with it."""
+        """What is wrong with it is seen with the query."""
 
     def codec(self, layout: Layout) -> Codec:
         """There is none."""
@@ -57,8 +75,13 @@ class Integers(Terms, frozen=True):
 
 
 def settings_of(knobs: Mapping[str, Any]) -> Settings:
-    """Return what the coordinator decides (`Settings.of`), but for a codec. Raises `ParameterError`."""
-    return Settings.of({**_EARLY, **knobs, "codec": Integers()})
+    """Return what the coordinator decides (`Settings.of`), but for a codec. Raises `ParameterError`.
+
+    dp_epsilon, dp_delta, dp_tolerated, dp_colluders: noise under the sums, which protects one row of any site.
+    """
+    asked = {name.removeprefix(PREFIX): value for name, value in knobs.items() if name.startswith(PREFIX)}
+    others = {name: value for name, value in knobs.items() if not name.startswith(PREFIX)}
+    return Settings.of({**_EARLY, **others, "codec": Integers.of(asked)})
 
 
 class _Kept(Message, frozen=True):
@@ -163,7 +186,11 @@ class Inquiry:
         """
         if self._round is None:
             raise StateError("no step is open: call open first")
-        following = self._progress.combined(output.total, len(output.survivors))
+        total = output.total
+        plan = self._planned
+        if plan is not None:
+            total = plan.read(output.total, len(output.survivors), self._progress)
+        following = self._progress.combined(total, len(output.survivors))
         left_out = self._kept.left_out
         if self._progress.step == 0:
             present = {peer for peer, own in self._round.participants.items() if own in output.survivors}
@@ -198,17 +225,55 @@ class Inquiry:
         terms = self._terms()
         asked_after = Progress.from_bytes(after).asked()
         model, model_after = progress_digest(terms.progress), progress_digest(asked_after)
-        trail.write_round(self._round, Stamp(now=datetime.now(UTC), model=model, model_after=model_after))
+        wish = self._wish
+        spent = self.epsilon(len(self._round.outcome.survivors))
+        stamp = Stamp(
+            now=datetime.now(UTC),
+            model=model,
+            model_after=model_after,
+            epsilon=spent,
+            delta=None if wish is None else wish.delta,
+        )
+        trail.write_round(self._round, stamp)
 
     # --- what a step is made of
 
     def _terms(self) -> QueryTerms:
-        return QueryTerms(self._kept.nonce, self._kept.attempt, self._progress.asked())
+        gain = 1 if self._planned is None else self._planned.gain
+        return QueryTerms(self._kept.nonce, self._kept.attempt, self._progress.asked(), gain)
 
     def _scheme(self) -> Scheme:
-        participants = self._settings.participants(len(self._kept.names))
-        self._progress.check(participants)
-        return self._settings.make_scheme_for(participants, self._progress.length, self._progress.value_bits)
+        if self._planned is not None:
+            return self._planned.scheme
+        self._progress.check(self._participants)
+        return self._settings.make_scheme_for(self._participants, self._progress.length, self._progress.value_bits)
+
+    @property
+    def _participants(self) -> int:
+        return self._settings.participants(len(self._kept.names))
+
+    @property
+    def _wish(self) -> Wish | None:
+        codec = self._settings.codec
+        return codec.wish if isinstance(codec, Integers) else None
+
+    @cached_property
+    def _planned(self) -> PlannedNoise | None:
+        """The noise of the only sum that a query with noise has."""
+        if self._wish is None:
+            return None
+        return self._wish.planned(self._settings, self._participants, Progress.begin(self._progress.query))
+
+    @property
+    def noise(self) -> str:
+        """What the results hold beside what is true of all rows, in words: noise, or what exact figures tell."""
+        return EXACT if self._planned is None else noisy(Noise.of(str(self._planned.scheme.noise)), self._planned.gain)
+
+    def epsilon(self, survivors: int) -> dict[str, float]:
+        """Return view → ε of this query's sum over so many sites, for one row; empty without noise, or a sum."""
+        if self._planned is None or self._wish is None or not survivors:
+            return {}
+        return self._planned.epsilon(survivors, self._wish.delta)
 
     def _step_folder(self) -> Path | None:
         if self._folder is None:

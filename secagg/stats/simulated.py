@@ -17,7 +17,6 @@ from .floor import Floor, StatPolicy
 from .inquiry import Inquiry, settings_of
 from .query import Query
 from .results import Result
-from .rows import Table
 from .site import StatSite
 from .spans import MOST_BITS
 
@@ -36,7 +35,7 @@ class Answered:
 
 def simulate(
     query: Query,
-    tables: Mapping[str, Table],
+    tables: Mapping[str, Any],
     scheme: str = "bonawitz",
     *,
     drop: Mapping[str, str] | None = None,

@@ -30,11 +30,12 @@ from secagg_protocols.errors import Declined
 
 from .floor import StatPolicy
 from .ledger import Asked
+from .noise import check_gain
 from .progress import Progress
 from .query import Query, tag_of
-from .rows import Rows, Table, read_csv
+from .rows import Rows, read_csv
 from .terms import RECEIVED, QueryTerms, check_context, read_terms
-from .words import in_words
+from .words import EXACT, in_words, noisy
 
 log = logging.getLogger("secagg.stats")
 
@@ -64,6 +65,7 @@ class Step:
         progress.check(proposal.participants)
         if proposal.length != progress.length:
             raise ParameterError(f"length={proposal.length} is proposed; this step of the query has {progress.length}")
+        check_gain(proposal, terms, progress.query)
         return cls(proposal, terms, progress)
 
     @property
@@ -93,7 +95,7 @@ class StatSite:
     """
 
     policy: StatPolicy
-    data: Path | str | Table = field(repr=False)
+    data: Any = field(repr=False)
     store: SiteStore | None = field(default=None, repr=False)
     ask: Callable[[str], bool] | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -146,8 +148,9 @@ class StatSite:
     @staticmethod
     def words(step: Step) -> str:
         """Return what is asked, in plain words."""
-        noise = step.proposal.parameters.get("noise")
-        return in_words(step.query, step.proposal.participants, Noise.of(str(noise)) if noise else None)
+        said = step.proposal.parameters.get("noise")
+        noise = noisy(Noise.of(str(said)), step.terms.gain) if said else EXACT
+        return in_words(step.query, step.proposal.participants, noise)
 
     def _check_scheme(self, turn: Turn) -> None:
         """Raise `ParameterError` for a scheme that does not say whose sums are opened, where that counts."""
@@ -177,7 +180,7 @@ class StatSite:
     # --- the vector
 
     def _vector(self, step: Step) -> NDArray[np.uint64]:
-        return step.progress.vector(self._rows(step.query))
+        return step.progress.vector(self._rows(step.query)) * np.uint64(step.terms.gain)
 
     def _rows(self, query: Query) -> Rows:
         """Return this site's rows as a query reads them; read once for a query. Raises `InputError`."""

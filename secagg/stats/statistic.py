@@ -12,7 +12,7 @@ values travel with the counts that they are divided by.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -39,6 +39,9 @@ class State(Message, frozen=True):
 
 class Statistic(msgspec.Struct, frozen=True, tag_field="statistic", forbid_unknown_fields=True):
     """Base of statistics: the fields are what is asked. A kind says its own `tag`, and `state_type`."""
+
+    sensitivity: ClassVar[float | None] = None
+    """How far, in L2, one row can move a site's vector of the only step; None: no noise is allowed under it."""
 
     def state_type(self) -> type[State]:
         """Return the class of its states."""

@@ -22,11 +22,12 @@ RECEIVED = received_digest({}, "statistics")
 
 class QueryTerms(Message, frozen=True):
     """nonce: of one query, as it is asked once. attempt: how often steps of it have failed before. progress: of the
-    query, encoded (`Progress.asked`)."""
+    query, encoded (`Progress.asked`). gain: what every integer is multiplied by, where there is noise."""
 
     nonce: Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
     attempt: Annotated[int, Meta(ge=0, le=1 << 16)]
     progress: bytes
+    gain: Annotated[int, Meta(ge=1, le=1 << 20)] = 1
 
     def to_bytes(self) -> bytes:
         """Return the encoding that goes into a proposal's `terms`."""

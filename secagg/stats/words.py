@@ -18,21 +18,21 @@ EXACT = (
 )
 
 
-def noisy(noise: Noise) -> str:
-    """Say what noise is under the figures."""
-    deviation = float(noise.variance) ** 0.5
+def noisy(noise: Noise, gain: int) -> str:
+    """Say what noise is under the figures. gain: what they are multiplied by before it is added."""
+    deviation = float(noise.variance) ** 0.5 / gain
     return (
         f"Noise of standard deviation {deviation:.4g} is in every sum, even when {noise.tolerated} sites drop out; "
         f"that of {noise.colluders} sites is not counted."
     )
 
 
-def in_words(query: Query, participants: int, noise: Noise | None = None) -> str:
-    """Return a query in words, a line for each thing. participants: of the sum."""
+def in_words(query: Query, participants: int, noise: str = EXACT) -> str:
+    """Return a query in words, a line for each thing. participants: of the sum. noise: in words."""
     return "\n".join(_lines(query, participants, noise))
 
 
-def _lines(query: Query, participants: int, noise: Noise | None) -> Iterator[str]:
+def _lines(query: Query, participants: int, noise: str) -> Iterator[str]:
     count = len(query.statistics)
     yield f"Query {query.digest.hex()[:16]} asks {participants} sites for {count} statistic{'s' * (count != 1)}:"
     for statistic in query.statistics:
@@ -46,7 +46,7 @@ def _lines(query: Query, participants: int, noise: Noise | None) -> Iterator[str
         "coordinator itself sees the counts of all sites together."
     )
     yield f"It expires at {query.expires}." if query.expires else "It does not expire."
-    yield EXACT if noise is None else noisy(noise)
+    yield noise
 
 
 def _statistic(statistic: Statistic) -> str:

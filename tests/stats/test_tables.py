@@ -23,6 +23,14 @@ def test_a_histogram_is_that_of_all_rows(ask, tumours) -> None:
     assert found["missing"] == tumours["mean_area"].isna().sum()
 
 
+def test_a_value_on_an_edge_is_in_the_upper_bin_though_floats_are_not_exact(ask) -> None:
+    table = pd.DataFrame({"x": np.arange(11) / 10})
+    query = Query(columns={"x": Number(0, 1, 1)}, rows=11, minimum_cell=0, statistics=(Histogram("x", 10),))
+    (found,) = ask(query, table)
+    assert found["edges"] == table["x"].tolist()
+    assert found["counts"] == [1] * 9 + [2]
+
+
 @pytest.fixture
 def crossed(ask, tumours):
     query = Query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ class Count(OfCounts, frozen=True, tag="count"):
     """Rows of all sites together, in all or in each category of `by`."""
 
     by: str | None = None
+
+    sensitivity: ClassVar[float | None] = 1.0
 
     def reads(self) -> tuple[str, ...]:
         return () if self.by is None else (self.by,)

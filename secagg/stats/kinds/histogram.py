@@ -7,6 +7,7 @@ beyond the bounds count as the bound, so they are in the outer bins.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
     column: str
     bins: int = 20
 
+    sensitivity: ClassVar[float | None] = 1.0
+
     def reads(self) -> tuple[str, ...]:
         return (self.column,)
 
@@ -75,11 +78,15 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
         column = query.number(self.column)
         *counts, missing = state.counts
         least = query.minimum_cell
-        edges = np.linspace(column.low, column.high, self.bins + 1)
+        width = column.high_units - column.low_units
+        edges = [
+            (column.low_units * self.bins + place * width) / (self.bins * column.scale)
+            for place in range(self.bins + 1)
+        ]
         return HistogramResult(
             self.column,
             query.decimals(self.column),
             shown_missing(missing, least),
-            tuple(edges.tolist()),
+            tuple(edges),
             shown_counts(counts, least),
         )
