@@ -29,6 +29,7 @@ from .peers.command import run_peers
 from .peers.engine_command import run_flower
 from .privacy.command import run_privacy
 from .schemes import run_schemes
+from .stats.command import run_stats
 
 DEFAULT_OUT = Path("secagg-bench")
 
@@ -39,6 +40,7 @@ app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
 app.command("privacy")(run_privacy)
+app.command("stats")(run_stats)
 
 
 @app.callback()

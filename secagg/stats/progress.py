@@ -7,7 +7,7 @@ public low, so that it is an unsigned integer and the sum tells the sum alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -158,9 +158,7 @@ class Progress:
     def from_bytes(cls, data: bytes | memoryview) -> Progress:
         """Decode either. Raises `WireError`, `InputError` and `ParameterError` for what is no progress of a query."""
         read = decode(_Encoded, data, PROGRESS_LIMIT)
-        query = Query.from_json(read.query)
-        if query.to_json() != read.query:
-            raise WireError("the query is not in canonical form")
+        query = _read(read.query)
         if not len(read.states) == len(read.sites) == len(query.statistics):
             raise WireError(f"{len(read.states)} states for {len(query.statistics)} statistics")
         states = tuple(
@@ -168,6 +166,15 @@ class Progress:
             for statistic, state in zip(query.statistics, read.states, strict=True)
         )
         return cls(query, states, read.step, read.sites)
+
+
+@lru_cache(maxsize=8)
+def _read(data: bytes) -> Query:
+    """Read the canonical JSON of a query: the same in every request of a step. Raises what `Query.from_json` does."""
+    query = Query.from_json(data)
+    if query.to_json() != data:
+        raise WireError("the query is not in canonical form")
+    return query
 
 
 assert LIMIT < TERMS_LIMIT

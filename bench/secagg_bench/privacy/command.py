@@ -75,7 +75,10 @@ def run_privacy(
         "rows": [row.json() for row in rows],
         "broken": len(broken),
     }
-    _print_table(rows, found, as_json=as_json)
+    note = (
+        "Speeds are of CPU time and depend on the machine; a right variance is beyond its bound once in 16,000 times."
+    )
+    print_rows(rows, found, note, as_json=as_json)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "privacy.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -98,7 +101,8 @@ def measured(parts: Sequence[Part]) -> list[Row]:
     return rows
 
 
-def _print_table(rows: Sequence[Row], found: dict[str, Any], *, as_json: bool) -> None:
+def print_rows(rows: Sequence[Row], found: dict[str, Any], note: str, *, as_json: bool) -> None:
+    """Show a person what was found, and how many claims do not hold."""
     target = console(as_json)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("part")
@@ -110,7 +114,6 @@ def _print_table(rows: Sequence[Row], found: dict[str, Any], *, as_json: bool) -
         table.add_row(row.part, row.what, f"{row.figure:.6g}", row.bound, "" if row.held else "BROKEN")
     target.print(table)
     target.print(
-        f"{len(rows)} figures, {found['broken']} claims broken, {found['seconds']:.0f} s on {found['machine']}. "
-        "Speeds are of CPU time and depend on the machine; a right variance is beyond its bound once in 16,000 times.",
+        f"{len(rows)} figures, {found['broken']} claims broken, {found['seconds']:.0f} s on {found['machine']}. {note}",
         soft_wrap=True,
     )

@@ -94,7 +94,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
         if list(ends) != sorted(set(ends)) or ends[0] < 0:
             raise refuse_state(self, "has intervals that are none of the time grid")
         if len(state.leaves) != len(state.starts) or not all(
-            0 <= leaves < len(state.starts) for leaves in state.leaves
+            -1 <= leaves < len(state.starts) for leaves in state.leaves
         ):
             raise refuse_state(self, "has intervals that nobody leaves in")
         if len(state.centre) != size or not all(-1 <= mean <= 1 for mean in state.centre):
@@ -107,7 +107,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
             counts = 1 + design.cells + 2 * self.follow_up.points
             return Spans.of((counts, 0, query.rows), (design.size, -LARGEST, LARGEST))
         intervals = len(state.starts)
-        sums = (intervals + len(set(state.leaves))) * _width(design.size)
+        sums = (intervals + len(state.intervals.waited_for)) * _width(design.size)
         return Spans.of((2 + intervals, 0, query.rows), (design.size + sums, -LARGEST, LARGEST))
 
     def local(self, rows: Rows, state: CoxState, query: Domain) -> NDArray[np.int64]:
@@ -201,6 +201,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
             n=state.rows,
             events=state.search.rows,
             intervals=len(state.starts),
+            few_censored=-1 in state.leaves,
             minimum_cell=query.minimum_cell,
             references=design.references,
             coefficients=coefficients_of(

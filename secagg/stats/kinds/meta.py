@@ -30,7 +30,7 @@ from .reals import LARGEST, exponent_for, to_integers, to_reals
 LEAST_SITES = 3
 """Of two sites' sums each site could take off its own and know the other's."""
 
-LEAST_SPREAD = 1e-3
+LEAST_SPREAD = 1 / 256
 """A standard deviation below this part of half the public range counts as this part: weights have an upper bound."""
 
 

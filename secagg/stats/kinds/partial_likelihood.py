@@ -52,7 +52,8 @@ class Intervals:
     """How times are grouped, from public counts, so that no sum is of fewer rows than a floor.
 
     starts: the points of the grid at which intervals begin, the first event's first. leaves: for each interval, the one
-    whose risk sets are the last with those who are censored in it.
+    whose risk sets are the last with those who are censored in it; −1 where they are in none, all together being too
+    few.
     """
 
     starts: tuple[int, ...]
@@ -79,10 +80,10 @@ class Intervals:
     @property
     def waited_for(self) -> tuple[int, ...]:
         """The intervals that those censored leave in, in order."""
-        return tuple(sorted(set(self.leaves)))
+        return tuple(sorted(set(self.leaves) - {-1}))
 
     def place(self, times: NDArray[np.int64], censored: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the interval that each row leaves in; −1 before the first event, at which such a row is not."""
+        """Return the interval that each row leaves in; −1 for a row that is in no risk set."""
         place = np.searchsorted(self.starts, times, side="right") - 1
         waits = censored & (place >= 0)
         place[waits] = np.array(self.leaves, dtype=np.int64)[place[waits]]
@@ -90,17 +91,18 @@ class Intervals:
 
 
 def _leaving(censored: NDArray[np.int64], least: int) -> tuple[int, ...]:
+    if 0 < censored.sum() < least:
+        return (-1,) * len(censored)
     leaves: list[int] = []
     waiting = 0
-    last: int | None = None
+    last = len(censored) - 1
     for interval, count in enumerate(censored):
         waiting += int(count)
         if waiting >= least:
             last = interval
             leaves += [last] * (interval + 1 - len(leaves))
             waiting = 0
-    behind = len(censored) - len(leaves)
-    return (*leaves, *([len(censored) - 1 if last is None else last] * behind))
+    return (*leaves, *([last] * (len(censored) - len(leaves))))
 
 
 def evaluate(
