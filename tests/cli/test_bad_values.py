@@ -32,6 +32,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
     (statistics, "parts_of"),
 ]
@@ -47,6 +48,7 @@ NEEDED = {
         *("--covariates", "age"),
     ],
     ("stats", "glm"): ["--family", "linear", "--formula", "y ~ x", "--query-out", "new.json"],
+    ("flare", "site"): ["there.txt"],
     ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
@@ -67,6 +69,7 @@ NEEDED = {
     ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
+    ("privacy", "ledger"): ["there.txt", "--key", "00"],
 }
 """The least that a command takes besides the option under test."""
 
