@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
@@ -69,7 +70,7 @@ def _name(curve: Curve) -> str:
 def _numbers_at_risk(axes: Axes, curves: Sequence[Curve]) -> None:
     """Write below the axis how many are at risk, about as often as it has ticks, at times for which that is shown."""
     below = axes.get_xaxis_transform()
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
+    style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
     axes.annotate("at risk", (0, 0), (-20, -36), xycoords=below, ha="right", color=FAINT, **style)
     for line, curve in enumerate(curves, start=1):
         down = -36 - 72 * LINE_HEIGHT * 0.8 * line
