@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
-from secagg_protocols.errors import MissingExtra
+from secagg_protocols.errors import MissingExtra, ParameterError, install_line
 
-__all__ = ["MissingExtra", "needed"]
+__all__ = ["MissingExtra", "check_version", "needed"]
 
 OURS = frozenset({"secagg", "secagg_bench", "secagg_he", "secagg_protocols"})
 
@@ -23,3 +24,15 @@ def needed(extra: str) -> Iterator[None]:
         if module in OURS:
             raise
         raise MissingExtra(extra, module) from missing
+
+
+def check_version(extra: str, package: str, tested: str) -> None:
+    """Raise `ParameterError` for another version of a package than an adapter was tested with. tested: as in "2.9.0":
+    patches of it fit, too."""
+    found = version(package)
+    series = tested.rpartition(".")[0]
+    if found.rpartition(".")[0] != series:
+        raise ParameterError(
+            f"{package} {found} is installed, and this adapter was tested with {tested} (fits {series}.*): "
+            f"{install_line(extra)}"
+        )

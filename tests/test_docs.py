@@ -20,6 +20,7 @@ from secagg.codec import MeanTerms
 from secagg.round import SitePolicy
 from secagg.round.private import PREFIX, InstitutionTerms
 from secagg.schemes import SCHEMES
+from secagg.stats import StatPolicy
 from secagg_protocols import ParameterError, errors
 
 ROOT = Path(__file__).parents[1]
@@ -116,9 +117,12 @@ def test_every_option_that_stands_alone_is_one_of_some_command(page: Path) -> No
 
 def site_keys() -> set[str]:
     """Return the keys that a site reads: it names them all where it is given another."""
-    with pytest.raises(ParameterError) as told:
-        SitePolicy.read({"secagg-no-such-key": ""})
-    return set(re.findall(r"secagg-[a-z-]+", str(told.value).partition("the keys are")[2]))
+    found = set()
+    for policy, strange in ((SitePolicy, "secagg-no-such-key"), (StatPolicy, "secagg-stats-no-such-key")):
+        with pytest.raises(ParameterError) as told:
+            policy.read({strange: ""})
+        found |= set(re.findall(r"secagg-[a-z-]+", str(told.value).partition("the keys are")[2]))
+    return found
 
 
 def aggregator_keys() -> set[str]:
@@ -139,6 +143,12 @@ def test_every_key_that_a_page_names_is_read() -> None:
         for span in spans(page):
             named = set(re.findall(r"(?<![\w./-])secagg-[a-z]+(?:-[a-z]+)*(?![\w./-])", span))
             assert named <= known, f"{page.name}: {sorted(named - known)}"
+
+
+def test_every_key_for_statistics_is_on_their_page() -> None:
+    page = (DOCS / "statistics-policy.md").read_text(encoding="utf-8")
+    missing = [key for key in site_keys() if key.startswith("secagg-stats-") and f"| `{key}` |" not in page]
+    assert not missing, sorted(missing)
 
 
 def test_every_target_of_make_that_a_page_names_exists() -> None:

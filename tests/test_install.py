@@ -84,7 +84,7 @@ def test_the_constraints_are_versions_that_the_extras_take() -> None:
     for line in (*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)):
         wanted = Requirement(line)
         name = canonicalize_name(wanted.name)
-        if name not in ("secagg", "nvflare"):  # nvflare: its extra names the one version itself
+        if name != "secagg":
             assert versions[name] in wanted.specifier, line
 
 

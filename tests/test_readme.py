@@ -14,7 +14,14 @@ from secagg.round import drive
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-PROGRAMS = ("README.md", "docs/codec.md", "docs/errors.md", "docs/group-key.md", "docs/own-system.md")
+PROGRAMS = (
+    "README.md",
+    "docs/codec.md",
+    "docs/errors.md",
+    "docs/group-key.md",
+    "docs/own-system.md",
+    "docs/statistics-policy.md",
+)
 """Pages whose Python is one program each."""
 
 

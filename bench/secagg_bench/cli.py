@@ -26,7 +26,7 @@ from .liars.command import run_liars
 from .overhead import Cost, describe, key_of, measure
 from .own_axes import OwnAxes, write_csv
 from .peers.command import run_peers
-from .peers.engine_command import run_flower
+from .peers.engine_command import run_flare, run_flower
 from .privacy.command import run_privacy
 from .schemes import run_schemes
 from .stats.command import run_stats
@@ -36,6 +36,7 @@ DEFAULT_OUT = Path("secagg-bench")
 app = Commands(help="Measure what secure sums cost.")
 app.command("peers")(run_peers)
 app.command("flower")(run_flower)
+app.command("flare")(run_flare)
 app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)

@@ -12,8 +12,9 @@ import secagg
 from secagg.codec import Layout, MeanCodec, fit
 from secagg.round import bound_digest, received_digest
 from secagg.train.accounting import Ledger, Mechanism, noise_for
-from secagg.train.data import load_breast_cancer
+from secagg.train.builtin import load_breast_cancer
 from secagg.train.evaluate import score
+from secagg.train.examples import Examples
 from secagg.train.fedavg import LocalTraining, largest_coordinate, local_update
 from secagg.train.model import Model
 from secagg.train.stream import SECRET_BYTES, SiteStream
@@ -60,7 +61,7 @@ def main() -> None:
         vectors = {}
         for site, own in rows.items():
             stream = SiteStream(own_secret[site], site, number)
-            update = local_update(model, params, data.x[own], data.y[own], how, stream)
+            update = local_update(model, params, Examples.of(data.x[own], data.y[own]), how, stream)
             vectors[site] = codec.encode(update.delta).vector
         spent.charge(list(rows))  # whether or not a sum comes out
         context = secagg.RoundContext("private", number, bound_digest(received_digest(params)))

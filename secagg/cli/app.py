@@ -7,7 +7,21 @@ from typing import Annotated
 import click
 import typer
 
-from secagg.cli import audit, group_key, identity, privacy, roster, schema, schemes, simulate, stats, train
+from secagg.cli import (
+    audit,
+    flare,
+    group_key,
+    identity,
+    join,
+    privacy,
+    roster,
+    schema,
+    schemes,
+    serve,
+    simulate,
+    stats,
+    train,
+)
 from secagg.cli.command import Commands
 
 app = Commands(
@@ -17,6 +31,8 @@ app = Commands(
 )
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
+app.command("serve")(serve.serve)
+app.command("join")(join.join)
 app.command("schemes")(schemes.schemes)
 app.add_typer(identity.app, name="identity")
 app.add_typer(roster.app, name="roster")
@@ -24,6 +40,7 @@ app.add_typer(group_key.app, name="group-key")
 app.add_typer(audit.app, name="audit")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(schema.app, name="schema")
+app.add_typer(flare.app, name="flare")
 app.add_typer(stats.app, name="stats")
 # Packages above this one bring commands of their own: secagg imports nothing from there.
 for entry in sorted(entry_points(group="secagg.commands"), key=lambda entry: entry.name):

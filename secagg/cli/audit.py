@@ -1,9 +1,8 @@
 """`secagg audit`: check the signed, hash-chained records of the rounds, also against another party's, and read them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -11,54 +10,12 @@ from rich.table import Table
 from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json
-from secagg.round.audit import GENESIS, AuditError, ChainError, Log, compare, verify
-from secagg_protocols import InputError, Roster
+from secagg.cli.signed import Signed, whose
+from secagg.round.audit import GENESIS, AuditError, Log, compare
+from secagg.round.audit.trail import TRAIL
+from secagg_protocols import InputError
 
 app = Commands(help="Check and read the signed records of the rounds.")
-
-Keys = Sequence[tuple[bytes, int | None]]
-"""Public key → whose it is in the roster, where one is given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signed:
-    """By whom a log must be signed, and what it must hold."""
-
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", metavar="KEY", help="A writer's public key; as often as there are writers."),
-    ] = None
-    roster: Annotated[Path | None, typer.Option("--roster", help="Or the roster that lists the writers' keys.")] = None
-    ciphersuite: Annotated[
-        Literal["x25519", "p256"],
-        typer.Option(help="The writers' named set of algorithms, where no roster says it."),
-    ] = "x25519"
-    head: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HASH",
-            help="The last hash that a peer holds: shows whether the end was cut off.",
-        ),
-    ] = None
-
-    def keys(self) -> tuple[Keys, str]:
-        """Return the keys that may have signed, and their ciphersuite."""
-        keys = [(key, None) for key in self._given()]
-        if self.roster is None:
-            return keys, self.ciphersuite
-        listed = Roster.load(self.roster)
-        from_roster = [(entry.public_key, entry.id) for entry in listed.entries]
-        return [*keys, *from_roster], listed.suite.name
-
-    def _given(self) -> Iterator[bytes]:
-        if not self.key and self.roster is None:
-            raise typer.BadParameter("give the writer's public key, or the --roster that lists it", param_hint="--key")
-        for text in self.key or ():
-            try:
-                yield bytes.fromhex(text)
-            except ValueError:
-                raise typer.BadParameter(f"{text!r} is not hexadecimal", param_hint="--key") from None
-
 
 File = Annotated[Path, typer.Argument(help="An audit log.")]
 Against = Annotated[
@@ -78,15 +35,12 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
 
     The head is the last hash: compare it with what the peers hold.
     """
-    keys, suite = signed.keys()
-    checked = _checked(log, keys, suite, signed.head)
+    checked, *others = signed.checked(TRAIL, log, *_others(log, against))
     last = checked.lines[-1].hash if checked.lines else GENESIS
     target = console(as_json)
-    others = [_checked(other, keys, suite) for other in _others(log, against)]
     for one in (checked, *others):
-        writer = "this key" if one.signer is None else f"party {one.signer} of the roster"
         target.print(
-            f"{one.path}: {len(one.lines)} records, each signed by {writer}, none changed, moved or missing",
+            f"{one.path}: {len(one.lines)} records, each signed by {whose(one)}, none changed, moved or missing",
             soft_wrap=True,
         )
     _agree([checked, *others])
@@ -108,8 +62,7 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
 @with_options
 def show(log: File, signed: Signed, as_json: AsJson = False) -> None:
     """Check the log, then print who took part in each round and what came of it."""
-    keys, suite = signed.keys()
-    lines = _checked(log, keys, suite, signed.head).lines
+    lines = signed.checked(TRAIL, log)[0].lines
     columns = ("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
     table = Table(*columns, title=str(log))
     for record in (line.record for line in lines):
@@ -120,35 +73,6 @@ def show(log: File, signed: Signed, as_json: AsJson = False) -> None:
     console(as_json).print(table)
     if as_json:
         print_json({"file": str(log), "records": [{**line.record, "hash": line.hash} for line in lines]})
-
-
-def _checked(path: Path, keys: Keys, ciphersuite: str, head: str | None = None) -> Log:
-    """Return the verified log, by whichever key signed its first line. Raises AuditError for the first bad line,
-    InputError when the log has another head."""
-    key, signer = keys[0] if len(keys) == 1 else _writer(path, keys, ciphersuite)
-    lines = list(verify(path, key, ciphersuite))
-    if head is not None and head not in (line.hash for line in lines):
-        raise InputError(f"{path} holds no record {head}; records at its end were removed, or it is another log")
-    return Log(path, lines, signer)
-
-
-def _writer(path: Path, keys: Keys, ciphersuite: str) -> tuple[bytes, int | None]:
-    """Return the key that signed a log's first line. Raises AuditError when none did."""
-    empty = True
-    for key, signer in keys:
-        try:
-            for _ in verify(path, key, ciphersuite):
-                return key, signer
-        except ChainError:  # by this key it is signed; `verify` says what is missing before it
-            return key, signer
-        except AuditError:
-            empty = False
-            continue
-    if empty:
-        return keys[0][0], None
-    raise AuditError(
-        f"{path} line 1: changed, or signed by none of the {len(keys)} keys given; give its writer's with --key"
-    )
 
 
 def _others(log: Path, against: Iterable[Path] | None) -> list[Path]:

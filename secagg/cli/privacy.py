@@ -1,6 +1,7 @@
-"""`secagg privacy`: what noise under the sum gives and costs."""
+"""`secagg privacy`: what noise under the sum gives and costs, and what of a budget is spent."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +12,17 @@ from secagg.cli.choice import SchemeChoice
 from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, readable_bytes
+from secagg.cli.signed import Signed, whose
 from secagg.schemes import make_scheme
+from secagg.train.setting import Called
+from secagg_protocols import InputError
 
-app = Commands(help="Plan noise under the sum: differential privacy that participants share.")
+app = Commands(
+    help="Noise under the sum, differential privacy that participants share: plan it, and check what is spent."
+)
+
+
+File = Annotated[Path, typer.Argument(help="A privacy ledger: a site's own, or the aggregator's.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +34,15 @@ class Asked:
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that are released.")] = 1
     clip: Annotated[float, typer.Option(min=0, help="L2 norm that each participant's vector is clipped to.")] = 1.0
     scheme: Annotated[str, typer.Option(click_type=SchemeChoice(), help="The protocol under the noise.")] = "bonawitz"
-    clients: Annotated[int, typer.Option(min=2, help="Participants.")] = 10
+    clients: Annotated[int, typer.Option(min=2, help="Participants."), Called(("participants",))] = 10
     length: Annotated[int, typer.Option(min=1, help="Values in each participant's vector.")] = 1000
     tolerated: Annotated[int, typer.Option(min=0, help="Dropouts with which the noise is still enough.")] = 0
     colluders: Annotated[int, typer.Option(min=0, help="Participants whose noise is not counted.")] = 0
-    bits: Annotated[int | None, typer.Option(min=2, max=32, help="Bits of each value; by default the fewest.")] = None
+    bits: Annotated[
+        int | None,
+        typer.Option(min=2, max=32, help="Bits of each value; by default the fewest."),
+        Called(("value_bits",)),
+    ] = None
 
 
 @app.command("plan")
@@ -80,6 +93,43 @@ def plan(asked: Asked, as_json: AsJson = False) -> None:
     if as_json:
         print_json(result)
     _print(console(as_json), result)
+
+
+@app.command("ledger")
+@with_options
+def ledger(file: File, signed: Signed, as_json: AsJson = False) -> None:
+    """Check a privacy ledger, then print what each answer or round cost, and ε of them all, worked out again."""
+    from secagg.privacy.charges import FORM, check_spent, read_charge, spent_by_view, standing
+
+    (log,) = signed.checked(FORM, file)
+    charges = [read_charge(file, line.record) for line in log.lines]
+    if not charges:
+        raise InputError(f"{file} holds no record: nothing was answered yet, or it is another file")
+    check_spent(file, charges)
+    last = charges[-1]
+    found = spent_by_view(charges, last.delta)
+    result = {
+        "file": str(file),
+        "head": log.lines[-1].hash,
+        "unit": last.unit,
+        "counted": len(standing(charges)),
+        "delta": last.delta,
+        "epsilon": found,
+        "records": [{**line.record, "hash": line.hash} for line in log.lines],
+    }
+    if as_json:
+        print_json(result)
+    target = console(as_json)
+    table = Table("time", "job", "round", "stage", "noise multiplier", "sampling rate", "ε so far", title=str(file))
+    for charge in charges:
+        said = [charge.time, charge.job, charge.round, charge.stage, f"{charge.multiplier:.4g}", charge.sampling_rate]
+        table.add_row(*map(str, said), "no bound" if charge.epsilon is None else f"{charge.epsilon:.4g}")
+    target.print(table)
+    whole = f"{len(charges)} records, each signed by {whose(log)}, none changed, moved or missing"
+    views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in found.items()) or "no bound"
+    counted = f"ε of one {last.unit} at δ = {last.delta:g}, of the {result['counted']} that count: {views}"
+    for line in (f"{file}: {whole}", counted, f"head {result['head']}"):
+        target.print(line, soft_wrap=True)
 
 
 def _print(target: Console, result: dict[str, object]) -> None:

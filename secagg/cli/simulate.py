@@ -182,6 +182,12 @@ def simulate(
     workload = Workload(repeating.seed, cohort.clients, cohort.length, cohort.bits, reserved)
     step = _step(protocol, cohort.drop_at)
     drop = dict.fromkeys(workload.dropouts(cohort.drop), step)
+    if cohort.drop_at is not None and not drop:
+        raise typer.BadParameter(
+            f"nobody drops out: --drop {cohort.drop:g} of {cohort.clients} participants; use a larger --drop, or leave "
+            "this out",
+            param_hint="--drop-at",
+        )
     run = _run(protocol, workload, drop, cohort, unmasking, repeating)
     error = workload.largest_difference(run.output)
     noise = NoiseFound.of(protocol, workload, run.output)

@@ -37,6 +37,7 @@ from secagg_protocols import (
 )
 
 from .driver import Parties, parties_of, vectors_for
+from .noise import KnownNoise
 
 Script: TypeAlias = Callable[[Any, list[Envelope]], list[Envelope]]
 Launch: TypeAlias = Callable[..., "Attack"]
@@ -76,6 +77,7 @@ class Attack:
         self.hostile = hostile or {}
         self.settings = Settings(**settings)
         self.vectors = dict(vectors or vectors_for(scheme))
+        self.noise = KnownNoise(scheme)
         self.identities, self.roster = parties or parties_of(scheme)
         self.keys = keys or scheme.make_group_key() or (None, None)
         self.server = scheme.server(
@@ -160,7 +162,7 @@ class Attack:
     def vector_of(self, who: int) -> list[Envelope]:
         """Give a participant its vector, where it waits for one; return what it sends."""
         client = self.clients[who]
-        return client.contribute(self.vectors[who]) if client.awaits_vector else []
+        return self.noise.contribute(client, self.vectors[who]) if client.awaits_vector else []
 
     def to_server(self, envelope: Envelope) -> None:
         """Give the server's machine an envelope."""
@@ -222,7 +224,8 @@ class Attack:
         return output.total
 
     def check_total_of(self, *who: int) -> None:
-        """The sum that came out is that of these participants' vectors."""
+        """The sum that came out is that of these participants' vectors, and of their noise."""
         assert self.server.output is not None, f"no sum came out: {self.failure}"
         assert self.server.output.survivors == who
-        assert (self.total() == self.total_of(*who)).all()
+        exact = self.total_of(*who).astype(np.int64)
+        assert (self.total().astype(np.int64) == exact + self.noise.of(who)).all()

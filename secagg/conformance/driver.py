@@ -32,6 +32,8 @@ from secagg_protocols import (
 )
 from secagg_protocols.core.machine import Terminal
 
+from .noise import KnownNoise
+
 CONTEXT = RoundContext("conformance", 1, bytes(range(32)))
 LENIENT = Policy(minimum_cohort=2)
 
@@ -97,7 +99,8 @@ class Rehearsal:
 
     uplink: what participants have sent in the open step and the server has not taken, as bytes. downlink: likewise
     from the server. sent, heard: everything that was ever sent, by (participant, kind). snapshots: each participant's
-    (state, snapshot) after every call, from the first. contributed: the step in which vectors went in.
+    (state, snapshot) after every call, from the first. contributed: the step in which vectors went in. noise: what was
+    added to them.
     """
 
     def __init__(self, scheme: Scheme, **plan: Any) -> None:
@@ -107,6 +110,7 @@ class Rehearsal:
         self.drop = dict(made.drop or {})
         self.reborn = made.reborn
         self.vectors = made.vectors if made.vectors is not None else vectors_for(scheme)
+        self.noise = KnownNoise(scheme)
         self.policy = made.policy
         self.contexts = dict.fromkeys(participants, made.context) | dict(made.contexts)
         self.streams = _streams(scheme, made.randomness)
@@ -181,7 +185,7 @@ class Rehearsal:
         if self.clients[participant].awaits_vector:
             self.contributed = self.server.step
             vector = self.vectors[participant]
-            answers += self.touch(participant, lambda client: client.contribute(vector))
+            answers += self.touch(participant, lambda client: self.noise.contribute(client, vector))
         for envelope in answers:
             data = envelope.to_bytes()
             self.uplink[participant].append(data)
@@ -278,9 +282,10 @@ class Rehearsal:
         return held[0]
 
     def check(self) -> None:
-        """The output is the plain sum over exactly the survivors."""
+        """The output is the plain sum over exactly the survivors, and their noise where the scheme has any."""
         output = self.output
-        assert output.total.dtype == np.uint64
+        assert output.total.dtype == (np.uint64 if self.scheme.noise is None else np.int64)
         assert output.total.shape == (self.scheme.length,)
         plain = plain_sum(self.vectors, output.survivors)
-        assert output.total.tolist() == list(plain)
+        noise = self.noise.of(output.survivors).tolist()
+        assert output.total.tolist() == [value + more for value, more in zip(plain, noise, strict=True)]

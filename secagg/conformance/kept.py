@@ -85,7 +85,7 @@ class Federation:
             client = self.running.clients[participant]
             envelopes = self.running._start(client) if request is None else client.receive(request)
             if client.awaits_vector and participant != self.gone:
-                envelopes += client.contribute(self.running.vectors[participant])
+                envelopes += self.running.noise.contribute(client, self.running.vectors[participant])
             self.answers[key] = [envelope.to_bytes() for envelope in envelopes]
         return self.answers[key]
 

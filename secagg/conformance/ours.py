@@ -9,6 +9,7 @@ from secagg_he import Bfv, Ckks, ThresholdCkks
 from secagg_protocols import Bonawitz, LightSecAgg, Plain, SecAggPlus
 
 from .case import Case
+from .noise import with_noise
 
 
 def neighbourly(participants: int, length: int, **parameters: Any) -> SecAggPlus:
@@ -58,3 +59,13 @@ CASES = [
     Case("threshold-ckks-packed", packed, **DRAWS),
     Case("threshold-ckks-early-keys", partial(ThresholdCkks, early_keys=True), **DRAWS),
 ]
+
+NOISY = [
+    Case("plain-noise", with_noise(Plain)),
+    Case("bonawitz-noise", with_noise(Bonawitz)),
+    Case("bonawitz-active-noise", with_noise(partial(Bonawitz, adversary="active"))),
+    Case("secagg-plus-noise", with_noise(neighbourly), smallest=3, **DRAWS),
+    Case("lightsecagg-noise", with_noise(LightSecAgg)),
+    Case("threshold-ckks-noise", with_noise(ThresholdCkks), **DRAWS),
+]
+"""With noise under the sum: for what of the suite noise could change."""

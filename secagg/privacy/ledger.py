@@ -3,10 +3,10 @@
     charging = BudgetLedger(path, identity, Budget(epsilon=8.0, delta=1e-5)).charging(cost, answers, now)
     charging.claim(context, reruns, session)      # raises BudgetSpent before the round that would exceed
 
-One file for one identity and one unit of protection; it counts all jobs, unless it is made for one: whoever names the
-jobs must not begin the budget anew with each. It is a `SignedLog`. A record holds the noise and the event, so that
-dp-accounting alone gives ε again. What is charged is the worst case that is tolerated, as nobody knows yet who drops
-out. k answers for one context are k releases of one lot: one event of the multiplier z/√k, and not k events.
+One file (`charges`) for one identity and one unit of protection; it counts all jobs, unless it is made for one: whoever
+names the jobs must not begin the budget anew with each. What is charged is the worst case that is tolerated, as nobody
+knows yet who drops out. k answers for one context are k releases of one lot: one event of the multiplier z/√k, and not
+k events.
 
 A disk set back by its owner is out of scope, as it is for what was answered (`core.snapshots`).
 """
@@ -14,25 +14,20 @@ A disk set back by its owner is out of scope, as it is for what was answered (`c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
 
-import msgspec
-
-from secagg.chained import Form, SignedLog, held
+from secagg.chained import held
 from secagg_he import BudgetSpent
 from secagg_protocols import ContributionLedger, Identity, InputError, ParameterError, RoundContext
-from secagg_protocols.primitives.domain import Use, separated
 
+from .charges import Charge, ChargeLog, Stage, spent, spent_by_view
 from .plan import INSTITUTION_DELTA
 from .proposed import Cost
-from .views import Event, composed
 
-VERSION = 1
 UNITS = ("row", "patient", "institution")
 """What is protected: one row, all of one patient's within an institution, or the whole of an institution's update."""
 
@@ -49,88 +44,6 @@ class Budget:
             raise ParameterError(f"epsilon={self.epsilon} of a budget is not a positive number")
         if not 0 < self.delta <= INSTITUTION_DELTA:
             raise ParameterError(f"delta={self.delta} of a budget is not above 0 and at most {INSTITUTION_DELTA:g}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Charge:
-    """One answer, and what it cost. Hashes are hexadecimal; the time is UTC, ISO 8601.
-
-    releases: how many answers for this context there are with this one. epsilon: at `delta`, of all answers so far.
-    The rest is as in `Cost`.
-    """
-
-    version: int = VERSION
-    time: str
-    unit: str
-    job: str
-    round: int
-    context_digest: str
-    session: str
-    noise: str
-    scheme: str
-    scheme_id: str
-    multiplier: float
-    sampling_rate: float
-    releases: int
-    epsilon_charged: float
-    delta_charged: float
-    epsilon: float
-    delta: float
-
-
-def check_charge(plain: object) -> None:
-    """Raise `ValueError` unless this can be a record; of a newer version, anything can."""
-    if isinstance(plain, dict) and isinstance(newer := plain.get("version"), int) and newer > VERSION:
-        return
-    try:
-        msgspec.convert(plain, Charge)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"its record cannot be: {error}") from None
-
-
-def _signed(line: str) -> bytes:
-    return separated(Use.CHARGE_SIGNATURE, line)
-
-
-class ChargeLog(SignedLog):
-    """The file. charges: all that stand in it."""
-
-    form: ClassVar[Form] = Form("a privacy ledger", _signed, check_charge)
-
-    def __init__(self, path: Path, identity: Identity) -> None:
-        self.charges: list[Charge] = []
-        super().__init__(path, identity)
-
-    def took(self, record: Mapping[str, Any]) -> None:
-        """Keep a charge. Raises `InputError` for one that a newer version wrote."""
-        super().took(record)
-        if record["version"] > VERSION:
-            raise InputError(
-                f"{self._path}: written by a newer version of secagg (its records are of version {record['version']}, "
-                f"this one knows {VERSION}): update secagg, and do not begin a new file, which would forget what is "
-                "spent"
-            )
-        self.charges.append(msgspec.convert(record, Charge))
-
-
-def spent(charges: Sequence[Charge], delta: float) -> float | None:
-    """Return ε at `delta` of all these answers; None: unbounded. Raises `ParameterError` for a lot of two rates."""
-    lots: dict[tuple[str, str], list[Charge]] = {}
-    for charge in charges:
-        lots.setdefault((charge.job, charge.context_digest), []).append(charge)
-    events = []
-    for lot in lots.values():
-        if len({charge.sampling_rate for charge in lot}) > 1:
-            raise ParameterError(
-                f"round {lot[-1].round} of job {lot[-1].job!r} is answered again with another sampling rate than "
-                "before: answer with the same lot"
-            )
-        if min(charge.multiplier for charge in lot) <= 0:
-            return None
-        together = 1 / math.sqrt(sum(charge.multiplier**-2 for charge in lot))
-        events.append(Event(together, lot[0].sampling_rate))
-    found = composed(events, delta, sum(charge.delta_charged for charge in charges))
-    return None if found is None else found + sum(charge.epsilon_charged for charge in charges)
 
 
 @dataclass(frozen=True)
@@ -166,6 +79,8 @@ class BudgetLedger:
             yield log
 
     def _check_own(self, charge: Charge) -> None:
+        if charge.stage != Stage.ANSWERED:
+            raise InputError(f"{self.path}: this is an aggregator's ledger: give each party a file of its own")
         if charge.unit != self.unit:
             raise InputError(
                 f"{self.path}: this ledger counts what protects one {charge.unit}, and now one {self.unit} is to be "
@@ -194,7 +109,7 @@ class BudgetLedger:
             context_digest=digest,
             session=session.hex(),
             releases=before + 1,
-            epsilon=0.0,
+            epsilon=None,
             delta=self.budget.delta,
             **asdict(cost),
         )
@@ -233,6 +148,11 @@ class Charging:
             charge = self.book.after(log, context, session, self.cost, self.time)
             self.answers.claim(context, reruns, session)
             log.append(charge)
+
+    def spent(self) -> Mapping[str, float]:
+        """Return view → ε at the budget's δ of all that was answered; a view without a bound is left out."""
+        with self.book.opened() as log:
+            return spent_by_view(log.charges, self.book.budget.delta)
 
     def settle(self, subject: bytes, choice: bytes) -> None:
         """As `answers` does."""

@@ -5,6 +5,7 @@ A participant does not see a plan: it sees a scheme, with the noise in it, and a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from secagg_protocols.core.parameters import Parameters
 from secagg_protocols.errors import ParameterError
 
 from .mechanism import Mechanism, opened_with
-from .views import COLLUDING, Release
+from .views import COLLUDING, worst
 
 
 @dataclass(frozen=True)
@@ -66,34 +67,39 @@ class Proposed(Mechanism):
     @cached_property
     def least(self) -> float:
         """The noise multiplier in the view of the server with its colluders, at the worst number of dropouts."""
-        return min(Release(self, dropouts).multipliers()[COLLUDING] for dropouts in range(self.tolerated + 1))
+        return worst(self)[COLLUDING]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a participant is charged for one round before it is known how many drop out.
+    """What one round is charged before it is known how many drop out.
 
-    noise: the scheme's, as text. multiplier: `Proposed.least`. sampling_rate: of Poisson sampling of what is protected.
-    epsilon_charged, delta_charged: what one round adds to ε and, times 1 + e^ε, to δ.
+    noise: the scheme's, as text. multiplier: the least that is tolerated, in the view of the server with its colluders.
+    others: the same in the other views. sampling_rate: of Poisson sampling of what is protected. epsilon_charged,
+    delta_charged: what one round adds to ε and, times 1 + e^ε, to δ.
     """
 
     scheme: str
     scheme_id: str
     noise: str
     multiplier: float
+    others: Mapping[str, float]
     sampling_rate: float
     epsilon_charged: float
     delta_charged: float
 
     @classmethod
-    def of(cls, scheme: Parameters, proposed: Proposed, sampling_rate: float = 1.0) -> Cost:
+    def of(cls, scheme: Parameters, mechanism: Mechanism, sampling_rate: float = 1.0) -> Cost:
         """Return what the round costs."""
+        others = worst(mechanism)
+        multiplier = others.pop(COLLUDING)
         return cls(
             scheme.name,
             scheme.id.hex(),
-            str(proposed.said_noise),
-            proposed.least,
+            str(mechanism.noise),
+            multiplier,
+            others,
             sampling_rate,
-            proposed.epsilon_charged,
-            proposed.delta_charged,
+            mechanism.epsilon_charged,
+            mechanism.delta_charged,
         )

@@ -91,6 +91,12 @@ class Release:
         return {view: multiplier / math.sqrt(self.sums) for view, multiplier in seen.items()}
 
 
+def worst(mechanism: Mechanism) -> dict[str, float]:
+    """Return view → the least noise multiplier that any tolerated number of dropouts leaves."""
+    found = [Release(mechanism, dropouts).multipliers() for dropouts in range(mechanism.tolerated + 1)]
+    return {view: min(multipliers[view] for multipliers in found) for view in VIEWS}
+
+
 Releases: TypeAlias = Mapping[Release, int] | Iterable[Release]
 """One after another; or release → how many of it."""
 

@@ -20,11 +20,14 @@ def its_own(where: str, whose: str = "this node's") -> str:
 
 
 class Keys:
-    """The keys of a mapping that begin with `prefix`. where: what the mapping is called in its runtime, for errors."""
+    """The keys of a mapping that begin with `prefix`. where: what the mapping is called in its runtime, for errors.
+    folder: what its paths are relative to.
+    """
 
-    def __init__(self, given: Mapping[str, Value], prefix: str, where: str) -> None:
+    def __init__(self, given: Mapping[str, Value], prefix: str, where: str, folder: Path = Path()) -> None:
         self._prefix = prefix
         self.where = where
+        self._folder = folder
         self._given = {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
         self._known: set[str] = set()
 
@@ -63,7 +66,7 @@ class Keys:
         """Return a path, or None where none is given. variable: of the site's own environment, where the mapping says
         nothing."""
         value = self.text(name, "") or os.environ.get(variable, "")
-        return Path(value).expanduser() if value else None
+        return self._folder / Path(value).expanduser() if value else None
 
     def called(self, name: str) -> str:
         """Return a key as it is written."""

@@ -11,11 +11,15 @@ from secagg_protocols import ParameterError, Scheme
 
 from .keys import PREFIX, WHERE, Keys, its_own
 
+_SAMPLE = 10
+"""One sample of noise takes as long as so many masked values."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """bits: of a value. length: of a vector. participants: of a round. dealt: bytes of shares that it deals in a round.
-    work: participants × (length + threshold × bytes of a share). keys: how they are written, and where, for errors.
+    work: participants × (length + threshold × bytes of a share), and 10 × length for each part of the noise. keys: how
+    they are written, and where, for errors.
     """
 
     bits: int = 32
@@ -44,7 +48,9 @@ class Limits:
         share_bytes = scheme.share_bytes
         self._check("bits", scheme.value_bits, self.bits)
         self._check("dealt", scheme.participants * share_bytes, self.dealt)
-        self._check("work", scheme.participants * (scheme.length + scheme.quorum * share_bytes), self.work)
+        parts = 0 if scheme.noise is None else scheme.layers + 1
+        noise = _SAMPLE * parts * scheme.length
+        self._check("work", scheme.participants * (scheme.length + scheme.quorum * share_bytes) + noise, self.work)
 
     def _check(self, name: str, value: int, limit: int) -> None:
         if value > limit:

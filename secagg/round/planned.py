@@ -8,7 +8,7 @@ from datetime import datetime
 
 from secagg.codec import Codec, Layout
 from secagg.privacy.mechanism import Mechanism, opened_with
-from secagg_protocols import DurableServer, RoundContext, Server
+from secagg_protocols import DurableServer, RoundContext, Scheme, Server
 
 from .context import bound_digest
 from .settings import Settings
@@ -33,6 +33,7 @@ class PlannedRound:
     """What is agreed, and the machine. privacy: the mechanism of its noise; None where there is none."""
 
     codec: Codec
+    scheme: Scheme
     proposal: Proposal
     server: Server | DurableServer
     privacy: Mechanism | None
@@ -53,4 +54,4 @@ def planned_round(settings: Settings, subject: Subject, peers: int, now: datetim
     privacy = mechanism and replace(
         mechanism, statistical_bits=scheme.guarantee.statistical_bits, opened_with=opened_with(scheme)
     )
-    return PlannedRound(codec, proposal, settings.make_server(scheme, context, now), privacy)
+    return PlannedRound(codec, scheme, proposal, settings.make_server(scheme, context, now), privacy)

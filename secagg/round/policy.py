@@ -21,13 +21,15 @@ sends can only be refused by it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from secagg.codec import terms_called
 from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
-from secagg_protocols import Adversary, Identity, ParameterError, Policy, Roster, Scheme, SecAggError
+from secagg_protocols import Adversary, Identity, InputError, ParameterError, Policy, Roster, Scheme, SecAggError
 
 from .audit import SiteTrail
 from .keys import PREFIX, WHERE, Keys, Value, its_own
@@ -38,6 +40,8 @@ from .terms import CodecTerms, Proposal
 
 GROUP_KEY_VARIABLE = "SECAGG_GROUP_KEY"
 """As much the site's own as its configuration, of which some runtimes (Flower's simulation engine) have none."""
+GROUP_KEY = "group.key"
+"""Its file beside a policy that is a file."""
 STATISTICAL_BITS = 40
 """The least statistical security that a participant accepts of a proposal. (A group key's was agreed when the key was
 made, and is in it.)"""
@@ -66,9 +70,14 @@ class SitePolicy:
     prefix: str = PREFIX
 
     @classmethod
-    def read(cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = WHERE) -> SitePolicy:
-        """Read a configuration. Raises `ParameterError` for what it cannot mean, `InputError` for bad files."""
-        keys = Keys(given, prefix, where)
+    def read(
+        cls, given: Mapping[str, Value], prefix: str = PREFIX, where: str = WHERE, folder: Path = Path()
+    ) -> SitePolicy:
+        """Read a configuration. folder: what its paths are relative to.
+
+        Raises `ParameterError` for what it cannot mean, `InputError` for bad files.
+        """
+        keys = Keys(given, prefix, where, folder)
         limits = Limits.read(keys)
         policy = cls(
             floor=Policy(
@@ -100,6 +109,21 @@ class SitePolicy:
                 "secagg identity new"
             )
         return replace(policy, audit=SiteTrail(log, policy.identity))
+
+    @classmethod
+    def load(cls, path: Path) -> SitePolicy:
+        """Read a JSON file, of the keys as they stand above; where there is none, the defaults hold. Its paths are
+        relative to its folder, where a file `group.key` counts as one named so. Raises what `read` raises."""
+        try:
+            given = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError as error:
+            raise ParameterError(f"{path} is no JSON: {error}") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        if not (isinstance(given, dict) and all(isinstance(value, Value) for value in given.values())):
+            raise ParameterError(f"{path} is no object of keys with plain values")
+        key = {"group-key": GROUP_KEY} if (path.parent / GROUP_KEY).exists() else {}
+        return cls.read({**key, **given}, prefix="", where=str(path), folder=path.parent)
 
     def _check_whole(self, where: str) -> None:
         if self.floor.adversary != Adversary.ACTIVE:

@@ -21,6 +21,8 @@ from secagg.privacy.plan import Wanted, plan
 from secagg_protocols import ParameterError
 
 PREFIX = "dp_"
+LEDGER = f"{PREFIX}ledger"
+"""The file of what is spent: the aggregator's own, and no part of what is planned."""
 
 _INSTEAD = {
     "weight_max": "weights tell of data, so all sites weigh the same: leave weight_max out",
@@ -56,9 +58,10 @@ class InstitutionTerms(Terms, frozen=True):
 
         Raises `ParameterError`.
         """
-        asked = {name.removeprefix(PREFIX): value for name, value in knobs.items() if name.startswith(PREFIX)}
-        if not asked:
+        planned = {name for name in knobs if name.startswith(PREFIX) and name != LEDGER}
+        if not planned:
             return knobs
+        asked = {name.removeprefix(PREFIX): knobs[name] for name in planned}
         for name, instead in _INSTEAD.items():
             if knobs.get(name):
                 raise ParameterError(f"{name}={knobs[name]!r} beside dp_epsilon: {instead}")
@@ -69,9 +72,9 @@ class InstitutionTerms(Terms, frozen=True):
                 f"{', '.join(PREFIX + name for name in needs)}"
             )
         if strange := sorted(asked.keys() - set(cls.__struct_fields__)):
-            known = ", ".join(PREFIX + name for name in cls.__struct_fields__)
+            known = ", ".join((*(PREFIX + name for name in cls.__struct_fields__), LEDGER))
             raise ParameterError(f"{PREFIX}{strange[0]} is unknown; the knobs are {known}")
-        others = {name: knobs[name] for name in knobs if name not in _INSTEAD and not name.startswith(PREFIX)}
+        others = {name: value for name, value in knobs.items() if name not in _INSTEAD and name not in planned}
         return {**others, "codec": cls(**asked)}
 
     @property

@@ -74,8 +74,10 @@ class Site:
     job: what its own runtime calls the job, where it does: a proposal for another one is refused. terms: how its
     adapter reads a proposal's terms (`SitePolicy.codec_terms`): what cannot be read is refused before any key is made.
     now: a clock with a time zone, for the validity of rosters. randomness: the one door. spent: what its log says of
-    ε and δ, where it knows; time and model are those of each line. survivors: its adapter's rule about whose vectors
-    are in a sum with its own (`Participant.check_survivors`), which is given the proposal.
+    ε and δ, where it knows and keeps no ledger; time and model are those of each line. check_free: raises where this
+    site could not bring a vector to that round in time, in a runtime that asks it while it still trains for another.
+    survivors: its adapter's rule about whose vectors are in a sum with its own (`Participant.check_survivors`), which
+    is given the proposal.
     """
 
     policy: SitePolicy
@@ -85,6 +87,7 @@ class Site:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     randomness: Randomness = field(default=SYSTEM, repr=False)
     spent: Stamp | None = None
+    check_free: Callable[[RoundContext], None] | None = None
     survivors: Callable[[Proposal, tuple[int, ...]], None] | None = None
 
     def stamp(self, model: bytes = b"") -> Stamp:
@@ -132,6 +135,8 @@ class Site:
             raise ProtocolViolation(f"the proposal is for job {proposal.job!r}; this is job {self.job!r}")
         if store is None:
             raise StateError("this site has no store: it could not know what it has answered before")
+        if self.check_free is not None:
+            self.check_free(proposal.context)
         if self.terms is not None:
             self.terms(proposal.terms)
         scheme = self.policy.accept(proposal)
@@ -193,7 +198,7 @@ class Seat:
             self._check_budget()
         answers = self.client.receive_all(request) if request else self.client.start()
         self.store.turn_to(self.proposal.job, self.client.session)  # not before: what is refused must not end a session
-        if self.client.awaits_vector:
+        if self.charging is not None and self.client.awaits_vector:
             self._check_budget()
         return answers
 
@@ -214,7 +219,10 @@ class Seat:
             return
         refusals = (refused,) if refused else ()
         seen = Seen.by_participant(self.client.machine, contributed=contributed, refusals=refusals)
-        trail.note(self.scheme, self.proposal.context, seen, self.site.stamp(model))
+        stamp = self.site.stamp(model)
+        if contributed and self.charging is not None:  # later lines of the round repeat it
+            stamp = replace(stamp, epsilon=self.charging.spent(), delta=self.charging.book.budget.delta)
+        trail.note(self.scheme, self.proposal.context, seen, stamp)
 
     def note_refused(self, error: SecAggError | OSError) -> None:
         """Write down what this site refuses, where it keeps a log."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.spending import Spending
 from secagg_he import BudgetSpent
 from secagg_protocols import SecAggError
 
 from .audit import Stamp, model_digest
+from .planned import PlannedRound
 from .updates import Arrays
 
 
@@ -40,13 +40,18 @@ class Training:
         """Count rounds anew."""
         self.made = self.skipped = 0
 
-    def check_budget(self, mechanism: Mechanism | None) -> None:
+    def check_budget(self, planned: PlannedRound, now: datetime) -> None:
         """Raise `BudgetSpent` where a round with this noise would exceed the budget."""
-        if self.spending is not None and mechanism is not None:
-            self.spending.check(mechanism)
+        if self.spending is not None and planned.privacy is not None:
+            self.spending.check(planned.scheme, planned.proposal.context, planned.privacy, now)
+
+    def ask(self, planned: PlannedRound, now: datetime) -> None:
+        """Charge a round, before anybody is asked for a vector."""
+        if self.spending is not None and planned.privacy is not None:
+            self.spending.ask(planned.scheme, planned.proposal.context, planned.privacy, now)
 
     @property
-    def epsilon(self) -> dict[str, float]:
+    def epsilon(self) -> Mapping[str, float]:
         """View → ε of all rounds so far; empty without differential privacy."""
         return {} if self.spending is None else self.spending.epsilon
 
@@ -65,24 +70,19 @@ class Training:
             delta=None if self.spending is None else self.spending.budget.delta,
         )
 
-    def add(self, mechanism: Mechanism | None = None, survivors: int = 0) -> None:
-        """Count a round that gave a model, and charge it. survivors: how many vectors are in its sum."""
+    def add(self, survivors: int = 0) -> None:
+        """Count a round that gave a model, and settle its charge. survivors: how many vectors are in its sum."""
         self.made += 1
         self._repeats = 0
-        self._charge(mechanism, survivors)
+        if self.spending is not None:
+            self.spending.succeed(survivors)
 
-    def _charge(self, mechanism: Mechanism | None, survivors: int | None) -> None:
-        if self.spending is not None and mechanism is not None:
-            self.spending.add(mechanism, survivors)
-
-    def skip(
-        self, number: int, why: object, answered: Collection[object] = (), mechanism: Mechanism | None = None
-    ) -> str:
+    def skip(self, number: int, why: object, answered: Collection[object] = ()) -> str:
         """Count a round that gave none; return what to tell, in one line. answered: whose vectors came: then the round
-        is charged. Where nobody's ever did for this model, it can be asked about again."""
+        stays charged. Where nobody's ever did for this model, it can be asked about again."""
         self.skipped += 1
-        if answered:
-            self._charge(mechanism, None)
+        if self.spending is not None:
+            self.spending.fail(bool(answered))
         self.last_failure = str(why)
         told = f"round {number} is skipped: {why}"
         if isinstance(why, BudgetSpent):
@@ -98,6 +98,11 @@ class Training:
             f"(reruns={self.reruns})"
         )
         return f"{told}; training stops here"
+
+    def check_goes_on(self) -> None:
+        """Raise `TrainingFailed` where no further round is run."""
+        if self.stopped is not None:
+            self.check()
 
     def check(self) -> None:
         """Raise `TrainingFailed` where it stopped, or no round gave a model."""

@@ -32,6 +32,24 @@ _KEPT = "iub"
 _WHOLE = "return the arrays that were sent; to train adapters alone, begin with a model of the adapters alone"
 
 
+def as_arrays(given: Mapping[str, object]) -> dict[str, NDArray[Any]]:
+    """Return whatever holds numbers, by name, as arrays. Raises `InputError` for what does not."""
+    try:
+        arrays = {str(name): np.asarray(values) for name, values in given.items()}
+    except (TypeError, ValueError, RuntimeError) as error:  # what other libraries' arrays raise
+        raise InputError(f"these are no arrays: {error}") from None
+    check_numbers(arrays)
+    return arrays
+
+
+def layout_of_model(model: object) -> Layout | None:
+    """Return the layout of an update to a model: one with a `state_dict`, as PyTorch's, or one array, as such or as
+    lists, in single precision. None for a model that is described in another way."""
+    if callable(state := getattr(model, "state_dict", None)):
+        return layout_of({name: values.detach().cpu().numpy() for name, values in state().items()})
+    return layout_of({"model": np.asarray(model, np.float32)}) if isinstance(model, list | np.ndarray) else None
+
+
 def check_numbers(arrays: Arrays) -> None:
     """Raise `InputError` for values that are no numbers."""
     for name, values in arrays.items():
@@ -55,8 +73,9 @@ def layout_of(arrays: Arrays) -> Layout:
     return Layout.of(summed(arrays))
 
 
-def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
-    """Participant: what training changed, trained − received, in the received arrays' own dtypes.
+def change(received: Arrays, trained: Arrays, *, relative: bool = False) -> dict[str, NDArray[Any]]:
+    """Participant: what training changed, trained − received, in the received arrays' own dtypes. relative: `trained`
+    is that difference already.
 
     Raises `InputError` naming an array that is missing, strange, of another shape or no number.
     """
@@ -75,7 +94,7 @@ def change(received: Arrays, trained: Arrays) -> dict[str, NDArray[Any]]:
         if after.dtype.kind not in _KEPT + _SUMMED:
             raise InputError(f"array {name!r} is {after.dtype}, the model that was sent has {before.dtype}")
         with np.errstate(over="ignore", invalid="ignore"):  # the codec refuses what comes of it, by name
-            changes[name] = np.subtract(after, before, dtype=np.float64).astype(before.dtype)
+            changes[name] = np.subtract(after, 0.0 if relative else before, dtype=np.float64).astype(before.dtype)
     return changes
 
 
@@ -101,6 +120,14 @@ def metrics_of(reported: Mapping[str, object], codec: Codec, weight_key: str) ->
     if left_out := sorted(reported.keys() - ranges - {weight_key}):
         log.info("secagg: %s not sent: no range was agreed for a sum (knob: metrics)", ", ".join(left_out))
     return {name: _number(name, reported[name]) for name in sorted(ranges & reported.keys())}
+
+
+def scalars_of(reported: Mapping[str, object], most: int = 64) -> dict[str, float]:
+    """Participant: a report of numbers by name, to be sent as it is. most: so many, with names as long: no model hides
+    in them. Raises `InputError`."""
+    if len(reported) > most or any(not isinstance(name, str) or len(name) > most for name in reported):
+        raise InputError(f"the report has more than {most} numbers, or a name that is no text or longer")
+    return {name: _number(name, value) for name, value in reported.items()}
 
 
 def vector_of(changes: Arrays, reported: Mapping[str, object], terms: CodecTerms, scheme: Parameters) -> Integers:
@@ -138,6 +165,8 @@ def _clipped(encoded: Encoded, changes: Arrays) -> str:
 
 
 def _number(name: str, value: object) -> float:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"metric {name!r} is no finite number")
     return float(value)

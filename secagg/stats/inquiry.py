@@ -134,6 +134,12 @@ class Inquiry:
         return self._progress.done
 
     @property
+    def may_leave_out(self) -> bool:
+        """Whether a site that is late may be left out: of the first sum alone, since the others refuse to be told apart
+        later."""
+        return self._progress.step == 0
+
+    @property
     def progress(self) -> Progress:
         """How far it has come."""
         return self._progress

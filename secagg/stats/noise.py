@@ -183,8 +183,8 @@ class RowPrivacy(SitePrivacy):
         return cls(said.minimum_multiplier, said.colluders, ledger, said.prefix)
 
     def proposed(self, proposal: Proposal, scheme: Scheme) -> RowNoise:
-        terms = read_terms(proposal.terms)
-        return RowNoise.of_rows(scheme, terms.read().query, terms.gain, self.colluders)
+        terms, progress = read_terms(proposal.terms)
+        return RowNoise.of_rows(scheme, progress.query, terms.gain, self.colluders)
 
 
 def check_gain(proposal: Proposal, terms: QueryTerms, query: Query) -> None:

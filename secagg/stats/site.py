@@ -58,8 +58,7 @@ class Step:
     @classmethod
     def of(cls, proposal: Proposal) -> Step:
         """Read a proposal. Raises `SecAggError` for one that is no step of a query, or that contradicts itself."""
-        terms = read_terms(proposal.terms)
-        progress = terms.read()
+        terms, progress = read_terms(proposal.terms)
         check_context(proposal, terms, progress)
         progress.check_states()
         progress.check(proposal.participants)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -33,14 +34,12 @@ class QueryTerms(Message, frozen=True):
         """Return the encoding that goes into a proposal's `terms`."""
         return encode(self)
 
-    def read(self) -> Progress:
-        """Return the progress. Raises what `Progress.from_bytes` raises."""
-        return Progress.from_bytes(self.progress)
 
-
-def read_terms(data: bytes) -> QueryTerms:
-    """Decode. Raises `WireError`."""
-    return decode(QueryTerms, data, PROGRESS_LIMIT)
+@lru_cache(maxsize=64)
+def read_terms(data: bytes) -> tuple[QueryTerms, Progress]:
+    """Decode. A site is sent the same terms with every request of a round. Raises what `Progress.from_bytes` raises."""
+    terms = decode(QueryTerms, data, PROGRESS_LIMIT)
+    return terms, Progress.from_bytes(terms.progress)
 
 
 def job_of(query: Query, nonce: bytes) -> str:

@@ -1,7 +1,7 @@
 """ε of a site's releases, by Google's dp-accounting: privacy loss distributions (PLD) and Rényi divergence (RDP).
 
-Adjacency is add-or-remove of one training row of one site. One round is `steps` Poisson-sampled Gaussians; rounds
-compose. GDP accountants are not offered: they under-report sampled mechanisms.
+Adjacency is add-or-remove of one training row, or of all of one patient's, at one site. One round is `steps`
+Poisson-sampled Gaussians; rounds compose. GDP accountants are not offered: they under-report sampled mechanisms.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Mechanism:
 
 @lru_cache(maxsize=256)
 def epsilon(mechanism: Mechanism, rounds: int, delta: float, accountant: str = "pld") -> float:
-    """Return ε of one row at `delta` after `rounds` rounds, by "pld" (tight: the one to quote) or "rdp"."""
+    """Return ε of one row, or patient, at `delta` after so many rounds, by "pld" (tight: the one to quote) or "rdp"."""
     if rounds == 0:
         return 0.0
     event: Any = dp_accounting.GaussianDpEvent(mechanism.noise_multiplier)
@@ -57,21 +57,22 @@ def epsilon(mechanism: Mechanism, rounds: int, delta: float, accountant: str = "
         return float(RdpAccountant().compose(event, count).get_epsilon(delta))
 
 
-def epsilon_of_rows(rows: int, mechanism: Mechanism, rounds: int, delta: float) -> float:
-    """Return ε of `rows` training rows together: all of one patient's, say, at one site or at several.
+def epsilon_together(units: int, mechanism: Mechanism, rounds: int, delta: float) -> float:
+    """Return ε of so many units together: all rows of one patient, or one patient at so many institutions.
 
-    Each joins a lot by itself, so the sum moves by 0 … rows clipped gradients, with binomial chances: a mixture of
-    Gaussians (Ganesh, 2024). Spread over sites, the same rows move several sums by less each, which ε also bounds.
+    Each joins a lot by itself, so the sum moves by 0 … units clipped gradients, with binomial chances: a mixture of
+    Gaussians (Ganesh, 2024); without sampling, noise ÷ units. Spread over sites, they move several sums by less each,
+    which ε also bounds.
     """
-    if rounds == 0 or rows == 0:
+    if rounds == 0 or units == 0:
         return 0.0
     if mechanism.sampling_rate == 1:
-        return epsilon(replace(mechanism, noise_multiplier=mechanism.noise_multiplier / rows), rounds, delta)
-    moved = range(rows + 1)
-    chances = binom.pmf(moved, rows, mechanism.sampling_rate)
+        return epsilon(replace(mechanism, noise_multiplier=mechanism.noise_multiplier / units), rounds, delta)
+    moved = range(units + 1)
+    chances = binom.pmf(moved, units, mechanism.sampling_rate)
     event = dp_event.MixtureOfGaussiansDpEvent(mechanism.noise_multiplier, tuple(moved), tuple(chances))
-    # The loss grows with the square of the rows, and so may the grid: it is rounded up in any case.
-    accountant = PLDAccountant(value_discretization_interval=1e-3 * rows**2)
+    # The loss grows with the square of the units, and so may the grid: it is rounded up in any case.
+    accountant = PLDAccountant(value_discretization_interval=1e-3 * units**2)
     return float(accountant.compose(event, rounds * mechanism.steps).get_epsilon(delta))
 
 
@@ -143,6 +144,11 @@ class Ledger:
         """Return what `spent` would be after one more round of these sites."""
         return self.epsilon(self.worst_after(sites))
 
+    @property
+    def multiplier(self) -> float | None:
+        """z of the round charged last, as `spent` counts it; None without differential privacy."""
+        return None if self._mechanism is None else self._mechanism.noise_multiplier
+
     def rounds_of(self, site: int) -> int:
         """Rounds charged to this site."""
         return self._rounds[site]
@@ -162,8 +168,8 @@ class Ledger:
             return None
         return epsilon(self._mechanism, self.worst if rounds is None else rounds, self._delta, accountant)
 
-    def epsilon_of_rows(self, rows: int) -> float | None:
-        """Return ε of so many rows of one patient at the worst site; None without differential privacy."""
+    def epsilon_together(self, units: int) -> float | None:
+        """Return ε of so many rows of one patient, or of one at so many sites; None without differential privacy."""
         if self._mechanism is None or self._delta is None:
             return None
-        return epsilon_of_rows(rows, self._mechanism, self.worst, self._delta)
+        return epsilon_together(units, self._mechanism, self.worst, self._delta)

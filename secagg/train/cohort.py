@@ -59,14 +59,15 @@ def make_cohort(config: TrainConfig, participants: int, encodings: Encodings) ->
         tolerated = dropouts if config.privacy.tolerated is None else config.privacy.tolerated
         missed = max(dropouts, tolerated) if config.privacy.distributed else dropouts
         bare = partial(_scheme, aggregation, participants, missed)
+        fewest = _fewest(bare(1), policy)
+        if participants - missed < fewest:
+            continue
         encoding = encodings(bare, colluders=colluders, tolerated=tolerated)
         scheme = bare(encoding.codec.length, value_bits=encoding.codec.value_bits, noise=encoding.noise)
         fit(scheme, encoding.codec)
         scheme.check_policy(policy)
-        fewest = _fewest(scheme, policy)
-        if participants - missed >= fewest:
-            fitted = _fitted(replace(config, aggregation=aggregation), encoding, dropouts, tolerated)
-            return Cohort(fitted, scheme, encoding, policy, fewest, _notes(config, fitted, participants, fewest))
+        fitted = _fitted(replace(config, aggregation=aggregation), encoding, dropouts, tolerated)
+        return Cohort(fitted, scheme, encoding, policy, fewest, _notes(config, fitted, participants, fewest))
     name, option = ("dropouts", "--drop-per-round") if missed == dropouts else ("tolerated", "--tolerated")
     raise ParameterError(
         f"{name} = {missed} of {participants} institutions leave {max(0, participants - missed)}, and a sum "

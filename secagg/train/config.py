@@ -85,12 +85,13 @@ class TrainConfig:
                     f"delta = {self.privacy.delta:g} has no use without differential privacy; leave it or --no-dp out"
                 )
             return
+        self._check_patients()
         if self.privacy.distributed:
             self._check_distributed()
         if self.aggregation.reruns:
             raise ParameterError(
                 f"reruns = {self.aggregation.reruns} has no use under differential privacy, where "
-                "every repeated round is charged to the budget; leave it out, or set epsilon to None"
+                "a repeated round draws new lots and is charged to the budget; leave it out, or set epsilon to None"
             )
         if self.aggregation.weight_max is not None:
             raise ParameterError(
@@ -98,6 +99,11 @@ class TrainConfig:
                 "where all weights are equal (a weight that follows the data would leak); "
                 "leave it out, or set epsilon to None"
             )
+
+    def _check_patients(self) -> None:
+        """Raise `ParameterError` where patients are to be protected whom nothing tells apart."""
+        if self.privacy.unit == "patient" and self.data.patient_column is None:
+            raise ParameterError("unit = patient needs to know whose the rows are: use --patient-column, or --unit row")
 
     def _refuse_to_write_over(self) -> None:
         """Raise `ParameterError` where a file that is written is one that is read, or one written before it."""
@@ -115,10 +121,11 @@ class TrainConfig:
     def _check_distributed(self) -> None:
         """Check what noise under the sum asks of the other values."""
         steps = self.training.local_steps
-        if self.privacy.unit == "row" and steps > 1:
+        unit = self.privacy.unit
+        if self.privacy.of_lots and steps > 1:
             raise ParameterError(
-                f"local_steps = {steps}: with noise under the sum a row is protected for one step a round, as it also "
-                "moves what other rows do in later ones; use --local-steps 1, --dp local or --unit institution"
+                f"local_steps = {steps}: with noise under the sum a {unit} is protected for one step a round, as it "
+                f"also moves what other {unit}s do in later ones; use --local-steps 1, --dp local or --unit institution"
             )
         if self.aggregation.update_clip is not None:
             raise ParameterError(

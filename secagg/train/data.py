@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from secagg_protocols.errors import InputError, ParameterError
 
-from .schema import Column, Numeric
+from .schema import Column
 from .setting import AtLeast, AtMost, BelowOne, Called, Option, Positive, Setting, check
 
 DEFAULT_INSTITUTIONS = 10
@@ -36,9 +36,6 @@ OF_A_TABLE = (
 )  # fmt: skip
 """Settings that say how a table is to be read, and nothing without one."""
 
-BREAST_CANCER_ROWS = 569
-"""Published with the data set, so not a secret of any silo."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
@@ -46,8 +43,12 @@ class Data:
 
     csv: Annotated[
         tuple[str, ...],
-        Option("Your table, or one for each institution; without any, a breast-cancer data set.", "[NAME=]FILE"),
+        Option("Your table, or one for each institution; without any, --dataset.", "[NAME=]FILE"),
     ] = ()
+    dataset: Annotated[
+        Literal["breast-cancer", "digits"] | None,
+        Option("Without --csv: a data set that scikit-learn brings; by default breast-cancer."),
+    ] = None
     target: Annotated[str | None, Option("Its column with two classes.", metavar="COLUMN")] = None
     positive: Annotated[str | None, Option("The class to predict; by default the greater one.", metavar="CLASS")] = None
     site_column: Annotated[str | None, Option("Its column that names the institution.", metavar="COLUMN")] = None
@@ -92,6 +93,11 @@ class Data:
                 if value != getattr(type(self), name):
                     shown = str(value) if isinstance(value, Path) else value
                     raise ParameterError(f"{name} = {shown!r} needs a CSV file; give csv as well")
+        elif self.dataset is not None:
+            raise ParameterError(
+                f"csv = {self.csv[0]!r} and dataset = {self.dataset}: each says which rows there are; give one of the "
+                "two"
+            )
         elif self.target is None:
             raise ParameterError(f"csv = {self.csv[0]!r} needs a target: give target, its column with the two classes")
         roles = {"target": self.target, "site column": self.site_column, "patient column": self.patient_column}
@@ -160,33 +166,3 @@ class Dataset:
     def rows_per_patient(self) -> NDArray[np.int64] | None:
         """How many rows each patient has, by number; None when the data does not say whose they are."""
         return None if self.patients is None else np.bincount(self.patients)
-
-
-def load_breast_cancer() -> Dataset:
-    """Return scikit-learn's breast-cancer data, scaled by the ranges printed in its public description.
-
-    Those ranges are documentation, not something computed from the silos, so scaling by them costs no privacy.
-    """
-    import pandas as pd
-    from sklearn.datasets import load_breast_cancer as load
-
-    from .table.encoding import encode
-
-    bunch = load()
-    ranges = re.findall(r"^([a-z ]+ \((?:mean|standard error|worst)\)):\s+([\d.]+)\s+([\d.]+)$", bunch.DESCR, re.M)
-    names = [str(name) for name in bunch.feature_names]
-    if len(ranges) != len(names):
-        raise InputError(
-            f"this scikit-learn describes {len(ranges)} ranges for {len(names)} features; install another version"
-        )
-    columns = {name: Numeric(float(low), float(high)) for name, (_, low, high) in zip(names, ranges, strict=True)}
-    return Dataset(
-        name="breast-cancer (scikit-learn)",
-        x=encode(pd.DataFrame(bunch.data, columns=names), columns),
-        y=(bunch.target == 0).astype(np.int64),
-        features=tuple(names),
-        classes=("benign", "malignant"),
-        columns=columns,
-        public_rows=BREAST_CANCER_ROWS,
-        notes=("Features are scaled by the ranges printed in the data set's public description; no row is read.",),
-    )

@@ -1,8 +1,8 @@
 """Noise that the sites share under the sum (docs/privacy.md): how much of it a run needs, and what its rounds spend.
 
-*institution*: a site trains as without noise, and its whole update is clipped. *row*: a site sends one gradient step,
-the sum of its rows' clipped gradients, of which one row moves no more than its own clip; so the whole is cut only
-beyond the largest lot that is foreseen.
+*institution*: a site trains as without noise, and its whole update is clipped. *row* and *patient*: a site sends one
+gradient step, the sum of clipped gradients, of which one row or patient moves no more than its own clip; so the whole
+is cut only beyond the largest lot that is foreseen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from secagg.privacy.views import COLLUDING, Release, epsilon_in, epsilons
 from secagg_protocols import Scheme
 from secagg_protocols.core.noise import Noise
 
-from .accounting import Ledger, epsilon_of_rows
+from .accounting import Ledger, epsilon_together
 from .accounting import Mechanism as SampledGaussian
 from .config import TrainConfig
 
@@ -28,7 +28,7 @@ STEPS_OF_AN_UPDATE = 0.5
 """An update is clipped to so much of what it would be if every step went its whole length into one direction."""
 
 ADDED_UP = 1 + 2.0**-20
-"""What adding up a lot's rows in floating point puts between two sums, in row clips: enough for lots of 2¹⁶ rows."""
+"""What adding up a lot in floating point puts between two sums, in clips: enough for 2¹⁶ rows or patients."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def planned(config: TrainConfig, scheme: Scheme, public_size: int, *, colluders:
     privacy = config.privacy
     assert privacy.epsilon is not None  # noise under the sum is planned from it
     assert privacy.delta is not None  # `with_delta` has filled it in
-    if privacy.unit == "row":
+    if privacy.of_lots:
         clip = ADDED_UP * training.learning_rate * training.clip_norm / (training.sampling_rate * public_size)
         reach = clip * max(1.0, LARGEST_LOT * training.sampling_rate * public_size)
         sampling_rate = training.sampling_rate
@@ -81,10 +81,10 @@ def planned(config: TrainConfig, scheme: Scheme, public_size: int, *, colluders:
 
 
 class SumLedger(Ledger):
-    """What sums with noise in them have cost a row, or an institution, that is in all of them.
+    """What sums with noise in them have cost a row, a patient or an institution that is in all of them.
 
-    sampling_rate: of rows; 1 where institutions are protected. statistical_bits: σ, where the scheme itself holds but
-    for a chance of 2^−σ a round. A round is charged before anybody knows who drops out, as if all did whom the noise
+    sampling_rate: 1 where institutions are protected. statistical_bits: σ, where the scheme itself holds but for a
+    chance of 2^−σ a round. A round is charged before anybody knows who drops out, as if all did whom the noise
     tolerates; one that succeeds is then charged for what dropped out. Each draws new lots, also after a failed one.
     """
 
@@ -114,9 +114,13 @@ class SumLedger(Ledger):
     def spent_after(self, sites: Collection[int]) -> float | None:
         return epsilon_in(COLLUDING, [*self._releases, self._worst], self._at, self._sampling_rate)
 
-    def epsilon_of_rows(self, rows: int) -> float | None:
+    @property
+    def multiplier(self) -> float | None:
+        return self._releases[-1].multipliers()[COLLUDING]
+
+    def epsilon_together(self, units: int) -> float | None:
         least = min((release.multipliers()[COLLUDING] for release in self._releases), default=1.0)
-        return epsilon_of_rows(rows, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)
+        return epsilon_together(units, SampledGaussian(least, self._sampling_rate, 1), len(self._releases), self._at)
 
     @property
     def _worst(self) -> Release:

@@ -1,4 +1,7 @@
-"""The private gradient (Abadi et al., CCS'16, Algorithm 1): clip each row's gradient, add them up, add noise."""
+"""The private gradient (Abadi et al., CCS'16, Algorithm 1): clip each unit's gradient, add them up, add noise.
+
+A unit is what ε protects: a row, or a patient, whose gradient is the mean of those of its rows.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,39 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
+from .examples import Examples
 from .model import Model
 from .stream import SiteStream
 
 Gradient = dict[str, Tensor]
 
-ROWS_AT_ONCE = 4096
-"""Gradients of single rows take rows × parameters of memory, so a large lot is done in parts."""
 
+def clipped_sum(model: Model, params: dict[str, Tensor], examples: Examples, clip_norm: float) -> Gradient:
+    """Return the sum over units of their gradients, each scaled down to L2 norm ≤ `clip_norm` over all parameters.
 
-def clipped_sum(model: Model, params: dict[str, Tensor], x: Tensor, y: Tensor, clip_norm: float) -> Gradient:
-    """Return the sum over rows of their gradients, each scaled down to L2 norm ≤ `clip_norm` over all parameters.
-
-    x float64 (rows, features), y float64 (rows,). One row more or less changes the sum by at most `clip_norm`, whatever
-    is in it: a gradient that is not finite counts as zero.
+    One unit more or less changes the sum by at most `clip_norm`, whatever is in it and however many rows it has: a
+    gradient that is not finite counts as zero.
     """
     total = {name: torch.zeros_like(tensor) for name, tensor in params.items()}
-    for first in range(0, len(y), ROWS_AT_ONCE):
-        part = slice(first, first + ROWS_AT_ONCE)
-        per_row: Gradient = vmap(grad(model.row_loss), in_dims=(None, 0, 0))(params, x[part], y[part])
-        squared = torch.stack([g.flatten(1).square().sum(1) for g in per_row.values()]).sum(0)
+    for part in examples.parts():
+        per_unit = _unit_gradients(model, params, part)
+        squared = torch.stack([g.flatten(1).square().sum(1) for g in per_unit.values()]).sum(0)
         finite = squared.isfinite()
         factor = clip_norm / squared.sqrt().clamp(min=clip_norm)
-        for name, gradients in per_row.items():
+        for name, gradients in per_unit.items():
             total[name] += torch.tensordot(factor[finite], gradients[finite], dims=1)
     return total
+
+
+def _unit_gradients(model: Model, params: dict[str, Tensor], examples: Examples) -> Gradient:
+    """Return the gradient of each unit's mean loss: the mean over its rows."""
+    per_row: Gradient = vmap(grad(model.row_loss), in_dims=(None, 0, 0))(params, examples.x, examples.y)
+    rows = torch.bincount(examples.unit_of)
+    means = {}
+    for name, gradients in per_row.items():
+        total = gradients.new_zeros(len(rows), *gradients.shape[1:]).index_add(0, examples.unit_of, gradients)
+        means[name] = total / rows.reshape(-1, *[1] * (gradients.ndim - 1))
+    return means
 
 
 def add_noise(gradient: Gradient, standard_deviation: float, stream: SiteStream) -> Gradient:

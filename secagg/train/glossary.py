@@ -16,12 +16,12 @@ WORDS = {
     "masked": "hidden by random numbers that cancel only in the sum",
     "semi-honest": "a server that keeps to the protocol, and is curious",
     "active": "a server that may lie and depart from the protocol",
-    "ε": "how much whoever sees the model can learn of one single row, or of one institution where that is said: 0 is "
-    "nothing, and the odds of anything seen change by a factor of at most e^ε with it",
+    "ε": "how much whoever sees the model can learn of one single row, or of one patient or institution where that is "
+    "said: 0 is nothing, and the odds of anything seen change by a factor of at most e^ε with it",
     "δ": "the small chance with which that bound may fail",
     "PLD": "privacy loss distribution: a tight way to add up ε over rounds; the figure to quote",
     "RDP": "Rényi differential privacy: an older way to add it up, which comes out higher",
-    "Poisson sampling": "each row joins a training step by a coin of its own, so that nobody knows which did",
+    "Poisson sampling": "each row (or patient) joins a training step by a coin of its own, so that nobody knows which",
     "codec": "what turns numbers with decimals into the whole numbers that a secure sum adds, and the sum back",
     "coordinate": "one number of the model",
 }

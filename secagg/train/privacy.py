@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from secagg.privacy.plan import INSTITUTION_DELTA
 from secagg_protocols.errors import ParameterError
 
-from .setting import AtLeast, BelowOne, Option, Positive, Setting, check
+from .setting import AtLeast, AtMost, BelowOne, Option, Positive, Setting, check
 
 LARGEST_EPSILON = 100.0
+LARGEST_PUBLIC_SIZE = 1_000_000_000
 USUAL_DELTA = 1e-5
 LEAST_DELTA = 1e-12
 """The accountant rounds up by a mass of 10⁻¹⁵, which is a thousandth of this; near it, ε would be infinite."""
@@ -19,7 +20,7 @@ LEAST_DELTA = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Privacy:
-    """Differential privacy of every row, or of every institution, and where its noise is added.
+    """Differential privacy of every row, patient or institution, and where its noise is added.
 
     "local": each site adds all of it to its own gradients, as if nobody summed. "distributed": all add a part, and the
     sum has what one alone would have added (docs/privacy.md).
@@ -30,8 +31,11 @@ class Privacy:
         Option("Whose noise: none, all of it at each site (local), or shared under the sum (distributed)."),
     ] = "local"
     unit: Annotated[
-        Literal["row", "institution"],
-        Option("With --dp distributed: whom ε protects, a training row or all that an institution sends."),
+        Literal["row", "patient", "institution"],
+        Option(
+            "Whom ε protects: a training row; a patient within one institution, by --patient-column; or, with --dp "
+            "distributed, all that an institution sends."
+        ),
     ] = "row"
 
     epsilon: Annotated[float | None, Positive(), Setting("budget of the whole run; None: no differential privacy")] = (
@@ -57,7 +61,10 @@ class Privacy:
     ] = None
     # Gradients are divided by sampling_rate × public_size, never by a site's own count.
     public_size: Annotated[
-        int | None, AtLeast(1), Option("Agreed nominal number of training rows per institution.")
+        int | None,
+        AtLeast(1),
+        AtMost(LARGEST_PUBLIC_SIZE),
+        Option("Agreed nominal number of training rows per institution; with --unit patient, of patients."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -92,6 +99,11 @@ class Privacy:
         """Whether the sites share the noise under the sum."""
         return self.dp == "distributed"
 
+    @property
+    def of_lots(self) -> bool:
+        """Whether ε is of what joins a lot by a coin of its own: a row or a patient, and not a whole institution."""
+        return self.noised and self.unit != "institution"
+
     def _check_that_it_is_distributed(self) -> None:
         """Raise `ParameterError` for what only noise under the sum has a use for, or has none for."""
         if self.distributed and self.noise_multiplier is not None:
@@ -99,7 +111,8 @@ class Privacy:
                 f"noise_multiplier = {self.noise_multiplier:g}: noise under the sum is planned from epsilon; "
                 "leave it out, or use --dp local"
             )
-        for name, asked in (("unit", self.unit != "row"), ("tolerated", self.tolerated is not None)):
+        unit = self.unit == "institution" or (self.unit == "patient" and not self.noised)
+        for name, asked in (("unit", unit), ("tolerated", self.tolerated is not None)):
             if asked and not self.distributed:
                 raise ParameterError(
                     f"{name} = {getattr(self, name)} has no use with dp = {self.dp}: use --dp distributed, or leave it "
@@ -107,31 +120,36 @@ class Privacy:
                 )
         if self.update_norm is not None and self.unit != "institution":
             raise ParameterError(
-                f"update_norm = {self.update_norm:g} has no use with unit = {self.unit}, where rows are clipped: use "
-                "--unit institution, or leave it out"
+                f"update_norm = {self.update_norm:g} has no use with unit = {self.unit}, where each {self.unit} is "
+                "clipped: use --unit institution, or leave it out"
+            )
+        if self.public_size is not None and self.unit == "institution":
+            raise ParameterError(
+                f"public_size = {self.public_size} has no use with unit = institution, where whole updates are "
+                "clipped: use --unit row, or leave it out"
             )
 
-    def with_delta(self, rows: int) -> Privacy:
-        """Return it with a δ at most one in `rows`, the public number of all training rows; as it is without noise.
+    def with_delta(self, units: int) -> Privacy:
+        """Return it with a δ at most one in `units`, the public number of rows or patients; as it is without noise.
 
-        At a larger δ, publishing a few rows outright would count as private. Raises: ParameterError for a larger one.
+        At a larger δ, publishing a few of them outright would count as private: that is a `ParameterError`.
         """
         if not self.noised:
             return self
         if self.unit == "institution":
             return self._with_delta_of_institutions()
-        largest = _rounded_down(1 / rows)
+        largest = _rounded_down(1 / units)
         if largest < LEAST_DELTA:
             raise ParameterError(
-                f"public_size = {self.public_size}: {rows} training rows in all ask for a delta below {LEAST_DELTA:g}, "
-                "the least at which ε is computed; use a smaller --public-size"
+                f"public_size = {self.public_size}: {units} training {self.unit}s in all ask for a delta below "
+                f"{LEAST_DELTA:g}, the least at which ε is computed; use a smaller --public-size"
             )
         if self.delta is None:
             return replace(self, delta=min(USUAL_DELTA, largest))
-        if self.delta * rows > 1:
+        if self.delta * units > 1:
             raise ParameterError(
-                f"delta = {self.delta:g} is above one in {rows}, the number of training rows in all (institutions × "
-                f"public size): that would allow publishing one of them; use --delta {largest:g} or less"
+                f"delta = {self.delta:g} is above one in {units}, the number of training {self.unit}s in all "
+                f"(institutions × public size): that would allow publishing one; use --delta {largest:g} or less"
             )
         return self
 

@@ -18,6 +18,21 @@ from . import figures
 from .glossary import WORDS, word
 from .result import TrainResult
 
+MOVES = {
+    "row": "one given row was trained on",
+    "patient": "one given patient's rows were trained on",
+    "institution": "one given institution sent what it has, and not zeros,",
+}
+"""A unit of protection → what anyone may try to learn."""
+
+ADJACENT = {
+    "row": "one training row of one site more or less",
+    "patient": "all training rows of one patient at one site more or less (one coin draws them, and the mean of their "
+    "gradients is clipped as one); without sampling, a patient at two sites has half the noise",
+    "institution": "one institution's update replaced by zeros, as participation is public",
+}
+"""A unit of protection → what two neighbouring federations differ by."""
+
 SEEN = {
     "released model": ("anyone with the released model", "the model after every round"),
     "server": ("the server", "every sum, and who is in it"),
@@ -57,6 +72,8 @@ def render(result: TrainResult) -> str:
         private=private,
         odds=None if result.promised_epsilon is None else math.exp(result.promised_epsilon),
         seen=SEEN,
+        moves=MOVES[result.unit],
+        adjacent=ADJACENT[result.unit],
         word=word,
         words=WORDS,
         masked=result.scheme in PROTECTING,

@@ -33,6 +33,8 @@ class RoundRecord:
     simulated_seconds  what the round would have lasted, by the simulated speeds
     epsilon            ε spent so far by the site that was charged most, against the server with its colluders; None
                        without differential privacy
+    noise_multiplier   z of what left in this round, as `epsilon` counts it: of each local step or, where noise is
+                       shared, of the sum; with the sampling rate, dp-accounting alone gives `epsilon` again
     codec_error        largest |aggregate − exact mean| of any coordinate; None when the round failed
     codec_bound        what the codec promises for it
     influence          how far one site's numbers can have moved any value of the mean update, as long as they were in
@@ -56,6 +58,7 @@ class RoundRecord:
     seconds: float
     simulated_seconds: float
     epsilon: float | None
+    noise_multiplier: float | None
     codec_error: float | None
     codec_bound: float | None
     influence: float | None
@@ -147,8 +150,10 @@ class TrainResult:
     epsilon and epsilon_rdp map an adversary's view to ε of one `unit` at `delta`, by PLD and by RDP; None is no
     guarantee. Of noise under the sum RDP has no figure.
     secure, plain  None when no round succeeded: nobody has trained that model
-    rows_per_patient   most training rows of one patient; None when the table does not say whose they are
-    epsilon_per_patient  ε of so many rows together
+    rows_per_patient   most training rows of one patient; None when the table does not say whose they are, or an
+                       institution is protected
+    sites_per_patient  most sites at which one patient has any of them; None likewise
+    epsilon_per_patient  ε of so many rows together; of a patient at so many sites, where patients are protected
     about_epsilon  what to know beside ε, one sentence each
     staged       what the simulation makes go wrong, in one sentence; None when nothing
     comparisons  how the models that train without the others are trained
@@ -171,6 +176,7 @@ class TrainResult:
     epsilon_rdp: Mapping[str, float | None]
     delta: float | None
     rows_per_patient: int | None
+    sites_per_patient: int | None
     epsilon_per_patient: float | None
     about_epsilon: tuple[str, ...]
     held_out: Counted
@@ -255,6 +261,7 @@ class TrainResult:
             "dp": self.dp,
             "epsilon_unit": self.unit,
             "rows_per_patient": self.rows_per_patient,
+            "sites_per_patient": self.sites_per_patient,
             "epsilon_per_patient": self.epsilon_per_patient,
             "about_epsilon": list(self.about_epsilon),
             "held_out": asdict(self.held_out),

@@ -17,6 +17,7 @@ from secagg_protocols.errors import RoundFailed
 from .accounting import Ledger
 from .distributed import SumLedger
 from .evaluate import Score, held_out, score
+from .examples import Examples
 from .fedavg import Update, local_update
 from .model import Params
 from .result import RoundRecord
@@ -98,6 +99,7 @@ class Federation:
                 seconds=time.perf_counter() - started,
                 simulated_seconds=plan.simulated_s(),
                 epsilon=self.ledger.spent(),
+                noise_multiplier=self.ledger.multiplier,
                 codec_error=done.error if done else None,
                 codec_bound=done.bound if done else None,
                 influence=done.influence.within if done else None,
@@ -189,7 +191,7 @@ def _ledger(setup: Setup) -> Ledger:
     if shared is None:
         return Ledger(setup.mechanism, privacy.delta)
     assert privacy.delta is not None  # `with_delta` has filled it in
-    rate = setup.config.training.sampling_rate if privacy.unit == "row" else 1.0
+    rate = setup.config.training.sampling_rate if privacy.of_lots else 1.0
     return SumLedger(shared, privacy.delta, rate, setup.scheme.guarantee.statistical_bits)
 
 
@@ -224,7 +226,10 @@ def train_site(setup: Setup, start: Params, silo: Silo, secret: bytes, number: i
     """Train at one site from `start`; `secret` and the round's number give its draws."""
     data = setup.data
     stream = SiteStream(secret, silo.id, number)
-    return local_update(setup.model, start, data.x[silo.train], data.y[silo.train], setup.how, stream)
+    patients = data.patients if setup.how.unit == "patient" else None
+    whose = None if patients is None else patients[silo.train]
+    examples = Examples.of(data.x[silo.train], data.y[silo.train], whose)
+    return local_update(setup.model, start, examples, setup.how, stream)
 
 
 def _encode(setup: Setup, updates: Mapping[int, Update], randomness: Randomness) -> tuple[Vectors, int]:

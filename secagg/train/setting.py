@@ -141,7 +141,9 @@ class Field:
     def checks(self) -> tuple[Check, ...]:
         """Which values it takes; of a type that lists them, those."""
         said = tuple(one for one in self.says if isinstance(one, CHECKS))
-        listed = get_args(self.type) if get_origin(self.type) is Literal else ()
+        listed = [
+            name for kind in (self.type, *get_args(self.type)) if get_origin(kind) is Literal for name in get_args(kind)
+        ]
         return (*said, OneOf(listed)) if listed else said
 
 

@@ -16,10 +16,11 @@ from secagg_protocols.errors import InputError
 from secagg_protocols.primitives.randomness import SYSTEM, InsecureDeterministicRandomness, Randomness
 
 from .accounting import Mechanism, noise_for
+from .builtin import BUILT_IN
 from .cohort import Encodings, make_cohort
 from .config import Run, TrainConfig
 from .csvdata import load_csv
-from .data import Data, Dataset, load_breast_cancer
+from .data import Data, Dataset
 from .distributed import LARGEST_LOT, Encoding, planned
 from .fedavg import LocalTraining, largest_coordinate
 from .model import Model, Params
@@ -161,23 +162,43 @@ def _trails(config: TrainConfig, participants: int) -> SimulatedTrails | None:
 
 
 def _load(asked: Data) -> Dataset:
-    return load_csv(asked) if asked.csv else load_breast_cancer()
+    return load_csv(asked) if asked.csv else BUILT_IN[asked.dataset or "breast-cancer"]()
 
 
 def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) -> tuple[int, tuple[str, ...]]:
-    """Return the nominal training rows per silo, and a warning if it had to be taken from the rows."""
-    if config.privacy.public_size is not None:
-        return config.privacy.public_size, ()
+    """Return the nominal training rows, or patients, per silo; and a warning if it is off, or taken from the rows."""
+    unit = config.privacy.unit if config.privacy.of_lots else "row"
+    mean = sum(_units(data, silo, unit) for silo in silos) / len(silos)
+    if (asked := config.privacy.public_size) is not None:
+        return asked, _far_off(asked, mean, unit) if config.privacy.of_lots else ()
     if data.public_rows is not None:
         training_rows = data.public_rows * (1 - config.data.test_fraction)
         return max(1, round(training_rows / len(silos))), ()
-    mean = sum(len(silo.train) for silo in silos) / len(silos)
     nominal = 2 ** max(0, round(np.log2(mean)))
     if not config.privacy.noised:
         return nominal, ()
     return nominal, (
-        f"public_size = {nominal} was taken from the data (mean training rows per site, as a power of two), which "
+        f"public_size = {nominal} was taken from the data (mean training {unit}s per site, as a power of two), which "
         "no ε covers; agree on a figure beforehand and set it (--public-size).",
+    )
+
+
+def _units(data: Dataset, silo: Silo, unit: str) -> int:
+    """Return how many rows a silo trains on, or how many patients they are of."""
+    if unit == "row":
+        return len(silo.train)
+    assert data.patients is not None  # TrainConfig asks for the column
+    return len(np.unique(data.patients[silo.train]))
+
+
+def _far_off(asked: int, mean: float, unit: str) -> tuple[str, ...]:
+    """Return a warning where what was agreed on is far from what is there."""
+    if 1 / LARGEST_LOT <= asked / mean <= LARGEST_LOT:
+        return ()
+    follows = "the model hardly moves" if asked > mean else "steps are longer than asked for, and many are clipped"
+    return (
+        f"public_size = {asked}, and a site trains on {mean:.3g} {unit}s on average: gradients are divided by the "
+        f"former, so {follows}; agree on a figure that is nearer (--public-size).",
     )
 
 
@@ -202,9 +223,9 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
 
 
 def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_size: int) -> LocalTraining:
-    """Return what every site does with its rows; where ε is a row's, with a public lot size."""
+    """Return what every site does with its rows; where ε is a row's or a patient's, with a public lot size."""
     training = config.training
-    of_rows = config.privacy.noised and config.privacy.unit == "row"
+    privacy = config.privacy
     return LocalTraining(
         steps=training.local_steps,
         sampling_rate=training.sampling_rate,
@@ -212,7 +233,8 @@ def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_siz
         clip_norm=training.clip_norm,
         prox_mu=training.fedprox_mu,
         noise_multiplier=mechanism.noise_multiplier if mechanism else 0.0,
-        lot_size=training.sampling_rate * public_size if of_rows else None,
+        lot_size=training.sampling_rate * public_size if privacy.of_lots else None,
+        unit="patient" if privacy.unit == "patient" else "row",
     )
 
 

@@ -34,9 +34,9 @@ class SiteStream:
         words = np.frombuffer(self._keystream.update(bytes(8 * count)), dtype="<u8")
         return ((words >> np.uint64(11)) + np.uint64(1)).astype(np.float64) * 2.0**-53
 
-    def poisson_lot(self, rows: int, rate: float) -> NDArray[np.int64]:
-        """Return the indices of a lot that each of `rows` rows joins independently with probability `rate`."""
-        return np.flatnonzero(self.uniform(rows) <= rate)
+    def poisson_lot(self, units: int, rate: float) -> NDArray[np.int64]:
+        """Return which of `units` units are in a lot that each joins independently with probability `rate`."""
+        return np.flatnonzero(self.uniform(units) <= rate)
 
     def normal(self, count: int) -> NDArray[np.float64]:
         """Return `count` standard Gaussians (Box–Muller)."""

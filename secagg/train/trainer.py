@@ -26,7 +26,7 @@ from .rounds import Outcome, federate
 from .setup import Setup, make_setup
 from .silos import Silo
 from .sweep import DRAWS, sweep, trials_of
-from .warn import about_epsilon, most_rows_of_one_patient, warnings_of
+from .warn import about_epsilon, one_patient, warnings_of
 
 
 def run(config: TrainConfig, progress: Callable[[int, int, str], None]) -> TrainResult:
@@ -79,8 +79,9 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
     data = setup.data
     ledger = outcome.ledger
     others = compare(setup)
-    rows = most_rows_of_one_patient(setup) if config.privacy.unit == "row" else None
-    per_patient = None if rows is None else ledger.epsilon_of_rows(rows)
+    unit = config.privacy.unit
+    patient = one_patient(setup)
+    per_patient = None if patient is None else ledger.epsilon_together(patient.units(unit))
     scheme = config.aggregation.scheme
     protected = scheme in PROTECTING
     adversary = config.aggregation.adversary if protected else "none"
@@ -97,13 +98,14 @@ def _result(setup: Setup, outcome: Outcome) -> TrainResult:
         alone=others.alone,
         centralised=others.centralised,
         dp=config.privacy.dp,
-        unit=config.privacy.unit,
+        unit=unit,
         epsilon=ledger.views(),
         epsilon_rdp=ledger.views_by_rdp(),
         delta=config.privacy.delta,
-        rows_per_patient=rows,
+        rows_per_patient=None if patient is None else patient.rows,
+        sites_per_patient=None if patient is None else patient.sites,
         epsilon_per_patient=per_patient,
-        about_epsilon=about_epsilon(ledger.spent(), config.privacy.unit, rows, per_patient),
+        about_epsilon=about_epsilon(ledger.spent(), unit, patient, per_patient),
         held_out=_counted(setup, [silo.test for silo in setup.silos]),
         trained_on=_counted(setup, [silo.train for silo in setup.silos]),
         staged=config.deployment.staged(len(setup.silos)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from secagg.schemes import ONE_KEY, PROTECTING
@@ -20,34 +22,57 @@ def warnings_of(setup: Setup, outcome: Outcome) -> tuple[str, ...]:
     return (*_guarantees(setup, outcome), *_rare_classes(setup), *setup.warnings, *_events(setup, outcome))
 
 
-def most_rows_of_one_patient(setup: Setup) -> int | None:
-    """Return the most training rows that one patient has, at all sites; None when nothing says whose they are."""
-    if setup.data.patients is None:
+@dataclass(frozen=True)
+class OnePatient:
+    """The most training rows that one patient has, at all sites; and the most sites at which one has any."""
+
+    rows: int
+    sites: int
+
+    def units(self, unit: str) -> int:
+        """Return how often ε of one unit concerns such a patient."""
+        return self.rows if unit == "row" else self.sites
+
+
+def one_patient(setup: Setup) -> OnePatient | None:
+    """Return what there is of one patient at the most; None when an institution is protected, or nothing says."""
+    patients = setup.data.patients
+    if patients is None or not setup.config.privacy.of_lots:
         return None
-    trained = np.concatenate([silo.train for silo in setup.silos])
-    return int(np.bincount(setup.data.patients[trained]).max())
+    trained = [patients[silo.train] for silo in setup.silos]
+    there = [np.unique(own) for own in trained]
+    return OnePatient(int(np.bincount(np.concatenate(trained)).max()), int(np.bincount(np.concatenate(there)).max()))
 
 
-def about_epsilon(spent: float | None, unit: str, rows: int | None, per_patient: float | None) -> tuple[str, ...]:
-    """Return what to know beside ε. rows: most of one patient, with ε `per_patient` together; None if not known."""
+def about_epsilon(
+    spent: float | None, unit: str, patient: OnePatient | None, per_patient: float | None
+) -> tuple[str, ...]:
+    """Return what to know beside ε. per_patient: ε of the patient with the most; None if not known."""
     if spent is None:
         return ()
-    if unit == "institution":
-        return (
-            f"ε = {spent:.2f} is for one institution: all that it sends, against its sending zeros. That it took part "
-            "is public.",
-            RUNS_ADD_UP,
-        )
-    if rows is None:
-        whose = "A patient with several rows has more: --patient-column says how much."
-    elif rows == 1:
-        whose = "No patient has more than one training row."
-    else:
-        whose = f"One patient has up to {rows} training rows: together they have ε = {per_patient:.1f}."
-    return (
-        f"ε = {spent:.2f} is for one training row. {whose}",
-        RUNS_ADD_UP,
-    )
+    whom, whose = {
+        "row": ("training row", _of_rows(patient, per_patient)),
+        "patient": ("patient within one institution: all its training rows there", _of_sites(patient, per_patient)),
+        "institution": (
+            "institution: all that it sends, against its sending zeros",
+            "That it took part is public.",
+        ),
+    }[unit]
+    return f"ε = {spent:.2f} is for one {whom}. {whose}", RUNS_ADD_UP
+
+
+def _of_rows(patient: OnePatient | None, together: float | None) -> str:
+    if patient is None:
+        return "A patient with several rows has more: --patient-column says how much."
+    if patient.rows == 1:
+        return "No patient has more than one training row."
+    return f"One patient has up to {patient.rows} training rows: together they have ε = {together:.1f}."
+
+
+def _of_sites(patient: OnePatient | None, together: float | None) -> str:
+    if patient is None or patient.sites == 1:
+        return "No patient has training rows at two institutions."
+    return f"One patient has training rows at {patient.sites} institutions: together they have ε = {together:.1f}."
 
 
 def _rare_classes(setup: Setup) -> list[str]:
@@ -116,7 +141,7 @@ def _clipped(setup: Setup, count: int) -> str:
             f"{count} update coordinate(s) were clipped to ±{setup.update_clip:.3g}; "
             "set a larger --update-clip if that is many."
         )
-    remedy = "--public-size" if setup.config.privacy.unit == "row" else "--update-norm"
+    remedy = "--public-size" if setup.config.privacy.of_lots else "--update-norm"
     return (
         f"{count} update(s) were longer than L2 norm {setup.update_norm:.3g} and were clipped to it; set a larger "
         f"{remedy} if that is many, and more noise goes with it."

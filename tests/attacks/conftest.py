@@ -167,6 +167,12 @@ def adversary(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=[None, "variance=2560 tolerated=1"], ids=["no noise", "noise"])
+def noise(request: pytest.FixtureRequest) -> str | None:
+    """Run the test without noise under the sum and with some."""
+    return request.param
+
+
 @pytest.fixture
 def parties() -> Callable[[Bonawitz], Parties]:
     """Return what makes the identities and the roster of a federation."""

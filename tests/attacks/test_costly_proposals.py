@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
 
 import secagg
 from secagg_protocols import ParameterError, Participant, Policy, RoundContext
+from secagg_protocols.core.noise import Noise
 from secagg_protocols.primitives import coded, shamir
 from secagg_protocols.primitives.coded import CodedSharing
 from secagg_protocols.primitives.field import GF65537, PrimeField
@@ -109,6 +111,22 @@ def test_many_secrets_are_dealt_a_few_at_a_time():
     secrets, holders = [bytes(shamir.SECRET_BYTES)] * 102, range(1, 10_001)
     dealt = len(holders) * len(secrets) * shamir.SHARE_BYTES
     assert peak_of(lambda: shamir.deal(secrets, holders, 2, SYSTEM).tobytes()) < 2 * dealt + 200 * MIB
+
+
+@pytest.mark.parametrize("participants", [3, 20, 1000, 10_000])
+def test_the_tables_of_whatever_noise_is_proposed_are_bounded(participants):
+    """A table has some 22 entries for a width of one: what all parts together may be wide bounds time and memory."""
+    accepted = 0
+    for share, power, rounded in product((0, 0.1, 0.3, 0.49), range(4, 65, 4), (False, True)):
+        noise = Noise(str(1 << power), int(share * participants), rounded=rounded)
+        try:
+            parts = noise.share(participants, layered=True)
+        except ParameterError:
+            continue
+        accepted += 1
+        assert 22 * sum(map(float, (parts.base, *parts.layers))) < 750_000
+        assert len(parts.layers) < 48
+    assert accepted > 10
 
 
 @pytest.mark.parametrize("field", [GF65537, PrimeField((1 << 31) - 1)], ids=repr)

@@ -49,15 +49,15 @@ def as_participant_3(attack, payload):
 
 
 @pytest.mark.parametrize("change", [*SPOILT.values(), None], ids=[*SPOILT, "no message"])
-def test_words_put_into_a_participants_mouth_are_not_held_against_it(launch, change):
-    attack = launch(Bonawitz(5, 20, adversary="active"), forged_entry(change))
+def test_words_put_into_a_participants_mouth_are_not_held_against_it(launch, noise, change):
+    attack = launch(Bonawitz(5, 20, adversary="active", noise=noise), forged_entry(change))
     for who in (1, 2, 4, 5):
         assert attack.violation(who).culprits == {0}
 
 
 @pytest.mark.parametrize("change", SPOILT.values(), ids=SPOILT)
-def test_what_a_participant_signed_is_held_against_it_and_the_server(launch, change):
-    attack = launch(Bonawitz(5, 20, adversary="active"), forged_entry(change, as_participant_3))
+def test_what_a_participant_signed_is_held_against_it_and_the_server(launch, noise, change):
+    attack = launch(Bonawitz(5, 20, adversary="active", noise=noise), forged_entry(change, as_participant_3))
     for who in (1, 2, 4, 5):
         assert attack.violation(who).culprits == {0, 3}
 

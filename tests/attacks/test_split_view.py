@@ -30,8 +30,8 @@ def split(n, alive):
     }
 
 
-def test_different_survivor_lists_open_nothing_in_the_active_variant(launch):
-    attack = launch(Bonawitz(6, 20, adversary="active"), {0: split(6, {1, 2, 3})})
+def test_different_survivor_lists_open_nothing_in_the_active_variant(launch, noise):
+    attack = launch(Bonawitz(6, 20, adversary="active", noise=noise), {0: split(6, {1, 2, 3})})
     for who in range(1, 7):
         assert attack.violation(who).culprits == {0}
         assert "3 survivors signed the survivor list; 4 are needed" in str(attack.violation(who))
@@ -80,8 +80,8 @@ def with_colluder(attack, _):
 COLLUSION = {0: {**split(7, {1, 2, 3}), "UnmaskRequest": with_colluder}, 7: {"ConsistencyCheck": sign_both}}
 
 
-def test_a_colluder_that_signs_both_lists_does_not_help_under_the_rule_that_counts_it(launch):
-    attack = launch(Bonawitz(7, 20, adversary="active", colluders=1), COLLUSION)
+def test_a_colluder_that_signs_both_lists_does_not_help_under_the_rule_that_counts_it(launch, noise):
+    attack = launch(Bonawitz(7, 20, adversary="active", colluders=1, noise=noise), COLLUSION)
     for who in range(1, 7):
         assert "4 survivors signed the survivor list; 5 are needed" in str(attack.violation(who))
     assert attack.expose(1) is None

@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from secagg_bench.peers import engine, engine_command
-from secagg_bench.peers.engine import EngineTimedOut, complete, run_engine
+from secagg_bench.peers.engine import complete, run_engine
+from secagg_bench.peers.processes import EngineTimedOut, cpu_seconds
 
 NEEDS_ENGINE = pytest.mark.skipif(engine.missing() is not None, reason=f"{engine.missing()} is not installed")
 CLIENTS, ROUNDS, LIMIT_S = 5, 1, 150
@@ -63,4 +64,4 @@ def test_without_flower_it_is_skipped_by_name(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="CPU time is read from /proc")
 def test_cpu_seconds_of_a_home_that_nobody_has_are_none(tmp_path):
-    assert engine.cpu_seconds(tmp_path) == 0
+    assert cpu_seconds(tmp_path) == 0

@@ -16,6 +16,7 @@ from secagg_bench.privacy.rounds import Sizes, dropouts, errors, left_over
 from secagg_bench.privacy.rows import Row, variance_row
 from secagg_bench.privacy.shares import Telling, WithShare
 from secagg_bench.privacy.speed import chi_square
+from secagg_bench.privacy.utility import figures
 from secagg_protocols.core.noise import Noise
 
 app = typer.Typer()
@@ -64,6 +65,15 @@ def test_noise_left_is_held_against_what_honest_survivors_promise():
 def test_a_figure_beyond_its_bound_does_not_hold(row, held, bound):
     assert row.held == held
     assert row.bound == bound
+
+
+@pytest.mark.parametrize(("auc", "broken"), [(0.98, 0), (0.96, 3), (0.89, 4)])
+def test_what_shared_noise_may_cost_a_model_is_a_claim_and_worse_is_seen(auc, broken):
+    """Three kinds of noise, three ε, two data sets, beside none: their means and spreads."""
+    rows = list(figures(2, lambda configs: [0.98 if config.privacy.dp == "none" else auc for config in configs]))
+    assert len(rows) == 2 * 2 * (1 + 3 * 3)
+    assert sum(not row.held for row in rows) == broken
+    assert all("ε = 1" in row.what or "institution, ε = 8" in row.what for row in rows if not row.held)
 
 
 @pytest.mark.parametrize(("figure", "code"), [(1.0, 0), (3.0, 1)])

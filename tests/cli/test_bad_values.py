@@ -32,6 +32,7 @@ WORKS = [
     (liars, "rows_of"),
     (peers, "run_one"),
     (flower, "run_engine"),
+    (flower, "run_simulator"),
     (privacy, "parts_of"),
     (statistics, "parts_of"),
 ]
@@ -47,6 +48,7 @@ NEEDED = {
         *("--covariates", "age"),
     ],
     ("stats", "glm"): ["--family", "linear", "--formula", "y ~ x", "--query-out", "new.json"],
+    ("flare", "site"): ["there.txt"],
     ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],
     ("group-key", "open"): ["there.txt", "there.txt", "--participant", "1", "--output", "new.key"],
@@ -57,8 +59,17 @@ NEEDED = {
     ("identity", "show"): ["there.txt"],
     ("roster", "new"): ["north=00", "--server", "server=00", "--output", "new.json"],
     ("roster", "show"): ["there.txt"],
+    ("serve",): [
+        *("--query", "there.txt", "--roster", "there.txt"),
+        *("--identity", "there.txt", "--state", "state"),
+    ],
+    ("join",): [
+        *("https://127.0.0.1:9", "--identity", "there.txt", "--roster", "there.txt"),
+        *("--data", "there.txt", "--policy", "there.txt"),
+    ],
     ("audit", "show"): ["there.txt", "--key", "00"],
     ("audit", "verify"): ["there.txt", "--key", "00"],
+    ("privacy", "ledger"): ["there.txt", "--key", "00"],
 }
 """The least that a command takes besides the option under test."""
 

@@ -136,6 +136,13 @@ def test_a_failed_round_leaves_with_1_and_one_line(secagg_command: Command) -> N
     assert "round failed" in ended.json()["error"]
 
 
+def test_a_step_to_drop_out_at_is_refused_where_nobody_drops_out(secagg_command: Command) -> None:
+    ended = secagg_command("simulate", "--drop-at", "Unmasking", "--drop", 0.01)
+    assert ended.code == 2
+    assert "--drop-at" in ended.stderr
+    assert "--drop 0.01 of 10 participants; use a larger --drop" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

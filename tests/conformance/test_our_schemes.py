@@ -2,11 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from secagg.conformance.fixtures import disk as disk
 from secagg.conformance.fixtures import make_round as make_round
 from secagg.conformance.kept import Federation, check
+from secagg.conformance.noise import with_noise
 from secagg_he import Bfv, Ckks, ThresholdCkks
 from secagg_protocols import (
     Bonawitz,
@@ -20,6 +22,7 @@ from secagg_protocols import (
     Workers,
 )
 from secagg_protocols.core.channels import ChannelKeys
+from secagg_protocols.core.noise import NoiseShare
 from secagg_protocols.core.party import HERE
 
 
@@ -55,6 +58,26 @@ def test_no_two_schemes_of_the_suite_share_an_id(make_round):
 def test_an_unusable_context_is_refused(arguments):
     with pytest.raises(ParameterError):
         RoundContext(*arguments)
+
+
+@pytest.mark.parametrize("planted", ["a layer stays", "none is kept", "a participant without noise"])
+def test_the_suite_notices_noise_that_is_not_what_was_promised(make_round, monkeypatch, planted):
+    scheme = with_noise(Bonawitz)(5, 20)
+    share = scheme.noise_share
+    wrong = {
+        "a layer stays": ("take_off", lambda self, total, layers: None),
+        "none is kept": ("kept", lambda self, dropouts: 0),
+        "a participant without noise": (
+            "add_to",
+            lambda self, vector, top, base, layers: vector + np.uint64(share.bound),
+        ),
+    }
+    running = make_round(scheme, drop={5: Step.MASKED_INPUT} if planted == "none is kept" else {})
+    with monkeypatch.context() as patch:
+        patch.setattr(NoiseShare, *wrong[planted])
+        running.finish()
+    with pytest.raises(AssertionError):
+        running.check()
 
 
 def test_channel_keys_are_not_in_their_repr():

@@ -20,7 +20,8 @@ from secagg import (
 )
 from secagg.chained import AuditError
 from secagg.codec import Layout
-from secagg.privacy.ledger import VERSION, Budget, BudgetLedger, Charge, ChargeLog
+from secagg.privacy.charges import VERSION, Charge, ChargeLog
+from secagg.privacy.ledger import Budget, BudgetLedger
 from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.plan import Wanted, plan
 from secagg.privacy.proposed import Cost, Proposed

@@ -158,6 +158,7 @@ def test_what_cannot_be_known_is_unbounded_and_no_number():
         ({"tolerated": 8, "colluders": 1}, "fewer than 2"),
         ({"value_bits": 4}, "value_bits=[0-9]+ is the least that works"),
         ({"clip": -1.0}, "clip=-1.0"),
+        ({"sampling_rate": 1.5}, "sampling_rate=1.5 is not above 0 and at most 1"),
         ({"epsilon": 1e-6, "delta": 1e-9, "rounds": 10_000}, "raise epsilon"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

@@ -128,6 +128,11 @@ BELOW = [
     ({}, {"secagg-maximum-bits": 16}, "bits=24 is above secagg-maximum-bits=16"),
     ({"length": 1 << 39}, {}, "above secagg-maximum-length"),
     ({"length": 1 << 27, "participants": 10_000}, {}, "work=1342177280000 is above secagg-maximum-work"),
+    (
+        {"length": 1 << 20, "parameters": {"noise": "variance=9000 tolerated=2"}},
+        {"secagg-maximum-work": 6 << 20},  # enough without noise
+        "work=36702200 is above secagg-maximum-work",
+    ),
     ({}, {"secagg-maximum-dealt": 100}, "above secagg-maximum-dealt=100"),
     ({"scheme": "plain", "parameters": {}}, {}, "the server proposes 'plain'"),
     ({"scheme": "nonsense"}, {}, "the server proposes 'nonsense'"),

@@ -7,13 +7,18 @@ import pytest
 
 from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.proposed import Proposed
+from secagg.privacy.views import COLLUDING, FELLOW
 from secagg.round import Answers, SitePolicy
 from secagg.round.updates import layout_of
 from secagg_protocols import Identity, ParameterError
 
-pytest.importorskip("dp_accounting")
+dp_accounting = pytest.importorskip("dp_accounting")
 
 EVERYONE = [1, 2, 3, 4, 5]
+
+
+def refused(said):
+    return Answers.from_bytes(said, len(said)).refusal
 
 
 class Killed(BaseException):
@@ -99,6 +104,24 @@ def test_a_site_answers_until_its_budget_is_spent_and_is_missing_from_then_on(no
     assert records(path)[-1]["epsilon"] <= one * 1.6
 
 
+def test_a_site_s_own_log_says_by_view_what_its_answers_have_cost(noisy, sample):
+    parties, _ = noisy()
+    ledger = budget(parties)
+    log = parties.folder / "site-1.jsonl"
+    parties.config["site-1"]["secagg-audit"] = str(log)
+    for number in (1, 2):
+        parties.run(parties.round(parties.proposal(number, sample(number))), sample(number))
+    spent = [row for row in records(log) if row["contributed"]]
+    assert {row["delta"] for row in spent} == {1e-3}
+    charged = records(ledger)
+    for number in (1, 2):
+        (last,) = [row for row in spent if row["round"] == number and row["stage"] == "ended"]
+        assert last["epsilon"][COLLUDING] == charged[number - 1]["epsilon"]
+        squares = sum(row["others"][FELLOW] ** -2 for row in charged[:number])
+        assert last["epsilon"][FELLOW] == pytest.approx(dp_accounting.get_epsilon_gaussian(squares**-0.5, 1e-3))
+    assert not any(row["epsilon"] for row in records(log) if not row["contributed"])
+
+
 def test_a_round_that_fails_after_the_vectors_is_charged(noisy):
     parties, _ = noisy()
     path = budget(parties)
@@ -113,7 +136,8 @@ def test_a_round_that_fails_after_the_vectors_is_charged(noisy):
 
 
 def test_killed_between_any_two_writes_a_site_never_gives_what_it_did_not_charge(noisy, sample, monkeypatch):
-    """Every point at which something is being written: the process dies there, and another takes the same request."""
+    """Every point at which something is being written: the process dies there, and another takes the same request, and
+    takes it again, as if the answer had been lost: a vector is sent with one noise, or not at all."""
     left = None
     point = 0
     while left is None or left <= 0:
@@ -139,6 +163,7 @@ def test_killed_between_any_two_writes_a_site_never_gives_what_it_did_not_charge
                 said = parties.answer(name, request, sample())
             monkeypatch.setattr("os.fsync", lambda descriptor: None)
             if rnd.step == parties.scheme.upload_step:
+                assert refused(said) or parties.answer(name, request, sample()) == said, point
                 given.update(bytes(envelope) for envelope in Answers.from_bytes(said, len(said)).envelopes)
             return said
 

@@ -74,14 +74,13 @@ def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
         requests = rnd.begin()
         request = Request.from_bytes(requests["hospital-1"])
     proposal = request.proposal
-    terms = read_terms(proposal.terms)
-    progress = terms.read()
+    terms, progress = read_terms(proposal.terms)
     other = replace(progress, query=Query(columns=COLUMNS, rows=100, statistics=(Count("sex"), Mean("age"))))
     jumped = QueryTerms(terms.nonce, 0, replace(progress, step=1000).asked())
     swapped = QueryTerms(terms.nonce, 0, other.asked())
     cases = {
         "are not those of the query and step": msgspec.structs.replace(proposal, terms=swapped.to_bytes()),
-        "step 1000 of a query; at most": proposed(proposal, jumped),
+        "step 1000 of a query; 256 are the most": proposed(proposal, jumped),
         "length=9 is proposed; this step of the query has": msgspec.structs.replace(proposal, length=9),
         "WireError": msgspec.structs.replace(proposal, terms=b"none"),
     }
@@ -93,7 +92,8 @@ def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
 
 def proposed(proposal: Proposal, terms: QueryTerms) -> Proposal:
     """A proposal with these terms, that fits them."""
-    context = context_of(terms, terms.read())
+    _, progress = read_terms(terms.to_bytes())
+    context = context_of(terms, progress)
     return msgspec.structs.replace(
         proposal, terms=terms.to_bytes(), round=context.round, context_digest=context.context_digest
     )

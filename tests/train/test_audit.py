@@ -28,7 +28,12 @@ def logs_in(folder: Path) -> list[audit.Log]:
     ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"epsilon": None, "scheme": "lightsecagg", "institutions": 6, "dropouts": 1}])
+SHARED = {"dp": "distributed", "local_steps": 1, "institutions": 5}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, SHARED, {"epsilon": None, "scheme": "lightsecagg", "institutions": 6, "dropouts": 1}]
+)
 def test_every_round_of_a_training_is_in_the_logs_and_they_agree(tmp_path: Path, changes: dict[str, object]) -> None:
     result = run(config(tmp_path / "logs", **changes))
     server, *sites = logs_in(tmp_path / "logs")
@@ -36,7 +41,7 @@ def test_every_round_of_a_training_is_in_the_logs_and_they_agree(tmp_path: Path,
     records = [line.record for line in server.lines]
     assert [record["round"] for record in records] == [one.round for one in result.rounds]
     assert [tuple(record["survivors"]) for record in records] == [one.survivors for one in result.rounds]
-    assert [next(iter(record["epsilon"].values()), None) for record in records] == [
+    assert [record["epsilon"].get("server with colluders") for record in records] == [
         one.epsilon for one in result.rounds
     ]
     for earlier, later in zip(records, records[1:], strict=False):

@@ -33,6 +33,8 @@ STEPS = ("AdvertiseKeys", "ShareKeys", "MaskedInput", "ConsistencyCheck", "Unmas
         ({"fedprox_mu": 1.0}, "fedprox_mu = 1.0 must be between 0 and 1/learning_rate = 0.5"),
         ({"target": "sick"}, "target = 'sick' needs a CSV file"),
         ({"csv": Path("a.csv")}, "needs a target: give target"),
+        ({"csv": Path("a.csv"), "target": "t", "dataset": "digits"}, "each says which rows there are; give one of the"),
+        ({"dataset": "iris"}, "dataset = 'iris' is not known; choose breast-cancer or digits"),
         ({"schema": Path("s.json")}, "schema = 's.json' needs a CSV file"),
         ({"csv": Path("a.csv"), "target": "s", "site_column": "s"}, "both target and site column"),
         ({"csv": Path("a.csv"), "target": "t", "site_column": "s", "institutions": 4}, "give one of the two"),

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.datasets
 
+from secagg.train.builtin import DIGITS_ROWS, load_breast_cancer, load_digits
 from secagg.train.csvdata import load_csv
-from secagg.train.data import Data, Dataset, load_breast_cancer
+from secagg.train.data import Data, Dataset
 from secagg_protocols.errors import InputError
 
 
@@ -35,6 +37,17 @@ def test_breast_cancer_is_scaled_by_its_published_ranges() -> None:
     assert data.x.min() == -1
     assert data.x.max() == 1
     assert data.y.sum() == 212
+    assert data.warnings == ()
+
+
+def test_digits_are_scaled_by_their_published_range_and_odd_ones_are_told_from_even_ones() -> None:
+    data = load_digits()
+    assert data.x.shape == (DIGITS_ROWS, 64)
+    assert {column.ends for column in data.columns.values()} == {(0.0, 16.0)}
+    assert "integer pixels in the range 0..16" in sklearn.datasets.load_digits().DESCR
+    assert data.classes == ("even", "odd")
+    assert data.y[:4].tolist() == [0, 1, 0, 1]  # the digits 0, 1, 2, 3
+    assert data.public_rows == DIGITS_ROWS
     assert data.warnings == ()
 
 

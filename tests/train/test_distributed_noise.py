@@ -16,6 +16,7 @@ from secagg.schemes import make_scheme
 from secagg.train import TrainConfig, run
 from secagg.train.distributed import SumLedger, planned
 from secagg.train.dpsgd import clipped_sum
+from secagg.train.examples import Examples
 from secagg.train.fedavg import local_update
 from secagg.train.model import Model, Params, tensors
 from secagg.train.report import render
@@ -59,7 +60,7 @@ def flat(params: Params) -> np.ndarray:
 def sent(setup: Setup, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """What a site's vector stands for, if every row joins the lot."""
     how = replace(setup.how, sampling_rate=1.0)
-    update = local_update(setup.model, setup.initial, x, y, how, SiteStream(bytes(32), 1, 1))
+    update = local_update(setup.model, setup.initial, Examples.of(x, y), how, SiteStream(bytes(32), 1, 1))
     kept = setup.codec.in_range(update.delta)
     assert isinstance(kept, dict)
     return flat(kept)
@@ -81,10 +82,10 @@ def test_one_row_moves_what_a_site_sends_by_its_clip_also_where_the_whole_is_cut
 def test_a_row_without_a_finite_gradient_counts_as_zero() -> None:
     model = Model("logistic", 3, 1)
     params = tensors(model.initial(np.random.default_rng(0)))
-    x = torch.tensor([[0.1, 0.2, 0.3], [math.nan, 0.0, 0.0], [0.5, math.inf, 0.0]], dtype=torch.float64)
-    y = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
-    kept = clipped_sum(model, params, x[:1], y[:1], 0.2)
-    for name, total in clipped_sum(model, params, x, y, 0.2).items():
+    x = np.array([[0.1, 0.2, 0.3], [math.nan, 0.0, 0.0], [0.5, math.inf, 0.0]])
+    y = np.array([1, 0, 1])
+    kept = clipped_sum(model, params, Examples.of(x[:1], y[:1]), 0.2)
+    for name, total in clipped_sum(model, params, Examples.of(x, y), 0.2).items():
         torch.testing.assert_close(total, kept[name])
 
 
@@ -147,6 +148,24 @@ def test_a_failed_round_is_charged_and_one_beyond_the_budget_is_not_trained() ->
     assert found.stopped == "the budget ε = 2 is spent"
 
 
+@pytest.mark.parametrize(("made", "rate"), [(of_rows, 0.5), (of_institutions, 1.0)], ids=["row", "institution"])
+def test_an_auditor_recomputes_every_rounds_epsilon_from_what_is_recorded_of_it(made: Any, rate: float) -> None:
+    """Failed rounds too. A model that is asked about again is trained on new lots: no lot is released twice."""
+    setup = made()
+    calm = replace(setup.plans[0], dropouts={})
+    lost = replace(calm, dropouts=dict.fromkeys(range(1, 4), setup.contribute))
+    generous = replace(setup.config, privacy=replace(setup.config.privacy, epsilon=50.0))
+    found = federate(replace(setup, config=generous, plans=(calm, lost, *setup.plans)), lambda number, line: None)
+    assert [record.failed is None for record in found.records] == [True, False, True, True]
+    accountant = PLDAccountant(value_discretization_interval=1e-4)
+    for record in found.records:
+        event = dp_accounting.GaussianDpEvent(record.noise_multiplier)
+        accountant.compose(dp_accounting.PoissonSampledDpEvent(rate, event) if rate < 1 else event)
+        assert record.epsilon == pytest.approx(accountant.get_epsilon(setup.config.privacy.delta), rel=2e-3)
+    least, most = (setup.encoding.mechanism.against(6 - 1 - dropouts, dropouts) for dropouts in (2, 0))
+    assert {round(record.noise_multiplier / least, 9) for record in found.records} <= {1.0, round(most / least, 9)}
+
+
 def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     result = run(config(rounds=1, **INSTITUTION))
     shown = result.as_json()
@@ -170,7 +189,7 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
         ({"dropouts": 3, "tolerated": 2}, "use --tolerated 3, or --drop-per-round 2 or less"),
         ({"tolerated": 5}, "use --tolerated 3 or less"),
         ({"dropouts": 4}, "use --drop-per-round 3 or less"),
-        (INSTITUTION | {"tolerated": 3, "threshold": 4}, "tolerated=3 is above 2"),
+        (INSTITUTION | {"tolerated": 3, "threshold": 4}, "use --tolerated 2 or less"),
         (INSTITUTION | {"value_bits": 4}, "value_bits=4 does not hold this noise"),
         ({"scheme": "plain"}, "use --scheme bonawitz, or --dp local"),
         ({"update_clip": 1.0}, "leave it out"),
@@ -179,9 +198,11 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
         ({"noise_multiplier": 1.0}, "is planned from epsilon"),
         ({"epsilon": None}, "no epsilon contradict"),
         ({"delta": 0.01}, "delta = 0.01 is above one in"),
-        ({"unit": "patient"}, "unit = 'patient' is not known"),
+        ({"unit": "patient"}, "use --patient-column, or --unit row"),
         ({"update_norm": 1.0}, "--unit institution, or leave it out"),
         (INSTITUTION | {"delta": 0.01}, "use --delta 0.001 or less"),
+        (INSTITUTION | {"public_size": 40}, "use --unit row, or leave it out"),
+        ({"public_size": 99_999_999_999}, "public_size = 99999999999 must be at most"),
         ({"dp": "local", "unit": "institution"}, "use --dp distributed"),
         ({"dp": "local", "tolerated": 1}, "use --dp distributed"),
     ],

@@ -6,12 +6,14 @@ import torch
 from scipy import stats
 
 from secagg.train.dpsgd import clipped_sum
+from secagg.train.examples import Examples
 from secagg.train.fedavg import LocalTraining, largest_coordinate, local_update
 from secagg.train.model import Model, Params, tensors
 from secagg.train.stream import SiteStream
 
 RNG = np.random.default_rng(7)
 X, Y = RNG.normal(size=(40, 5)) * 3, RNG.integers(0, 2, 40)
+ALL = Examples.of(X, Y)
 SECRET = bytes(range(32))
 
 
@@ -33,18 +35,17 @@ def flat(params: Params) -> np.ndarray:
 
 def delta(how: LocalTraining, kind: str = "mlp", source: SiteStream | None = None) -> np.ndarray:
     model = Model(kind, 5, 4)
-    return flat(local_update(model, model.initial(np.random.default_rng(0)), X, Y, how, source or stream()).delta)
+    return flat(local_update(model, model.initial(np.random.default_rng(0)), ALL, how, source or stream()).delta)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "mlp"])
 def test_one_row_changes_the_clipped_sum_by_at_most_the_clip(kind: str) -> None:
     model = Model(kind, 5, 4)
     params = tensors(model.initial(np.random.default_rng(0)))
-    x, y = torch.from_numpy(X), torch.from_numpy(Y.astype(float))
-    whole = clipped_sum(model, params, x, y, 0.2)
+    whole = clipped_sum(model, params, ALL, 0.2)
     for row in range(len(Y)):
-        rest = torch.arange(len(Y)) != row
-        without = clipped_sum(model, params, x[rest], y[rest], 0.2)
+        rest = np.arange(len(Y)) != row
+        without = clipped_sum(model, params, Examples.of(X[rest], Y[rest]), 0.2)
         change = torch.cat([(whole[name] - without[name]).flatten() for name in whole])
         assert change.norm() <= 0.2 + 1e-12
 
@@ -52,10 +53,9 @@ def test_one_row_changes_the_clipped_sum_by_at_most_the_clip(kind: str) -> None:
 def test_without_clipping_the_sum_is_the_ordinary_gradient() -> None:
     model = Model("mlp", 5, 4)
     params = {name: t.requires_grad_() for name, t in tensors(model.initial(np.random.default_rng(0))).items()}
-    x, y = torch.from_numpy(X), torch.from_numpy(Y.astype(float))
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(model.logits(params, x), y, reduction="sum")
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(model.logits(params, ALL.x), ALL.y, reduction="sum")
     expected = dict(zip(params, torch.autograd.grad(loss, list(params.values())), strict=True))
-    found = clipped_sum(model, {name: t.detach() for name, t in params.items()}, x, y, 1e9)
+    found = clipped_sum(model, {name: t.detach() for name, t in params.items()}, ALL, 1e9)
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient)
 
@@ -106,7 +106,7 @@ def test_a_site_whose_lot_is_empty_still_answers_with_noise() -> None:
     model = Model("logistic", 5, 4)
     start = model.initial(np.random.default_rng(0))
     how = training(sampling_rate=1e-12, noise_multiplier=1.0)
-    assert np.abs(flat(local_update(model, start, X, Y, how, stream()).delta)).min() > 0
+    assert np.abs(flat(local_update(model, start, ALL, how, stream()).delta)).min() > 0
 
 
 @pytest.mark.parametrize("prox_mu", [0.0, 0.5, 2.0])
@@ -125,13 +125,12 @@ def test_fedprox_stays_closer_to_the_global_model_and_zero_is_fedavg() -> None:
 def test_a_large_lot_is_summed_in_parts() -> None:
     model = Model("logistic", 5, 4)
     params = tensors(model.initial(np.random.default_rng(0)))
-    x, y = torch.from_numpy(np.tile(X, (250, 1))), torch.from_numpy(np.tile(Y, 250).astype(float))
-    once = clipped_sum(model, params, x[:40], y[:40], 0.2)
-    for name, total in clipped_sum(model, params, x, y, 0.2).items():
+    once = clipped_sum(model, params, ALL, 0.2)
+    for name, total in clipped_sum(model, params, Examples.of(np.tile(X, (250, 1)), np.tile(Y, 250)), 0.2).items():
         torch.testing.assert_close(total, 250 * once[name])
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
-    update = local_update(Model("logistic", 5, 4), Model("logistic", 5, 4).initial(RNG), X, Y, training(), stream())
+    update = local_update(Model("logistic", 5, 4), Model("logistic", 5, 4).initial(RNG), ALL, training(), stream())
     assert repr(update) == "Update()"
     assert repr(stream()) == "SiteStream(<redacted>)"

@@ -12,7 +12,8 @@ from rich.table import Table
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 
-from .engine_command import compare
+from .engine import complete
+from .engine_command import FLOWER, compare
 from .runner import LONGEST_S, Contestant, Outcome, Status, line_up, ratios, run_one
 
 ENGINE_ROUNDS = 3
@@ -70,7 +71,8 @@ def run_peers(
             move(done, len(contestants), contestant.label)
             outcomes.append(run_one(contestant, limit))
         if engine_nodes and "flower" in wanted:
-            engine = compare(engine_nodes, asked.length, ENGINE_ROUNDS, limit, move)
+            task = complete(engine_nodes, asked.length)
+            engine = compare(FLOWER, task, ENGINE_ROUNDS, limit, move)
     if as_json:
         found = {"clients": asked.clients, "length": asked.length, "dropped": asked.dropped}
         engine_fields = engine.fields() if engine else None

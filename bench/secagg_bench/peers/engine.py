@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from .processes import run_in, why_failed
 from .runner import environment
 from .task import Task
 
-POLL_S = 0.1
-PATIENCE_S = 5.0
-PROC = Path("/proc")  # without it no CPU time is told
 APP = """\
 [build-system]
 requires = ["hatchling"]
@@ -48,14 +42,6 @@ rounds = 0
 limit = 0.0
 home = ""
 """
-
-
-class EngineFailed(Exception):
-    """A run gave no figures. The text is the last line that tells why."""
-
-
-class EngineTimedOut(Exception):
-    """A run was ended at its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +74,9 @@ def missing() -> str | None:
     return next((name for name in ("flwr", "ray") if find_spec(name) is None), None)
 
 
-def complete(clients: int, length: int, threshold: int) -> Task:
-    """Return the task of a run: the complete graph, nobody drops out."""
-    return Task(clients, length, 0, clients - 1, threshold)
+def complete(clients: int, length: int, threshold: int | None = None) -> Task:
+    """Return the task of a run: the complete graph, nobody drops out. threshold: None: two thirds of them."""
+    return Task(clients, length, 0, clients - 1, ceil(2 * clients / 3) if threshold is None else threshold)
 
 
 def run_engine(side: str, task: Task, rounds: int, limit_s: float) -> Rounds:
@@ -101,33 +87,18 @@ def run_engine(side: str, task: Task, rounds: int, limit_s: float) -> Rounds:
     with TemporaryDirectory(prefix="secagg-", ignore_cleanup_errors=True) as name:
         home = Path(name).resolve()
         app = _write_app(home, side)
-        log = home / "run.log"
         shape = f"clients={task.clients} length={task.length} threshold={task.threshold}"
         settings = f"{shape} rounds={rounds} limit={float(limit_s)} home='{home}'"
         federation = f"num-supernodes={task.clients} client-resources-num-cpus=1"
         around = _environment(home)
         command = [shutil.which("flwr", path=around["PATH"]) or "flwr", "run", str(app), "--stream"]
         command += ["--federation-config", federation, "--run-config", settings]
-        try:
-            with log.open("wb") as output:
-                child = subprocess.Popen(
-                    command,
-                    cwd=home,
-                    env=around,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            try:
-                child.wait(limit_s)
-            except subprocess.TimeoutExpired:
-                raise EngineTimedOut(f"ended after {limit_s:g} s") from None
-            finally:
-                _end_all(home, child)
-        except OSError as failure:
-            raise EngineFailed(str(failure)) from failure
-        return _read(home / "rounds.json", log)
+        log = run_in(home, command, around, limit_s)
+        figures = home / "rounds.json"
+        if not figures.exists():  # `flwr run` says 0 even where a ServerApp crashed
+            raise why_failed(log)
+        told = json.loads(figures.read_text(encoding="utf-8"))
+        return Rounds(**{**told, "wall_s": tuple(told["wall_s"]), "cpu_s": tuple(told["cpu_s"])})
 
 
 def _write_app(home: Path, side: str) -> Path:
@@ -138,17 +109,6 @@ def _write_app(home: Path, side: str) -> Path:
     text = f"from {__package__}.engine_app import {side} as side\nserver = side.server\nclient = side.client\n"
     (module / "app.py").write_text(text, encoding="utf-8")  # assignments: Flower looks for them before it imports
     return module.parent
-
-
-def _read(figures: Path, log: Path) -> Rounds:
-    """Read what the ServerApp left. `flwr run` says 0 even where a ServerApp crashed."""
-    if figures.exists():
-        told = json.loads(figures.read_text(encoding="utf-8"))
-        return Rounds(**{**told, "wall_s": tuple(told["wall_s"]), "cpu_s": tuple(told["cpu_s"])})
-    lines = [line.strip(" │╭╮╰╯─") for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    lines = [line for line in lines if line]
-    telling = [line for line in lines if "Error:" in line]
-    raise EngineFailed((telling or lines or ["no output"])[-1])
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -168,51 +128,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _end_all(home: Path, child: subprocess.Popen[bytes]) -> None:
-    """End the child and everything that runs with this home; the SuperLink is detached and would stay."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        for pid in {*_pids(home), child.pid}:
-            if pid != child.pid or child.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, sign)
-        until = time.monotonic() + PATIENCE_S
-        while (child.poll() is None or list(_pids(home))) and time.monotonic() < until:
-            time.sleep(POLL_S)
-
-
-def cpu_seconds(home: Path) -> float:
-    """Return the CPU seconds of all processes of a run, and of those that they have waited for. Linux; elsewhere 0."""
-    ticks = 0
-    for pid in _pids(home):
-        with suppress(OSError):  # it has just ended
-            ticks += sum(map(int, _stat(pid)[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _pids(home: Path) -> Iterator[int]:
-    """Processes whose environment names this home, and their descendants: Ray's workers overwrite their environment."""
-    mark = f"FLWR_HOME={home}".encode()
-    parents: dict[int, int] = {}
-    ours: set[int] = set()
-    for entry in PROC.iterdir() if PROC.is_dir() else ():
-        if entry.name.isdigit():
-            with suppress(OSError):  # it has ended, or belongs to somebody else
-                pid = int(entry.name)
-                fields = _stat(pid)
-                if fields[0] != b"Z":
-                    parents[pid] = int(fields[1])
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
-                        ours.add(pid)
-    grown = True
-    while grown:
-        children = {pid for pid, parent in parents.items() if parent in ours}
-        grown = not children <= ours
-        ours |= children
-    yield from ours
-
-
-def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat from the state on; the name before them may contain anything."""
-    return (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()

@@ -104,15 +104,19 @@ def _decrypted(download: bytes, clock: CpuClock) -> Any:
 
 @cache  # its content service is set up once in a process
 def provision() -> TemporaryDirectory[str]:
-    """Make the key pair that all clients share, and write what `nvflare provision` writes. The folder lives as long."""
+    """Give this process what `nvflare provision` writes: the key pair of all clients. The folder lives as long."""
     kept = TemporaryDirectory()
-    folder = Path(kept.name)
+    write_contexts(Path(kept.name))
+    SecurityContentService.initialize(content_folder=kept.name)
+    return kept
+
+
+def write_contexts(folder: Path) -> None:
+    """Make such a key pair with FLARE's default parameters, and write both of its files."""
     builder = HEBuilder()
     builder.initialize(None, None)
     (folder / "client_context.tenseal").write_bytes(builder.get_serialized_context(is_client=True))
     (folder / "server_context.tenseal").write_bytes(builder.get_serialized_context())
-    SecurityContentService.initialize(content_folder=kept.name)
-    return kept
 
 
 def _context(name: str, peer: str, round_number: int) -> Any:

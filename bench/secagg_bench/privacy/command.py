@@ -27,15 +27,16 @@ from .speed import samples, speeds
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """How much is measured. seeds: with which models are trained; 0: none is."""
 
     rounds: rounds.Sizes
     samples: int
     audits: audits.Effort
+    seeds: int
 
 
-FULL = Sizes(rounds.FULL, 10_000_000, audits.FULL)
-QUICK = Sizes(rounds.QUICK, 1_000_000, audits.QUICK)
+FULL = Sizes(rounds.FULL, 10_000_000, audits.FULL, 5)
+QUICK = Sizes(rounds.QUICK, 1_000_000, audits.QUICK, 0)
 
 Part = Callable[[], Iterator[Row]]
 
@@ -44,6 +45,8 @@ def parts_of(sizes: Sizes) -> Sequence[Part]:
     """Return what is measured, in order."""
     with needed("train"):
         from .row_audit import row_audits
+        from .utility import utility
+    trained = [lambda: utility(sizes.seeds)] if sizes.seeds else []
     return (
         exactness,
         accounting,
@@ -55,11 +58,12 @@ def parts_of(sizes: Sizes) -> Sequence[Part]:
         lambda: samples(sizes.samples),
         lambda: audits.audits(sizes.audits),
         row_audits,
+        *trained,
     )
 
 
 def run_privacy(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer values: a minute, not ten.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer values and no training: a minute, not twenty.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for privacy.json, the figures.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -19,6 +19,7 @@ from scipy.stats import binom
 from secagg.privacy.measured import standard_errors
 from secagg.privacy.views import epsilon
 from secagg.train.dpsgd import add_noise, clipped_sum
+from secagg.train.examples import Examples
 from secagg.train.model import Model
 from secagg.train.stream import SECRET_BYTES, SiteStream
 from secagg_protocols.primitives.randomness import SYSTEM
@@ -97,7 +98,8 @@ def _gradient(steps: Steps, joined: NDArray[np.bool_]) -> NDArray[np.float64]:
     model = Model("linear", CANARIES, 0)
     params = {name: torch.zeros_like(torch.from_numpy(array)) for name, array in _shapes(model).items()}
     rows = LOUD * torch.eye(CANARIES, dtype=torch.float64)[torch.from_numpy(joined)]
-    gradient = clipped_sum(model, params, rows, torch.ones(len(rows), dtype=torch.float64), steps.clip)
+    canaries = Examples(rows, torch.ones(len(rows), dtype=torch.float64), torch.arange(len(rows)))
+    gradient = clipped_sum(model, params, canaries, steps.clip)
     deviation = MULTIPLIER * CLIP * steps.noise
     noisy = add_noise(gradient, deviation, SiteStream(SYSTEM.bytes(SECRET_BYTES), 1, 1))
     (weights,) = (tensor for tensor in noisy.values() if tensor.numel() == CANARIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -85,7 +85,7 @@ class Client(Machine):
             context.job,
             context.round,
             context.context_digest,
-            astuple(policy),
+            policy.values,
         )
 
     @property
@@ -288,7 +288,7 @@ class Client(Machine):
             party.policy.check_keeps(began_with)
         policy = began_with if party.policy is None else party.policy
         client = cls(scheme, context, memory.participant, replace(party, policy=policy))
-        memory.policy = astuple(policy)
+        memory.policy = policy.values
         states = {state.value: state for state in (*Terminal, *client.transitions.values())}
         if memory.state not in states:
             raise InputError("the snapshot is damaged: unknown state")

@@ -44,6 +44,11 @@ class Policy:
         if self.maximum_participants < 2:
             raise ParameterError(f"maximum_participants={self.maximum_participants}: no sum hides one; give 2 or more")
 
+    @property
+    def values(self) -> tuple[int, int, str, int, int]:
+        """All fields in their order, as a snapshot keeps them."""
+        return self.minimum_cohort, self.colluders, str(self.adversary), self.reruns, self.maximum_participants
+
     def check_participants(self, participants: int) -> None:
         """Raise `ParameterError` for a round of more participants than this one works for.
 

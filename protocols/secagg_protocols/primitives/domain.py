@@ -60,6 +60,7 @@ class Use(bytes, Enum):
     STORED_FILE = b"stored file"
     JOURNAL = b"server journal"
     PEERS = b"peers of a round"
+    SERVICE_CALL = b"call of a service"
     AGGREGATE_COMMITMENT = b"aggregate commitment"
     AUDIT_MODEL = b"model in an audit record"
     HE_PARAMETERS = b"lattice parameters"

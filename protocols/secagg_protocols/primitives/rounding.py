@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Rounder:
     def __repr__(self) -> str:
         return f"Rounder({self.sigma})"
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """32 bytes that name the tables."""
         return hashlib.sha256(b"".join(centred.digest for centred in self.exactly)).digest()

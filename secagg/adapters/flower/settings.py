@@ -26,15 +26,9 @@ class Settings(rounds.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stage_timeout <= 0:
-            raise ParameterError(f"stage_timeout={self.stage_timeout} is no time; give seconds")
+        self.check_seconds("stage_timeout")
         if self.on_failure not in ("raise", "return"):
             raise ParameterError(f"on_failure={self.on_failure!r} is unknown; choose from raise, return")
         if self.roster is not None:
             self.roster.check_valid_at(datetime.now(UTC))
-        key = self.group_key
-        if self.parameters.get("release_to", "server") != "server" or (key is not None and not key.need.releases):
-            raise ParameterError(
-                "release_to='participants' keeps the sum from the server, and a Flower strategy needs it there: make a "
-                "group key that releases to the server"
-            )
+        self.check_released_to_server("a Flower strategy")

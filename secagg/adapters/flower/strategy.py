@@ -108,7 +108,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         self._begun = True
         try:
             requests = pending.grid.open()
-        except RoundFailed as failure:
+            self.training.ask(pending.planned, datetime.now(UTC))
+        except (RoundFailed, InputError) as failure:  # a ledger that cannot be written: nobody is asked
             self._fail(pending, failure)
             return []
         self._pending = pending
@@ -116,7 +117,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
 
     def _prepare(self, server_round: int, messages: list[Message], grid: Grid) -> _Pending:
         settings = self.settings
-        settings.check_sampled(len(messages), _MORE_NODES)
+        settings.check_sampled(len(messages), _MORE_NODES, "secagg-minimum-cohort")
         kind = messages[0].metadata.message_type
         run_config = run_config_of(grid) if settings.run_config is None else settings.run_config
         task = Task.of(_same_content(messages), kind, run_config)
@@ -127,7 +128,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         last = server_round == self._last_round
         subject = Subject(received, layout_of(task.arrays), bound, last, self._weight_key)
         planned = planned_round(settings, subject, len(messages), datetime.now(UTC))
-        self.training.check_budget(planned.privacy)
+        self.training.check_budget(planned, datetime.now(UTC))
         early = self._early
         self._early = {}
         nodes = sorted(message.metadata.dst_node_id for message in messages)
@@ -161,7 +162,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             log(INFO, "secagg: round %d: %s", server_round, mean.clips)
             self._record(pending, None)
             return self._skip(server_round)
-        self.training.add(pending.planned.privacy, len(output.survivors))
+        self.training.add(len(output.survivors))
         self.influence = pending.planned.codec.influence(len(output.survivors), mean.weight)
         log(INFO, "secagg: round %d: the sum of %d sites; %s", server_round, len(output.survivors), self.influence)
         self._early = dict(pending.grid.round.keys_ahead)
@@ -181,7 +182,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
         rnd = pending.grid.round
         answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
         why = f"{failure} ({pending.grid.heard})" if pending.grid.heard else failure
-        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered, pending.planned.privacy))
+        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered))
         self._record(pending, None)
 
     def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:

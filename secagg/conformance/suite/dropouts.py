@@ -14,13 +14,13 @@ STAYS = None
 
 
 def expected(scheme, fate, contributed):
-    """Return (survivors, None), or (None, (step, have)) where too few are left: computed from who vanishes when."""
+    """Return (survivors, None), or (None, (step, have, need)) where too few are left: by who vanishes when."""
     steps = scheme.steps
     survivors = None
     for position, step in enumerate(steps):
         have = [p for p, gone in fate.items() if gone is STAYS or steps.index(gone) > position]
-        if len(have) < scheme.quorum:
-            return None, (step.value, len(have))
+        if len(have) < scheme.needed(step):
+            return None, (step.value, len(have), scheme.needed(step))
         if step is contributed:
             survivors = tuple(have)
     return survivors, None
@@ -38,7 +38,7 @@ def check(make_round, scheme, fate, contributed):
     with pytest.raises(RoundFailed) as caught:
         running.finish()
     error = caught.value
-    assert (error.step, error.have, error.need) == (*failure, scheme.quorum)
+    assert (error.step, error.have, error.need) == failure
     assert running.server.output is None
     assert str(running.server.state) == "Aborted"
     assert running.server.failure is error
@@ -90,7 +90,7 @@ def test_ready_says_whether_the_step_can_be_closed(case, make_round):
     for moment in running.moments():
         if moment.server.output is None:
             answered = 3 - len(moment.server.waiting_for)
-            assert moment.server.ready == (answered >= scheme.quorum)
+            assert moment.server.ready == (answered >= scheme.needed(moment.server.step))
     assert not running.server.ready
 
 

@@ -109,6 +109,8 @@ class SiteTrail:
         if (last.get("job"), last.get("round"), last.get("context_digest")) == record.subject:
             contributed = record.contributed or last["contributed"]
             record = replace(record, contributed=contributed, model=record.model or last["model"])
+            if not record.epsilon:
+                record = replace(record, epsilon=last["epsilon"], delta=last["delta"])
             if record.stage == Stage.BEGUN and contributed == last["contributed"]:
                 return
         if {**last, "time": record.time} != record.as_json():

@@ -247,9 +247,9 @@ def _neighbour(name: str, folder: Path):
 
 
 @pytest.fixture
-def flower_engine(tmp_path):
+def flower_engine(tmp_path, programs_module):
     """Flower's programs, with a home under tmp_path; all that it started has ended when the test has."""
-    with _neighbour("engine", Path(__file__).parent).engine(tmp_path / "flwr-home") as held:
+    with _neighbour("engine", Path(__file__).parent).engine(programs_module, tmp_path / "flwr-home") as held:
         yield held
 
 
@@ -274,7 +274,6 @@ def quickstart_task():
 
 
 @pytest.fixture
-def free_ports():
+def free_ports(programs_module):
     """count → as many ports that nobody listens on."""
-    port = _neighbour("engine", Path(__file__).parent).free_port
-    return lambda count: [port() for _ in range(count)]
+    return lambda count: [programs_module.free_port() for _ in range(count)]

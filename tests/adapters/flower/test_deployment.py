@@ -1,9 +1,12 @@
-"""A real SuperLink and real SuperNodes on loopback, with TLS and an active adversary.
+"""A real SuperLink and real SuperNodes on loopback, with TLS, an active adversary, and noise under the sum.
 
 Four take part, and one of them is killed between its shares and its masked input. A fifth runs only code that an entity
-it trusts has signed (`--trusted-entities`). Nobody signed the test app, so there it must not run at all.
+it trusts has signed (`--trusted-entities`). Nobody signed the test app, so there it must not run at all. The training
+halts when its privacy budget is spent; every node has a floor on the noise, and one counts its own budget.
 """
 
+import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -16,17 +19,22 @@ import numpy as np
 import pytest
 
 flwr = pytest.importorskip("flwr", reason="Flower is not installed: pip install -c constraints.txt -e '.[flower]'")
+dp_accounting = pytest.importorskip("dp_accounting", reason="needs: pip install -c constraints.txt -e '.[train]'")
 
 from cryptography import x509  # noqa: E402
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: E402
 from cryptography.x509.oid import NameOID  # noqa: E402
 
-from secagg.codec import Layout, MeanCodec  # noqa: E402
+from secagg.privacy.measured import standard_errors  # noqa: E402
+from secagg.privacy.views import COLLUDING, FELLOW  # noqa: E402
 from secagg.round import audit  # noqa: E402
 from secagg_protocols import Identity, Roster  # noqa: E402
 
 NODES, VICTIM, PINNED, LENGTH = 4, 2, 4, 1000
+COUNTING = 0
+"""The node that keeps a budget of its own."""
+ROUNDS, EPSILON, DELTA, CLIP, FLOOR = 2, 8.0, 1e-3, 1.0, 0.5
 
 
 def certificates(folder: Path) -> tuple[str, str, str]:
@@ -116,6 +124,10 @@ class Deployment:
             "audit": self.folder / f"log-{number + 1}.jsonl",
         }
         rows = [f"partition-id={number}", "secagg-adversary='active'", "secagg-minimum-cohort=3"]
+        rows.append(f"secagg-dp-minimum-multiplier={FLOOR}")
+        if number == COUNTING:
+            files["dp-ledger"] = self.folder / "node.privacy"
+            rows += [f"secagg-dp-epsilon={EPSILON}", f"secagg-dp-delta={DELTA}"]
         return " ".join([*rows, *(f"secagg-{name}='{path}'" for name, path in files.items())])
 
     def _wait_for_superlink(self) -> None:
@@ -146,25 +158,59 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
     log = flower_engine.run_app(
         240,
         "--run-config",
-        f"out='{tmp_path}' faults='1:{VICTIM}:SealedShares:wait' num-server-rounds=2 min-nodes={NODES + 1} "
+        f"out='{tmp_path}' faults='1:{VICTIM}:SealedShares:wait' num-server-rounds={ROUNDS + 1} min-nodes={NODES + 1} "
         f"length={LENGTH} timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
         f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}' "
-        f"secagg-audit='{tmp_path / 'log-0.jsonl'}'",
+        f"secagg-audit='{tmp_path / 'log-0.jsonl'}' secagg-on-failure='return' "
+        f"secagg-dp-epsilon={EPSILON} secagg-dp-delta={DELTA} secagg-dp-rounds={ROUNDS} secagg-dp-clip={CLIP} "
+        f"secagg-dp-tolerated=1 secagg-dp-ledger='{tmp_path / 'server.privacy'}' "
+        "secagg-clip=0.0 secagg-weight-max=0 secagg-value-bits=0",
         while_running=power_cut,
     )
     assert (tmp_path / "stopped").exists(), log[-4000:]
-    assert not (tmp_path / "stopped").read_text(), log[-4000:]
+    assert (tmp_path / "stopped").read_text().startswith("the privacy budget is spent"), log[-4000:]
     assert killed, "the node was killed in the middle of the round"
     assert not list(tmp_path.glob(f"asked-*-{PINNED}-*")), "code that nobody signed ran on a node that pins it"
     assert "The FAB could not be verified" in flower_engine.log(f"supernode-{PINNED}").read_text()
     survivors = [own for own in range(NODES) if own != VICTIM]
-    values = np.load(tmp_path / "round-0.npy")
-    for number in (1, 2):
-        expected, weight = federated_average(values, survivors)
-        values = np.load(tmp_path / f"round-{number}.npy")
-        codec = MeanCodec(Layout.of([values]), clip=4.0, value_bits=20, weight_max=64)
-        assert np.abs(values - expected).max() <= codec.error_bound(len(survivors), weight) + 1e-6
-    check_logs(tmp_path, rounds=2)
+    check_noise(tmp_path, survivors, federated_average)
+    check_budgets(tmp_path, log)
+    check_logs(tmp_path, rounds=ROUNDS)
+
+
+def records(path: Path) -> list[dict]:
+    return [json.loads(line)["record"] for line in path.read_text().splitlines()]
+
+
+def check_noise(folder: Path, survivors: list[int], federated_average) -> None:
+    """Each round's mean is that of the clipped updates, and as much noise as the server's ledger says."""
+    for number, charge in enumerate([row for row in records(folder / "server.privacy") if row["stage"] == "summed"], 1):
+        before, after = (np.load(folder / f"round-{at}.npy") for at in (number - 1, number))
+        updates = [federated_average(before, [own])[0] - before for own in survivors]
+        clipped = [update * min(1, CLIP / np.linalg.norm(update)) for update in updates]
+        noise = (after - before - np.mean(clipped, axis=0)) * len(survivors)
+        promised = (charge["multiplier"] * CLIP) ** 2
+        assert abs(standard_errors(float(np.mean(noise**2)) / promised, LENGTH)) < 5
+    np.testing.assert_array_equal(after, np.load(folder / f"round-{ROUNDS + 1}.npy"))
+
+
+def check_budgets(folder: Path, log: str) -> None:
+    """What is spent stands in the server's log and metrics, and in the node's ledger, which counts itself."""
+    server, own = (records(folder / f"{name}.privacy") for name in ("server", "node"))
+    assert [(row["round"], row["stage"]) for row in server] == [
+        (number, stage) for number in range(1, ROUNDS + 1) for stage in ("asked", "summed")
+    ]
+    said = [float(found) for found in re.findall(r"'epsilon-server-with-colluders': '?([0-9.e+-]+)", log)]
+    assert said[:ROUNDS] == pytest.approx([row["epsilon"] for row in server[1::2]], rel=1e-3)
+    assert f"ε at δ={DELTA} after {ROUNDS} rounds: released model " in log
+    assert [row["round"] for row in own] == list(range(1, ROUNDS + 1))
+    for view in (COLLUDING, FELLOW):
+        multipliers = [row["multiplier"] if view == COLLUDING else row["others"][view] for row in own]
+        spent = dp_accounting.get_epsilon_gaussian(sum(one**-2 for one in multipliers) ** -0.5, DELTA)
+        (ended,) = [row for row in records(folder / f"log-{COUNTING + 1}.jsonl")[-1:] if row["stage"] == "ended"]
+        assert ended["epsilon"][view] == pytest.approx(spent, rel=1e-6)
+    assert min(row["multiplier"] for row in own) > FLOOR
+    assert FLOOR < own[-1]["epsilon"] <= EPSILON
 
 
 def check_logs(folder: Path, rounds: int) -> None:

@@ -9,11 +9,13 @@ import pytest
 pytest.importorskip("flwr")
 dp_accounting = pytest.importorskip("dp_accounting")
 
+from flwr.app import ConfigRecord  # noqa: E402
 from flwr.serverapp.strategy import FedAvg  # noqa: E402
 
 from secagg.adapters.flower import SecAgg  # noqa: E402
 from secagg.privacy.views import COLLUDING, FELLOW, RELEASED  # noqa: E402
 from secagg.round import TrainingFailed, audit  # noqa: E402
+from secagg_he import BudgetSpent  # noqa: E402
 from secagg_protocols import Identity, ParameterError  # noqa: E402
 
 EPSILON, DELTA, ROUNDS, CLIP = 8.0, 1e-3, 2, 1.0
@@ -68,10 +70,23 @@ def test_the_mean_is_the_plain_one_of_clipped_updates_and_noise(federation, benc
     held = bench.arrays_in(result)
     got = np.concatenate([(held[name] - before[name]).ravel() for name in sorted(before)])
     noise = got - np.mean(clipped, axis=0)
-    release = strategy.training.spending._releases[0]
-    assert release.dropouts == 1
-    deviation = release.mechanism.multiplier * CLIP / 4  # what the plan says of a mean over four
+    charge = strategy.training.spending.charges[-1]
+    assert charge.dropouts == 1
+    deviation = charge.multiplier * CLIP / 4  # what the plan says of a mean over four
     assert 0 < np.abs(noise).max() < 6 * deviation
+
+
+def test_an_update_that_is_not_finite_counts_as_zero_and_its_node_is_in_the_sum(federation, bench):
+    def diverged(node, arrays):
+        return {name: values * np.nan for name, values in arrays.items()}
+
+    strategy, grid = SecAgg(fedavg(), **WANTED), federation(5, app=bench.train_app(training=diverged))
+    before = bench.model()
+    result, _ = bench.one_round(strategy, grid)
+    assert strategy.training.spending.charges[-1].dropouts == 0
+    deviation = strategy.training.spending.charges[-1].multiplier * CLIP / 5
+    held = bench.arrays_in(result)
+    assert 0 < max(np.abs(held[name] - before[name]).max() for name in before) < 6 * deviation
 
 
 def test_what_was_really_there_is_counted_and_written_down(federation, bench, tmp_path):
@@ -109,12 +124,39 @@ def test_a_node_counts_itself_and_a_further_run_gets_no_more_of_it(federation, b
     assert len(records(tmp_path / "1.privacy")) == 2
 
 
+def test_a_server_made_again_goes_on_from_what_was_spent(federation, bench, tmp_path):
+    Identity.generate("server").save(tmp_path / "identity")
+    kept = {**WANTED, "identity": str(tmp_path / "identity"), "dp_ledger": str(tmp_path / "ledger")}
+    grid, arrays = federation(5), bench.record(bench.model())
+    arrays, first = bench.one_round(SecAgg(fedavg(), **kept), grid, 1, arrays)
+    killed = SecAgg(fedavg(), **kept)
+    killed.configure_train(2, arrays, ConfigRecord(), grid)  # it asks for vectors, and nobody hears of it again
+    again = SecAgg(fedavg(), **kept)
+    assert again.training.epsilon[COLLUDING] > first["epsilon-server-with-colluders"]
+    with pytest.raises(BudgetSpent, match="after 2 rounds"):
+        bench.one_round(again, grid, 3, arrays)
+    stages = [(row["round"], row["stage"]) for row in records(tmp_path / "ledger")]
+    assert stages == [(1, "asked"), (1, "summed"), (2, "asked")]
+
+
+def test_a_round_that_cannot_be_written_down_is_asked_of_nobody(federation, bench, tmp_path):
+    Identity.generate("server").save(tmp_path / "identity")
+    path = tmp_path / "ledger"
+    strategy = SecAgg(fedavg(), **WANTED, identity=str(tmp_path / "identity"), dp_ledger=str(path))
+    path.write_text("somebody else writes here")
+    grid = federation(5)
+    assert bench.one_round(strategy, grid) == (None, None)
+    assert not any(node.has_trained for node in grid.nodes.values())
+    assert "somebody else writes to it too" in strategy.training.last_failure
+    assert strategy.training.epsilon[COLLUDING] == 0
+
+
 @pytest.mark.parametrize(("floor", "joins"), [(0.5, True), (50.0, False)])
 def test_a_node_that_wants_more_noise_is_missing(federation, bench, floor, joins):
     strategy = SecAgg(fedavg(), **WANTED)
     grid = federation(5, lambda own: {"secagg-dp-minimum-multiplier": floor} if own == 2 else {})
     bench.one_round(strategy, grid)
-    assert strategy.training.spending._releases[0].dropouts == (0 if joins else 1)
+    assert strategy.training.spending.charges[-1].dropouts == (0 if joins else 1)
 
 
 def test_a_node_with_a_floor_takes_no_part_in_a_sum_without_noise(federation, bench):
@@ -149,12 +191,18 @@ def test_the_keys_of_the_apps_configuration_say_the_same(federation, bench):
         ({"dp_rounds": 0}, "dp_rounds=0 is not at least 1"),
         ({"dp_tolerated": -1}, "dp_tolerated=-1 is no whole number"),
         ({"dp_clip": "1"}, "dp_clip='1' is not a positive number"),
+        ({"dp_ledger": "ledger"}, "dp_ledger needs identity: it is signed"),
         ({"dp_epsilons": 3}, "dp_epsilons is unknown; the knobs are dp_epsilon"),
     ],
 )
 def test_what_cannot_be_promised_is_refused_before_anything_is_sent(changed, reason):
     with pytest.raises(ParameterError, match=reason):
         SecAgg(fedavg(), **{**WANTED, **changed})
+
+
+def test_a_ledger_without_a_budget_is_refused():
+    with pytest.raises(ParameterError, match="dp_ledger=ledger without dp_epsilon"):
+        SecAgg(fedavg(), clip=1.0, weight_max=0, dp_ledger="ledger")
 
 
 def test_a_budget_that_is_not_whole_is_refused():

@@ -13,7 +13,8 @@ import flwr
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_bench.peers.engine import Rounds, complete, cpu_seconds
+from secagg_bench.peers.engine import Rounds, complete
+from secagg_bench.peers.processes import cpu_seconds
 from secagg_bench.peers.task import Task
 
 POLL_S = 0.1

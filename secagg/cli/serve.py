@@ -1,0 +1,128 @@
+"""`secagg serve`: the coordinator of one query, over HTTPS."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secagg.cli.options import Panel, with_options
+from secagg.cli.output import AsJson, console
+from secagg.extras import needed
+from secagg.schemes import SCHEMES
+from secagg.service.settings import Address, Deadlines
+from secagg.train.setting import AtLeast, OneOf, Option, check
+from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
+from secagg_protocols.core import storage
+
+if TYPE_CHECKING:
+    from secagg.stats.inquiry import Inquiry
+    from secagg.stats.query import Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parties:
+    """Who takes part, and what is asked of them."""
+
+    query: Annotated[Path, typer.Option(help="The query, as `secagg stats … --query-out` writes it.")]
+    roster: Annotated[Path, typer.Option(help="The roster that all parties have.")]
+    identity: Annotated[Path, typer.Option(help="The coordinator's own identity file.")]
+    state: Annotated[Path, typer.Option(help="Folder in which the query is kept: started again, it goes on there.")]
+    scheme: Annotated[str, OneOf(SCHEMES), Option("Scheme that withstands an active server.")] = "bonawitz"
+    colluders: Annotated[int, AtLeast(0), Option("Sites that may help the coordinator, and learn nothing by it.")] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What the coordinator speaks TLS with."""
+
+    tls_cert: Annotated[Path | None, typer.Option(help="The coordinator's certificate, in PEM.")] = None
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key, in PEM, not encrypted.")] = None
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise typer.BadParameter("--tls-cert and --tls-key belong together; give both")
+
+
+ResultFile = Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")]
+
+
+@with_options
+def serve(
+    parties: Parties,
+    address: Annotated[Address, Panel("Service")],
+    certificate: Annotated[Certificate, Panel("Service")],
+    deadlines: Annotated[Deadlines, Panel("Service")],
+    result: ResultFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one query of the sites of a roster, which join over HTTPS, and print the results.
+
+    It runs until the results are there. Stopped and started again with the same --state, it goes on where it was.
+    """
+    with needed("service"):
+        from secagg.service.serving import run
+        from secagg.service.tls import fingerprint, server_context
+    from secagg.cli.stats.running import Run, report
+    from secagg.stats.query import Query
+
+    roster = Roster.load(parties.roster)
+    context = None
+    target = console(as_json)
+    if certificate.tls_cert is not None and certificate.tls_key is not None:
+        context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
+        target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
+    inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
+    if not inquiry.done:
+        run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
+    found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites)
+    if result is not None:
+        _write(result, found.plain())
+    report(found, as_json)
+
+
+def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
+    identity = Identity.load(parties.identity)
+    if identity.public_key != roster.key_of(SERVER):
+        raise ParameterError(
+            f"the identity {identity.name!r} (--identity) is not the server of the roster (--roster): its key is "
+            f"{identity.public_key.hex()}"
+        )
+    from secagg.service.serving import names_of
+    from secagg.stats.inquiry import Inquiry, settings_of
+
+    storage.make_folder(parties.state)
+    settings = settings_of(
+        {
+            "scheme": parties.scheme,
+            "adversary": "active",
+            "colluders": parties.colluders,
+            "identity": identity,
+            "roster": roster,
+            "audit": parties.state / "audit.jsonl",
+        }
+    )
+    return Inquiry(query, settings, names_of(roster), parties.state)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} (--query) cannot be read: {error.strerror}") from None
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    try:
+        storage.replace(path, json.dumps(found, allow_nan=False, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise InputError(
+            f"{path} (--result) cannot be written ({error.strerror}); the results are kept (--state): start again"
+        ) from None
