@@ -98,6 +98,8 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
     """Estimates as dots with their intervals, as ratios on a logarithmic axis where there are such."""
     with drawing(name, 0.9 + LINE_HEIGHT * len(shown)) as drawn:
         axes = drawn.axes
+        if ratio:
+            axes.set_xscale("log")
         for place, one in enumerate(shown):
             middle, low, high = (
                 (one.ratio, one.ratio_low, one.ratio_high) if ratio else (one.estimate, one.low, one.high)
@@ -106,6 +108,7 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
                 continue
             axes.plot((low, high), (place, place), color=SECURE, lw=2.2, solid_capstyle="round")
             axes.plot(middle, place, "o", color=SECURE, ms=7)
+        axes.margins(x=0.05)
         axes.axvline(1 if ratio else 0, color=FAINT, **DASHED)
         axes.set_yticks(range(len(shown)), [one.name for one in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -120,7 +123,6 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
 
 def _logarithmic(axes: Axes) -> None:
     low, high = axes.get_xlim()
-    axes.set_xscale("log")
     steps = (1, 1.5, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5)
     ticks = [step * 10.0**power for power in range(-6, 7) for step in steps]
     axes.set_xticks([tick for tick in ticks if low <= tick <= high])
