@@ -62,13 +62,15 @@ class Protection:
 
 @dataclass(frozen=True)
 class Run:
-    """A query and, unless it was written to a file, what came of it. sites: survivors of each result's last sum."""
+    """A query and, unless it was written to a file, what came of it. sites: survivors of each result's last sum.
+    noise: what stands between the results and single rows, in words."""
 
     query: Query
     warnings: tuple[str, ...]
     results: tuple[Result, ...] = ()
     sites: tuple[int, ...] = ()
     written: Path | None = None
+    noise: str = EXACT
 
     @property
     def hidden(self) -> str:
@@ -95,6 +97,7 @@ class Run:
             "results": [
                 {"sites": sites, **result.plain()} for sites, result in zip(self.sites, self.results, strict=True)
             ],
+            "noise": self.noise,
             "warnings": list(self.warnings),
         }
 
@@ -186,7 +189,7 @@ def report(ended: Run, as_json: bool) -> None:
     if ended.results:
         target.print(f"{HIDDEN}: not defined, or not shown: {ended.hidden}", soft_wrap=True)
         target.print(f"columns: {ended.bounds}", soft_wrap=True)
-        target.print(EXACT, soft_wrap=True)
+        target.print(ended.noise, soft_wrap=True)
     if ended.written is not None:
         target.print(f"query: {ended.written}", soft_wrap=True)
     for warning in ended.warnings:
