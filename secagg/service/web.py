@@ -156,8 +156,7 @@ class Service:
     @asynccontextmanager
     async def _admitted(self, request: Request) -> AsyncIterator[tuple[PublicIdentity, bytes]]:
         """Yield who calls, and the digest that its body must have."""
-        query = _query(request)
-        target = f"{request.scope['path']}?{query}" if query else request.scope["path"]
+        target = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         header = request.headers.get("authorization", "")
         try:
             entry, digest = self.doorkeeper.admit(header, request.method, target, datetime.now(UTC))
@@ -205,13 +204,8 @@ def _address(request: Request) -> str:
     return "" if request.client is None else request.client.host
 
 
-def _query(request: Request) -> str:
-    """Return the query as it came: `request.url` is made with whatever the caller calls this host."""
-    return bytes(request.scope["query_string"]).decode("latin-1")
-
-
 def _parameter(request: Request, name: str) -> str:
-    found = parse_qs(_query(request)).get(name, [])
+    found = parse_qs(request.url.query).get(name, [])
     if len(found) != 1:
         raise HTTPException(400, f"{name} is missing", CLOSE)
     return found[0]
