@@ -15,7 +15,7 @@ from secagg.cli.output import AsJson, console
 from secagg.extras import needed
 from secagg.schemes import SCHEMES
 from secagg.service.settings import Address, Deadlines
-from secagg.train.setting import AtLeast, BelowOne, OneOf, Option, Positive, check
+from secagg.train.setting import AtLeast, BelowOne, Called, OneOf, Option, Positive, check
 from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
 from secagg_protocols.core import storage
 
@@ -43,16 +43,22 @@ class Parties:
 class Noise:
     """Noise under the sums, which protects one row of any site."""
 
-    dp_epsilon: Annotated[float | None, Positive(), Option("ε of the whole query for one row; none: exact.")] = None
-    dp_delta: Annotated[float, BelowOne(), Option("δ of the whole query.")] = 1e-5
-    dp_tolerated: Annotated[int, AtLeast(0), Option("Dropouts that the noise must outlive.")] = 0
+    epsilon: Annotated[
+        float | None, Positive(), Called(("dp_epsilon",)), Option("ε of one row; figures are exact without.")
+    ] = None
+    delta: Annotated[float, BelowOne(), Called(("dp_delta",)), Option("Failure probability of that guarantee.")] = 1e-5
+    tolerated: Annotated[
+        int, AtLeast(0), Called(("dp_tolerated",)), Option("Dropouts that the noise must outlive.")
+    ] = 0
 
     def __post_init__(self) -> None:
         check(self)
 
     def knobs(self, colluders: int) -> dict[str, Any]:
         """Return it as the settings take it."""
-        return {} if self.dp_epsilon is None else {**asdict(self), "dp_colluders": colluders}
+        if self.epsilon is None:
+            return {}
+        return {f"dp_{name}": value for name, value in asdict(self).items()} | {"dp_colluders": colluders}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +105,8 @@ def serve(
     inquiry = _inquiry(parties, noise, Query.from_json(_read(parties.query)), roster)
     if not inquiry.done:
         run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
-    found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites, noise=inquiry.noise)
+    sites = inquiry.progress.sites
+    found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
     if result is not None:
         _write(result, found.plain())
     report(found, as_json)

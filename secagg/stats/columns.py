@@ -115,7 +115,7 @@ class Number(Column, frozen=True, tag="number"):
             raise InputError(f"column {name!r} holds infinite numbers: correct the cells, or leave them empty")
         there = ~np.isnan(values)
         inside = np.clip(np.where(there, values, self.low), self.low, self.high)
-        units = np.clip(np.rint(inside * self.scale).astype(np.int64), self.low_units, self.high_units)
+        units = np.rint(inside * self.scale).astype(np.int64)
         beyond = int(((values < self.low) | (values > self.high)).sum())
         return np.where(there, units, 0), there, beyond
 

@@ -172,6 +172,14 @@ def test_a_site_does_not_answer_a_state_that_asks_for_more_than_the_statistic(ho
         Progress.from_bytes(HOSTILE[hostile].to_bytes()).check_states()
 
 
+def test_a_query_in_another_spelling_is_not_answered() -> None:
+    data = Progress.begin(query_of(Count())).asked()
+    turned = data.replace(b'"minimum_cell":3,"rows":50', b'"rows":50,"minimum_cell":3')
+    assert turned != data
+    with pytest.raises(WireError, match="canonical"):
+        Progress.from_bytes(turned)
+
+
 @given(data=st.binary(max_size=60), at=st.integers(0, 400))
 @settings(max_examples=60, deadline=None)
 def test_bytes_that_are_no_progress_are_refused_as_such(data: bytes, at: int) -> None:

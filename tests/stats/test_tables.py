@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from secagg.stats import Category, Crosstab, Histogram, Number, Quantile, Query
+from secagg.stats import Category, Crosstab, Histogram, Number, Progress, Quantile, Query
 
 EXACT = 1e-12
 AREA = Number(100, 2600, 1)
@@ -24,11 +24,11 @@ def test_a_histogram_is_that_of_all_rows(ask, tumours) -> None:
 
 
 def test_a_value_on_an_edge_is_in_the_upper_bin_though_floats_are_not_exact(ask) -> None:
-    table = pd.DataFrame({"x": np.arange(11) / 10})
-    query = Query(columns={"x": Number(0, 1, 1)}, rows=11, minimum_cell=0, statistics=(Histogram("x", 10),))
+    table = pd.DataFrame({"x": np.arange(50) / 10})
+    query = Query(columns={"x": Number(0, 4.9, 1)}, rows=10, minimum_cell=0, statistics=(Histogram("x", 49),))
     (found,) = ask(query, table)
     assert found["edges"] == table["x"].tolist()
-    assert found["counts"] == [1] * 9 + [2]
+    assert found["counts"] == [1] * 48 + [2]
 
 
 @pytest.fixture
@@ -79,6 +79,16 @@ def test_the_quantile_of_all_rows_is_in_the_stated_bin(ask, tumours, within) -> 
     for row, exact in zip(found["quantiles"], pooled, strict=True):
         assert row["low"] - 0.05 <= exact <= row["high"] + 0.05
         assert row["high"] - row["low"] <= found["within"]
+
+
+def test_a_site_that_counts_rows_outside_the_range_does_not_keep_the_others_asking() -> None:
+    query = Query(columns={"x": Number(0, 100, 0)}, rows=10, minimum_cell=0, statistics=(Quantile("x", (0.5,)),))
+    progress = Progress.begin(query)
+    lie = np.zeros(progress.length, dtype=np.uint64)
+    lie[-1] = 10
+    progress = progress.combined(3 * lie, 3)
+    assert progress.done
+    assert progress.results[0].plain()["quantiles"] == [{"probability": 0.5, "low": 0, "high": 100}]
 
 
 def test_a_quantile_is_not_looked_for_among_fewer_rows_than_the_least_cell(ask) -> None:

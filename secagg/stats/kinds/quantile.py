@@ -187,8 +187,8 @@ def _next(p: float, asked: Bin, counts: list[int], deepest: int, least: int) -> 
     rank = max(1, math.ceil(Fraction(repr(p)) * n))
     reached = np.cumsum(counts)
     at = int(np.searchsorted(reached, rank))
-    if not 1 <= at <= BRANCHES:  # others than before survived this sum, and it is elsewhere
-        return ROOT, None
+    if not 1 <= at <= BRANCHES:  # others than before survived this sum, and it is elsewhere; or a site lies
+        return ROOT, ROOT if asked == ROOT else None
     depth, place = asked
     child = (depth + 1, place * BRANCHES + at - 1)
     if counts[at] < least:
