@@ -43,9 +43,9 @@ class Averaging:
         self.training = Training(self.settings.reruns, self.settings.spending)
 
     def round(self, received: RoundContext, arrays: Arrays, peers: Sequence[str], line: Line) -> Averaged:
-        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down; none where the job
-        was called off. Raises `ParameterError` for settings that never fitted, `TrainingFailed` where no further round
-        is run."""
+        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down; nothing, where
+        the job was called off. Raises `ParameterError` for settings that never fitted, `TrainingFailed` where no
+        further round is run."""
         if line.stopped():
             return Averaged(arrays, {}, None)
         try:
