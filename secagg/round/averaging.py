@@ -85,11 +85,10 @@ class Averaging:
             output = drive(rnd, pushed(rnd, line, self.settings))
             mean = mean_of(output, planned.codec)
         except (RoundFailed, InputError) as failure:
-            answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
-            log.error("secagg: %s", self.training.skip(number, failure, answered, planned.privacy))
+            log.error("secagg: %s", self.training.fail(rnd, failure, planned.privacy))
             return None
         if mean.clips is not None:
-            self.training.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            self.training.calibrated(mean.clips)
             log.info("secagg: round %d: %s", number, mean.clips)
             return None
         count = len(output.survivors)
