@@ -43,8 +43,11 @@ class Averaging:
         self.training = Training(self.settings.reruns, self.settings.spending)
 
     def round(self, received: RoundContext, arrays: Arrays, peers: Sequence[str], line: Line) -> Averaged:
-        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down. Raises
-        `ParameterError` for settings that never fitted, `TrainingFailed` where no further round is run."""
+        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down; nothing, where
+        the job was called off. Raises `ParameterError` for settings that never fitted, `TrainingFailed` where no
+        further round is run."""
+        if line.stopped():
+            return Averaged(arrays, {}, None)
         try:
             planned = self._planned(received, arrays, len(peers))
         except (ParameterError, BudgetSpent) as refused:
@@ -60,6 +63,11 @@ class Averaging:
             self.settings.audit.write_round(rnd, self.training.stamp(arrays, after, datetime.now(UTC)))
         self.training.check_goes_on()
         return Averaged(after, {} if mean is None else dict(mean.metrics), rnd.outcome)
+
+    def end(self, line: Line) -> None:
+        """The last round is over. Raises `TrainingFailed` where none gave a model, unless the job was called off."""
+        if not line.stopped():
+            self.training.check()
 
     def _planned(self, received: RoundContext, arrays: Arrays, count: int) -> PlannedRound:
         self.settings.check_sampled(count)
@@ -77,11 +85,10 @@ class Averaging:
             output = drive(rnd, pushed(rnd, line, self.settings))
             mean = mean_of(output, planned.codec)
         except (RoundFailed, InputError) as failure:
-            answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
-            log.error("secagg: %s", self.training.skip(number, failure, answered, planned.privacy))
+            log.error("secagg: %s", self.training.fail(rnd, failure, planned.privacy))
             return None
         if mean.clips is not None:
-            self.training.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            self.training.calibrated(mean.clips)
             log.info("secagg: round %d: %s", number, mean.clips)
             return None
         count = len(output.survivors)

@@ -38,7 +38,7 @@ class SecAggController(FedAvg):  # type: ignore[misc]  # nvflare is not type-che
         self._averaging = Averaging(settings, WEIGHT_KEY)
         await_peers(self._there, self.num_clients, self, settings)
         super().run()
-        self._averaging.training.check()
+        self._averaging.end(self)
 
     def sample_clients(self, num_clients: int | None = None) -> list[str]:
         """FLARE: who is asked in a round: everybody."""
