@@ -1,4 +1,4 @@
-"""The one line that a server needs for jobs without code of their own, against FLARE's own list of what may be built."""
+"""The one line that a server needs for jobs without code of their own, held against FLARE's own authorizer."""
 
 import json
 import re
