@@ -145,6 +145,13 @@ def test_an_honest_update_is_masked_and_its_weight_metrics_and_meta_stay(one_of_
     assert "secagg masked a vector" in site.audit
 
 
+def test_a_script_that_reports_no_weight_is_left_out_and_its_site_knows_why(one_of_three, memory, caplog):
+    server, site = one_of_three(weights)
+    said = memory.reason(answers_in(upload(server, site), memory.LIMIT))
+    assert said == "InputError: this site's own input or files do not fit; its log says more"
+    assert "metric 'NUM_STEPS_CURRENT_ROUND' is missing: it is this participant's weight" in caplog.text
+
+
 def test_a_difference_counts_as_the_model_that_it_leads_to(one_of_three, memory):
     server, _ = one_of_three(differing)
     assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
