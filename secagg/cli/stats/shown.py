@@ -25,7 +25,7 @@ def print_result(target: Console, result: Result, sites: int) -> None:
             table.add_column(heading, justify="left" if texts else "right", min_width=width)
         for row in shown.rows:
             table.add_row(*map(_text, row))
-        target.print(table)
+        target.print(table, crop=False)  # a number that is cut is another one
         for note in shown.notes:
             target.print(note, soft_wrap=True)
 
