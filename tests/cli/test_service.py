@@ -1,6 +1,8 @@
 """`secagg serve` and `secagg join`: what they refuse before anything is listened on or called."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -58,14 +60,30 @@ def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secag
     assert "give https://HOST:PORT" in secagg_command("join", "127.0.0.1:9", *SITE).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "package"), [(("serve", *SERVER), "uvicorn"), (("join", "https://a", *SITE), "httpx")]
+)
+def test_without_its_packages_the_extra_is_named(files, secagg_command, monkeypatch, words, package):
+    for module in [name for name in sys.modules if name.startswith("secagg.service.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    ended = secagg_command(*words)
+    assert ended.code == 2
+    assert f"{package} is not installed" in ended.stderr
+    assert "'.[service]'" in ended.stderr
+
+
+def test_noise_is_asked_for_by_its_epsilon(files, secagg_command):
+    ended = secagg_command("serve", *SERVER, "--tolerated", "1")
+    assert "--epsilon asks for" in ended.stderr
+
+
 def test_where_nobody_can_be_asked_nothing_is_answered(files, secagg_command):
     assert "nobody sits at a terminal here" in secagg_command("join", "https://127.0.0.1:9", *SITE, "--ask").stderr
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_reads_what_is_asked_and_says_yes_or_no(monkeypatch, capsys, typed, agreed):
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert command._person("the mean of age") is agreed
     assert "the mean of age" in capsys.readouterr().out
