@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from secagg import Identity, Roster
-from secagg.cli import join as command
+from secagg.cli.join import _person
 
 pytest.importorskip("starlette")
 
@@ -60,14 +60,16 @@ def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secag
     assert "give https://HOST:PORT" in secagg_command("join", "127.0.0.1:9", *SITE).stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "package"), [(("serve", *SERVER), "uvicorn"), (("join", "https://a", *SITE), "httpx")]
-)
-def test_without_its_packages_the_extra_is_named(files, secagg_command, monkeypatch, words, package):
-    for module in [name for name in sys.modules if name.startswith("secagg.service.")]:
-        monkeypatch.delitem(sys.modules, module)
+CALLS = {"serve": (SERVER, "uvicorn"), "join": (("https://127.0.0.1:9", *SITE), "httpx")}
+
+
+@pytest.mark.parametrize("command", sorted(CALLS))
+def test_without_its_packages_the_extra_is_named(files, secagg_command, monkeypatch, command):
+    words, package = CALLS[command]
+    for module in ("listening", "serving", "web", "joining"):
+        monkeypatch.delitem(sys.modules, f"secagg.service.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    ended = secagg_command(*words)
+    ended = secagg_command(command, *words)
     assert ended.code == 2
     assert f"{package} is not installed" in ended.stderr
     assert "'.[service]'" in ended.stderr
@@ -85,7 +87,7 @@ def test_where_nobody_can_be_asked_nothing_is_answered(files, secagg_command):
 @pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_reads_what_is_asked_and_says_yes_or_no(monkeypatch, capsys, typed, agreed):
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert command._person("the mean of age") is agreed
+    assert _person("the mean of age") is agreed
     assert "the mean of age" in capsys.readouterr().out
 
 
