@@ -87,7 +87,7 @@ def _saying(show: Callable[..., None]) -> Callable[[str], None]:
 
 def _person(words: str) -> bool:
     """Show a query, and ask whether to answer it."""
-    typer.echo(words)
+    typer.echo("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in words))
     return typer.confirm("Answer it?", default=False)
 
 

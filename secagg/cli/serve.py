@@ -82,7 +82,8 @@ def serve(
     inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
     if not inquiry.done:
         run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
-    found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites)
+    sites = inquiry.progress.sites
+    found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
     if result is not None:
         _write(result, found.plain())
     report(found, as_json)

@@ -41,7 +41,7 @@ class KnownNoise:
 
     def contribute(self, client: Client, vector: NDArray[Any]) -> list[Envelope]:
         """Have a participant give its vector, and note its noise; return what it sends."""
-        if self.scheme.noise_share is None:
+        if self.scheme.noise_share is None or not isinstance(client, Client):  # a stand-in's noise stays its own
             return client.contribute(vector)
         source = client._randomness
         overheard = Overheard(source)

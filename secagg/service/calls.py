@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from secagg_protocols import SERVER, AuthenticationError, Identity, ParameterError, PublicIdentity, Roster, WireError
 from secagg_protocols.primitives.domain import Use, separated
@@ -35,11 +37,11 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     """What a coordinator tells anyone who asks. start: of this process, hexadecimal. roster: its digest. count: of the
     last call of the party that asks."""
 
-    secagg: str = "coordinator"
+    secagg: Literal["coordinator"] = "coordinator"
     version: int = VERSION
-    start: str
+    start: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     roster: str
-    count: int
+    count: Annotated[int, Meta(ge=0, lt=1 << 62)]
 
     @classmethod
     def read(cls, data: bytes) -> Hello:

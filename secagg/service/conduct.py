@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -31,15 +32,16 @@ class Rounds(Protocol):
         """Take its sum, and go on to the next. It is on disk when this returns."""
 
 
-async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines) -> None:
+async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines, say: Callable[[str], None]) -> None:
     """Hold one round after the other until nothing more is to be asked. Raises `RoundFailed`, and what the rounds
     raise. After a restart all deadlines begin anew."""
     while not rounds.done:
         with rounds.open() as rnd:
-            requests = rnd.begin()
+            requests: Mapping[str, bytes] = rnd.begin()
             while rnd.output is None:
                 desk.open(rnd, requests)
                 await _answers(desk, deadlines.step_timeout, deadlines.grace if rounds.may_leave_out else None)
+                say(desk.progress)
                 requests = await desk.advance()
             await asyncio.to_thread(rounds.close, rnd.output)
 

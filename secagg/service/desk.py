@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from secagg.round import Requests, Round
+from secagg.round import Round
 from secagg_protocols import LateMessage
 
 
@@ -24,14 +24,43 @@ class Seen:
     refused: str = ""
 
 
+@dataclass(frozen=True)
+class View:
+    """The open step as it was when nothing was at work on it. waiting: who has not answered. left: who is out of the
+    round. answer_limit: of one answer, in bytes."""
+
+    round: int
+    step: str
+    needed: int
+    ready: bool
+    waiting: frozenset[str]
+    left: frozenset[str]
+    answer_limit: int
+
+    @classmethod
+    def of(cls, rnd: Round[str], names: Iterable[str]) -> View:
+        """Look at a round."""
+        known = rnd.participants
+        return cls(
+            round=rnd.proposal.round,
+            step=str(rnd.step),
+            needed=rnd.needed,
+            ready=rnd.ready,
+            waiting=rnd.waiting_for,
+            left=frozenset(name for name in names if known.get(name) is None or known[name] in rnd.dropped),
+            answer_limit=rnd.answer_limit,
+        )
+
+
 @dataclass
 class _Open:
     """The open step. asked: site → the digest of its request. answered: who has."""
 
     rnd: Round[str]
-    requests: Requests[str]
+    requests: Mapping[str, bytes]
     since: float
-    asked: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str]
+    view: View
     answered: set[str] = field(default_factory=set)
 
 
@@ -49,9 +78,9 @@ class Desk:
         self._round = asyncio.Lock()
 
     @property
-    def rnd(self) -> Round[str] | None:
-        """The round whose step is open; None between steps."""
-        return None if self._step is None else self._step.rnd
+    def view(self) -> View | None:
+        """The open step; None between steps."""
+        return None if self._step is None else self._step.view
 
     @property
     def since(self) -> float | None:
@@ -61,21 +90,27 @@ class Desk:
     @property
     def missing(self) -> frozenset[str]:
         """Sites whose answers the open step still waits for."""
-        return frozenset() if self._step is None else self._step.rnd.waiting_for - self._step.answered
+        return frozenset() if self._step is None else self._step.view.waiting - self._step.answered
 
     @property
     def ready(self) -> bool:
         """Whether enough have answered for the step to be closed."""
-        return self._step is not None and self._step.rnd.ready
+        return self._step is not None and self._step.view.ready
 
-    def open(self, rnd: Round[str], requests: Requests[str]) -> None:
+    @property
+    def progress(self) -> str:
+        """How far the open step has come, in one line."""
+        assert self._step is not None
+        view, asked = self._step.view, len(self._step.asked)
+        return f"round {view.round}, step {view.step}: {len(self._step.answered)} of {asked} asked have answered"
+
+    def open(self, rnd: Round[str], requests: Mapping[str, bytes]) -> None:
         """Ask what a step begins with."""
-        step = _Open(rnd, requests, asyncio.get_running_loop().time())
-        step.asked = {name: _digest(requests[name]) for name in requests}
-        self._step = step
+        asked = {name: _digest(requests[name]) for name in requests}
+        self._step = _Open(rnd, requests, asyncio.get_running_loop().time(), asked, View.of(rnd, self.sites))
         self._tell()
 
-    async def advance(self) -> Requests[str]:
+    async def advance(self) -> Mapping[str, bytes]:
         """Close the open step; return whom to ask next. Raises what `Round.advance` raises."""
         assert self._step is not None
         async with self._round:
@@ -104,7 +139,7 @@ class Desk:
         step = self._step
         if step is None or step.asked.get(name) != about:
             raise LateMessage("nobody waits for this answer: its step is closed")
-        return step.rnd.answer_limit
+        return step.view.answer_limit
 
     async def take(self, name: str, about: str, answer: bytes) -> None:
         """Take what a site answers to the request with this digest. Raises `LateMessage`."""
@@ -119,6 +154,7 @@ class Desk:
             except OSError as error:
                 self.broken = error
             step.answered.add(name)
+            step.view = View.of(step.rnd, self.sites)
             if own := [item for item in step.rnd.refused if item.peer == name]:
                 self.sites[name].refused = str(own[-1])
         self._tell()

@@ -56,7 +56,8 @@ class Coordinator:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         local = is_loopback(parts.hostname or "")
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        safe = parts.scheme == "https" or (parts.scheme == "http" and local)
+        if not (parts.hostname and safe) or parts.path.strip("/") or parts.query:
             raise ParameterError(f"{self.url!r} is no URL of a coordinator: give https://HOST:PORT")
         self.client = httpx.Client(
             base_url=f"{parts.scheme}://{parts.netloc}",
@@ -172,7 +173,7 @@ def join(
 
 def _read(response: httpx.Response, limit: int) -> bytes:
     said = response.headers.get("content-length", "0")
-    if not said.isdecimal() or int(said) > limit:
+    if not said.isdecimal() or len(said) > 15 or int(said) > limit:
         raise WireError(f"the coordinator sends {one_line(said)} bytes; at most {limit} are read")
     end = time.monotonic() + POLL_SECONDS + body_seconds(int(said))
     body = bytearray()

@@ -58,7 +58,7 @@ async def serve(
     async with served(service.application(), listening, context):
         say(f"listening on {'http' if context is None else 'https'}://{address.host}:{port} for {len(names)} sites")
         try:
-            await conduct(rounds, desk, deadlines)
+            await conduct(rounds, desk, deadlines, say)
             desk.end(DONE)
         except asyncio.CancelledError:
             raise StateError("stopped; the same command goes on where this one was (--state)") from None

@@ -49,17 +49,17 @@ class Status:
     @classmethod
     def of(cls, desk: Desk, title: str, calls: Mapping[str, int], now: float) -> Status:
         """Look at the desk. now: on the loop's clock."""
-        rnd = desk.rnd
+        view = desk.view
         sites = []
         for name, seen in desk.sites.items():
             heard = None if seen.heard is None else now - seen.heard
             sites.append(SiteStatus(name, _state(desk, name), heard, seen.refused))
         return cls(
             title=title,
-            round=0 if rnd is None else rnd.proposal.round,
-            step="" if rnd is None or rnd.step is None else str(rnd.step),
+            round=0 if view is None else view.round,
+            step="" if view is None else view.step,
             open_for=0.0 if desk.since is None else now - desk.since,
-            needed=0 if rnd is None else rnd.needed,
+            needed=0 if view is None else view.needed,
             over=desk.over,
             sites=tuple(sites),
             calls=dict(calls),
@@ -67,9 +67,8 @@ class Status:
 
 
 def _state(desk: Desk, name: str) -> State:
-    if desk.rnd is None:
+    if desk.view is None:
         return State.IDLE
     if name in desk.missing:
         return State.AWAITED
-    own = desk.rnd.participants.get(name)
-    return State.DROPPED if own in desk.rnd.dropped or own is None else State.ANSWERED
+    return State.DROPPED if name in desk.view.left else State.ANSWERED

@@ -25,7 +25,8 @@ LARGEST_LOT = 4.0
 """Under differential privacy, the codec has room for lots up to this many times the agreed size; beyond, it clips."""
 
 STEPS_OF_AN_UPDATE = 0.5
-"""An update is clipped to so much of what it would be if every step went its whole length into one direction."""
+"""An update is clipped to the length of so many whole steps, however many there are: noise grows with the clip, and
+what is learned soon does not."""
 
 ADDED_UP = 1 + 2.0**-20
 """What adding up a lot in floating point puts between two sums, in clips: enough for 2¹⁶ rows or patients."""
@@ -58,8 +59,8 @@ def planned(config: TrainConfig, scheme: Scheme, public_size: int, *, colluders:
         reach = clip * max(1.0, LARGEST_LOT * training.sampling_rate * public_size)
         sampling_rate = training.sampling_rate
     else:
-        longest = training.local_steps * training.learning_rate * training.clip_norm
-        clip = reach = privacy.update_norm or STEPS_OF_AN_UPDATE * longest
+        step = training.learning_rate * training.clip_norm
+        clip = reach = privacy.update_norm or STEPS_OF_AN_UPDATE * step
         sampling_rate = 1.0
     wanted = Wanted(
         privacy.epsilon,

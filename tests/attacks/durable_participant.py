@@ -32,6 +32,7 @@ class Call(msgspec.Struct):
     job: str
     participant: int
     call: str
+    noise: str = ""
     data: bytes = b""
     vector: list[int] = []
 
@@ -58,9 +59,9 @@ def killed_replace(source: Path, target: Path, replace=os.replace) -> None:
     replace(source, target)
 
 
-def scheme_of(adversary: str) -> Bonawitz:
+def scheme_of(adversary: str, noise: str = "") -> Bonawitz:
     """Return the scheme that both sides of these tests use."""
-    return Bonawitz(5, 20, adversary=adversary, threshold=3)
+    return Bonawitz(5, 20, adversary=adversary, threshold=3, noise=noise or None)
 
 
 def context_of(job: str) -> RoundContext:
@@ -73,7 +74,7 @@ def client_of(call: Call, store: SnapshotStore) -> DurableClient:
     identity = roster = None
     if call.adversary == "active":
         identity, roster = Identity.load(Path(call.keys) / "identity"), Roster.load(Path(call.keys) / "roster")
-    scheme, context = scheme_of(call.adversary), context_of(call.job)
+    scheme, context = scheme_of(call.adversary, call.noise), context_of(call.job)
     return DurableClient(store, scheme, call.participant, context, Participant(identity=identity, roster=roster))
 
 

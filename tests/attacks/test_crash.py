@@ -28,6 +28,8 @@ SPEC.loader.exec_module(child)
 
 VICTIM, EVERYONE, OTHERS = 1, (1, 2, 3, 4, 5), (2, 3, 4, 5)
 TIME_LIMIT = 60
+VARIANCE = 2560
+NOISE = f"variance={VARIANCE} tolerated=2"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
@@ -71,7 +73,8 @@ class DurableParticipant:
     def call(self, name, **fields):
         """Describe a call."""
         adversary = "active" if self.attack.scheme.active else "semi-honest"
-        return child.Call(str(self.folder), str(self.keys), adversary, self.job, self.who, name, **fields)
+        noise = "" if self.attack.scheme.noise is None else str(self.attack.scheme.noise)
+        return child.Call(str(self.folder), str(self.keys), adversary, self.job, self.who, name, noise, **fields)
 
     @property
     def session(self):
@@ -159,8 +162,8 @@ OTHER_REQUESTS = {
 def killed(make_attack, adversary, tmp_path):
     """Return a callable that makes a round whose participant 1 is killed at `point` of `calls` (of all: None)."""
 
-    def make(point, calls=None, **options):
-        attack = make_attack(child.scheme_of(adversary), **options)
+    def make(point, calls=None, noise="", **options):
+        attack = make_attack(child.scheme_of(adversary, noise), **options)
         attack.clients[VICTIM] = DurableParticipant(attack, tmp_path, point, calls=calls)
         return attack
 
@@ -193,6 +196,14 @@ def test_killed_between_the_ledger_and_the_snapshot_no_masked_input_ever_leaves(
     assert isinstance(refusal, RepeatedContext)
     assert VICTIM not in attack.sent["MaskedInput"]
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*OTHERS))
+
+
+def test_killed_between_its_answer_and_the_send_a_vector_is_sent_with_the_noise_that_it_has(killed):
+    """What always stays is drawn when the vector is given, and kept nowhere: it must not be drawn again."""
+    attack = killed(child.BEFORE_SEND, {"contribute"}, noise=NOISE).run()
+    assert attack.clients[VICTIM].killed == 1
+    error = attack.server.output.total - attack.total_of(*EVERYONE).astype(np.int64)
+    assert 0 < np.abs(error).max() < 8 * np.sqrt(VARIANCE)
 
 
 def test_killed_before_the_ledger_is_written_the_vector_is_answered_once(killed):

@@ -161,6 +161,13 @@ def test_an_edited_or_foreign_file_is_refused(tmp_path):
         account(path)
 
 
+def test_a_participants_own_file_is_no_aggregators(tmp_path):
+    charge = asked(account(None), 1).charges[0]
+    ChargeLog(tmp_path / "ledger", SERVER).append(replace(charge, stage=Stage.ANSWERED))
+    with pytest.raises(InputError, match="dp_ledger: this is a participant's own ledger"):
+        account(tmp_path / "ledger")
+
+
 def test_two_servers_do_not_count_in_one_file(tmp_path):
     path = tmp_path / "ledger"
     first, second = account(path), account(path)

@@ -103,6 +103,7 @@ class Sums:
     length: int = 3
     totals: list[list[int]] = field(default_factory=list)
     may_leave_out: bool = True
+    refused: tuple = ()
 
     @property
     def done(self) -> bool:
@@ -117,7 +118,10 @@ class Sums:
         party = Aggregator(identity=self.federation.identities["server"], roster=self.federation.roster)
         server = DurableServer(self.folder / str(number), scheme, context, party)
         with kept_round(self.folder / str(number), server, proposal, NAMES) as rnd:
-            yield rnd
+            try:
+                yield rnd
+            finally:
+                self.refused += rnd.refused
 
     def close(self, output) -> None:
         self.totals.append(output.total.tolist())

@@ -38,6 +38,7 @@ def test_a_coordinator_that_is_stopped_goes_on_where_it_was(coordinator, called,
     first.stop()
     assert isinstance(first.error, StateError)
     assert "goes on where this one was" in str(first.error)
+    assert first.rounds.refused == ()
 
     sums = Sums(tmp_path / "state", federation, 1)
     running = coordinator(sums)

@@ -36,7 +36,7 @@ PRIVATE: Mapping[str, Mapping[str, Any]] = {
         "dp": "distributed",
         "unit": "institution",
         "rounds": 10,
-        "local_steps": 2,
+        "local_steps": 10,
         "delta": INSTITUTIONS_DELTA,
     },
 }
