@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from secagg.cli.output import AsJson, console
 from secagg.extras import needed
 from secagg.schemes import SCHEMES
 from secagg.service.settings import Address, Deadlines
-from secagg.train.setting import AtLeast, OneOf, Option, check
+from secagg.train.setting import AtLeast, BelowOne, Called, OneOf, Option, Positive, check
 from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
 from secagg_protocols.core import storage
 
@@ -40,6 +40,28 @@ class Parties:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Noise under the sums, which protects one row of any site."""
+
+    epsilon: Annotated[
+        float | None, Positive(), Called(("dp_epsilon",)), Option("ε of one row; figures are exact without.")
+    ] = None
+    delta: Annotated[float, BelowOne(), Called(("dp_delta",)), Option("Failure probability of that guarantee.")] = 1e-5
+    tolerated: Annotated[
+        int, AtLeast(0), Called(("dp_tolerated",)), Option("Dropouts that the noise must outlive.")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def knobs(self, colluders: int) -> dict[str, Any]:
+        """Return it as the settings take it."""
+        if self.epsilon is None:
+            return {}
+        return {f"dp_{name}": value for name, value in asdict(self).items()} | {"dp_colluders": colluders}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What the coordinator speaks TLS with."""
 
@@ -57,6 +79,7 @@ ResultFile = Annotated[Path | None, typer.Option(help="File for the results, as 
 @with_options
 def serve(
     parties: Parties,
+    noise: Annotated[Noise, Panel("Noise")],
     address: Annotated[Address, Panel("Service")],
     certificate: Annotated[Certificate, Panel("Service")],
     deadlines: Annotated[Deadlines, Panel("Service")],
@@ -79,7 +102,7 @@ def serve(
     if certificate.tls_cert is not None and certificate.tls_key is not None:
         context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
-    inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
+    inquiry = _inquiry(parties, noise, Query.from_json(_read(parties.query)), roster)
     if not inquiry.done:
         run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     sites = inquiry.progress.sites
@@ -89,7 +112,7 @@ def serve(
     report(found, as_json)
 
 
-def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
+def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> Inquiry:
     identity = Identity.load(parties.identity)
     if identity.public_key != roster.key_of(SERVER):
         raise ParameterError(
@@ -108,6 +131,7 @@ def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
             "identity": identity,
             "roster": roster,
             "audit": parties.state / "audit.jsonl",
+            **noise.knobs(parties.colluders),
         }
     )
     return Inquiry(query, settings, names_of(roster), parties.state)

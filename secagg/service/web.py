@@ -156,7 +156,7 @@ class Service:
     @asynccontextmanager
     async def _admitted(self, request: Request) -> AsyncIterator[tuple[PublicIdentity, bytes]]:
         """Yield who calls, and the digest that its body must have."""
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         header = request.headers.get("authorization", "")
         try:
             entry, digest = self.doorkeeper.admit(header, request.method, target, datetime.now(UTC))

@@ -291,7 +291,8 @@ def connected(called_url):
 
 
 def head(method, target, headers):
-    lines = [f"{method} {target} HTTP/1.1", "host: here", *(f"{name}: {value}" for name, value in headers.items())]
+    given = {"host": "here"} | headers
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
