@@ -53,6 +53,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.epsilon is None and (self.delta, self.tolerated) != (Noise.delta, Noise.tolerated):
+            raise typer.BadParameter("--delta and --tolerated are of the noise that --epsilon asks for; give that, too")
 
     def knobs(self, colluders: int) -> dict[str, Any]:
         """Return it as the settings take it."""

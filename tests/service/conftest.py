@@ -158,7 +158,7 @@ class Processes:
     def output(self, name):
         return self.folder / f"{name}.out"
 
-    def wait_for(self, name, pattern, seconds=20):
+    def wait_for(self, name, pattern, seconds=40):
         """Return what a process has written that fits."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
