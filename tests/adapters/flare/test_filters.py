@@ -142,6 +142,7 @@ def test_an_honest_update_is_masked_and_its_weight_metrics_and_meta_stay(one_of_
     assert not memory.reason(answers)
     assert 17 not in numbers_in({**left, "DXO": None})
     assert b"note" not in answers
+    assert "secagg lets train on the agreed model" in site.audit
     assert "secagg masked a vector" in site.audit
 
 
