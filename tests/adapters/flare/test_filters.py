@@ -158,6 +158,14 @@ def test_a_difference_counts_as_the_model_that_it_leads_to(one_of_three, memory)
     assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
 
 
+def test_what_a_job_brings_steps_aside_where_the_site_has_its_own(one_of_three, memory):
+    server, site = one_of_three(differing)
+    site.add_job_parts()
+    assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+    assert site.audit.count("secagg masked a vector") == 1
+    assert "refused" not in site.audit
+
+
 def test_a_sites_own_clipping_filter_acts_before_the_mask(one_of_three, memory, tmp_path):
     privacy = flare_parts.made()
     # FLARE's filter clips what one step changed, and there are twenty.
