@@ -14,7 +14,6 @@ from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.utils.fl_context_utils import add_job_audit_event
 
 from secagg.adapters import flare_parts
-from secagg.round import SitePolicy
 from secagg.round.participation import Participation
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
@@ -42,7 +41,7 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
         local = Path(engine.get_workspace().get_site_config_dir())
         try:
             flare_parts.check_own(local, engine.get_component(flare_parts.COMPONENT) is self)
-            self.participation = Participation(SitePolicy.load(local / FOLDER / "policy.json"), job_name(fl_ctx))
+            self.participation = Participation.load(local / FOLDER / "policy.json", job_name(fl_ctx))
         except SecAggError as refused:
             self.system_panic(_told(fl_ctx, refused), fl_ctx)
             return
@@ -89,6 +88,7 @@ class DataFilter(_SiteFilter):
         about = Task.of(shareable)
         due = here.begin(fl_ctx.get_prop(FLContextKey.TASK_ID), about.headers[ROUND], about.arrays, about.received)
         fl_ctx.set_prop(_DUE, (due, about), private=True, sticky=False)
+        _told(fl_ctx, "", "lets train on the agreed model")
         return about.for_trainer(shareable)
 
 

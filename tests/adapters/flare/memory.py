@@ -30,7 +30,7 @@ from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
 from secagg.adapters import flare_parts
-from secagg.adapters.flare.site import TOPIC
+from secagg.adapters.flare.site import JOB_PART, TOPIC, DataFilter, Participant, ResultFilter
 from secagg.adapters.flare.task import WEIGHT_KEY, Task, answers_in
 from secagg.round import Answers, Round, drive
 from secagg.round.planned import Subject, planned_round
@@ -97,6 +97,14 @@ class Site:
     def add_job_filter(self, one: Filter) -> None:
         """Give the job a filter of its own for what goes to the trainer."""
         self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [one]
+
+    def add_job_parts(self) -> None:
+        """Let the job bring our parts, too."""
+        self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [DataFilter()]
+        self._runner.task_result_filters[f"train{FilterKey.DELIMITER}{FilterKey.OUT}"] = [ResultFilter()]
+        self._engine.components[JOB_PART] = part = Participant()
+        with self._engine.new_context() as fl_ctx:
+            part.handle_event(EventType.START_RUN, fl_ctx)
 
     @property
     def audit(self) -> str:

@@ -142,6 +142,7 @@ def test_an_honest_update_is_masked_and_its_weight_metrics_and_meta_stay(one_of_
     assert not memory.reason(answers)
     assert 17 not in numbers_in({**left, "DXO": None})
     assert b"note" not in answers
+    assert "secagg lets train on the agreed model" in site.audit
     assert "secagg masked a vector" in site.audit
 
 
@@ -155,6 +156,14 @@ def test_a_script_that_reports_no_weight_is_left_out_and_its_site_knows_why(one_
 def test_a_difference_counts_as_the_model_that_it_leads_to(one_of_three, memory):
     server, _ = one_of_three(differing)
     assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+
+
+def test_what_a_job_brings_steps_aside_where_the_site_has_its_own(one_of_three, memory):
+    server, site = one_of_three(differing)
+    site.add_job_parts()
+    assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+    assert site.audit.count("secagg masked a vector") == 1
+    assert "refused" not in site.audit
 
 
 def test_a_sites_own_clipping_filter_acts_before_the_mask(one_of_three, memory, tmp_path):
