@@ -11,17 +11,15 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from secagg.codec import fit
 from secagg_protocols import InputError, ProtocolViolation, RoundContext, SecAggError, StateError
 
 from .audit import model_digest
-from .context import check_received
 from .policy import SitePolicy
 from .request import Answers
 from .site import Seat, Site, Turn
 from .store import MemoryStore
 from .terms import CodecTerms
-from .updates import Arrays, layout_of, vector_of
+from .updates import Arrays, vector_of
 
 log = logging.getLogger("secagg.round")
 
@@ -80,8 +78,7 @@ class Participation:
         try:
             if type(number) is not int or number != proposal.round:
                 raise InputError(f"the task is of round {str(number)[:20]}, the proposal of {proposal.round}")
-            check_received(proposal, received)
-            fit(turn.seat.scheme, CodecTerms.from_bytes(proposal.terms).codec(layout_of(arrays)))
+            turn.seat.check_model(arrays, received)
         except SecAggError as refused:
             turn.refuse(refused)
             raise

@@ -36,8 +36,9 @@ VERSION = 1
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """A line. time: UTC, ISO 8601. job: of one query, as it was asked once. query: the digest of what is asked. round:
-    of the job. declined: why a person said no; empty where the query was accepted. survivors: whose vectors are in the
-    sum of this round, by their keys or, without a roster, by the server's numbers; empty where it is only accepted.
+    of the job. step, state: of the query, and the digest of the state that the step goes out from. declined: why a
+    person said no; empty where the query was accepted. survivors: whose vectors are in the sum of this round, by their
+    keys or, without a roster, by the server's numbers; empty where it is only accepted.
     """
 
     version: int = VERSION
@@ -45,6 +46,8 @@ class Asked:
     job: str
     round: int
     query: str
+    step: int
+    state: str
     statistics: tuple[str, ...]
     columns: tuple[str, ...]
     declined: str = ""
@@ -155,6 +158,7 @@ class QueryLedger:
             sums = [line for line in lines.asked if line.survivors]
             if any(replace(asked, time=line.time) == line for line in sums):
                 return
+            _check_state(asked, sums)
             related = [line for line in sums if asked.is_related(line)]
             _check_apart(asked, related, limits)
             _check_cohort(asked, sums, limits)
@@ -165,6 +169,15 @@ def _agreed(line: Asked) -> bool:
     if line.declined:
         raise Declined(f"a person at this site has declined this query: {line.declined}")
     return True
+
+
+def _check_state(asked: Asked, sums: Sequence[Asked]) -> None:
+    before = {line.state for line in sums if (line.job, line.step) == (asked.job, asked.step)}
+    if before - {asked.state}:
+        raise Declined(
+            f"step {asked.step} of this query was answered from another state: what would be summed did not come of "
+            "the step before"
+        )
 
 
 def _check_apart(asked: Asked, related: Sequence[Asked], limits: Limits) -> None:

@@ -79,6 +79,8 @@ class Step:
             job=self.proposal.job,
             round=self.proposal.round,
             query=self.query.digest.hex(),
+            step=self.progress.step,
+            state=hashlib.sha256(self.terms.progress).hexdigest(),
             statistics=tuple(sorted({tag_of(statistic) for statistic in self.query.statistics})),
             columns=tuple(self.query.columns),
             survivors=survivors,

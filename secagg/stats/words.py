@@ -58,7 +58,9 @@ def _statistic(statistic: Statistic) -> str:
 
 
 def _value(value: object) -> str:
-    return listed(value, str) if isinstance(value, tuple | list) else str(value)
+    if not isinstance(value, tuple | list):
+        return str(value)
+    return listed([":".join(one) if isinstance(one, tuple) else one for one in value], str)
 
 
 def _column(column: Number | Category) -> str:

@@ -83,6 +83,7 @@ WRONG = {
     "--mean age:0:9 --sum age:0:8": "column 'age' is given two different ranges",
     "--mean age --by age": "column 'age' is asked for as numbers and as categories",
     "--mean age --epsilon 1": "mean states no sensitivity",
+    "--count --query-out q.json --schema-out s.json": "asks nobody",
     "--compare age": "needs groups: give --by",
     "--crosstab sex": "--crosstab: 'sex' is not COLUMN,COLUMN",
     "--count --rows 3": "raise --rows",

@@ -59,9 +59,9 @@ class CoxState(State, frozen=True):
 
 
 class Cox(Statistic, frozen=True, tag="cox"):
-    """Hazard ratios over all sites' rows together. terms: columns, and products of them.
+    """Hazard ratios over all sites' rows together, by Cox's proportional hazards.
 
-    ties: how events at one time are taken.
+    terms: columns, and products of them. ties: how events at one time are taken.
     """
 
     follow_up: FollowUp

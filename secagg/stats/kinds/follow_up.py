@@ -38,6 +38,9 @@ class FollowUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"a time grid of {self.points} points; at most {MOST_POINTS} are summed: give a larger unit"
             )
 
+    def __str__(self) -> str:
+        return f"from {self.time} until {self.event}, in steps of {self.unit:g} up to {self.horizon:g}"
+
     @property
     def last(self) -> int:
         """The number of the last point."""

@@ -51,10 +51,10 @@ class GlmState(State, frozen=True):
 
 
 class Glm(Statistic, frozen=True, tag="glm"):
-    """A model of all sites' rows together, with an intercept. outcome: a column; terms: columns, and products of them.
+    """A generalised linear model of all sites' rows together, with an intercept.
 
-    family: linear (numbers), logistic (two categories, the second counts as 1) or poisson (counts).
-    exposure: a column that the mean of a Poisson model is in proportion to.
+    outcome: a column; terms: columns, and products of them. family: linear (numbers), logistic (two categories, the
+    second counts as 1) or poisson (counts). exposure: a column that the mean of a Poisson model is in proportion to.
     """
 
     outcome: str

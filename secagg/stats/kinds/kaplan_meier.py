@@ -98,7 +98,9 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
                 "log-rank test",
                 (self.by or "", "events", "expected"),
                 tuple(
-                    (group, test.observed and test.observed[place], test.expected and test.expected[place])
+                    (group, None, None)
+                    if test.observed is None or test.expected is None
+                    else (group, test.observed[place], test.expected[place])
                     for place, group in enumerate(test.groups)
                 ),
                 (f"χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}",),

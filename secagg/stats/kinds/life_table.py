@@ -37,7 +37,7 @@ class LifeTable:
     @property
     def survival(self) -> Reals:
         """S(t) = ∏ (1 − d/n) over all points up to t."""
-        return np.cumprod(1 - self.events / np.maximum(self.at_risk, 1))
+        return np.cumprod(1 - self.events / np.maximum(self.at_risk, 1), dtype=np.float64)
 
     @property
     def log_variance(self) -> Reals:

@@ -80,7 +80,9 @@ class MetaResult(Result, frozen=True, tag="meta"):
 
 
 class Meta(Statistic, frozen=True, tag="meta"):
-    """Pool what sites estimate. effect: the mean of a column of numbers; the difference of its means between the two
+    """Effects that sites estimate, pooled.
+
+    effect: the mean of a column of numbers; the difference of its means between the two
     categories of `by` (the second less the first); or the log odds ratio of two columns of two categories each."""
 
     effect: Literal["mean", "difference", "log_odds_ratio"]

@@ -87,12 +87,13 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
     A step that made the loss larger is halved; not so when rows dropped out since, whose loss is no longer in it.
     """
     evaluations = search.evaluations + 1
-    comparable = search.accepted and search.rows == here.rows
-    if comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss)) and search.halvings < MOST_HALVINGS:
+    comparable = bool(search.accepted) and search.rows == here.rows
+    worse = comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss))
+    if worse and search.halvings < MOST_HALVINGS and evaluations < MOST_EVALUATIONS:
         middle = (np.array(search.at) + np.array(search.accepted)) / 2
         return msgspec.structs.replace(search, at=_plain(middle), evaluations=evaluations, halvings=search.halvings + 1)
     step = inverse(here.information, names) @ here.score
-    length = float(np.sqrt(max(here.score @ step, 0.0)))
+    length = math.sqrt(max(float(here.score @ step), 0.0))
     if evaluations >= SETTLED and np.abs(step).max() > GROWING:
         raise _endless(names[int(np.argmax(np.abs(step)))])
     if evaluations == MOST_EVALUATIONS and length > CLOSE:
