@@ -9,8 +9,6 @@ import pytest
 from secagg import Identity, Roster
 from secagg.cli.join import _person
 
-pytest.importorskip("starlette")
-
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
