@@ -32,6 +32,7 @@ class Parties:
     roster: Annotated[Path, typer.Option(help="The roster that all parties have.")]
     identity: Annotated[Path, typer.Option(help="The coordinator's own identity file.")]
     state: Annotated[Path, typer.Option(help="Folder in which the query is kept: started again, it goes on there.")]
+    result: Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("Scheme that withstands an active server.")] = "bonawitz"
     colluders: Annotated[int, AtLeast(0), Option("Sites that may help the coordinator, and learn nothing by it.")] = 0
 
@@ -53,6 +54,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.epsilon is None and (self.delta, self.tolerated) != (Noise.delta, Noise.tolerated):
+            raise typer.BadParameter("--delta and --tolerated are of the noise that --epsilon asks for; give that, too")
 
     def knobs(self, colluders: int) -> dict[str, Any]:
         """Return it as the settings take it."""
@@ -73,9 +76,6 @@ class Certificate:
             raise typer.BadParameter("--tls-cert and --tls-key belong together; give both")
 
 
-ResultFile = Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")]
-
-
 @with_options
 def serve(
     parties: Parties,
@@ -83,7 +83,6 @@ def serve(
     address: Annotated[Address, Panel("Service")],
     certificate: Annotated[Certificate, Panel("Service")],
     deadlines: Annotated[Deadlines, Panel("Service")],
-    result: ResultFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask one query of the sites of a roster, which join over HTTPS, and print the results.
@@ -107,8 +106,8 @@ def serve(
         run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     sites = inquiry.progress.sites
     found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
-    if result is not None:
-        _write(result, found.plain())
+    if parties.result is not None:
+        _write(parties.result, found.plain())
     report(found, as_json)
 
 
