@@ -1,7 +1,5 @@
-"""The participant's side: a component that answers every step but the vector, and two filters around the trainer.
-
-They fail closed. They are plain `Filter`s: a `DXOFilter` passes on unchanged whatever it does not know.
-"""
+"""The participant's side: a component that answers every step but the vector, and two filters around the trainer, which
+fail closed: plain `Filter`s, since a `DXOFilter` passes on unchanged whatever it does not know."""
 
 from pathlib import Path
 
@@ -40,7 +38,8 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
         engine = fl_ctx.get_engine()
         local = Path(engine.get_workspace().get_site_config_dir())
         try:
-            flare_parts.check_own(local, engine.get_component(flare_parts.COMPONENT) is self)
+            if engine.get_component(flare_parts.COMPONENT) is self:
+                flare_parts.check_own(local, fl_ctx.get_prop(FLContextKey.SCOPE_OBJECT))
             self.participation = Participation.load(local / FOLDER / "policy.json", job_name(fl_ctx))
         except SecAggError as refused:
             self.system_panic(_told(fl_ctx, refused), fl_ctx)

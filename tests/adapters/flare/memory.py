@@ -60,7 +60,7 @@ class Trainer(Executor):
 
 class Site:
     """One site in one job. policy: what its policy.json holds. job: another run of the same site has another. privacy:
-    its privacy.json, unless it has our parts alone."""
+    its privacy.json, unless it has our parts alone. scope: the one that the job names."""
 
     def __init__(
         self,
@@ -69,13 +69,14 @@ class Site:
         policy: dict | None = None,
         job: str = JOB,
         privacy: dict | None = None,
+        scope: str = "",
     ) -> None:
         self.name, self.trainer, self._root, self._job = root.name, trainer, root, job
         for folder in ("startup", "local/secagg", f"{job}"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "local" / flare_parts.NAME).write_text(json.dumps(privacy or flare_parts.made()), encoding="utf-8")
         (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy or {}), encoding="utf-8")
-        (root / job / "meta.json").write_text("{}", encoding="utf-8")
+        (root / job / "meta.json").write_text(json.dumps({"scope": scope}), encoding="utf-8")
         self._auditor = Auditor(str(root / "audit.log"))
         self._start(Workspace(str(root), self.name))
 

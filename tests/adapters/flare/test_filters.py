@@ -265,6 +265,16 @@ def test_a_job_of_another_controller_gets_no_training(one_of_three, memory):
     assert "secagg refused: ProtocolViolation: a task to train without a step of the protocol" in site.audit
 
 
+def test_a_job_that_runs_in_no_scope_gets_no_step_since_no_filter_would_run(memory, tmp_path):
+    """FLARE's simulator runs every job so; a server refuses one with a scope that it does not know."""
+    site = memory.Site(tmp_path / "site-1", Gives(weights), scope="nowhere")
+    assert "secagg refused: ParameterError: FLARE runs this job in no scope of privacy.json" in site.audit
+    left = site.task(memory.train_task(memory.MODEL, 0))
+    assert SECRET in numbers_in(left), "this is what FLARE does without filters"
+    with pytest.raises(KeyError):
+        site.ask(b"")  # nobody answers
+
+
 def broken(edit):
     held = flare_parts.made()
     edit(held)
