@@ -73,7 +73,7 @@ def test_a_restarted_site_remembers_whose_sums_it_was_in_and_sees_when_that_was_
     assert first == "AuditError: this site's own input or files do not fit; its log says more"
     assert len(others) == 4  # who would be in a sum without the first
     with pytest.raises(AuditError, match="line 1"):
-        parties.site("hospital-1").policy.ledger.knows("query")
+        parties.site("hospital-1").policy.ledger.knows(asked())
 
 
 def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
@@ -185,5 +185,5 @@ def test_a_cohort_answers_so_many_queries_and_a_day_has_so_many():
     with pytest.raises(Declined, match=r"2 queries were asked within a day, .* stats-queries-per-day=2"):
         day.begin(asked("c", days=0.9), 2, "stats-")
     day.begin(asked("c", days=1.1), 2, "stats-")
-    assert day.knows("c")
-    assert not day.knows("d")
+    assert day.knows(asked("c"))
+    assert not day.knows(asked("d"))
