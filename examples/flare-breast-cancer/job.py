@@ -14,7 +14,6 @@ ROUNDS = 3
 
 def main() -> None:
     """Train in FLARE's simulator, and test the model on rows that no hospital has."""
-    torch.manual_seed(0)
     recipe = SecAggRecipe(
         name="breast-cancer",
         model=Net(),

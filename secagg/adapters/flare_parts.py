@@ -60,10 +60,15 @@ def check(held: Mapping[str, Any]) -> None:
         raise ParameterError(f"{NAME} has no component {COMPONENT!r} with path {PARTICIPANT}; {_REMEDY}")
 
 
-def check_own(local: Path, is_own: bool) -> None:
-    """Raise `ParameterError` where the folder's privacy.json lets a job go round our parts. is_own: whether the
-    participant that asks is the site's own: one that a job brought has no file to answer for."""
-    if is_own and (held := read(local / NAME)) is not None:
+def check_own(local: Path, scope: object) -> None:
+    """Raise `ParameterError` where a job goes round the filters of the folder's privacy.json, or another one could.
+    scope: the one that FLARE runs this job in; None: in none."""
+    if scope is None:
+        raise ParameterError(
+            f"FLARE runs this job in no scope of {NAME}, and so without its filters, as its simulator always does: "
+            "there the recipe's parts='job' brings them"
+        )
+    if (held := read(local / NAME)) is not None:
         check(held)
 
 

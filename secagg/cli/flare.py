@@ -39,20 +39,20 @@ class Floor:
     )
     audit: Annotated[Path | None, typer.Option(help="This site's signed log of every round; needs --identity.")] = None
 
-    def policy(self, local: Path) -> dict[str, Any]:
-        """Return it as `policy.json` has it, with paths from the root. Raises `typer.BadParameter`."""
+    def policy(self) -> dict[str, Any]:
+        """Return it as `policy.json` has it: what was named from the root, and else relative to that file, so that a
+        kit can be moved. Raises `typer.BadParameter`."""
         if self.adversary == "active":
             for name, file in (("--roster", self.roster), ("--identity", self.identity)):
                 if file is None:
                     raise typer.BadParameter("active needs this site's own roster and identity", param_hint=name)
-        store = self.store if self.store is not None else local / "secagg" / "store"
         files = {"roster": self.roster, "identity": self.identity, "group-key": self.group_key, "audit": self.audit}
         given = {name: str(file.resolve()) for name, file in files.items() if file is not None}
         return {
             "minimum-cohort": self.minimum_cohort,
             "colluders": self.colluders,
             "adversary": self.adversary,
-            "store": str(store.resolve()),
+            "store": "store" if self.store is None else str(self.store.resolve()),
             **given,
         }
 
@@ -80,7 +80,7 @@ def site(
     parts = flare_parts.read(parts_file)
     if parts is not None:
         _check_parts(parts, parts_file)
-    policy = _policy(floor, local, held, policy_file)
+    policy = _policy(floor, held, policy_file)
     make_folder(policy_file.parent)
     made = {policy_file: policy if held is None else None, parts_file: flare_parts.made() if parts is None else None}
     target = console(as_json)
@@ -94,9 +94,9 @@ def site(
         print_json({"policy": policy, "files": [str(file) for file in made], "written": written})
 
 
-def _policy(floor: Floor, local: Path, held: dict[str, Any] | None, file: Path) -> dict[str, Any]:
+def _policy(floor: Floor, held: dict[str, Any] | None, file: Path) -> dict[str, Any]:
     """Return what is in force: what the file holds, or what was asked for. Raises what is wrong with it."""
-    wanted = floor.policy(local)
+    wanted = floor.policy()
     if held is not None and held != wanted and floor != Floor():
         raise InputError(f"{file} is there and is not changed; what was asked for is {json.dumps(wanted)}")
     if held is not None:

@@ -75,8 +75,10 @@ def join(url: Url, own: Own, ask: Ask = False, once: Once = False) -> None:
     caller = Caller(policy.site.identity, policy.site.roster)
     coordinator = Coordinator(url, caller, pinned_context(own.tls_cert, datetime.now(UTC)))
     site = StatSite(policy, own.data, ask=_person if ask else None)
+    say = _saying(target.print)
+    say(f"{caller.entry.name}, participant {caller.entry.id} of the roster, joins {url}")
     try:
-        answer(coordinator, site.take, once=once, say=_saying(target.print))
+        answer(coordinator, site.take, once=once, say=say)
     except (KeyboardInterrupt, click.Abort):
         raise StateError(f"stopped; the same command goes on where this one was ({PREFIX}store)") from None
 

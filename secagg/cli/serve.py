@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from secagg.cli.output import AsJson, console
 from secagg.extras import needed
 from secagg.schemes import SCHEMES
 from secagg.service.settings import Address, Deadlines
-from secagg.train.setting import AtLeast, OneOf, Option, check
+from secagg.train.setting import AtLeast, BelowOne, Called, OneOf, Option, Positive, check
 from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
 from secagg_protocols.core import storage
 
@@ -32,11 +32,36 @@ class Parties:
     roster: Annotated[Path, typer.Option(help="The roster that all parties have.")]
     identity: Annotated[Path, typer.Option(help="The coordinator's own identity file.")]
     state: Annotated[Path, typer.Option(help="Folder in which the query is kept: started again, it goes on there.")]
+    result: Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("Scheme that withstands an active server.")] = "bonawitz"
     colluders: Annotated[int, AtLeast(0), Option("Sites that may help the coordinator, and learn nothing by it.")] = 0
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Noise under the sums, which protects one row of any site."""
+
+    epsilon: Annotated[
+        float | None, Positive(), Called(("dp_epsilon",)), Option("ε of one row; figures are exact without.")
+    ] = None
+    delta: Annotated[float, BelowOne(), Called(("dp_delta",)), Option("Failure probability of that guarantee.")] = 1e-5
+    tolerated: Annotated[
+        int, AtLeast(0), Called(("dp_tolerated",)), Option("Dropouts that the noise must outlive.")
+    ] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.epsilon is None and (self.delta, self.tolerated) != (Noise.delta, Noise.tolerated):
+            raise typer.BadParameter("--delta and --tolerated are of the noise that --epsilon asks for; give that, too")
+
+    def knobs(self, colluders: int) -> dict[str, Any]:
+        """Return it as the settings take it."""
+        if self.epsilon is None:
+            return {}
+        return {f"dp_{name}": value for name, value in asdict(self).items()} | {"dp_colluders": colluders}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +76,13 @@ class Certificate:
             raise typer.BadParameter("--tls-cert and --tls-key belong together; give both")
 
 
-ResultFile = Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")]
-
-
 @with_options
 def serve(
     parties: Parties,
+    noise: Annotated[Noise, Panel("Noise")],
     address: Annotated[Address, Panel("Service")],
     certificate: Annotated[Certificate, Panel("Service")],
     deadlines: Annotated[Deadlines, Panel("Service")],
-    result: ResultFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask one query of the sites of a roster, which join over HTTPS, and print the results.
@@ -79,16 +101,17 @@ def serve(
     if certificate.tls_cert is not None and certificate.tls_key is not None:
         context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
-    inquiry = _inquiry(parties, Query.from_json(_read(parties.query)), roster)
+    inquiry = _inquiry(parties, noise, Query.from_json(_read(parties.query)), roster)
     if not inquiry.done:
         run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
-    found = Run(inquiry.progress.query, (), inquiry.results, inquiry.progress.sites)
-    if result is not None:
-        _write(result, found.plain())
+    sites = inquiry.progress.sites
+    found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
+    if parties.result is not None:
+        _write(parties.result, found.plain())
     report(found, as_json)
 
 
-def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
+def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> Inquiry:
     identity = Identity.load(parties.identity)
     if identity.public_key != roster.key_of(SERVER):
         raise ParameterError(
@@ -107,6 +130,7 @@ def _inquiry(parties: Parties, query: Query, roster: Roster) -> Inquiry:
             "identity": identity,
             "roster": roster,
             "audit": parties.state / "audit.jsonl",
+            **noise.knobs(parties.colluders),
         }
     )
     return Inquiry(query, settings, names_of(roster), parties.state)

@@ -43,9 +43,9 @@ class Averaging:
         self.training = Training(self.settings.reruns, self.settings.spending)
 
     def round(self, received: RoundContext, arrays: Arrays, peers: Sequence[str], line: Line) -> Averaged:
-        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down; none where the job
-        was called off. Raises `ParameterError` for settings that never fitted, `TrainingFailed` where no further round
-        is run."""
+        """Run a round about a model and whatever else is sent (`planned.Subject`), and write it down; nothing, where
+        the job was called off. Raises `ParameterError` for settings that never fitted, `TrainingFailed` where no
+        further round is run."""
         if line.stopped():
             return Averaged(arrays, {}, None)
         try:
@@ -74,7 +74,7 @@ class Averaging:
         # As if it were the last: no keys come ahead, where asking for them costs milliseconds.
         subject = Subject(received, layout_of(arrays), [], True, self.weight_key)
         planned = planned_round(self.settings, subject, count, datetime.now(UTC))
-        self.training.check_budget(planned.privacy)
+        self.training.check_budget(planned, datetime.now(UTC))
         if (names := kept(arrays)) and not self.training.made + self.training.skipped:
             log.info("secagg: not averaged, the global values stay: %s", ", ".join(names))
         return planned
@@ -82,18 +82,18 @@ class Averaging:
     def _mean(self, planned: PlannedRound, rnd: Round[str], line: Line) -> Decoded | None:
         number = rnd.proposal.round
         try:
+            self.training.ask(planned, datetime.now(UTC))
             output = drive(rnd, pushed(rnd, line, self.settings))
             mean = mean_of(output, planned.codec)
         except (RoundFailed, InputError) as failure:
-            answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
-            log.error("secagg: %s", self.training.skip(number, failure, answered, planned.privacy))
+            log.error("secagg: %s", self.training.fail(rnd, failure))
             return None
         if mean.clips is not None:
-            self.training.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            self.training.calibrated(mean.clips)
             log.info("secagg: round %d: %s", number, mean.clips)
             return None
         count = len(output.survivors)
-        self.training.add(planned.privacy, count)
+        self.training.add(count)
         influence = planned.codec.influence(count, mean.weight)
         log.info("secagg: round %d: the sum of %d sites; %s", number, count, influence)
         if self.training.spending is not None:

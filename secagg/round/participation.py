@@ -10,18 +10,18 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
-from secagg.codec import fit
 from secagg_protocols import InputError, ProtocolViolation, RoundContext, SecAggError, StateError
 
 from .audit import model_digest
-from .context import check_received
 from .policy import SitePolicy
 from .request import Answers
 from .site import Seat, Site, Turn
 from .store import MemoryStore
 from .terms import CodecTerms
-from .updates import Arrays, layout_of, vector_of
+from .updates import Arrays, vector_of
 
 log = logging.getLogger("secagg.round")
 
@@ -58,6 +58,11 @@ class Participation:
         self._training: dict[Hashable, RoundContext] = {}
         self._lock = threading.Lock()
 
+    @classmethod
+    def load(cls, policy: Path, job: str) -> Self:
+        """Take part by the policy in a file. Raises what `SitePolicy.load` raises."""
+        return cls(SitePolicy.load(policy), job)
+
     def answer(self, request: object) -> tuple[bytes, str]:
         """Take one step; return the answers, and why it is refused: an empty text where it is not."""
         with self._lock:
@@ -80,8 +85,7 @@ class Participation:
         try:
             if type(number) is not int or number != proposal.round:
                 raise InputError(f"the task is of round {str(number)[:20]}, the proposal of {proposal.round}")
-            check_received(proposal, received)
-            fit(turn.seat.scheme, CodecTerms.from_bytes(proposal.terms).codec(layout_of(arrays)))
+            turn.seat.check_model(arrays, received)
         except SecAggError as refused:
             turn.refuse(refused)
             raise

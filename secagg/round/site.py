@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from secagg.codec import fit
 from secagg.privacy.ledger import Charging
 from secagg_protocols import (
     SYSTEM,
@@ -44,7 +45,8 @@ from .context import check_received
 from .policy import SitePolicy
 from .request import Answers, Request
 from .store import SiteStore
-from .terms import Proposal
+from .terms import CodecTerms, Proposal
+from .updates import Arrays, layout_of
 
 log = logging.getLogger("secagg.round")
 
@@ -188,6 +190,12 @@ class Seat:
     def _check_survivors(self, _: RoundContext, survivors: tuple[int, ...]) -> None:
         if self.site.survivors is not None:
             self.site.survivors(self.proposal, survivors)
+
+    def check_model(self, arrays: Arrays, received: bytes) -> None:
+        """Raise, before anybody trains, for another model than the round's, and for one whose update the scheme does
+        not sum. received: `context.received_digest`."""
+        check_received(self.proposal, received)
+        fit(self.scheme, CodecTerms.from_bytes(self.proposal.terms).codec(layout_of(arrays)))
 
     def answer(self, envelopes: Sequence[bytes | memoryview]) -> list[bytes]:
         """Take the envelopes of one request, none to begin; return the answers."""

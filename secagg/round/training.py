@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from secagg.codec import ProposedClips
 from secagg.privacy.spending import Spending
 from secagg_he import BudgetSpent
 from secagg_protocols import SecAggError
 
 from .audit import Stamp, model_digest
 from .planned import PlannedRound
+from .rounds import Round
 from .updates import Arrays
 
 
@@ -98,6 +101,15 @@ class Training:
             f"(reruns={self.reruns})"
         )
         return f"{told}; training stops here"
+
+    def fail(self, rnd: Round[Any], why: object) -> str:
+        """Count a round that failed, by how far it came; return what to tell, in one line."""
+        answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
+        return self.skip(rnd.proposal.round, why, answered)
+
+    def calibrated(self, clips: ProposedClips) -> None:
+        """Stop: what a round proposed is for whoever runs the training to look at."""
+        self.stopped = f"the clips are calibrated; pin them and start again: clip={clips.text!r}"
 
     def check_goes_on(self) -> None:
         """Raise `TrainingFailed` where no further round is run."""

@@ -30,7 +30,7 @@ DONE = "done"
 DIGEST = "secagg-request"
 """Header with the digest of a request, which its answer names."""
 
-_HEADER = re.compile(rf"{SCHEME} (\d{{1,10}}) ([0-9a-f]{{32}}) (\d{{1,19}}) ([0-9a-f]{{64}}) ([0-9a-f]{{2,256}})")
+_HEADER = re.compile(rf"{SCHEME} ([0-9]{{1,10}}) ([0-9a-f]{{32}}) ([0-9]{{1,19}}) ([0-9a-f]{{64}}) ([0-9a-f]{{128}})")
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
+import msgspec
+
 from secagg.extras import needed
 from secagg_protocols import AuthenticationError, LateMessage, ParameterError, PublicIdentity
 
@@ -34,7 +36,6 @@ from .status import Status
 from .tls import is_loopback
 
 with needed("service"):
-    import msgspec
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect, Request
@@ -156,7 +157,7 @@ class Service:
     @asynccontextmanager
     async def _admitted(self, request: Request) -> AsyncIterator[tuple[PublicIdentity, bytes]]:
         """Yield who calls, and the digest that its body must have."""
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         header = request.headers.get("authorization", "")
         try:
             entry, digest = self.doorkeeper.admit(header, request.method, target, datetime.now(UTC))

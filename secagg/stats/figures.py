@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
@@ -69,7 +70,7 @@ def _name(curve: Curve) -> str:
 def _numbers_at_risk(axes: Axes, curves: Sequence[Curve]) -> None:
     """Write below the axis how many are at risk, about as often as it has ticks, at times for which that is shown."""
     below = axes.get_xaxis_transform()
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
+    style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
     axes.annotate("at risk", (0, 0), (-20, -36), xycoords=below, ha="right", color=FAINT, **style)
     for line, curve in enumerate(curves, start=1):
         down = -36 - 72 * LINE_HEIGHT * 0.8 * line
@@ -97,6 +98,8 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
     """Estimates as dots with their intervals, as ratios on a logarithmic axis where there are such."""
     with drawing(name, 0.9 + LINE_HEIGHT * len(shown)) as drawn:
         axes = drawn.axes
+        if ratio:
+            axes.set_xscale("log")
         for place, one in enumerate(shown):
             middle, low, high = (
                 (one.ratio, one.ratio_low, one.ratio_high) if ratio else (one.estimate, one.low, one.high)
@@ -105,6 +108,7 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
                 continue
             axes.plot((low, high), (place, place), color=SECURE, lw=2.2, solid_capstyle="round")
             axes.plot(middle, place, "o", color=SECURE, ms=7)
+        axes.margins(x=0.05)
         axes.axvline(1 if ratio else 0, color=FAINT, **DASHED)
         axes.set_yticks(range(len(shown)), [one.name for one in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -119,7 +123,6 @@ def coefficients(ratio: str, shown: Sequence[Coefficient], name: str) -> str:
 
 def _logarithmic(axes: Axes) -> None:
     low, high = axes.get_xlim()
-    axes.set_xscale("log")
     steps = (1, 1.5, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5)
     ticks = [step * 10.0**power for power in range(-6, 7) for step in steps]
     axes.set_xticks([tick for tick in ticks if low <= tick <= high])

@@ -28,7 +28,16 @@ from secagg.round import Proposal, Round, Settings, kept_round
 from secagg.round.audit import Stamp
 from secagg.round.peers import Peers
 from secagg.round.private import PREFIX
-from secagg_protocols import SYSTEM, DurableServer, InputError, Output, ParameterError, RoundFailed, Scheme, StateError
+from secagg_protocols import (
+    SYSTEM,
+    DurableServer,
+    InputError,
+    Output,
+    ParameterError,
+    RoundFailed,
+    Scheme,
+    StateError,
+)
 from secagg_protocols.core import storage
 from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.wire import Message, decode, encode
@@ -182,8 +191,21 @@ class Inquiry:
                 yield rnd
         except RoundFailed:
             self._record(self._kept.progress)
-            self._turn(msgspec.structs.replace(self._kept, attempt=self._kept.attempt + 1))
+            left_out = tuple(name for name in names if name in left_out or name in self._without_a_vector())
+            self._turn(msgspec.structs.replace(self._kept, attempt=self._kept.attempt + 1, left_out=left_out))
             raise
+
+    def _without_a_vector(self) -> set[str]:
+        """Return who was not in a first sum that failed once sites had agreed to its survivors, as they remember."""
+        rnd = self._round
+        if rnd is None or self._progress.step:
+            return set()
+        scheme = rnd.server.scheme
+        answered = rnd.outcome.answered
+        later = scheme.steps[scheme.steps.index(scheme.upload_step) + 1 :]
+        if not any(answered.get(step) for step in later):
+            return set()
+        return {name for name in self._kept.names if rnd.participants.get(name) not in answered[scheme.upload_step]}
 
     def close(self, output: Output) -> None:
         """Take the sum of a step. It is on disk, and in the audit log, when this returns.
@@ -199,8 +221,8 @@ class Inquiry:
         following = self._progress.combined(total, len(output.survivors))
         left_out = self._kept.left_out
         if self._progress.step == 0:
-            present = {peer for peer, own in self._round.participants.items() if own in output.survivors}
-            left_out = tuple(name for name in self._kept.names if name not in present)
+            participants = self._round.participants
+            left_out = tuple(name for name in self._kept.names if participants.get(name) not in output.survivors)
         after = following.to_bytes()
         self._record(after)
         self._turn(msgspec.structs.replace(self._kept, left_out=left_out, progress=after))

@@ -26,11 +26,16 @@ LEAST = Floor(minimum_patients=0, minimum_cell=0, apart=1, queries_per_day=None)
 
 @dataclass(frozen=True)
 class Answered:
-    """What a simulated query came to. sites: how many are in the last sum of each statistic. steps: secure sums."""
+    """What a simulated query came to. sites: how many are in the last sum of each statistic. steps: secure sums.
+
+    disclosure: what the results tell beside what is true of all rows. epsilon: view → ε of one row, with noise.
+    """
 
     results: tuple[Result, ...]
     sites: tuple[int, ...]
     steps: int
+    disclosure: str
+    epsilon: Mapping[str, float]
 
 
 def simulate(
@@ -70,7 +75,10 @@ def simulate(
     while not inquiry.done:
         with inquiry.open() as rnd:
             inquiry.close(drive(rnd, partial(_exchange, rnd, sites, away)))
-    return Answered(inquiry.results, inquiry.progress.sites, inquiry.progress.step)
+    sites_in = inquiry.progress.sites
+    return Answered(
+        inquiry.results, sites_in, inquiry.progress.step, inquiry.noise, inquiry.epsilon(min(sites_in, default=0))
+    )
 
 
 def _exchange(

@@ -29,7 +29,12 @@ def noisy(noise: Noise, gain: int) -> str:
 
 def in_words(query: Query, participants: int, noise: str = EXACT) -> str:
     """Return a query in words, a line for each thing. participants: of the sum. noise: in words."""
-    return "\n".join(_lines(query, participants, noise))
+    return "\n".join(map(_printable, _lines(query, participants, noise)))
+
+
+def _printable(line: str) -> str:
+    """Return a line in which no name of the query's makes another line, or hides one."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 def _lines(query: Query, participants: int, noise: str) -> Iterator[str]:
@@ -59,7 +64,9 @@ def _statistic(statistic: Statistic) -> str:
 
 
 def _value(value: object) -> str:
-    return listed(value, str) if isinstance(value, tuple | list) else str(value)
+    if not isinstance(value, tuple | list):
+        return str(value)
+    return listed([":".join(one) if isinstance(one, tuple) else one for one in value], str)
 
 
 def _column(column: Number | Category) -> str:

@@ -24,6 +24,7 @@ from .data import Data, Dataset
 from .distributed import LARGEST_LOT, Encoding, planned
 from .fedavg import LocalTraining, largest_coordinate
 from .model import Model, Params
+from .privacy import Privacy
 from .schedule import RoundPlan, plan_rounds
 from .silos import Silo, make_silos
 
@@ -128,8 +129,8 @@ def make_setup(config: TrainConfig) -> Setup:
 
 def under_epsilon(setup: Setup, epsilon: float | None) -> Setup:
     """Return the same run under another budget: other noise, and the room for it in the codec."""
-    delta = None if epsilon is None else setup.config.privacy.delta
-    privacy = replace(setup.config.privacy, epsilon=epsilon, delta=delta, noise_multiplier=None)
+    asked = setup.config.privacy
+    privacy = Privacy(dp="none") if epsilon is None else replace(asked, epsilon=epsilon, noise_multiplier=None)
     config = replace(setup.config, privacy=privacy, run=replace(setup.config.run, sweep=()))
     mechanism = _mechanism(config)
     how = _local_training(config, mechanism, setup.public_size)

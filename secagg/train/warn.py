@@ -37,7 +37,7 @@ class OnePatient:
 def one_patient(setup: Setup) -> OnePatient | None:
     """Return what there is of one patient at the most; None when an institution is protected, or nothing says."""
     patients = setup.data.patients
-    if patients is None or not setup.config.privacy.of_lots:
+    if patients is None or setup.config.privacy.unit == "institution":
         return None
     trained = [patients[silo.train] for silo in setup.silos]
     there = [np.unique(own) for own in trained]

@@ -17,6 +17,7 @@ from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
 from secagg_bench.privacy import command as privacy
+from secagg_bench.stats import command as statistics
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
 
@@ -33,6 +34,7 @@ WORKS = [
     (flower, "run_engine"),
     (flower, "run_simulator"),
     (privacy, "parts_of"),
+    (statistics, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""
 NEEDED = {
@@ -40,6 +42,12 @@ NEEDED = {
     ("bench", "peers"): ["--engine-nodes", "0"],
     ("bench", "schemes"): ["--only", "plain"],
     ("train",): ["--no-dp"],
+    ("stats", "km"): ["--time", "t", "--event", "e", "--horizon", "9", "--query-out", "new.json"],
+    ("stats", "cox"): [
+        *("--time", "t", "--event", "e", "--horizon", "9", "--query-out", "new.json"),
+        *("--covariates", "age"),
+    ],
+    ("stats", "glm"): ["--family", "linear", "--formula", "y ~ x", "--query-out", "new.json"],
     ("flare", "site"): ["there.txt"],
     ("stats", "table"): ["--count", "--by", "sex", "--query-out", "new.json"],
     ("group-key", "new"): ["--participants", "2", "--length", "1", "--output", "new.key"],

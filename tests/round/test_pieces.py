@@ -10,9 +10,12 @@ from secagg.round import Settings, SiteStore, bound_digest, knobs_of, received_d
 from secagg.round.store import MAX_JOBS
 from secagg.round.updates import (
     applied,
+    as_arrays,
     change,
     layout_of,
+    layout_of_model,
     metrics_of,
+    scalars_of,
     vector_of,
     weight_of,
 )
@@ -230,6 +233,49 @@ def test_weights_are_capped_and_only_agreed_metrics_leave(caplog):
     assert "1000000000" not in caplog.text
     assert metrics_of({"n": 5, "loss": 0.5, "patients": 3}, codec, "n") == {"loss": 0.5}
     assert weight_of({}, codec_of({**KNOBS, "weight_max": 0}), "n") is None
+
+
+def test_a_difference_is_an_update_as_it_stands_and_is_checked_like_a_model():
+    changes = {"weight": np.full((2, 3), 0.5, np.float64)}
+    assert (change(ARRAYS, changes, relative=True)["weight"] == 0.5).all()
+    assert change(ARRAYS, changes, relative=True)["weight"].dtype == ARRAYS["weight"].dtype
+    with pytest.raises(InputError, match="'weight' is missing"):
+        change(ARRAYS, {"count": np.array([8])}, relative=True)
+
+
+def test_whatever_holds_numbers_is_taken_as_arrays():
+    assert as_arrays({"a": [[1.0, 2.0]], "b": 3}).keys() == {"a", "b"}
+    for given in ({"a": "text"}, {"a": object()}, {"a": [[1.0], [2.0, 3.0]]}):
+        with pytest.raises(InputError):
+            as_arrays(given)
+
+
+def test_a_report_of_a_few_numbers_may_leave_and_nothing_larger():
+    assert scalars_of({"loss": np.float32(0.5), "count": 3}) == {"loss": 0.5, "count": 3.0}
+    for reported in ({"a": 1.0, "b": 2.0}, {"long": 1.0}, {"a": np.ones(3)}, {1: 1.0}, {"a": float("inf")}):
+        with pytest.raises(InputError):
+            scalars_of(reported, most=1)
+
+
+def test_a_model_that_is_described_elsewhere_has_no_layout_yet():
+    assert layout_of_model([[1.0, 2.0]]).size == 2
+    assert layout_of_model({"class_path": "net.Net"}) is None
+
+
+def test_a_plan_is_checked_without_the_files_that_it_names():
+    active = {**KNOBS, "adversary": "active", "identity": "/elsewhere", "roster": "/elsewhere"}
+    layout = Layout.of({"weight": ARRAYS["weight"]})
+    Settings.check_plan(active, 4, layout)
+    Settings.check_plan({**KNOBS, "threshold": 2}, 4, layout)
+    with pytest.raises(ParameterError, match="threshold=2"):
+        Settings.check_plan({**active, "threshold": 2}, 4, layout)
+    Settings.check_plan({**active, "threshold": 2}, 4, None)
+    with pytest.raises(ParameterError, match="needs the server's identity and the roster"):
+        Settings.check_plan({**KNOBS, "adversary": "active", "identity": "/elsewhere"}, 3, None)
+    with pytest.raises(ParameterError, match="audit needs identity"):
+        Settings.check_plan({**KNOBS, "audit": "log"}, 3, None)
+    with pytest.raises(ParameterError, match="knobs travel as JSON"):
+        Settings.check_plan({**KNOBS, "identity": object()}, 3, None)
 
 
 def test_a_mean_leaves_the_model_that_was_sent_as_it_is():

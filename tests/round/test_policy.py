@@ -110,6 +110,29 @@ def test_a_policy_from_json_is_the_same(tmp_path):
     assert not policy.early_keys
 
 
+def test_a_policy_is_a_file_whose_paths_are_beside_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("SECAGG_GROUP_KEY", raising=False)
+    file = tmp_path / "policy.json"
+    assert SitePolicy.load(file).floor == SitePolicy().floor
+    Identity.generate("own").save(tmp_path / "own.json")
+    file.write_text(json.dumps({"identity": "own.json", "store": "store", "minimum-cohort": 4}))
+    policy = SitePolicy.load(file)
+    assert policy.identity.name == "own"
+    assert policy.floor.minimum_cohort == 4
+    policy.store.turn_to("job", "session")
+    assert (tmp_path / "store").is_dir()
+    (tmp_path / "group.key").write_text("none")
+    with pytest.raises(InputError, match=r"group\.key"):
+        SitePolicy.load(file)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"roster": null}', '{"minimum-cohort": [4]}'])
+def test_a_file_that_is_no_policy_is_refused_by_name(tmp_path, text):
+    (tmp_path / "policy.json").write_text(text)
+    with pytest.raises(ParameterError, match=r"policy\.json is no (JSON|object)"):
+        SitePolicy.load(tmp_path / "policy.json")
+
+
 def test_no_secret_is_in_a_policys_repr(tmp_path):
     identity = Identity.generate("own")
     identity.save(tmp_path / "identity")

@@ -96,7 +96,7 @@ def make():
 
 def averaging(**knobs):
     mean = {"clip": 1.0, "weight_max": 100, "value_bits": 20, "metrics": {"loss": (0.0, 1.0)}, "early_keys": False}
-    return Averaging(PushSettings.of({"grace": 0.2, "stage_timeout": 5.0, **mean, **knobs}), "examples")
+    return Averaging(PushSettings.of({"grace": 1.0, "stage_timeout": 5.0, **mean, **knobs}), "examples")
 
 
 def assert_mean_of(done, survivors):
@@ -122,7 +122,7 @@ def test_who_is_slow_is_waited_for_as_long_as_grace_says_and_deals_no_keys_meanw
     began = time.monotonic()
     done = rounds.round(federation.received(), MODEL, NAMES, federation)
     assert_mean_of(done, [1, 3, 4, 5])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     federation.faults = {}
     federation.model = done.arrays
     done = rounds.round(federation.received(2), federation.model, NAMES, federation)
@@ -180,7 +180,7 @@ def test_nobody_is_waited_for_once_the_job_is_called_off(make):
     rounds = averaging(train_timeout=600.0)
     began = time.monotonic()
     assert rounds.round(federation.received(), MODEL, NAMES, federation).outcome.failure is not None
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert rounds.round(federation.received(2), MODEL, NAMES, federation).outcome is None
     rounds.end(federation)
 
@@ -189,6 +189,28 @@ def test_a_calibration_stops_the_training_and_says_what_to_pin(make):
     federation = make()
     with pytest.raises(TrainingFailed, match="pin them and start again: clip="):
         averaging(clip="calibrate").round(federation.received(), MODEL, NAMES, federation)
+
+
+def test_a_round_with_noise_is_charged_when_vectors_are_asked_for(make):
+    federation = make(site_5="fails")
+    rounds = averaging(
+        clip=None,
+        weight_max=None,
+        metrics=None,
+        value_bits=None,
+        grace=1.0,
+        dp_epsilon=8.0,
+        dp_delta=1e-3,
+        dp_rounds=1,
+        dp_clip=1.0,
+        dp_tolerated=1,
+    )
+    done = rounds.round(federation.received(), MODEL, NAMES, federation)
+    assert done.outcome.survivors == (1, 2, 3, 4)
+    assert max(rounds.training.epsilon.values()) > 0
+    federation.model = done.arrays
+    with pytest.raises(TrainingFailed, match="the privacy budget is spent"):
+        rounds.round(federation.received(2), done.arrays, NAMES, federation)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-
-pytest.importorskip("starlette")
-
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,7 +155,7 @@ class Processes:
     def output(self, name):
         return self.folder / f"{name}.out"
 
-    def wait_for(self, name, pattern, seconds=20):
+    def wait_for(self, name, pattern, seconds=40):
         """Return what a process has written that fits."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -291,7 +288,8 @@ def connected(called_url):
 
 
 def head(method, target, headers):
-    lines = [f"{method} {target} HTTP/1.1", "host: here", *(f"{name}: {value}" for name, value in headers.items())]
+    given = {"host": "here"} | headers
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -9,15 +9,15 @@ import pytest
 from secagg import Identity, Roster
 from secagg.service import listening, web
 from secagg.service.calls import Caller, Doorkeeper
-from secagg.service.joining import Coordinator
+from secagg.service.joining import Coordinator, Unreachable
 from secagg.service.limits import Connections, Rate
 from secagg.service.listening import listen
 from secagg.service.serving import names_of, serve
-from secagg.service.settings import Address
+from secagg.service.settings import Address, Deadlines
 from secagg.service.tls import pinned_context, server_context
 from secagg_protocols import AuthenticationError, InputError, ParameterError, WireError
 
-from .conftest import Sums, connected, gone, head, write_certificate
+from .conftest import Running, Sums, connected, gone, head, write_certificate
 
 NOW = datetime.now(UTC)
 
@@ -25,6 +25,16 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 def running(coordinator, federation, tmp_path):
     return coordinator(Sums(tmp_path / "state", federation, 1))
+
+
+@pytest.fixture(scope="module")
+def shared(certificate, federation, tmp_path_factory):
+    """One coordinator, for tests that leave it as it was."""
+    context = server_context(certificate, certificate.with_suffix(".key"), NOW)
+    sums = Sums(tmp_path_factory.mktemp("shared"), federation, 1)
+    running = Running(sums, federation.roster, context, Deadlines())
+    yield running
+    running.stop()
 
 
 def status(site, method, target, header, content=None):
@@ -140,6 +150,31 @@ def test_an_answer_longer_than_the_round_takes_is_refused_unread(running, called
         assert gone(raw)
 
 
+STRANGE = {
+    "another host": head("GET", "/v1/request?wait=0", {"host": "["}),
+    "two lengths": head("POST", "/v1/answer?about=a", {"content-length": "1", "Content-Length": "2"}),
+    "no HTTP": b"\x16\x03\x01" * 100 + b"\r\n\r\n",
+    "a number that is none": head("GET", "/v1/hello?party=-1", {}),
+    "a long number": head("GET", "/v1/hello?party=" + "9" * 5000, {}),
+    "no parameter": head("GET", "/v1/hello?party", {}),
+    "bytes in a parameter": head("GET", "/v1/hello?party=%ff%fe&party=%00", {}),
+    "nothing of ours": head("PUT", "/..%2f..%2fetc/passwd", {}),
+    "a long head": head("GET", "/", {"cookie": "a" * 20_000}),
+    "half a signature": head("GET", "/v1/request?wait=0", {"authorization": "secagg-1 1 " + "0" * 32}),
+    "another protocol": head("GET", "/", {"upgrade": "websocket", "connection": "upgrade"}),
+}
+
+
+@pytest.mark.parametrize("sent", sorted(STRANGE))
+def test_whatever_a_stranger_sends_is_answered_and_logs_nothing(shared, sent, caplog):
+    """What strangers send must not fill a disk."""
+    with connected(shared.url) as raw:
+        raw.settimeout(5)
+        raw.sendall(STRANGE[sent])
+        assert raw.recv(4096).startswith((b"HTTP/1.1 4", b"HTTP/1.1 2"))
+    assert not caplog.records
+
+
 def test_a_head_that_does_not_come_and_a_body_that_comes_too_slowly_are_cut_off(running, called, monkeypatch):
     monkeypatch.setattr(listening, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(web, "body_seconds", lambda length: 0.3)
@@ -167,6 +202,35 @@ def test_connections_beyond_the_limits_are_closed_at_once():
         for one in (*accepted, *opened):
             one.close()
         assert not here.open_now
+
+
+def test_too_many_calls_are_told_to_come_again(shared, called, monkeypatch):
+    monkeypatch.setattr(Rate, "allows", lambda rate, caller: False)
+    with pytest.raises(Unreachable, match="429: too many calls of this address"):
+        called(shared.url, "north").poll()
+    monkeypatch.setattr(Rate, "allows", lambda rate, caller: caller == "127.0.0.1")
+    with pytest.raises(Unreachable, match="429: too many calls of this party"):
+        called(shared.url, "north").poll()
+
+
+def test_of_one_site_one_answer_is_read_at_once(shared, called):
+    north = called(shared.url, "north")
+    about, _ = north.poll()
+    target = f"/v1/answer?about={about}"
+
+    def begin(raw):
+        said = {"content-length": "100", "authorization": north.caller.header("POST", target)}
+        raw.sendall(head("POST", target, said))
+
+    with connected(shared.url) as first, connected(shared.url) as second:
+        begin(first)
+        first.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # its body is waited for
+            first.recv(1)
+        begin(second)
+        found = b"".join(iter(lambda: second.recv(4096), b""))
+        assert b"429" in found
+        assert b"another answer of this party is on its way" in found
 
 
 def test_a_rate_is_kept_for_each_caller_and_forgotten_for_those_who_were_quiet():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from secagg.chained import AuditError
 from secagg.round import Answers, Proposal, Request
-from secagg.stats import Count, Mean, Query
+from secagg.stats import Count, Mean, Query, simulate
 from secagg.stats.ledger import Asked, Limits, QueryLedger
 from secagg.stats.terms import QueryTerms, context_of, read_terms
 from secagg_protocols import RoundFailed
@@ -40,15 +40,26 @@ def test_a_query_that_is_repeated_with_one_site_fewer_is_opened_by_nobody(hospit
     parties.run(parties.inquiry(COUNTED))
     assert parties.refusals() == []
     related = Query(columns=COLUMNS, rows=100, statistics=(Mean("age", "sex"),))
-    for query in (COUNTED, related):
+    for query in (related, COUNTED):
+        inquiry = parties.inquiry(query)
         with pytest.raises(RoundFailed):
-            parties.run(parties.inquiry(query), without_the_last)
+            parties.run(inquiry, without_the_last)
         said = parties.refusals()
         assert len(said) == 4
         assert all(one.startswith("Declined: this sum over 4 sites and those that this site was in") for one in said)
         parties.answered.clear()
+    parties.run(inquiry)  # the last is back
     unrelated = Query(columns={"age": COLUMNS["age"]}, rows=100, statistics=(Mean("age"),))
     parties.run(parties.inquiry(unrelated), without_the_last)
+
+
+def test_without_the_rule_the_difference_of_two_sums_is_what_one_hospital_added(hospitals):
+    parties = hospitals()
+    counts = [
+        simulate(COUNTED, parties.tables, drop=drop).results[0].counts for drop in ({}, {"hospital-5": "MaskedInput"})
+    ]
+    (females, males) = (one - other for one, other in zip(*counts, strict=True))
+    assert [females, males] == parties.tables["hospital-5"].groupby("sex").size().tolist()
 
 
 def test_a_restarted_site_remembers_whose_sums_it_was_in_and_sees_when_that_was_changed(hospitals):
@@ -62,7 +73,7 @@ def test_a_restarted_site_remembers_whose_sums_it_was_in_and_sees_when_that_was_
     assert first == "AuditError: this site's own input or files do not fit; its log says more"
     assert len(others) == 4  # who would be in a sum without the first
     with pytest.raises(AuditError, match="line 1"):
-        parties.site("hospital-1").policy.ledger.knows("query")
+        parties.site("hospital-1").policy.ledger.knows(asked())
 
 
 def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
@@ -102,10 +113,18 @@ def proposed(proposal: Proposal, terms: QueryTerms) -> Proposal:
 # --- the ledger alone
 
 
-def asked(job="a", columns=("age",), survivors=(), days=0.0, number=1):
+def asked(job="a", columns=("age",), survivors=(), days=0.0, number=1, state="begun"):
     time = (NOW + timedelta(days=days)).isoformat(timespec="seconds")
     return Asked(
-        time=time, job=job, round=number, query="", statistics=("mean",), columns=columns, survivors=tuple(survivors)
+        time=time,
+        job=job,
+        round=number,
+        query="",
+        step=1,
+        state=state,
+        statistics=("mean",),
+        columns=columns,
+        survivors=tuple(survivors),
     )
 
 
@@ -142,6 +161,15 @@ def test_the_same_sum_again_is_no_news_and_other_columns_are_another_matter():
             ledger.join(asked("d", columns, "abcde"), limits)
 
 
+def test_a_step_is_not_opened_from_two_states():
+    ledger = QueryLedger()
+    limits = Limits(APART, None, "stats-")
+    ledger.join(asked(survivors="abc"), limits)
+    ledger.join(asked(survivors="abc", number=2), limits)  # again, after a failure
+    with pytest.raises(Declined, match="step 1 of this query was answered from another state"):
+        ledger.join(asked(survivors="abc", number=3, state="chosen"), limits)
+
+
 def test_a_cohort_answers_so_many_queries_and_a_day_has_so_many():
     ledger = QueryLedger()
     limits = Limits(1, 2, "stats-")
@@ -157,5 +185,5 @@ def test_a_cohort_answers_so_many_queries_and_a_day_has_so_many():
     with pytest.raises(Declined, match=r"2 queries were asked within a day, .* stats-queries-per-day=2"):
         day.begin(asked("c", days=0.9), 2, "stats-")
     day.begin(asked("c", days=1.1), 2, "stats-")
-    assert day.knows("c")
-    assert not day.knows("d")
+    assert day.knows(asked("c"))
+    assert not day.knows(asked("d"))

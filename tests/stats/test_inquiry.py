@@ -113,6 +113,29 @@ def test_no_later_sum_is_opened_without_a_site_of_the_first_until_it_is_back(hos
     assert check_audits(parties) == 3
 
 
+def test_a_first_sum_that_failed_late_is_asked_again_of_those_who_were_in_it(hospitals):
+    parties = hospitals()
+    inquiry = parties.inquiry(AVERAGED)
+    opened = []
+
+    def heard(name, rnd):
+        opened.append(rnd.step)
+        first = rnd.proposal.round == 1
+        return not (first and (rnd.step, name) == (Step.MASKED_INPUT, "hospital-2")) and not (
+            first and rnd.step == Step.UNMASKING
+        )
+
+    with pytest.raises(RoundFailed):
+        parties.run(inquiry, heard)
+    assert Step.UNMASKING in opened
+    assert "hospital-2" not in inquiry.asked
+    results = parties.run(inquiry, heard)
+    assert parties.refusals() == []
+    del parties.tables["hospital-2"]
+    assert told(results) == pytest.approx(means(parties.pooled), rel=1e-12)
+    assert check_audits(parties) == 3
+
+
 def test_sites_that_allow_it_go_on_without_one(hospitals):
     parties = hospitals(**{"stats-apart": 1})
     inquiry = parties.inquiry(AVERAGED)

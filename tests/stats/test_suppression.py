@@ -43,7 +43,7 @@ shapes = st.one_of(st.tuples(st.integers(1, 7)), st.tuples(st.integers(1, 4), st
 tables = st_numpy.arrays(np.int64, shapes, elements=st.one_of(st.integers(0, 9), st.just(0), st.integers(0, 60)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tables, st.integers(1, 8))
 def test_nothing_below_the_least_is_shown_or_follows_from_what_is(counts, minimum):
     known = sums_of(counts, minimum, known=True)

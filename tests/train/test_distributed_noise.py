@@ -174,6 +174,7 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     assert seen["released model"] < seen[COLLUDING] <= 2.0 < seen["too many colluders"]
     assert shown["settings"]["tolerated"] == shown["settings"]["dropouts"] == 2
     assert (shown["per_round"][0]["loss"], shown["derived"]["weight_max"]) == (None, None)
+    assert shown["derived"]["update_norm"] == 0.5  # half a step, of three
     secure, plain, *_ = result.table()
     assert (secure["ε"], plain["ε"]) == (f"{seen[COLLUDING]:.2f}", "∞")
     page = render(result)

@@ -18,7 +18,7 @@ from secagg.train.examples import Examples
 from secagg.train.model import Model, Params, tensors
 from secagg.train.report import render
 from secagg.train.rounds import federate, train_site
-from secagg.train.setup import Setup, make_setup
+from secagg.train.setup import Setup, make_setup, under_epsilon
 from secagg.train.stream import SiteStream
 from secagg_protocols.errors import ParameterError
 
@@ -140,6 +140,7 @@ def test_the_public_size_counts_patients_and_bounds_delta(table: Path) -> None:
     assert each == [8] * 6  # the others are held out
     assert (setup.public_size, setup.how.lot_size, setup.how.unit) == (8, 4.0, "patient")
     assert "mean training patients per site" in " ".join(setup.warnings)
+    assert under_epsilon(setup, None).mechanism is None  # as a sweep over ε has it
     with pytest.raises(ParameterError, match=r"above one in 48, the number of training patients in all"):
         make_setup(config(table, delta=0.03))
 

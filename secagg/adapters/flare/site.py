@@ -1,7 +1,5 @@
-"""The participant's side: a component that answers every step but the vector, and two filters around the trainer.
-
-They fail closed. They are plain `Filter`s: a `DXOFilter` passes on unchanged whatever it does not know.
-"""
+"""The participant's side: a component that answers every step but the vector, and two filters around the trainer, which
+fail closed: plain `Filter`s, since a `DXOFilter` passes on unchanged whatever it does not know."""
 
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.utils.fl_context_utils import add_job_audit_event
 
 from secagg.adapters import flare_parts
-from secagg.round import SitePolicy
 from secagg.round.participation import Participation
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
@@ -41,8 +38,9 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
         engine = fl_ctx.get_engine()
         local = Path(engine.get_workspace().get_site_config_dir())
         try:
-            flare_parts.check_own(local, engine.get_component(flare_parts.COMPONENT) is self)
-            self.participation = Participation(SitePolicy.load(local / FOLDER / "policy.json"), job_name(fl_ctx))
+            if engine.get_component(flare_parts.COMPONENT) is self:
+                flare_parts.check_own(local, fl_ctx.get_prop(FLContextKey.SCOPE_OBJECT))
+            self.participation = Participation.load(local / FOLDER / "policy.json", job_name(fl_ctx))
         except SecAggError as refused:
             self.system_panic(_told(fl_ctx, refused), fl_ctx)
             return
@@ -89,6 +87,7 @@ class DataFilter(_SiteFilter):
         about = Task.of(shareable)
         due = here.begin(fl_ctx.get_prop(FLContextKey.TASK_ID), about.headers[ROUND], about.arrays, about.received)
         fl_ctx.set_prop(_DUE, (due, about), private=True, sticky=False)
+        _told(fl_ctx, "", "lets train on the agreed model")
         return about.for_trainer(shareable)
 
 

@@ -10,12 +10,11 @@ from flwr.clientapp.typing import ClientAppCallable
 from flwr.common.constant import ErrorCode
 from flwr.common.logger import log
 
-from secagg.codec import fit
 from secagg.round import CodecTerms, Site, SitePolicy, Turn
 from secagg.round.audit import model_digest
-from secagg.round.context import Unbound, check_received
+from secagg.round.context import Unbound
 from secagg.round.site import Seat, Vector
-from secagg.round.updates import change, layout_of, vector_of
+from secagg.round.updates import change, vector_of
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
 from .encoding import RUN_CONFIG, Task
@@ -92,13 +91,12 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
 def _vector(seat: Seat, task: Task, msg: Message, context: Context, call_next: ClientAppCallable) -> Vector:
     """Let the ClientApp train, if this is the model that the round is about, and encode what it changed. Its reply goes
     no further."""
-    terms = CodecTerms.from_bytes(seat.proposal.terms)
-    fit(seat.scheme, terms.codec(layout_of(task.arrays)))
     task.check_round(seat.proposal.round)
-    check_received(seat.proposal, task.digest)
+    seat.check_model(task.arrays, task.digest)
     reply = call_next(msg, context)
     if reply.has_error():
         raise StateError(f"training gave an error: {reply.error.reason}")
     _, trained = sole(reply.content.array_records, "ArrayRecord")
     _, reported = sole(reply.content.metric_records, "MetricRecord")
+    terms = CodecTerms.from_bytes(seat.proposal.terms)
     return vector_of(change(task.arrays, arrays_in(trained)), reported, terms, seat.scheme)

@@ -158,7 +158,7 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
             return self._skip(server_round)
         if mean.clips is not None:
             self.proposed_clips = mean.clips
-            self.training.stopped = f"the clips are calibrated; pin them and start again: clip={mean.clips.text!r}"
+            self.training.calibrated(mean.clips)
             log(INFO, "secagg: round %d: %s", server_round, mean.clips)
             self._record(pending, None)
             return self._skip(server_round)
@@ -180,9 +180,8 @@ class SecAgg(Strategy):  # type: ignore[misc]  # flwr is not type-checked here
     def _fail(self, pending: _Pending, failure: RoundFailed | InputError) -> None:
         """Count and record a round that gave no model."""
         rnd = pending.grid.round
-        answered = rnd.outcome.answered.get(rnd.server.scheme.upload_step, ())
         why = f"{failure} ({pending.grid.heard})" if pending.grid.heard else failure
-        log(ERROR, "secagg: %s", self.training.skip(rnd.proposal.round, why, answered))
+        log(ERROR, "secagg: %s", self.training.fail(rnd, why))
         self._record(pending, None)
 
     def _record(self, pending: _Pending, result: ArrayRecord | None) -> None:

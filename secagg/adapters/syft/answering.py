@@ -58,7 +58,7 @@ class Statistics:
         return step.query.expires, frame("statistics", step.terms.nonce, step.query.to_json(), step.terms.gain)
 
     def words(self, asked: Asked) -> str:
-        return StatSite.words(Step.of(asked.request.proposal))
+        return Step.of(asked.request.proposal).words
 
     def answer(self, asked: Asked) -> bytes:
         return self._site(self._query(asked)).take(asked.params.request)

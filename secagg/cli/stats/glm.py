@@ -12,7 +12,7 @@ from secagg.stats import Glm
 from secagg.stats.asking import Said
 from secagg.stats.formula import read_formula
 
-from .model import Covariates, note_outcome
+from .model import Covariates, note_exposure, note_outcome
 from .pages import Page
 from .running import Asking, Protection, report, run
 from .sites import Sites
@@ -42,7 +42,9 @@ def glm(
     names = [name for term in asked.terms for name in term]
     columns.note_ranges([asked.outcome, *names, *([exposure] if exposure else [])], said)
     note_outcome(asked.outcome, family, said, schema, table)
-    columns.note([*names, *([exposure] if exposure else [])], said, schema, table, sites.decimal)
+    if exposure:
+        note_exposure(exposure, said, schema, table, sites.decimal)
+    columns.note(names, said, schema, table, sites.decimal)
     ended = run((Glm(asked.outcome, asked.terms, family, exposure or ""),), said, sites, asking, protection)
     page.write("Regression", ended)
     report(ended, as_json)

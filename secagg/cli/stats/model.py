@@ -79,6 +79,19 @@ def note_outcome(name: str, family: str, said: Said, schema: Schema, table: Tabl
         said.number(name)
 
 
+def note_exposure(name: str, said: Said, schema: Schema, table: Table | None, decimal: str) -> None:
+    """Note the column that a Poisson outcome is in proportion to: its range must not reach down to 0."""
+    if table is not None:
+        refuse_unknown([name], table)
+    if name in said.numbers or name in schema or table is None:
+        said.number(name)
+        return
+    lengths = cells_of(name, table, decimal)
+    if lengths.dtype == object or not lengths.min() > 0:
+        raise InputError(f"exposure {name!r} must hold numbers above 0, and does not: name another column (--exposure)")
+    said.number(name, Number(float(lengths.min()), float(lengths.max()) + 1))
+
+
 def cells_of(name: str, table: Table, decimal: str) -> pd.Series:
     """Return a column's numbers, or its texts."""
     from secagg.train.table.columns import read_columns

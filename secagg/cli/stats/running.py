@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +17,8 @@ from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import console, print_json
 from secagg.cli.simulate import Adversary
 from secagg.schemes import PROTECTING, SCHEMES
-from secagg.stats import Number, Query, Result, Rows, Statistic, simulate
+from secagg.stats import Answered, Number, Query, Result, Rows, Statistic, simulate
 from secagg.stats.asking import Said, bounded
-from secagg.stats.words import EXACT
 from secagg.train.setting import Called
 from secagg_protocols.errors import InputError, ParameterError
 
@@ -55,6 +54,15 @@ class Protection:
     colluders: Annotated[int, typer.Option(min=0, help="Sites that may help the server.")] = 0
     drop: Annotated[int, typer.Option(min=0, help="Sites that drop out before they send."), Called(("dropouts",))] = 0
 
+    epsilon: Annotated[
+        float | None,
+        typer.Option(min=0, help="Noise under counts and histograms, for one row; by default none: exact."),
+        Called(("dp_epsilon",)),
+    ] = None
+    delta: Annotated[
+        float, typer.Option(min=0, help="Failure probability of that guarantee."), Called(("dp_delta",))
+    ] = 1e-5
+
     def __post_init__(self) -> None:
         if self.scheme not in PROTECTING and (self.colluders or self.adversary == "active"):
             raise typer.BadParameter(f"the {self.scheme} scheme withstands nobody; choose bonawitz")
@@ -62,12 +70,17 @@ class Protection:
 
 @dataclass(frozen=True)
 class Run:
-    """A query and, unless it was written to a file, what came of it. sites: survivors of each result's last sum."""
+    """A query and, unless it was written to a file, what came of it. sites: survivors of each result's last sum.
+
+    disclosure: what the results tell beside what is true of all rows. epsilon: view → ε of one row, with noise.
+    """
 
     query: Query
     warnings: tuple[str, ...]
     results: tuple[Result, ...] = ()
     sites: tuple[int, ...] = ()
+    disclosure: str = ""
+    epsilon: Mapping[str, float] = field(default_factory=dict)
     written: Path | None = None
 
     @property
@@ -95,6 +108,8 @@ class Run:
             "results": [
                 {"sites": sites, **result.plain()} for sites, result in zip(self.sites, self.results, strict=True)
             ],
+            "disclosure": self.disclosure,
+            "epsilon": dict(self.epsilon),
             "warnings": list(self.warnings),
         }
 
@@ -121,40 +136,50 @@ def run(statistics: Sequence[Statistic], said: Said, sites: Sites, asking: Askin
     if len(tables[largest]) > asking.rows:
         raise ParameterError(f"rows={asking.rows}, and site {largest!r} has {len(tables[largest])}: raise rows")
     warnings = (*columns.warnings, *_beyond(query, tables))
-    results, survivors = _simulated(query, tables, protection)
-    return Run(query, warnings, results, survivors)
+    ended = _simulated(query, tables, protection)
+    return Run(query, warnings, ended.results, ended.sites, ended.disclosure, ended.epsilon)
 
 
 def _beyond(query: Query, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Warn of values beyond the bounds. Real sites are told of their own alone."""
     counts: Counter[str] = Counter()
+    said = {name for name, column in query.columns.items() if isinstance(column, Number)}
     for table in tables.values():
         counts.update(Rows.of(table, query).beyond)
     return [
-        f"{count} value(s) of {name!r} are beyond its bounds, and count as the bound, or none of its categories, and "
-        "count as missing; a real site learns that of its own rows alone."
+        f"{count} value(s) of {name!r} are "
+        + (
+            "beyond its bounds and count as the bound"
+            if name in said
+            else "none of its categories and count as missing"
+        )
+        + "; a real site learns that of its own rows alone."
         for name, count in counts.items()
     ]
 
 
-def _simulated(
-    query: Query, tables: Mapping[str, pd.DataFrame], protection: Protection
-) -> tuple[tuple[Result, ...], tuple[int, ...]]:
+def _simulated(query: Query, tables: Mapping[str, pd.DataFrame], protection: Protection) -> Answered:
     names = list(tables)
     if protection.drop >= len(names):
         raise ParameterError(f"dropouts={protection.drop} of {len(names)} sites: let fewer drop out")
     withstood = SCHEMES[protection.scheme].against(len(names), protection.colluders, protection.drop / len(names))
     if protection.adversary == "active":
         withstood |= {"adversary": "active"}
+    if protection.epsilon is not None:
+        withstood |= {
+            "dp_epsilon": protection.epsilon,
+            "dp_delta": protection.delta,
+            "dp_tolerated": protection.drop,
+            "dp_colluders": protection.colluders,
+        }
     with _quiet_sites():
-        ended = simulate(
+        return simulate(
             query,
             tables,
             protection.scheme,
             drop=dict.fromkeys(names[: protection.drop], SCHEMES[protection.scheme].upload_step.value),
             **withstood,
         )
-    return ended.results, ended.sites
 
 
 @contextmanager
@@ -186,7 +211,9 @@ def report(ended: Run, as_json: bool) -> None:
     if ended.results:
         target.print(f"{HIDDEN}: not defined, or not shown: {ended.hidden}", soft_wrap=True)
         target.print(f"columns: {ended.bounds}", soft_wrap=True)
-        target.print(EXACT, soft_wrap=True)
+        target.print(ended.disclosure, soft_wrap=True)
+        for view, epsilon in ended.epsilon.items():
+            target.print(f"ε of one row: {epsilon:.3g} ({view})", soft_wrap=True)
     if ended.written is not None:
         target.print(f"query: {ended.written}", soft_wrap=True)
     for warning in ended.warnings:

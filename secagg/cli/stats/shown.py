@@ -19,10 +19,13 @@ def print_result(target: Console, result: Result, sites: int) -> None:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(shown.headings):
             texts = any(isinstance(row[place], str) for row in shown.rows)
-            table.add_column(heading, justify="left" if texts else "right", no_wrap=True)
+            # A heading may go on in a second line, a cell may not.
+            words = [*heading.split(), *(_text(row[place]) for row in shown.rows)]
+            width = max(map(len, words), default=0)
+            table.add_column(heading, justify="left" if texts else "right", min_width=width)
         for row in shown.rows:
             table.add_row(*map(_text, row))
-        target.print(table)
+        target.print(table, crop=False)  # a number that is cut is another one
         for note in shown.notes:
             target.print(note, soft_wrap=True)
 

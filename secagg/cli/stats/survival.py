@@ -10,7 +10,7 @@ import typer
 
 from secagg.stats import Category, FollowUp
 from secagg.stats.asking import Said, refuse_unknown
-from secagg.train.setting import Option, Positive
+from secagg.train.setting import Option, Positive, check
 from secagg_protocols.errors import InputError
 
 from .columns import several
@@ -36,6 +36,9 @@ class Survival:
     horizon: Annotated[
         float | None, Positive(), Option("End of the time grid, where all others are censored; else the last time.")
     ] = None
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def follow_up(self, said: Said, table: Table | None, decimal: str) -> FollowUp:
         """Return what a query asks, and note its columns. table: to look for what no query would take.

@@ -105,6 +105,8 @@ def table(
     statistics = tuple(asked.statistics(said))
     if not statistics:
         raise typer.BadParameter("nothing is asked for; give --count, --mean COLUMN or another statistic")
+    if schema_out is not None and asking.query_out is not None:
+        raise typer.BadParameter("--query-out asks nobody, and --schema-out needs answers; give one of the two")
     ended = run(statistics, said, sites, asking, protection)
     if schema_out is not None:
         write_new(schema_out, json.dumps(schema_of(ended.query, ended.results)).encode(), "--schema-out")

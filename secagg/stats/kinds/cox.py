@@ -24,7 +24,7 @@ from .coefficients import coefficients_of
 from .cox_result import CoxResult, overall_tests
 from .design import Design, Terms, columns_of
 from .follow_up import FollowUp
-from .newton import Evaluation, Search, advance, inverse
+from .newton import Evaluation, Search, advance, check_rounding, inverse
 from .partial_likelihood import Intervals, Moments, evaluate
 from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
 
@@ -59,9 +59,9 @@ class CoxState(State, frozen=True):
 
 
 class Cox(Statistic, frozen=True, tag="cox"):
-    """Hazard ratios over all sites' rows together. terms: columns, and products of them.
+    """Hazard ratios over all sites' rows together, by Cox's proportional hazards.
 
-    ties: how events at one time are taken.
+    terms: columns, and products of them. ties: how events at one time are taken.
     """
 
     follow_up: FollowUp
@@ -145,6 +145,8 @@ class Cox(Statistic, frozen=True, tag="cox"):
                 f"out {design.names[int(np.argmax(np.abs(search.at)))]!r}"
             )
         covariance = inverse(here.information, design.names)
+        if search.converged or not state.search.evaluations:
+            check_rounding(covariance, state.exponent, design.names)
         null = state.null or (here.loss, float(here.score @ covariance @ here.score))
         found: tuple[float, ...] = ()
         if search.converged:

@@ -36,10 +36,13 @@ class Parts:
 class Family(Protocol):
     """One family."""
 
-    most_reach: float
-    """The most that covariates may move η either way."""
-    ratios: bool
-    """Whether exponentials of coefficients mean something."""
+    @property
+    def most_reach(self) -> float:
+        """The most that covariates may move η either way."""
+
+    @property
+    def ratios(self) -> bool:
+        """Whether exponentials of coefficients mean something."""
 
     def check(self, query: Domain) -> None:
         """Raise `ParameterError` for an outcome that it cannot have."""

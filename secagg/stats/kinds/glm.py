@@ -19,13 +19,13 @@ from secagg.stats.results import Result
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
-from secagg_protocols.errors import InputError, ParameterError
+from secagg_protocols.errors import InputError, ParameterError, ProtocolViolation
 
 from .coefficients import coefficients_of
 from .design import Design, Terms, columns_of
 from .families import Family, Linear, Logistic, Poisson
 from .glm_result import GlmResult
-from .newton import Evaluation, Reals, Search, advance, inverse, symmetric, triangle
+from .newton import Evaluation, Reals, Search, advance, check_rounding, inverse, symmetric, triangle
 from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
 
 INTERCEPT = "(intercept)"
@@ -51,10 +51,10 @@ class GlmState(State, frozen=True):
 
 
 class Glm(Statistic, frozen=True, tag="glm"):
-    """A model of all sites' rows together, with an intercept. outcome: a column; terms: columns, and products of them.
+    """A generalised linear model of all sites' rows together, with an intercept.
 
-    family: linear (numbers), logistic (two categories, the second counts as 1) or poisson (counts).
-    exposure: a column that the mean of a Poisson model is in proportion to.
+    outcome: a column; terms: columns, and products of them. family: linear (numbers), logistic (two categories, the
+    second counts as 1) or poisson (counts). exposure: a column that the mean of a Poisson model is in proportion to.
     """
 
     outcome: str
@@ -131,12 +131,19 @@ class Glm(Statistic, frozen=True, tag="glm"):
         size = len(names)
         reals = to_reals(total[1:], state.exponent)
         here = Evaluation(rows, float(reals[-1]), reals[:size], symmetric(reals[size:-1], size))
+        if here.loss < 0:
+            raise ProtocolViolation("a deviance below 0 is one of no rows: a site has added what it cannot have")
         if rows <= size:
             raise InputError(f"{rows} rows for {size} coefficients: there is no model of them; leave covariates out")
         search = advance(state.search, here, names)
+        covariance = inverse(here.information, names)
+        if search.converged or not state.search.evaluations:
+            check_rounding(covariance, state.exponent, names)
         found: tuple[float, ...] = ()
         if search.converged:
-            found = self._found(np.array(search.at), inverse(here.information, names), design, query)
+            if self.family == "linear" and here.loss == 0:
+                raise InputError(f"nothing is left of {self.outcome!r} beside the model: errors cannot be estimated")
+            found = self._found(np.array(search.at), covariance, design, query)
         else:
             search.refuse_far(names, slopes=1, most_reach=self.model(query).most_reach)
         exponent = exponent_for(self._bound(search, query), query.rows)

@@ -98,7 +98,9 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
                 "log-rank test",
                 (self.by or "", "events", "expected"),
                 tuple(
-                    (group, test.observed and test.observed[place], test.expected and test.expected[place])
+                    (group, None, None)
+                    if test.observed is None or test.expected is None
+                    else (group, test.observed[place], test.expected[place])
                     for place, group in enumerate(test.groups)
                 ),
                 (f"χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}",),
@@ -169,6 +171,16 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             hidden=tuple(name or "all" for name in names if name not in tables),
             log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
         )
+
+    def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
+        return sum(sums) == n
+
+    def _by_group(self, state: SumsState) -> list[tuple[int, tuple[int, ...]]]:
+        many = 2 * self.follow_up.points
+        return [
+            (state.counts[group], state.sums[place * many : (place + 1) * many])
+            for place, group in enumerate(state.groups)
+        ]
 
     def _life_tables(self, state: SumsState) -> list[LifeTable]:
         counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)

@@ -20,7 +20,7 @@ from secagg.stats.results import Result, Shown
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
-from secagg_protocols.errors import InputError, ParameterError
+from secagg_protocols.errors import InputError, ParameterError, ProtocolViolation
 
 from .coefficients import Coefficient, coefficients_of, degrees
 from .laws import chi2_tail
@@ -80,7 +80,9 @@ class MetaResult(Result, frozen=True, tag="meta"):
 
 
 class Meta(Statistic, frozen=True, tag="meta"):
-    """Pool what sites estimate. effect: the mean of a column of numbers; the difference of its means between the two
+    """Effects that sites estimate, pooled.
+
+    effect: the mean of a column of numbers; the difference of its means between the two
     categories of `by` (the second less the first); or the log odds ratio of two columns of two categories each."""
 
     effect: Literal["mean", "difference", "log_odds_ratio"]
@@ -133,6 +135,10 @@ class Meta(Statistic, frozen=True, tag="meta"):
             )
         exponents = self._exponents(state, query)
         values = [float(to_reals(one, exponent)) for one, exponent in zip(total[1:], exponents, strict=True)]
+        if not values[0] > 0 or min(values[2:], default=0.0) < 0:
+            raise ProtocolViolation(
+                "the weights of a meta-analysis are not above 0: a site has added what it cannot have"
+            )
         if state.sums:
             return MetaState(state.sums, state.tau2, (float(sites), *values))
         weight, weighted, squares, weights = values

@@ -29,6 +29,9 @@ SETTLED = 15
 GROWING = 0.1
 """After so many evaluations a coefficient that still grows by more has no end: its steps are 1, and do not shrink."""
 
+FINEST = 1e-6
+"""What rounding one site's sums may change, in standard errors of an estimate, and of them."""
+
 SINGULAR = 1e-10
 """Smallest eigenvalue of the information's correlation matrix that is one; rounding of the sums lies far below."""
 
@@ -87,12 +90,13 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
     A step that made the loss larger is halved; not so when rows dropped out since, whose loss is no longer in it.
     """
     evaluations = search.evaluations + 1
-    comparable = search.accepted and search.rows == here.rows
-    if comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss)) and search.halvings < MOST_HALVINGS:
+    comparable = bool(search.accepted) and search.rows == here.rows
+    worse = comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss))
+    if worse and search.halvings < MOST_HALVINGS and evaluations < MOST_EVALUATIONS:
         middle = (np.array(search.at) + np.array(search.accepted)) / 2
         return msgspec.structs.replace(search, at=_plain(middle), evaluations=evaluations, halvings=search.halvings + 1)
     step = inverse(here.information, names) @ here.score
-    length = float(np.sqrt(max(here.score @ step, 0.0)))
+    length = math.sqrt(max(float(here.score @ step), 0.0))
     if evaluations >= SETTLED and np.abs(step).max() > GROWING:
         raise _endless(names[int(np.argmax(np.abs(step)))])
     if evaluations == MOST_EVALUATIONS and length > CLOSE:
@@ -108,6 +112,17 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
         evaluations=evaluations,
         converged=length <= CLOSE,
     )
+
+
+def check_rounding(covariance: Reals, exponent: int, names: Sequence[str]) -> None:
+    """Raise `InputError` where sums that are rounded to 2^−exponent are too coarse for what is estimated from them."""
+    errors = np.sqrt(np.diag(covariance))
+    worst = int(np.argmax(errors))
+    if math.ldexp(max(errors[worst], errors[worst] ** 2), -exponent) > FINEST:
+        raise InputError(
+            f"the sums have room for {math.ldexp(1, -exponent):.2g} at the finest, which is too coarse for the "
+            f"coefficient of {names[worst]!r}: give narrower bounds, or lower rows"
+        )
 
 
 def _endless(name: str) -> InputError:

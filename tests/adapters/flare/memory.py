@@ -30,7 +30,7 @@ from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
 from secagg.adapters import flare_parts
-from secagg.adapters.flare.site import TOPIC
+from secagg.adapters.flare.site import JOB_PART, TOPIC, DataFilter, Participant, ResultFilter
 from secagg.adapters.flare.task import WEIGHT_KEY, Task, answers_in
 from secagg.round import Answers, Round, drive
 from secagg.round.planned import Subject, planned_round
@@ -60,7 +60,7 @@ class Trainer(Executor):
 
 class Site:
     """One site in one job. policy: what its policy.json holds. job: another run of the same site has another. privacy:
-    its privacy.json, unless it has our parts alone."""
+    its privacy.json, unless it has our parts alone. scope: the one that the job names."""
 
     def __init__(
         self,
@@ -69,13 +69,14 @@ class Site:
         policy: dict | None = None,
         job: str = JOB,
         privacy: dict | None = None,
+        scope: str = "",
     ) -> None:
         self.name, self.trainer, self._root, self._job = root.name, trainer, root, job
         for folder in ("startup", "local/secagg", f"{job}"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "local" / flare_parts.NAME).write_text(json.dumps(privacy or flare_parts.made()), encoding="utf-8")
         (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy or {}), encoding="utf-8")
-        (root / job / "meta.json").write_text("{}", encoding="utf-8")
+        (root / job / "meta.json").write_text(json.dumps({"scope": scope}), encoding="utf-8")
         self._auditor = Auditor(str(root / "audit.log"))
         self._start(Workspace(str(root), self.name))
 
@@ -97,6 +98,14 @@ class Site:
     def add_job_filter(self, one: Filter) -> None:
         """Give the job a filter of its own for what goes to the trainer."""
         self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [one]
+
+    def add_job_parts(self) -> None:
+        """Let the job bring our parts, too."""
+        self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [DataFilter()]
+        self._runner.task_result_filters[f"train{FilterKey.DELIMITER}{FilterKey.OUT}"] = [ResultFilter()]
+        self._engine.components[JOB_PART] = part = Participant()
+        with self._engine.new_context() as fl_ctx:
+            part.handle_event(EventType.START_RUN, fl_ctx)
 
     @property
     def audit(self) -> str:

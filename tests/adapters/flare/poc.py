@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -21,8 +22,10 @@ builders:
   - path: nvflare.lighter.impl.cert.CertBuilder
   - path: nvflare.lighter.impl.signature.SignatureBuilder
 """
-START_S = 90
+START_S = 120
 COMMAND_S = 30
+ATTEMPTS = 3
+"""Of a command: on a busy machine FLARE's own sometimes waits for ever for a connection."""
 
 
 class Poc:
@@ -37,13 +40,19 @@ class Poc:
         project = engine.home / "project.yml"
         lines = "\n".join(f"  - {{name: {site}, type: client, org: hub}}" for site in self.sites)
         project.write_text(PROJECT.format(port=port, sites=lines), encoding="utf-8")
-        self._nvflare("prepare", "poc", "prepare", "-i", str(project), "--force")
+        log = self._nvflare("prepare", "poc", "prepare", "-i", str(project), "--force")
         self.kits = engine.home / "poc" / "proof" / "prod_00"
+        assert self.kits.is_dir(), log
 
     def start(self) -> None:
-        """Start the server and all sites; return when they are up."""
+        """Start the server and all sites; return when all have registered."""
         self._keep_storage_here()
-        self._nvflare("start", "poc", "start", "-ex", "admin@nvidia.com", limit=START_S)
+        self._nvflare("start", "poc", "start", "-ex", "admin@nvidia.com", "--no-wait")
+        log = self.kits / "localhost" / "log.txt"
+        until = time.monotonic() + START_S
+        while not (log.exists() and f"Total clients: {len(self.sites)}" in log.read_text(encoding="utf-8")):
+            assert time.monotonic() < until, f"not all sites are up after {START_S} s"
+            time.sleep(0.2)
 
     def submit(self, folder: Path) -> str:
         """Submit an exported job; return its id."""
@@ -51,9 +60,8 @@ class Poc:
         return self._told(said)["job_id"]
 
     def status(self, job: str, limit: float) -> str:
-        """Wait for a job; return how it ended."""
-        child = self._engine.start(f"wait-{job}", "nvflare", "job", "wait", job, "--format", "json")
-        return self._told(self._engine.finish(f"wait-{job}", child, limit))["status"]
+        """Wait for a job, `limit` seconds at most in each attempt; return how it ended."""
+        return self._told(self._nvflare(f"wait-{job}", "job", "wait", job, "--format", "json", limit=limit))["status"]
 
     def audit(self, site: str, job: str) -> str:
         """Return a site's audit log of a job."""
@@ -74,11 +82,17 @@ class Poc:
         assert resources.count(str(self._engine.home / "poc")) == 2
 
     def _nvflare(self, name: str, *command: str, limit: float = COMMAND_S) -> str:
-        child = self._engine.start(name, "nvflare", *command)
-        log = self._engine.finish(name, child, limit)
-        assert child.returncode == 0, log[-3000:]
-        return log
+        for attempt in range(1, ATTEMPTS + 1):
+            child = self._engine.start(name, "nvflare", *command)
+            try:
+                return self._engine.finish(name, child, limit)
+            except AssertionError:
+                self._engine.kill(child)
+                if attempt == ATTEMPTS:
+                    raise
 
     @staticmethod
     def _told(log: str) -> dict:
-        return json.loads(next(line for line in log.splitlines() if line.startswith("{")))["data"]
+        said = next((line for line in log.splitlines() if line.startswith("{")), None)
+        assert said, log[-3000:]
+        return json.loads(said)["data"]

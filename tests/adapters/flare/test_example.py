@@ -3,6 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
+for package in ("torch", "sklearn"):
+    pytest.importorskip(package, reason=f"{package} is not installed: pip install -c constraints.txt -e '.[train]'")
+
 EXAMPLE = Path(__file__).parents[3] / "examples/flare-breast-cancer"
 LIMIT_S = 150
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-import torch
+import pytest
 
 from secagg_bench.peers.flare_engine import bytes_sent
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -c constraints.txt -e '.[train]'")
 
 SITES = 3
 LIMIT_S = 120

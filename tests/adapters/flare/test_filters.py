@@ -142,12 +142,28 @@ def test_an_honest_update_is_masked_and_its_weight_metrics_and_meta_stay(one_of_
     assert not memory.reason(answers)
     assert 17 not in numbers_in({**left, "DXO": None})
     assert b"note" not in answers
+    assert "secagg lets train on the agreed model" in site.audit
     assert "secagg masked a vector" in site.audit
+
+
+def test_a_script_that_reports_no_weight_is_left_out_and_its_site_knows_why(one_of_three, memory, caplog):
+    server, site = one_of_three(weights)
+    said = memory.reason(answers_in(upload(server, site), memory.LIMIT))
+    assert said == "InputError: this site's own input or files do not fit; its log says more"
+    assert "metric 'NUM_STEPS_CURRENT_ROUND' is missing: it is this participant's weight" in caplog.text
 
 
 def test_a_difference_counts_as_the_model_that_it_leads_to(one_of_three, memory):
     server, _ = one_of_three(differing)
     assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+
+
+def test_what_a_job_brings_steps_aside_where_the_site_has_its_own(one_of_three, memory):
+    server, site = one_of_three(differing)
+    site.add_job_parts()
+    assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+    assert site.audit.count("secagg masked a vector") == 1
+    assert "refused" not in site.audit
 
 
 def test_a_sites_own_clipping_filter_acts_before_the_mask(one_of_three, memory, tmp_path):
@@ -247,6 +263,16 @@ def test_a_job_of_another_controller_gets_no_training(one_of_three, memory):
     assert left.get_return_code() == ReturnCode.TASK_DATA_FILTER_ERROR
     assert site.trainer.shown is None
     assert "secagg refused: ProtocolViolation: a task to train without a step of the protocol" in site.audit
+
+
+def test_a_job_that_runs_in_no_scope_gets_no_step_since_no_filter_would_run(memory, tmp_path):
+    """FLARE's simulator runs every job so; a server refuses one with a scope that it does not know."""
+    site = memory.Site(tmp_path / "site-1", Gives(weights), scope="nowhere")
+    assert "secagg refused: ParameterError: FLARE runs this job in no scope of privacy.json" in site.audit
+    left = site.task(memory.train_task(memory.MODEL, 0))
+    assert SECRET in numbers_in(left), "this is what FLARE does without filters"
+    with pytest.raises(KeyError):
+        site.ask(b"")  # nobody answers
 
 
 def broken(edit):

@@ -17,7 +17,7 @@ from secagg.cli.app import app
 from secagg_protocols import Identity, Roster
 
 SITES, ROUNDS = 4, 2
-JOB_S = 120
+JOB_S = 60  # of one of three attempts to wait
 MODEL = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 COMMON = {
     "model": MODEL,

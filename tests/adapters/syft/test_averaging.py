@@ -88,7 +88,10 @@ def test_another_model_than_everyone_elses_is_rejected(three, tmp_path):
 
 
 BAD = {
-    "plain means": ({"dp_epsilon": 1.0, "dp_clip": 1.0, "clip": None, "weight_max": None}, {"clip": "calibrate"}),
+    "plain means": (
+        {"dp_epsilon": 1.0, "dp_delta": 1e-5, "dp_rounds": 2, "dp_clip": 1.0, "clip": None, "weight_max": None},
+        {"clip": "calibrate"},
+    ),
     "clip": ({"clip": None},),
 }
 
