@@ -88,6 +88,7 @@ class Trainings:
     def __init__(
         self, policy: StatPolicy, functions: Mapping[str, Fit], data: Mapping[str, Any], now: Callable[[], datetime]
     ) -> None:
+        self._whole = policy
         self._policy = policy.site
         self._functions = functions
         self._data = data
@@ -95,6 +96,7 @@ class Trainings:
 
     def read(self, params: Params, request: Request) -> tuple[str, bytes]:
         training = _training(params)
+        self._whole.check_coordinator()
         if training.function not in self._functions:
             raise Declined(f"this owner has registered no function {training.function!r} that trains")
         _check_dataset(training.dataset, self._data)

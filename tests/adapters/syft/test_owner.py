@@ -79,24 +79,32 @@ def test_a_proposal_that_changed_after_approval_is_rejected(three):
         )
     for other in (Request(proposal, 2, ()), Request(msgspec.structs.replace(proposal, ahead=True), 1, ())):
         status, reason = ask(three, name, other.to_bytes(), f"secagg-{other.participant}-{other.proposal.ahead}")
-        assert status == "rejected"
-        assert "ProtocolViolation" in reason
+        assert (status, reason) == (
+            "rejected",
+            "ProtocolViolation: round 1 of this run was asked before with another proposal",
+        )
     assert run.status.step == "AdvertiseKeys"
 
 
 def test_a_step_asked_twice_with_other_content_is_rejected(three):
     run = three.submit(QUERY)
     name = three.names[0]
-    for _ in range(2):
-        three.answer()
-        run.step()
+    three.answer()
+    run.step()
+    three.answer()
     (job,) = (job for job in three.ds[name].jobs if job.name.endswith("ShareKeys"))
     shared = Request.from_bytes(msgspec.json.decode((job.code_dir / "params.json").read_bytes(), type=Params).request)
-    status, reason = ask(
-        three, name, Request(shared.proposal, 1, shared.envelopes[:-1] or shared.envelopes * 2).to_bytes()
+    again = Request(shared.proposal, 1, shared.envelopes).to_bytes()
+    assert ask(three, name, again, "secagg-as-before") == ("done", None)  # and answered with the same bytes
+    (first, second) = (
+        (one.job_review_path / "outputs/answer.bin").read_bytes()
+        for one in three.ds[name].jobs
+        if one.name in (job.name, "secagg-as-before")
     )
-    assert status == "rejected"
-    assert reason
+    assert first == second
+    other = Request(shared.proposal, 1, (*shared.envelopes, *shared.envelopes)).to_bytes()
+    status, reason = ask(three, name, other, "secagg-other")
+    assert (status, reason.partition(":")[0]) == ("rejected", "StateError"), reason
 
 
 def test_jobs_of_other_files_are_rejected(three):

@@ -45,6 +45,11 @@ def test_a_folder_is_of_one_run_and_of_one_process(federation):
     three.runs -= 1
     with pytest.raises(InputError, match="holds a run already: resume it"):
         three.submit(QUERY)
+    (journal,) = run.folder.glob("rounds/round-1/journal")
+    kept = journal.read_bytes()
+    journal.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"journal is damaged"):
+        run.step()
     (run.folder / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json is damaged"):
         resume(run.folder, three.ds)
