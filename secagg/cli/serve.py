@@ -123,6 +123,7 @@ def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> In
     from secagg.stats.inquiry import Inquiry, settings_of
 
     storage.make_folder(parties.state)
+    storage.open_locked(parties.state / "lock", wait=False)  # as long as this process: another would turn it back
     settings = settings_of(
         {
             "scheme": parties.scheme,
