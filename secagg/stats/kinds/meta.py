@@ -150,8 +150,8 @@ class Meta(Statistic, frozen=True, tag="meta"):
         spread = weight - weights / weight
         if not math.ldexp(math.sqrt(sites), -exponents[-1]) < FINEST * weight * spread:
             raise InputError(
-                f"the sums have room for {math.ldexp(1, -exponents[-1]):.2g} at the finest, which is too coarse for the "
-                f"squared weights of {self.column!r}: give narrower bounds, or lower rows"
+                f"the sums have room for {math.ldexp(1, -exponents[-1]):.2g} at the finest, which is too coarse for "
+                f"the squared weights of {self.column!r}: give narrower bounds, or lower rows"
             )
         between = (squares - weighted**2 / weight - (sites - 1)) / spread
         return MetaState((float(sites), *values), min(max(0.0, between), 4 * self._largest(query) ** 2), ())
