@@ -1,11 +1,13 @@
 """`secagg serve` and `secagg join`: what they refuse before anything is listened on or called."""
 
 import json
+import os
 
 import pytest
 
 from secagg import Identity, Roster
 from secagg.cli import join as command
+from secagg_protocols.core import storage
 
 pytest.importorskip("starlette")
 
@@ -77,6 +79,10 @@ def test_a_coordinator_that_is_not_the_rosters_is_refused(files, secagg_command)
     (files / "query.json").write_bytes(Query(columns={}, rows=10, minimum_cell=5, statistics=(Count(),)).to_json())
     arguments = [*SERVER[:5], "north.json", *SERVER[6:]]
     assert "is not the server of the roster (--roster)" in secagg_command("serve", *arguments).stderr
+    storage.make_folder(files / "state")
+    held = storage.open_locked(files / "state" / "lock")
+    assert "state/lock is in use by another process: one at a time" in secagg_command("serve", *SERVER).stderr
+    os.close(held)
     open_to_all = secagg_command("serve", *SERVER)
     assert "without --tls-cert and --tls-key only this machine may connect" in open_to_all.stderr
     assert "belong together" in secagg_command("serve", *SERVER, "--tls-cert", "a").stderr
