@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,14 +104,30 @@ def serve(
     if certificate.tls_cert is not None and certificate.tls_key is not None:
         context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
-    inquiry = _inquiry(parties, noise, Query.from_json(_read(parties.query)), roster)
-    if not inquiry.done:
-        run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
+    query = Query.from_json(_read(parties.query))
+    with _held(parties.state):
+        inquiry = _inquiry(parties, noise, query, roster)
+        if not inquiry.done:
+            run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     sites = inquiry.progress.sites
     found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
     if parties.result is not None:
         _write(parties.result, found.plain())
     report(found, as_json)
+
+
+@contextmanager
+def _held(state: Path) -> Iterator[None]:
+    """Hold a query's folder: two coordinators in it would turn each other back."""
+    try:
+        storage.make_folder(state)
+        lock = storage.open_locked(state / "lock", wait=False)
+    except OSError as error:
+        raise InputError(f"{state} (--state) cannot be used for a query ({error.strerror}); give another") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> Inquiry:
@@ -121,7 +140,6 @@ def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> In
     from secagg.service.serving import names_of
     from secagg.stats.inquiry import Inquiry, settings_of
 
-    storage.make_folder(parties.state)
     settings = settings_of(
         {
             "scheme": parties.scheme,

@@ -2,12 +2,16 @@
 
 import io
 import json
+import os
 import sys
 
 import pytest
 
 from secagg import Identity, Roster
 from secagg.cli.join import _person
+from secagg_protocols.core import storage
+
+pytest.importorskip("starlette")
 
 
 @pytest.fixture
@@ -95,6 +99,10 @@ def test_a_coordinator_that_is_not_the_rosters_is_refused(files, secagg_command)
     (files / "query.json").write_bytes(Query(columns={}, rows=10, minimum_cell=5, statistics=(Count(),)).to_json())
     arguments = [*SERVER[:5], "north.json", *SERVER[6:]]
     assert "is not the server of the roster (--roster)" in secagg_command("serve", *arguments).stderr
+    storage.make_folder(files / "state")
+    held = storage.open_locked(files / "state" / "lock")
+    assert "state/lock is in use by another process: one at a time" in secagg_command("serve", *SERVER).stderr
+    os.close(held)
     open_to_all = secagg_command("serve", *SERVER)
     assert "without --tls-cert and --tls-key only this machine may connect" in open_to_all.stderr
     assert "belong together" in secagg_command("serve", *SERVER, "--tls-cert", "a").stderr

@@ -24,7 +24,7 @@ from .coefficients import coefficients_of
 from .cox_result import CoxResult, overall_tests
 from .design import Design, Terms, columns_of
 from .follow_up import FollowUp
-from .newton import Evaluation, Search, advance, check_rounding, inverse
+from .newton import Evaluation, Search, advance, inverse
 from .partial_likelihood import Intervals, Moments, evaluate
 from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
 
@@ -137,16 +137,16 @@ class Cox(Statistic, frozen=True, tag="cox"):
         design = Design.of(self.terms, query)
         if not state.starts:
             return self._grouped(total, state, design, query)
+        if int(total[0]) != state.rows:  # others than before: neither intervals nor what is at β = 0 are theirs
+            return self.begin(query)
         here = self._evaluated(total, state, design)
-        search = advance(state.search, here, design.names)
+        search = advance(state.search, here, design.names, state.exponent)
         if search.converged and total[1]:
             raise InputError(
                 f"hazards are more than e^{MOST_LOG_HAZARD:g} times the average one, or less than its inverse: leave "
                 f"out {design.names[int(np.argmax(np.abs(search.at)))]!r}"
             )
         covariance = inverse(here.information, design.names)
-        if search.converged or not state.search.evaluations:
-            check_rounding(covariance, state.exponent, design.names)
         null = state.null or (here.loss, float(here.score @ covariance @ here.score))
         found: tuple[float, ...] = ()
         if search.converged:

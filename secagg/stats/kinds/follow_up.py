@@ -35,7 +35,8 @@ class FollowUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ParameterError(f"steps of unit={self.unit} up to horizon={self.horizon}: give 0 < unit ≤ horizon")
         if not self.horizon / self.unit < MOST_POINTS:
             raise ParameterError(
-                f"a time grid of {self.horizon / self.unit:g} points; at most {MOST_POINTS} are summed: give a larger unit"
+                f"a time grid of {self.horizon / self.unit:g} points; at most {MOST_POINTS} are summed: give a larger "
+                "unit"
             )
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ from .coefficients import coefficients_of
 from .design import Design, Terms, columns_of
 from .families import Family, Linear, Logistic, Poisson
 from .glm_result import GlmResult
-from .newton import Evaluation, Reals, Search, advance, check_rounding, inverse, symmetric, triangle
+from .newton import Evaluation, Reals, Search, advance, inverse, symmetric, triangle
 from .reals import LARGEST, check_exponent, exponent_for, to_integers, to_reals
 
 INTERCEPT = "(intercept)"
@@ -127,6 +127,8 @@ class Glm(Statistic, frozen=True, tag="glm"):
         rows = int(total[0])
         if not state.search.at:
             return self._started(total, design, query)
+        if rows != state.rows:  # others than before: the null model is not theirs, so it begins anew
+            return self.begin(query)
         names = (INTERCEPT, *design.names)
         size = len(names)
         reals = to_reals(total[1:], state.exponent)
@@ -135,15 +137,12 @@ class Glm(Statistic, frozen=True, tag="glm"):
             raise ProtocolViolation("a deviance below 0 is one of no rows: a site has added what it cannot have")
         if rows <= size:
             raise InputError(f"{rows} rows for {size} coefficients: there is no model of them; leave covariates out")
-        search = advance(state.search, here, names)
-        covariance = inverse(here.information, names)
-        if search.converged or not state.search.evaluations:
-            check_rounding(covariance, state.exponent, names)
+        search = advance(state.search, here, names, state.exponent)
         found: tuple[float, ...] = ()
         if search.converged:
             if self.family == "linear" and here.loss == 0:
                 raise InputError(f"nothing is left of {self.outcome!r} beside the model: errors cannot be estimated")
-            found = self._found(np.array(search.at), covariance, design, query)
+            found = self._found(np.array(search.at), inverse(here.information, names), design, query)
         else:
             search.refuse_far(names, slopes=1, most_reach=self.model(query).most_reach)
         exponent = exponent_for(self._bound(search, query), query.rows)
@@ -158,7 +157,7 @@ class Glm(Statistic, frozen=True, tag="glm"):
         y, exposure = to_reals(total[-2:], self._first_exponent(query))
         intercept = self.model(query).first_intercept(rows, float(y), float(exposure), query.minimum_cell)
         search = Search((intercept,) + (0.0,) * design.size)
-        return GlmState(search, exponent_for(self._bound(search, query), query.rows))
+        return GlmState(search, exponent_for(self._bound(search, query), query.rows), rows=rows)
 
     def _found(self, beta: Reals, covariance: Reals, design: Design, query: Domain) -> tuple[float, ...]:
         coefficients, errors = design.in_units(beta, covariance, intercept=True)

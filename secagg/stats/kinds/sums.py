@@ -98,7 +98,8 @@ class OfSums(Statistic, frozen=True):
             summed = SumsState(counts, state.groups, tuple(total[many:].tolist()), True)
             if not all(self.are_of_rows(*found, query) for found in self._by_group(summed)):
                 raise ProtocolViolation(
-                    f"the sums of {self.__struct_config__.tag} are those of no rows: a site has added what it cannot have"
+                    f"the sums of {self.__struct_config__.tag} are those of no rows: a site has added what it cannot "
+                    "have"
                 )
             return summed
         groups = shown_groups(counts[:-1], query.minimum_cell)
