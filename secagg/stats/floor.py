@@ -113,7 +113,7 @@ class Floor:
             raise self._refused("columns", listed(sorted(self.columns)), f"column {strange[0]!r} is asked for")
         if query.minimum_cell < self.minimum_cell:
             raise self._refused("minimum-cell", self.minimum_cell, f"minimum_cell={query.minimum_cell} is proposed")
-        if query.expires and now > datetime.fromisoformat(query.expires):
+        if query.expired(now):
             raise Declined(f"the query has expired at {query.expires} (expires): ask anew")
         if self.until is not None and now > self.until:
             raise Declined(f"this site answers queries until {self.until.isoformat()} only ({self.prefix}until)")

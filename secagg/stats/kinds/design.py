@@ -105,7 +105,11 @@ class Design:
         if len(covariates) > MOST_COVARIATES:
             raise ParameterError(f"{len(covariates)} covariates; at most {MOST_COVARIATES} are summed: leave some out")
         categories = [name for name in columns_of(terms) if isinstance(query.columns[name], Category)]
-        return cls(covariates, tuple((name, query.category(name).values) for name in categories))
+        levels = tuple((name, query.category(name).values) for name in categories)
+        if alone := [(name, values[0]) for name, values in levels if len(values) == 1]:
+            name, value = alone[0]
+            raise ParameterError(f"column {name!r} has one category, {value!r}, to compare with no other: leave it out")
+        return cls(covariates, levels)
 
     @property
     def names(self) -> tuple[str, ...]:
