@@ -18,6 +18,7 @@ import msgspec
 from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
 
+from .columns import Category, Column, Number
 from .domain import Domain
 from .kinds import KINDS
 from .statistic import Statistic
@@ -56,7 +57,7 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
             value = getattr(self, name)
             if not least <= value <= MAX_ROWS:
                 raise ParameterError(f"{name}={value} is not between {least} and {MAX_ROWS}")
-        settled = {name: self.columns[name].settled(self.rows) for name in sorted(self.columns)}
+        settled = {name: _settled(name, self.columns[name], self.rows) for name in sorted(self.columns)}
         msgspec.structs.force_setattr(self, "columns", settled)
         _check_time(self.expires)
         if len(self.dataset) > MAX_NAME or not self.dataset.isprintable():
@@ -88,6 +89,10 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the canonical JSON: one line, names sorted."""
         return msgspec.json.encode(self, order="sorted")
 
+    def expired(self, now: datetime) -> bool:
+        """Tell whether no site answers any more."""
+        return bool(self.expires) and now > datetime.fromisoformat(self.expires)
+
     @property
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON."""
@@ -109,6 +114,13 @@ class _Read(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(_Read)
+
+
+def _settled(name: str, column: Number | Category, rows: int) -> Column:
+    try:
+        return column.settled(rows)
+    except ParameterError as error:
+        raise ParameterError(f"column {name!r}: {error}") from None
 
 
 def _check_time(text: str) -> None:

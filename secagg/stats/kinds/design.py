@@ -107,7 +107,11 @@ class Design:
             raise ParameterError(f"{size} covariates; 1 to {MOST_COVARIATES} are summed: name others")
         covariates = tuple(Covariate(one) for term in terms for one in product(*(factors[name] for name in term)))
         categories = [name for name in columns_of(terms) if isinstance(query.columns[name], Category)]
-        return cls(covariates, tuple((name, query.category(name).values) for name in categories))
+        levels = tuple((name, query.category(name).values) for name in categories)
+        if alone := [(name, values[0]) for name, values in levels if len(values) == 1]:
+            name, value = alone[0]
+            raise ParameterError(f"column {name!r} has one category, {value!r}, to compare with no other: leave it out")
+        return cls(covariates, levels)
 
     @property
     def names(self) -> tuple[str, ...]:
