@@ -58,9 +58,11 @@ def test_a_policy_that_would_be_read_otherwise_than_it_is_meant_is_refused(files
 
 
 def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secagg_command):
+    (files / "two.csv").write_bytes(b"age\n\xff\n")
     for told, at, value in (
         ("is no participant of the roster (--roster)", 1, "server.json"),
         ("none.csv (--data) is no file", 5, "none.csv"),
+        ("'two.csv' is not UTF-8 text", 5, "two.csv"),
     ):
         arguments = [*SITE[:at], value, *SITE[at + 1 :]]
         ended = secagg_command("join", "https://127.0.0.1:9", *arguments)
@@ -131,7 +133,7 @@ def test_what_would_fail_once_the_sites_have_answered_is_refused_before(files, s
         ("none/result.json (--result) would be in a folder that is not there", *SERVER, "--result", "none/result.json"),
         ("old.json (--query) has expired", "--query", "old.json", *SERVER[2:6], "--state", "old"),
         ("policy.json (--query): this is no query", "--query", "policy.json", *SERVER[2:]),
-        ("file (--state) cannot be the query's folder: File exists", *SERVER[:6], "--state", "file"),
+        ("file (--state) cannot be used for a query (File exists)", *SERVER[:6], "--state", "file"),
         ("old is of another query, or other sites: give another folder (--state)", *SERVER[:6], "--state", "old"),
         ("plain", *SERVER, "--scheme", "plain"),
     ):

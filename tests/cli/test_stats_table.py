@@ -107,7 +107,7 @@ WRONG = {
     "--count --drop 99": "--drop 99 of",
     "--count --drop 1 --institutions 3": "--drop 1 of 3 sites leaves fewer than 3",
     "--count --expires 2020-01-01T00:00:00+00:00": "--expires 2020-01-01T00:00:00+00:00 is over",
-    "--count --separator ::": "--separator: '::' must be one character",
+    "--count --separator ::": "--separator '::' must be one character",
     "--count --delta 0.5": "--delta: it is of the noise that --epsilon asks for",
     "--count --epsilon 0.000000001": "no noise for --epsilon 1e-09: it is wider than sums have tables for",
     "--quantile age --at 0.5,2": "--at: '0.5,2' are not different numbers between 0 and 1",
