@@ -111,6 +111,7 @@ WRONG = {
     "--count --delta 0.5": "--delta: it is of the noise that --epsilon asks for",
     "--count --epsilon 0.000000001": "no noise for --epsilon 1e-09: it is wider than sums have tables for",
     "--quantile age --at 0.5,2": "--at: '0.5,2' are not different numbers between 0 and 1",
+    "--count --institutions 999": "--institutions 999 of table.csv, which has",
     "--count --expires soon": "--expires 'soon' is no time with its offset",
     "--quantile age --at half": "--at: 'half' are not different numbers between 0 and 1",
     "--quantile age --within 0.0000001": "finer than its",

@@ -81,6 +81,10 @@ class Sites:
         """Return the site of each row."""
         if self.site_column is None:
             many = self.institutions or DEFAULT_INSTITUTIONS
+            if self.institutions is not None and self.institutions > len(table.cells):
+                raise InputError(
+                    f"--institutions {many} of {table.name}, which has {len(table.cells)} rows: give fewer"
+                )
             return list(table.sites or (f"site {row % many + 1}" for row in range(len(table.cells))))
         from secagg.stats.asking import refuse_unknown
 
