@@ -131,7 +131,7 @@ def test_what_would_fail_once_the_sites_have_answered_is_refused_before(files, s
         ("none/result.json (--result) would be in a folder that is not there", *SERVER, "--result", "none/result.json"),
         ("old.json (--query) has expired", "--query", "old.json", *SERVER[2:6], "--state", "old"),
         ("policy.json (--query): this is no query", "--query", "policy.json", *SERVER[2:]),
-        ("file (--state) cannot be the query's folder: File exists", *SERVER[:6], "--state", "file"),
+        ("file (--state) cannot be used for a query (File exists)", *SERVER[:6], "--state", "file"),
         ("old is of another query, or other sites: give another folder (--state)", *SERVER[:6], "--state", "old"),
         ("plain", *SERVER, "--scheme", "plain"),
     ):
