@@ -97,6 +97,7 @@ def serve(
         from secagg.service.tls import fingerprint, server_context
     from secagg.cli.stats.running import Run, report
 
+    result = parties.result
     if result is not None and not result.parent.is_dir():
         raise InputError(f"{result} (--result) would be in a folder that is not there: make it, or name another file")
     roster = Roster.load(parties.roster)
@@ -114,8 +115,8 @@ def serve(
             run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     sites = inquiry.progress.sites
     found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
-    if parties.result is not None:
-        _write(parties.result, found.plain())
+    if result is not None:
+        _write(result, found.plain())
     report(found, as_json)
 
 

@@ -90,7 +90,7 @@ def one_of_three(federation, memory, tmp_path):
 
     def make(result, privacy=None):
         server = federation(3)
-        site = memory.Site(tmp_path / "site-1", Gives(result), privacy=privacy)
+        site = memory.Site(tmp_path / "site-1", Gives(result), {}, privacy=privacy)
         server.sites["site-1"] = site
         return server, site
 
@@ -270,7 +270,8 @@ def test_a_job_that_runs_in_no_scope_gets_no_step_since_no_filter_would_run(memo
     site = memory.Site(tmp_path / "site-1", Gives(weights), scope="nowhere")
     assert "secagg refused: ParameterError: FLARE runs this job in no scope of privacy.json" in site.audit
     left = site.task(memory.train_task(memory.MODEL, 0))
-    assert SECRET in numbers_in(left), "this is what FLARE does without filters"
+    assert left.get_return_code() == ReturnCode.UNSAFE_JOB
+    assert numbers_in(left) == set()
     with pytest.raises(KeyError):
         site.ask(b"")  # nobody answers
 
@@ -286,6 +287,13 @@ def broken(edit):
     [
         (lambda held: held["scopes"].append({"name": "open", "properties": {}}), {}, "scope 'open'"),
         (lambda held: held["scopes"][0].pop("task_result_filters"), {}, "task_result_filters in scope 'secagg'"),
+        (
+            lambda held: held["scopes"][0]["task_data_filters"][0].update(disabled=True),
+            {},
+            "task_data_filters in scope",
+        ),
+        (lambda held: held.pop("default_scope"), {}, "FLARE runs this job in no scope"),
+        (lambda held: None, None, "policy.json is missing"),
         (lambda held: None, {"minimum-cohorts": 4}, "minimum-cohorts in .* is unknown"),
         (lambda held: None, {"adversary": "active"}, "adversary=active needs roster"),
         (lambda held: None, {"roster": ["a", "list"]}, "is no object of keys"),
@@ -298,6 +306,18 @@ def test_a_site_whose_own_files_are_wrong_takes_no_part_and_says_why(memory, tmp
     assert "DXO" not in left
     assert trainer.shown is None
     assert re.search(f"secagg refused: ParameterError: .*{reason}", site.audit), site.audit
+
+
+def test_what_a_server_writes_is_one_line_of_the_sites_log(one_of_three, memory):
+    server, site = one_of_three(weights)
+    upload(server, site)
+    task = memory.train_task(memory.MODEL, "\nforged")
+    assert site.task(task).get_return_code() == ReturnCode.TASK_DATA_FILTER_ERROR
+    task = memory.train_task(memory.MODEL, 0)
+    task.set_header("__content_type__", "\nforged" * 1000)
+    assert site.task(task).get_return_code() == ReturnCode.TASK_DATA_FILTER_ERROR
+    assert "\nforged" not in site.audit
+    assert len(site.audit) < 10_000
 
 
 def numbers_in(held):
