@@ -59,6 +59,8 @@ class Owner:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
 
     def __post_init__(self) -> None:
+        if not self.client.has_do_role:
+            raise ParameterError(f"the client of {self.client.email} is a scientist's: log in with syft_rds.login_do")
         self._folder = self.client.syftbox_folder / self.client.email / FOLDER
         storage.make_folder(self._folder)
         self._stats = self.policy.read(self._folder)

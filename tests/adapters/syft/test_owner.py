@@ -52,7 +52,7 @@ def test_before_approval_nothing_has_left_but_pending(three):
     (job,) = three.do[name].jobs
     assert not list(job.job_review_path.glob("outputs/*"))
     store = owner.client.syftbox_folder / name / "private" / "secagg"
-    assert not [path for path in store.rglob("*") if path.is_file() and path.name not in ("lock",)]
+    assert not [path for path in store.rglob("*") if path.is_file() and path.stat().st_size]
     with pytest.raises(ParameterError, match="run 'another' was not shown"):
         owner.approve("another")
     owner.reject(waiting.run_id, "not this year")
@@ -216,5 +216,7 @@ def test_a_policy_that_cannot_be_meant_is_refused(three):
         Policy(scientists=[], identity="me.json")
     with pytest.raises(ParameterError, match="'minimum-cohort' is an argument of Policy already"):
         three.owner(three.names[0], keys={"minimum-cohort": 2})
+    with pytest.raises(ParameterError, match="is a scientist's: log in"):
+        Owner(three.ds[three.names[0]], {}, Policy(**three.policies[three.names[0]]))
     with pytest.raises(ParameterError, match="'median' is unknown; choose from"):
         three.owner(three.names[0], compute=["median"])
