@@ -166,6 +166,24 @@ def test_a_curve_does_not_tell_how_few_were_censored():
     assert curve["at_risk"] == [None, None]
 
 
+def test_the_events_of_one_group_do_not_follow_from_those_of_all():
+    groups = [("f", 3, 30), ("m", 20, 25), ("n", 20, 20)]
+    table = {
+        "sex": [sex for sex, died, lived in groups for _ in range(died + lived)],
+        "died": [event for _, died, lived in groups for event in ["1"] * died + ["0"] * lived],
+        "time": [1 + row % 19 for row in range(118)],
+    }
+    by_sex, alone = KaplanMeier(FOLLOWED, "sex"), KaplanMeier(FOLLOWED)
+    sexes = {"sex": Category(("f", "m", "n"))}
+    groups, whole = run(asked(by_sex, alone, rows=200, minimum_cell=5, **sexes), [table])
+    assert [curve["events_in_all"] for curve in groups["curves"]] == [None, None, 20]
+    assert [curve["events_in_all"] for curve in whole["curves"]] == [43]
+    assert sum(groups["curves"][1]["events"]) <= 15
+    earlier = KaplanMeier(FollowUp("time", "died", 10), "sex")
+    with pytest.raises(ParameterError, match="column 'died' is cut into other cells by two tables"):
+        asked(by_sex, earlier, rows=200, **sexes)
+
+
 def test_quantiles_do_not_tell_where_few_rows_lie():
     """Nineteen of twenty rows would tell that two lie between 3 and 40."""
     table = {"x": [0.1] * 9 + [3.0] * 2 + [9.0] * 9}
