@@ -84,7 +84,7 @@ class LifeTable:
         later = _from_here_on(self.censored)
         gathered = 0
         known = int(self.at_risk[0])
-        told = 0
+        since = 0
         for point in np.flatnonzero(self.events):
             gathered += int(self.events[point])
             behind = int(left[point] - self.events[point])
@@ -93,10 +93,10 @@ class LifeTable:
             points.append(int(point))
             here = int(self.at_risk[point])
             gone = known - here
-            censored = gone - int(self.events[told:point].sum())
+            censored = gone - int(self.events[since:point].sum())
             if all(_is_none_or(count, least) for count in (here, censored, int(later[point]))):
                 at_risk.append(here)
-                known, told = here, int(point)
+                known, since = here, int(point)
             else:
                 at_risk.append(None)
             gathered = 0
