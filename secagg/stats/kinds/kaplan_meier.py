@@ -172,7 +172,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             curves=tuple(
                 self._curve(name, table, least, may) for (name, table), may in zip(tables.items(), told, strict=True)
             ),
-            missing=shown_missing(state.counts[-1], query.minimum_cell),
+            missing=shown_missing(state.counts, query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
             log_rank=_difference(tables, all(told)) if len(tables) > 1 else None,
         )

@@ -114,7 +114,7 @@ def events_told(groups: Sequence[LifeTable], least: int) -> list[bool]:
         if hidden.sum() >= 2 and _are_none_or(counts[hidden].sum(axis=0), least):
             break
         hidden[np.argmin(np.where(hidden, counts.sum() + 1, counts.min(axis=1)))] = True
-    return (~hidden).tolist()
+    return [not one for one in hidden]
 
 
 def first_at_most(curve: Reals, height: float) -> int | None:
