@@ -13,16 +13,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import h11
-from starlette.types import ASGIApp
-
 from secagg.extras import needed
 from secagg_protocols import InputError
 
 from .limits import HEAD_BYTES, HEAD_SECONDS, IDLE_SECONDS, Connections
 
 with needed("service"):
+    import h11
     import uvicorn
+    from starlette.types import ASGIApp
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
 

@@ -55,29 +55,38 @@ async def serve(
     service = Service(desk, Doorkeeper(roster, SYSTEM.bytes(START_BYTES)), "secagg coordinator", address.show_status)
     listening = listen(address.host, address.port, Connections.of(len(names)))
     port = listening.getsockname()[1]
-    async with served(service.application(), listening, context):
-        say(f"listening on {'http' if context is None else 'https'}://{address.host}:{port} for {len(names)} sites")
-        try:
-            await conduct(rounds, desk, deadlines, say)
-            desk.end(DONE)
-        except asyncio.CancelledError:
-            raise StateError("stopped; the same command goes on where this one was (--state)") from None
-        except (SecAggError, OSError) as failed:
-            of_the_round = isinstance(failed, RoundFailed)
-            if of_the_round:
-                say("the same command asks this step again (--state)")
-            desk.end(f"failed: {one_line(str(failed))}" if of_the_round else "failed at the coordinator")
-            raise
-        finally:
-            await _stay(desk)
-            desk.stop()
+    try:
+        async with served(service.application(), listening, context):
+            say(f"listening on {'http' if context is None else 'https'}://{address.host}:{port} for {len(names)} sites")
+            await _held(rounds, desk, deadlines, say)
+    except asyncio.CancelledError:
+        raise StateError("stopped; the same command goes on where this one was (--state)") from None
+
+
+async def _held(rounds: Rounds, desk: Desk, deadlines: Deadlines, say: Callable[[str], None]) -> None:
+    """Hold all rounds, and let the sites hear how it ended."""
+    try:
+        await conduct(rounds, desk, deadlines, say)
+        desk.end(DONE)
+        await _stay(desk)
+    except RoundFailed as failed:
+        say("the same command asks this step again (--state)")
+        desk.end(f"failed: {one_line(str(failed))}")
+        await _stay(desk)
+        raise
+    except (SecAggError, OSError):
+        desk.end("failed at the coordinator")
+        await _stay(desk)
+        raise
+    finally:
+        desk.stop()
 
 
 async def _stay(desk: Desk) -> None:
     """Wait until every site that has called has heard of the end, no longer than `STAYS_SECONDS`."""
     clock = asyncio.get_running_loop().time
     end = clock() + STAYS_SECONDS
-    while desk.over and clock() < end and {name for name, seen in desk.sites.items() if seen.heard} - desk.told:
+    while clock() < end and {name for name, seen in desk.sites.items() if seen.heard} - desk.told:
         await asyncio.sleep(0.1)
 
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
+import msgspec
+
 from secagg.extras import needed
 from secagg_protocols import AuthenticationError, LateMessage, ParameterError, PublicIdentity
 
@@ -34,7 +36,6 @@ from .status import Status
 from .tls import is_loopback
 
 with needed("service"):
-    import msgspec
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect, Request

@@ -28,6 +28,7 @@ from secagg_protocols import SYSTEM, InputError, ParameterError, Randomness, Sch
 from secagg_protocols.core.noise import Noise
 from secagg_protocols.errors import Declined
 
+from .domain import Domain
 from .floor import StatPolicy
 from .ledger import Asked
 from .noise import check_gain
@@ -203,7 +204,7 @@ class StatSite:
             self._read = {query.digest: rows}
         return self._read[query.digest]
 
-    def table(self, query: Query) -> Any:
+    def table(self, query: Domain) -> Any:
         """Return this site's table. Raises `InputError`."""
         return read_csv(self.data, query) if isinstance(self.data, str | Path) else self.data
 

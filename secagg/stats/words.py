@@ -42,7 +42,8 @@ def _lines(query: Query, participants: int, noise: str) -> Iterator[str]:
     yield f"Query {query.digest.hex()[:16]} asks {participants} sites for {count} statistic{'s' * (count != 1)}:"
     for statistic in query.statistics:
         yield f"  - {_statistic(statistic)}"
-    yield "It reads these columns of your table:" if query.columns else "It reads no column, and counts rows only."
+    yield f"It reads dataset {query.dataset!r}." if query.dataset else "It reads the table of each site."
+    yield "It reads these columns of it:" if query.columns else "It reads no column, and counts rows only."
     for name, column in query.columns.items():
         yield f"  - {name}: {_column(column)}"
     yield f"A site may have up to {query.rows} rows. Only sums over all sites leave the secure sum."

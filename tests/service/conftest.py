@@ -17,9 +17,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-
-pytest.importorskip("starlette")
-
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,7 +155,7 @@ class Processes:
     def output(self, name):
         return self.folder / f"{name}.out"
 
-    def wait_for(self, name, pattern, seconds=20):
+    def wait_for(self, name, pattern, seconds=40):
         """Return what a process has written that fits."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

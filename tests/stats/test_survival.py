@@ -1,10 +1,13 @@
 """Kaplan–Meier curves, the log-rank test and Cox's model equal those of the pooled rows by other packages."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from secagg.stats import Category, Cox, FollowUp, KaplanMeier, Number, Progress, Query, Rows
+from secagg.stats.kinds.life_table import LifeTable
 from secagg.stats.kinds.partial_likelihood import Intervals
 from secagg_protocols import InputError, ParameterError, ProtocolViolation
 
@@ -132,6 +135,27 @@ def test_a_curve_shows_no_fewer_events_or_rows_at_risk_than_the_least_cell(ask, 
         assert 5 < len(curve["times"]) < len(exact["times"]) / 3
 
 
+@pytest.mark.parametrize("least", [1, 4, 10])
+def test_no_events_or_censored_rows_between_shown_points_are_fewer_than_the_least_cell(least) -> None:
+    randomness = np.random.default_rng(least)
+    for _ in range(100):
+        events, censored = (randomness.poisson(randomness.uniform(0.02, 2), 40) for _ in range(2))
+        points, at_risk = LifeTable(events, censored).shown(least)
+        ends = np.searchsorted(points, np.repeat(np.arange(40), events))  # the shown point that tells of each event
+        told = np.bincount(ends, minlength=len(points) + 1)
+        assert (told[:-1] >= least).all()
+        if points:
+            assert told[-1] == 0 or told[-1] >= least
+        known = [(0, int(events.sum() + censored.sum()))]
+        known += [(point, count) for point, count in zip(points, at_risk, strict=True) if count is not None]
+        for (start, more), (end, fewer) in pairwise(known):
+            left = more - fewer - int(events[start:end].sum())
+            assert left == int(censored[start:end].sum())
+            assert left == 0 or left >= least
+        if least == 1:
+            assert points == tuple(np.flatnonzero(events))
+
+
 def test_who_is_followed_beyond_the_horizon_is_censored_there(ask, lung) -> None:
     short = FollowUp("time", "status", 300.0, 30.0)
     columns = {**COLUMNS, "time": FollowUp.column(300, 30, 0)}
@@ -225,6 +249,7 @@ def test_no_weight_is_further_from_the_average_one_than_stated(lung) -> None:
     integers = statistic.local(rows, state, query)
     assert statistic.spans(state, query).holds(integers)
     assert integers[1] > 0  # rows whose hazards were beyond
+    assert np.abs(integers).max() < 1 << 52  # and no sum had to be cut
 
 
 def test_a_covariate_that_separates_events_is_named(ask) -> None:

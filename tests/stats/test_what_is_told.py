@@ -219,7 +219,7 @@ def test_what_no_rows_have_is_no_result(statistic):
 
 def test_an_outcome_that_never_varies_has_no_linear_model():
     constant = [table | {"y": np.full(60, 5.0)} for table in TABLES]
-    with pytest.raises(InputError, match="nothing is left of 'y' beside the model"):
+    with pytest.raises(InputError, match="the model tells outcome 'y' exactly in these rows"):
         run(asked(Glm("y", (("x",),), "linear")), constant)
 
 

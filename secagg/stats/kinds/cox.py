@@ -19,7 +19,7 @@ from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
 from secagg.stats.suppression import Axis
-from secagg_protocols.errors import InputError
+from secagg_protocols.errors import InputError, ParameterError
 
 from .coefficients import coefficients_of
 from .cox_result import CoxResult, overall_tests
@@ -77,6 +77,10 @@ class Cox(Statistic, frozen=True, tag="cox"):
 
     def check(self, query: Domain) -> None:
         self.follow_up.check(query)
+        if among := [name for name in (self.follow_up.time, self.follow_up.event) if name in columns_of(self.terms)]:
+            raise ParameterError(
+                f"column {among[0]!r} says when rows leave, and is among the covariates, too: leave it out"
+            )
         Design.of(self.terms, query)
 
     def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:

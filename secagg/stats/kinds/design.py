@@ -103,11 +103,15 @@ class Design:
                 raise ParameterError(f"{':'.join(term)} needs {lacking[0]!r} beside it: add that to the model")
         factors = {name: _factors(name, query) for name in columns_of(terms)}
         size = sum(prod(len(factors[name]) for name in term) for term in terms)
-        if not 1 <= size <= MOST_COVARIATES:  # before any is made: a query may ask for very many
-            raise ParameterError(f"{size} covariates; 1 to {MOST_COVARIATES} are summed: name others")
+        if size > MOST_COVARIATES:  # before any is made: a query may ask for very many
+            raise ParameterError(f"{size} covariates; at most {MOST_COVARIATES} are summed: leave some out")
         covariates = tuple(Covariate(one) for term in terms for one in product(*(factors[name] for name in term)))
         categories = [name for name in columns_of(terms) if isinstance(query.columns[name], Category)]
-        return cls(covariates, tuple((name, query.category(name).values) for name in categories))
+        levels = tuple((name, query.category(name).values) for name in categories)
+        if alone := [(name, values[0]) for name, values in levels if len(values) == 1]:
+            name, value = alone[0]
+            raise ParameterError(f"column {name!r} has one category, {value!r}, to compare with no other: leave it out")
+        return cls(covariates, levels)
 
     @property
     def names(self) -> tuple[str, ...]:

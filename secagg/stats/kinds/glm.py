@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.stats.columns import Number
 from secagg.stats.domain import Domain
 from secagg.stats.results import Result
 from secagg.stats.rows import Rows
@@ -140,8 +139,11 @@ class Glm(Statistic, frozen=True, tag="glm"):
         search = advance(state.search, here, names, state.exponent)
         found: tuple[float, ...] = ()
         if search.converged:
-            if self.family == "linear" and here.loss == 0:
-                raise InputError(f"nothing is left of {self.outcome!r} beside the model: errors cannot be estimated")
+            if not here.loss > 0:
+                raise InputError(
+                    f"the model tells outcome {self.outcome!r} exactly in these rows, so that nothing is left to take "
+                    "standard errors from: leave covariates out"
+                )
             found = self._found(np.array(search.at), inverse(here.information, names), design, query)
         else:
             search.refuse_far(names, slopes=1, most_reach=self.model(query).most_reach)
@@ -200,7 +202,9 @@ class Glm(Statistic, frozen=True, tag="glm"):
         return self.model(query).bound(search.at[0], search.reach(1), query)
 
     def _first_exponent(self, query: Domain) -> int:
-        """Return the scale of the sums of outcome and exposure: what a row adds is at most a bound of the query."""
-        columns = [query.columns[name] for name in (self.outcome, self.exposure) if name]
-        ends = [abs(column.high) for column in columns if isinstance(column, Number)]
-        return exponent_for(max([1.0, *ends]), query.rows)
+        """Return the scale of the sums of outcome and exposure: what a row adds is at most 1, or a bound of counts."""
+        model = self.model(query)
+        if not isinstance(model, Poisson):
+            return exponent_for(1.0, query.rows)
+        exposure = query.number(self.exposure).high if self.exposure else 1.0
+        return exponent_for(max(model.most, exposure), query.rows)
