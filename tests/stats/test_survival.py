@@ -264,3 +264,30 @@ def test_a_covariate_that_separates_events_is_named(ask) -> None:
     query = Query(columns=columns, rows=60, minimum_cell=0, statistics=(Cox(FOLLOW, (("age",),)),))
     with pytest.raises(InputError, match="'age' grows without end"):
         ask(query, table)
+
+
+def test_few_rows_have_an_estimate_in_sums_with_room_for_many(ask) -> None:
+    few = pd.DataFrame(
+        {
+            "time": [25, 28, 40, 25, 17, 21, 39, 29, 23, 48],
+            "status": [0, 1, 0, 1, 0, 1, 0, 1, 0, 0],
+            "age": [63, 39, 84, 20, 78, 65, 37, 70, 48, 78],
+            "x": [-1.173, 0.638, 1.317, 0.493, 0.161, -0.932, 2.872, 0.88, -1.139, -0.78],
+        }
+    )
+    follow = FollowUp("time", "status", 48.0)
+    columns = {
+        "time": FollowUp.column(48, 1, 3),
+        "status": Category(("0", "1")),
+        "age": Number(20, 84, 3),
+        "x": Number(-1.2, 2.9, 4),
+    }
+    of_few, of_many = (
+        ask(
+            Query(columns=columns, rows=rows, minimum_cell=0, statistics=(Cox(follow, (("age",), ("x",))),)),
+            few,
+        )[0]
+        for rows in (10, 100_000)
+    )
+    for one, other in zip(of_few["coefficients"], of_many["coefficients"], strict=True):
+        assert abs(one["estimate"] - other["estimate"]) < 1e-6 * one["standard_error"]

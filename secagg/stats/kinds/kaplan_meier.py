@@ -65,7 +65,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
-    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid."""
+    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid.
+
+    minimum_cell: as the query has it.
+    """
 
     time: str
     event: str
@@ -76,6 +79,7 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
     hidden: tuple[str, ...]
     missing: int | None
     log_rank: Difference | None
+    minimum_cell: int
 
     def tables(self) -> Iterable[Shown]:
         rows = [(c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves]
@@ -108,6 +112,11 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
 
     def _notes(self) -> Iterable[str]:
         yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
+        if self.minimum_cell > 1:
+            yield (
+                f"a time is shown where {self.minimum_cell} events or more have come since the one before; steps in "
+                "between are not, though the curve falls there too"
+            )
         yield missing_note(self.missing)
         if self.hidden:
             yield f"too few rows to be shown: {', '.join(self.hidden)}"
@@ -175,6 +184,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             missing=shown_missing(state.counts, query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
             log_rank=_difference(tables, all(told)) if len(tables) > 1 else None,
+            minimum_cell=query.minimum_cell,
         )
 
     def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
