@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests
-WORKERS ?= 2
+WORKERS ?= 3 # for two cores: one of them waits for programs of frameworks, most of the time
 
 .PHONY: help demo demo-notice docs test test-flower test-install lint format bench clean
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ demo: .venv/demo.stamp
 	.venv/bin/secagg train --report report.html
 
 test: .venv/dev.stamp
-	.venv/bin/python -m pytest -n $(WORKERS) $(TESTS)
+	.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 # Asks an index for every package, and installs none.
 test-install: .venv/dev.stamp

@@ -13,6 +13,19 @@ from types import ModuleType
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""The matrices are tiny, and other workers have the other cores: threads of a BLAS would wait more than they compute.
+Read when numpy and PyTorch are loaded, here and in every process that a test starts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Tests of a framework's real programs come first, whatever their folder.
+
+    They wait more than they compute. In front, they are one worker's share of `make test`, and the other workers
+    compute meanwhile.
+    """
+    items.sort(key=lambda item: not any(name.endswith("_engine") for name in item.fixturenames))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

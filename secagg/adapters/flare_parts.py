@@ -70,6 +70,11 @@ def check_own(local: Path, part: object, engine: Any, scope: object) -> None:
     """
     if engine.get_component(COMPONENT) is not part:
         return
+    if scope is None:
+        raise ParameterError(
+            f"FLARE runs this job in no scope of {NAME}, and so without its filters, as its simulator always does: "
+            "there the recipe's parts='job' brings them"
+        )
     if (held := read(local / NAME)) is not None:
         check(held)
     if not (local / SCOPE / POLICY).exists():

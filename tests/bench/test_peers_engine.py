@@ -14,7 +14,6 @@ from secagg_bench.peers.engine import complete, run_engine
 from secagg_bench.peers.flare_engine import SimulatedRounds
 from secagg_bench.peers.processes import EngineTimedOut, cpu_seconds
 
-NEEDS_ENGINE = pytest.mark.skipif(engine.missing() is not None, reason=f"{engine.missing()} is not installed")
 CLIENTS, ROUNDS, LIMIT_S = 5, 1, 150
 
 app = typer.Typer()
@@ -35,9 +34,18 @@ def running(mark: str) -> list[str]:
     return found
 
 
-@NEEDS_ENGINE
-def test_both_sides_finish_in_the_real_engine_and_leave_nothing(tmp_path, monkeypatch):
+@pytest.fixture
+def real_engine(tmp_path, monkeypatch):
+    """Flower's engine, of which nothing runs any more when the test has ended."""
+    if lacking := engine.missing():
+        pytest.skip(f"{lacking} is not installed")
     monkeypatch.setenv("SECAGG_TEST_MARK", str(tmp_path))
+    yield
+    assert not running(f"SECAGG_TEST_MARK={tmp_path}")
+
+
+@pytest.mark.usefixtures("real_engine")
+def test_both_sides_finish_in_the_real_engine_and_leave_nothing():
     options = ["--clients", CLIENTS, "--length", 50, "--rounds", ROUNDS, "--limit", LIMIT_S, "--json"]
     result = CliRunner().invoke(app, [str(option) for option in options])
     assert result.exit_code == 0, result.output
@@ -46,15 +54,12 @@ def test_both_sides_finish_in_the_real_engine_and_leave_nothing(tmp_path, monkey
     for side in told["sides"]:
         assert len(side["wall_s"]) == len(side["cpu_s"]) == ROUNDS
     assert told["ours_to_flower"]["wall"] > 0
-    assert not running(f"SECAGG_TEST_MARK={tmp_path}")
 
 
-@NEEDS_ENGINE
-def test_a_run_is_ended_at_its_limit(tmp_path, monkeypatch):
-    monkeypatch.setenv("SECAGG_TEST_MARK", str(tmp_path))
+@pytest.mark.usefixtures("real_engine")
+def test_a_run_is_ended_at_its_limit():
     with pytest.raises(EngineTimedOut):
         run_engine("ours", complete(CLIENTS, 50, 4), ROUNDS, limit_s=6)
-    assert not running(f"SECAGG_TEST_MARK={tmp_path}")
 
 
 def test_without_flower_it_is_skipped_by_name(monkeypatch):

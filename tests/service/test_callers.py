@@ -145,6 +145,11 @@ def test_an_answer_longer_than_the_round_takes_is_refused_unread(running, called
         raw.sendall(head("POST", target, chunked))
         assert b"411" in raw.recv(4096)
     with connected(running.url) as raw:
+        both = {"content-length": "10", "transfer-encoding": "chunked"}
+        raw.sendall(head("POST", target, both | {"authorization": north.caller.header("POST", target)}))
+        raw.sendall(b"10\r\n" + bytes(16) + b"\r\n")  # more follows
+        assert b"413" in raw.recv(4096)
+    with connected(running.url) as raw:
         raw.sendall(head("POST", target, {"content-length": "1000"}))  # not signed: its body is not waited for
         assert b"401" in raw.recv(4096)
         assert gone(raw)

@@ -1,7 +1,5 @@
-"""The participant's side: a component that answers every step but the vector, and two filters around the trainer.
-
-They fail closed. They are plain `Filter`s: a `DXOFilter` passes on unchanged whatever it does not know.
-"""
+"""The participant's side: a component that answers every step but the vector, and two filters around the trainer, which
+fail closed: plain `Filter`s, since a `DXOFilter` passes on unchanged whatever it does not know."""
 
 from pathlib import Path
 

@@ -66,7 +66,7 @@ class Trainer(Executor):
 
 class Site:
     """One site in one job. policy: what its policy.json holds; None: there is none. job: another run of the same site
-    has another. privacy: its privacy.json, unless it has our parts alone."""
+    has another. privacy: its privacy.json, unless it has our parts alone. scope: the one that the job names."""
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class Site:
         policy: dict | None = None,
         job: str = JOB,
         privacy: dict | None = None,
+        scope: str = "",
     ) -> None:
         self.name, self.trainer, self._root, self._job = root.name, trainer, root, job
         for folder in ("startup", "local/secagg", f"{job}"):
@@ -82,7 +83,7 @@ class Site:
         (root / "local" / flare_parts.NAME).write_text(json.dumps(privacy or flare_parts.made()), encoding="utf-8")
         if policy is not None:
             (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
-        (root / job / "meta.json").write_text("{}", encoding="utf-8")
+        (root / job / "meta.json").write_text(json.dumps({"scope": scope}), encoding="utf-8")
         self._auditor = Auditor(str(root / "audit.log"))
         self._start(Workspace(str(root), self.name))
 

@@ -265,6 +265,17 @@ def test_a_job_of_another_controller_gets_no_training(one_of_three, memory):
     assert "secagg refused: ProtocolViolation: a task to train without a step of the protocol" in site.audit
 
 
+def test_a_job_that_runs_in_no_scope_gets_no_step_since_no_filter_would_run(memory, tmp_path):
+    """FLARE's simulator runs every job so; a server refuses one with a scope that it does not know."""
+    site = memory.Site(tmp_path / "site-1", Gives(weights), scope="nowhere")
+    assert "secagg refused: ParameterError: FLARE runs this job in no scope of privacy.json" in site.audit
+    left = site.task(memory.train_task(memory.MODEL, 0))
+    assert left.get_return_code() == ReturnCode.UNSAFE_JOB
+    assert numbers_in(left) == set()
+    with pytest.raises(KeyError):
+        site.ask(b"")  # nobody answers
+
+
 def broken(edit):
     held = flare_parts.made()
     edit(held)
@@ -281,7 +292,7 @@ def broken(edit):
             {},
             "task_data_filters in scope",
         ),
-        (lambda held: held.pop("default_scope"), {}, "DataFilter is not the last of task_data_filters in this job's"),
+        (lambda held: held.pop("default_scope"), {}, "FLARE runs this job in no scope"),
         (lambda held: None, None, "policy.json is missing"),
         (lambda held: None, {"minimum-cohorts": 4}, "minimum-cohorts in .* is unknown"),
         (lambda held: None, {"adversary": "active"}, "adversary=active needs roster"),
