@@ -83,6 +83,7 @@ class DataFilter(_SiteFilter):
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if task == VALIDATE:
+            here.check_trusts_server()
             return shareable
         about = Task.of(shareable)
         due = here.begin(fl_ctx.get_prop(FLContextKey.TASK_ID), about.headers[ROUND], about.arrays, about.received)
