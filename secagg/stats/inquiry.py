@@ -124,7 +124,8 @@ class Inquiry:
         settings.check_sampled(len(names), "ask more sites")
         if not self.done:
             self._scheme()
-        self._keep(self._kept)
+        if self._kept is fresh:  # else whoever only looks would put back what another process has gone on from
+            self._keep(fresh)
 
     def _found(self, fresh: _Kept) -> _Kept:
         if self._folder is None:

@@ -36,6 +36,9 @@ def test_a_folder_is_of_one_run_and_of_one_process(federation):
     before = run.status
     run.step()
     assert run.status == before  # nothing is asked twice
+    written = (run.folder / "rounds/inquiry").stat().st_mtime_ns
+    assert not run.done
+    assert (run.folder / "rounds/inquiry").stat().st_mtime_ns == written  # who looks writes nothing
     with pytest.raises(ParameterError, match="give their clients"):
         resume(run.folder, {three.names[0]: three.ds[three.names[0]]})
     descriptor = storage.open_locked(run.folder / "run.lock")
