@@ -57,13 +57,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("name", ["active-roster", "dp", "lora-adapters", "lung-survival", "torch-quickstart"])
+NEEDED = {"lung-survival": "lifelines", "syft-breast-cancer": "syft_rds"}
+
+
+@pytest.mark.parametrize(
+    "name", ["active-roster", "dp", "lora-adapters", "lung-survival", "syft-breast-cancer", "torch-quickstart"]
+)
 def test_an_example_prints_what_its_readme_shows(
     name: str, folder: Path, runner: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("dp_accounting")
-    if name == "lung-survival":
-        pytest.importorskip("lifelines")
+    pytest.importorskip(NEEDED.get(name, "dp_accounting"))
     (block,) = [one for one in runner.blocks_of(EXAMPLES / name / "README.md") if one.kind == "console"]
     ((command, shown),) = block.commands()
     program = ROOT / command.removeprefix("python ")

@@ -14,6 +14,7 @@ from typing import Any
 from secagg_protocols import InputError, ParameterError
 
 NAME = "privacy.json"
+POLICY = "policy.json"
 SCOPE = "secagg"
 COMPONENT = "secagg"
 PARTICIPANT = "secagg.adapters.flare.site.Participant"
@@ -60,11 +61,31 @@ def check(held: Mapping[str, Any]) -> None:
         raise ParameterError(f"{NAME} has no component {COMPONENT!r} with path {PARTICIPANT}; {_REMEDY}")
 
 
-def check_own(local: Path, is_own: bool) -> None:
-    """Raise `ParameterError` where the folder's privacy.json lets a job go round our parts. is_own: whether the
-    participant that asks is the site's own: one that a job brought has no file to answer for."""
-    if is_own and (held := read(local / NAME)) is not None:
+def check_own(local: Path, part: object, engine: Any, scope: object) -> None:
+    """Raise `ParameterError` where a job could go round the parts that a site has in its folder, or this job does.
+
+    part: the participant that asks; one that a job brought has no file to answer for. scope: what FLARE made of the
+    job's; None where it has none. FLARE leaves out what is disabled; and a client that is older than the file takes
+    jobs of any scope.
+    """
+    if engine.get_component(COMPONENT) is not part:
+        return
+    if scope is None:
+        raise ParameterError(
+            f"FLARE runs this job in no scope of {NAME}, and so without its filters, as its simulator always does: "
+            "there the recipe's parts='job' brings them"
+        )
+    if (held := read(local / NAME)) is not None:
         check(held)
+    if not (local / SCOPE / POLICY).exists():
+        raise ParameterError(f"{local / SCOPE / POLICY} is missing: this site says nowhere what it accepts; {_REMEDY}")
+    for key, (path, direction) in FILTERS.items():
+        last = type((getattr(scope, key, {}).get(direction) or [None])[-1])
+        if path != f"{last.__module__}.{last.__qualname__}":
+            raise ParameterError(
+                f"{path} is not the last of {key} in this job's scope: is there no default_scope in {NAME}, or is the "
+                f"client that runs older than that file?; {_REMEDY}"
+            )
 
 
 def to_merge() -> str:
@@ -81,7 +102,7 @@ def _check_last(scope: object, key: str, path: str, direction: str) -> None:
     name = scope.get("name") if isinstance(scope, dict) else None
     held = scope.get(key) if isinstance(scope, dict) else None
     last = held[-1] if isinstance(held, list) and held else None
-    if not isinstance(last, dict) or not _is_ours(last, path):
+    if not isinstance(last, dict) or not _is_ours(last, path) or last.get("disabled"):
         raise ParameterError(f"{NAME}: the last of {key} in scope {name!r} is not {path}; {_REMEDY}")
     if str(last.get("direction", direction)).lower() != direction:
         raise ParameterError(f"{NAME}: {path} in scope {name!r} must run in direction {direction!r}; {_REMEDY}")

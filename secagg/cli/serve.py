@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +16,7 @@ import typer
 from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console
 from secagg.extras import needed
-from secagg.schemes import SCHEMES
+from secagg.schemes import SCHEMES, parameters_of
 from secagg.service.settings import Address, Deadlines
 from secagg.train.setting import AtLeast, BelowOne, Called, OneOf, Option, Positive, check
 from secagg_protocols import SERVER, Identity, InputError, ParameterError, Roster
@@ -32,6 +35,7 @@ class Parties:
     roster: Annotated[Path, typer.Option(help="The roster that all parties have.")]
     identity: Annotated[Path, typer.Option(help="The coordinator's own identity file.")]
     state: Annotated[Path, typer.Option(help="Folder in which the query is kept: started again, it goes on there.")]
+    result: Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")] = None
     scheme: Annotated[str, OneOf(SCHEMES), Option("Scheme that withstands an active server.")] = "bonawitz"
     colluders: Annotated[int, AtLeast(0), Option("Sites that may help the coordinator, and learn nothing by it.")] = 0
 
@@ -75,9 +79,6 @@ class Certificate:
             raise typer.BadParameter("--tls-cert and --tls-key belong together; give both")
 
 
-ResultFile = Annotated[Path | None, typer.Option(help="File for the results, as JSON; it is replaced.")]
-
-
 @with_options
 def serve(
     parties: Parties,
@@ -85,7 +86,6 @@ def serve(
     address: Annotated[Address, Panel("Service")],
     certificate: Annotated[Certificate, Panel("Service")],
     deadlines: Annotated[Deadlines, Panel("Service")],
-    result: ResultFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask one query of the sites of a roster, which join over HTTPS, and print the results.
@@ -96,22 +96,42 @@ def serve(
         from secagg.service.serving import run
         from secagg.service.tls import fingerprint, server_context
     from secagg.cli.stats.running import Run, report
-    from secagg.stats.query import Query
 
+    result = parties.result
+    if result is not None and not result.parent.is_dir():
+        raise InputError(f"{result} (--result) would be in a folder that is not there: make it, or name another file")
     roster = Roster.load(parties.roster)
     context = None
     target = console(as_json)
     if certificate.tls_cert is not None and certificate.tls_key is not None:
         context = server_context(certificate.tls_cert, certificate.tls_key, datetime.now(UTC))
         target.print(f"certificate {fingerprint(certificate.tls_cert)}", soft_wrap=True)
-    inquiry = _inquiry(parties, noise, Query.from_json(_read(parties.query)), roster)
-    if not inquiry.done:
-        run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
+    query = _read(parties.query)
+    with _held(parties.state):
+        inquiry = _inquiry(parties, noise, query, roster)
+        if not inquiry.done:
+            if query.expired(datetime.now(UTC)):
+                raise InputError(f"{parties.query} (--query) has expired, and no site would answer: make another query")
+            run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
     sites = inquiry.progress.sites
     found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
     if result is not None:
         _write(result, found.plain())
     report(found, as_json)
+
+
+@contextmanager
+def _held(state: Path) -> Iterator[None]:
+    """Hold a query's folder: two coordinators in it would turn each other back."""
+    try:
+        storage.make_folder(state)
+        lock = storage.open_locked(state / "lock", wait=False)
+    except OSError as error:
+        raise InputError(f"{state} (--state) cannot be used for a query ({error.strerror}); give another") from None
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> Inquiry:
@@ -124,26 +144,32 @@ def _inquiry(parties: Parties, noise: Noise, query: Query, roster: Roster) -> In
     from secagg.service.serving import names_of
     from secagg.stats.inquiry import Inquiry, settings_of
 
-    storage.make_folder(parties.state)
     settings = settings_of(
         {
             "scheme": parties.scheme,
             "adversary": "active",
-            "colluders": parties.colluders,
+            **({"colluders": parties.colluders} if "colluders" in parameters_of(parties.scheme) else {}),
             "identity": identity,
             "roster": roster,
             "audit": parties.state / "audit.jsonl",
             **noise.knobs(parties.colluders),
         }
     )
-    return Inquiry(query, settings, names_of(roster), parties.state)
-
-
-def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return Inquiry(query, settings, names_of(roster), parties.state)
+    except InputError as error:
+        raise InputError(f"{error} (--state)") from None
+
+
+def _read(path: Path) -> Query:
+    from secagg.stats.query import Query
+
+    try:
+        return Query.from_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} (--query) cannot be read: {error.strerror}") from None
+    except InputError as error:
+        raise InputError(f"{path} (--query): {error}") from None
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:

@@ -62,6 +62,16 @@ class Keys:
             raise ParameterError(f"{self.called(name)}={value!r} in {self.where} is no text")
         return value
 
+    def names(self, name: str) -> frozenset[str] | None:
+        """Return names, separated by commas, or None where the key is not there: an empty one does not mean all."""
+        if name not in self._given:
+            self._known.add(name)
+            return None
+        names = frozenset(map(str.strip, self.text(name, "").split(",")))
+        if "" in names:
+            raise ParameterError(f"{self.called(name)} in {self.where} has an empty name: leave the key out for all")
+        return names
+
     def path(self, name: str, variable: str = "") -> Path | None:
         """Return a path, or None where none is given. variable: of the site's own environment, where the mapping says
         nothing."""

@@ -10,6 +10,8 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 from secagg_protocols import InputError, ProtocolViolation, RoundContext, SecAggError, StateError
 
@@ -55,6 +57,11 @@ class Participation:
         self._turn: Turn | None = None
         self._training: dict[Hashable, RoundContext] = {}
         self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, policy: Path, job: str) -> Self:
+        """Take part by the policy in a file. Raises what `SitePolicy.load` raises."""
+        return cls(SitePolicy.load(policy), job)
 
     def answer(self, request: object) -> tuple[bytes, str]:
         """Take one step; return the answers, and why it is refused: an empty text where it is not."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from secagg_protocols import StateError
 
 from .drive import Exchange
-from .request import Requests
+from .request import Requests, one_line
 from .rounds import Round
 from .settings import Settings
 
@@ -101,7 +101,7 @@ def _asked(requests: Requests[str], line: Line, seconds: float) -> Iterator[tupl
             if isinstance(answers := done.result(), bytes):
                 yield asked[done], answers
             else:
-                log.warning("secagg: %s gave no answer to this step: %s", asked[done], answers)
+                log.warning("secagg: %s gave no answer to this step: %s", asked[done], one_line(answers))
 
 
 def _arriving(
@@ -125,4 +125,4 @@ def _arriving(
         if isinstance(answers, bytes):
             yield peer, answers
         else:
-            log.warning("secagg: %s brings no vector: %s", peer, answers)
+            log.warning("secagg: %s brings no vector: %s", peer, one_line(answers))

@@ -56,6 +56,15 @@ class SiteStore(SnapshotStore):
                 self.forget(name)
             self._write(_FILE, msgspec.msgpack.encode(held))
 
+    def end(self, job: str) -> None:
+        """Delete what is left of a job's sessions: nobody asks about them any more."""
+        with self.locked():
+            held = self._read(_FILE, Jobs) or Jobs()
+            passed = held.jobs.pop(job, Job())
+            for name in {passed.session, passed.ahead} - {""}:
+                self.forget(name)
+            self._write(_FILE, msgspec.msgpack.encode(held))
+
     def keep_ahead(self, job: str, session: str) -> None:
         """Remember the session whose keys are made early, so that it is deleted when its round is passed."""
         with self.locked():

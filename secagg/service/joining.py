@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from secagg.extras import needed
 from secagg.round.request import one_line
@@ -57,7 +57,7 @@ class Coordinator:
         parts = urlsplit(self.url)
         local = is_loopback(parts.hostname or "")
         safe = parts.scheme == "https" or (parts.scheme == "http" and local)
-        if not (parts.hostname and safe) or parts.path.strip("/") or parts.query:
+        if not (parts.hostname and safe and _has_port(parts)) or parts.path.strip("/") or parts.query:
             raise ParameterError(f"{self.url!r} is no URL of a coordinator: give https://HOST:PORT")
         self.client = httpx.Client(
             base_url=f"{parts.scheme}://{parts.netloc}",
@@ -133,6 +133,14 @@ class Coordinator:
                     f"expired; nothing was sent: {one_line(str(error))}"
                 ) from None
             raise Unreachable(f"{type(error).__name__}: {one_line(str(error))}") from None
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Tell whether the port is one, or left out."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def join(

@@ -196,6 +196,8 @@ async def _read(request: Request, limit: int) -> bytes:
         async with asyncio.timeout(body_seconds(length)):
             async for chunk in request.stream():
                 body += chunk
+                if len(body) > length:  # sent in chunks, which the head may say beside a length
+                    raise HTTPException(413, f"the answer is longer than the {length} bytes that it says", CLOSE)
     except TimeoutError:
         raise HTTPException(408, f"the answer did not come within {body_seconds(length):.0f} seconds", CLOSE) from None
     return bytes(body)

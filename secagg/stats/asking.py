@@ -105,7 +105,7 @@ def _from_rows(names: list[str], said: Said, table: Table, decimal: str) -> dict
         name: _listed(name, table.cells[name].dropna().unique().tolist()) for name in names if name in said.categories
     }
     numbers = [name for name in names if name in said.numbers]
-    for name, values in read_columns(replace(table, cells=table.cells[numbers]), decimal, {}).items():
+    for name, values in read_columns(replace(table, cells=table.cells[numbers]), decimal, {}, asked=True).items():
         found[name] = _ranged(name, values)
     return found
 
@@ -140,9 +140,14 @@ def _ranged(name: str, values: pd.Series) -> Number:
 
     if values.dtype == object:
         raise InputError(f"column {name!r} holds texts, and numbers are needed: ask of another column")
+    if not values.notna().any():
+        raise InputError(f"column {name!r} is empty: ask of another column")
     if not values.min() < values.max():
         raise InputError(f"column {name!r} never varies: say its range, as in {name}:0:100")
-    column = range_of(values)
+    try:
+        column = range_of(values)
+    except InputError as error:
+        raise InputError(f"column {name!r}: {error}") from None
     return Number(column.low, column.high)
 
 

@@ -51,6 +51,8 @@ class Number(Column, frozen=True, tag="number"):
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ParameterError(f"bounds {self.low} and {self.high} must be two finite numbers, the lower one first")
+        if not 10.0**-MAX_DECIMALS <= self.high - self.low < math.inf:
+            raise ParameterError(f"bounds {self.low} and {self.high} are too near or too far apart to be summed")
         for name in ("low", "high"):  # so that equal bounds are equal bytes
             msgspec.structs.force_setattr(self, name, float(getattr(self, name)))
         if self.decimals is None:

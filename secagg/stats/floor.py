@@ -83,8 +83,8 @@ class Floor:
     def read(cls, keys: Keys) -> Floor:
         """Read the keys, but for the ledger. Raises `ParameterError`."""
         return cls(
-            statistics=_names(keys, "statistics") or NAMES,
-            columns=_names(keys, "columns"),
+            statistics=keys.names("statistics") or NAMES,
+            columns=keys.names("columns"),
             minimum_patients=keys.number("minimum-patients", MINIMUM_PATIENTS),
             patient_column=keys.text("patient-column", ""),
             minimum_cell=keys.number("minimum-cell", MINIMUM_CELL),
@@ -93,7 +93,7 @@ class Floor:
             apart=keys.number("apart", APART),
             queries_per_cohort=keys.number("queries-per-cohort", 0) or None,
             queries_per_day=keys.number("queries-per-day", PER_DAY),
-            coordinators=_names(keys, "coordinators"),
+            coordinators=keys.names("coordinators"),
             until=_time(keys),
             prefix=keys.called(""),
         )
@@ -113,7 +113,7 @@ class Floor:
             raise self._refused("columns", listed(sorted(self.columns)), f"column {strange[0]!r} is asked for")
         if query.minimum_cell < self.minimum_cell:
             raise self._refused("minimum-cell", self.minimum_cell, f"minimum_cell={query.minimum_cell} is proposed")
-        if query.expires and now > datetime.fromisoformat(query.expires):
+        if query.expired(now):
             raise Declined(f"the query has expired at {query.expires} (expires): ask anew")
         if self.until is not None and now > self.until:
             raise Declined(f"this site answers queries until {self.until.isoformat()} only ({self.prefix}until)")
@@ -163,7 +163,8 @@ class StatPolicy:
             )
         policy = cls(site, floor, QueryLedger(path, site.identity))
         policy.check_coordinator()
-        return policy
+        with policy.ledger.opened():  # one that is none, or was changed, is told now and not with the first query
+            return policy
 
     @property
     def limits(self) -> Limits:
@@ -182,11 +183,6 @@ class StatPolicy:
         name = next((entry.name for entry in self.site.roster.entries if entry.id == SERVER), "nobody")
         if name not in allowed:
             raise ParameterError(f"{key} and the roster's server is {name!r}: give the roster of the one that may ask")
-
-
-def _names(keys: Keys, key: str) -> frozenset[str] | None:
-    text = keys.text(key, "")
-    return frozenset(name.strip() for name in text.split(",")) if text else None
 
 
 def _bins(keys: Keys) -> dict[str, float]:

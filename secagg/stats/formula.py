@@ -25,27 +25,29 @@ class Formula:
 
 def read_formula(text: str) -> Formula:
     """Read `outcome ~ terms`. Raises: ParameterError, with the place of what is not understood."""
-    tokens = _tokens(text)
+    said = f"formula {text!r}"
+    tokens = _tokens(text, said)
     if len(tokens) < 2 or tokens[1] != ("sign", "~") or tokens[0][0] != "name":
-        raise ParameterError(f"formula {text!r} does not begin with an outcome and ~, such as 'readmitted ~ age + sex'")
-    return Formula(tokens[0][1], _terms(tokens[2:], text))
+        raise ParameterError(f"{said} does not begin with an outcome and ~, such as 'readmitted ~ age + sex'")
+    return Formula(tokens[0][1], _terms(tokens[2:], said))
 
 
 def read_terms(text: str) -> tuple[tuple[str, ...], ...]:
     """Read terms alone; they may also be separated by commas. Raises: ParameterError."""
-    return _terms(_tokens(text.replace(",", "+")), text)
+    said = f"covariates={text!r}"
+    return _terms(_tokens(text.replace(",", "+"), said), said)
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
+def _tokens(text: str, said: str) -> list[tuple[str, str]]:
     if len(text) > LONGEST:
-        raise ParameterError(f"formula of {len(text)} letters; at most {LONGEST} are read")
+        raise ParameterError(f"{said[:40]}… of {len(text)} letters; at most {LONGEST} are read")
     found = []
     place = 0
     while place < len(text.rstrip()):
         match = TOKEN.match(text, place)
         if match is None:
             raise ParameterError(
-                f"formula {text!r} is not understood from {text[place:].strip()[:20]!r} on: it takes names of columns, "
+                f"{said} is not understood from {text[place:].strip()[:20]!r} on: it takes names of columns, "
                 "+, : and *; put other names in backquotes (`wt loss`)"
             )
         kind = "sign" if match["sign"] else "name"
@@ -54,12 +56,12 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _terms(tokens: list[tuple[str, str]], text: str) -> tuple[tuple[str, ...], ...]:
+def _terms(tokens: list[tuple[str, str]], said: str) -> tuple[tuple[str, ...], ...]:
     kinds = [kind for kind, _ in tokens]
     if not tokens or kinds != ["name", "sign"] * (len(tokens) // 2) + ["name"]:
-        raise ParameterError(f"formula {text!r} must have a name, a sign and a name in turn, such as 'age + sex'")
+        raise ParameterError(f"{said} must have a name, a sign and a name in turn, such as 'age + sex'")
     if ("sign", "~") in tokens:
-        raise ParameterError(f"formula {text!r} has more than one ~: one outcome is modelled")
+        raise ParameterError(f"{said} has more than one ~: one outcome is modelled")
     terms: dict[tuple[str, ...], None] = {}
     names = [name for _, name in tokens[::2]]
     signs = [sign for _, sign in tokens[1::2]]

@@ -36,8 +36,9 @@ VERSION = 1
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """A line. time: UTC, ISO 8601. job: of one query, as it was asked once. query: the digest of what is asked. round:
-    of the job. step, state: of the query, and the digest of the state that the step goes out from. declined: why a
-    person said no; empty where the query was accepted. survivors: whose vectors are in the sum of this round, by their
+    of the job. step, state: of the query, and the digest of the state that the step goes out from. said: the digest of
+    it in words, noise and number of sites included. declined: why a person said no; empty where the query was accepted.
+    survivors: whose vectors are in the sum of this round, by their
     keys or, without a roster, by the server's numbers; empty where it is only accepted.
     """
 
@@ -50,6 +51,7 @@ class Asked:
     state: str
     statistics: tuple[str, ...]
     columns: tuple[str, ...]
+    said: str = ""
     declined: str = ""
     survivors: tuple[str, ...] = ()
 
@@ -133,18 +135,18 @@ class QueryLedger:
         with held(self.path, QueryLog.form):
             yield QueryLog(self.path, self.identity)
 
-    def knows(self, job: str) -> bool:
-        """Whether a query was accepted before. Raises `Declined` where a person said no to it."""
+    def knows(self, asked: Asked) -> bool:
+        """Whether a query was accepted before, in these words. Raises `Declined` where a person said no to it."""
         with self.opened() as lines:
-            return any(_agreed(line) for line in lines.asked if line.job == job)
+            return _agreed(asked, lines)
 
     def begin(self, asked: Asked, per_day: int | None, prefix: str) -> None:
         """Write down that a query is accepted, or declined. Raises `Declined` where there were too many in a day."""
         with self.opened() as lines:
-            if any(_agreed(line) for line in lines.asked if line.job == asked.job):
+            if _agreed(asked, lines):
                 return
             since = datetime.fromisoformat(asked.time) - timedelta(days=1)
-            today = {line.job for line in lines.asked if datetime.fromisoformat(line.time) > since}
+            today = {line.job for line in lines.asked if datetime.fromisoformat(line.time) > since} - {asked.job}
             if per_day is not None and len(today) >= per_day:
                 raise Declined(
                     f"{len(today)} queries were asked within a day, and this site answers "
@@ -165,10 +167,12 @@ class QueryLedger:
             lines.append(asked)
 
 
-def _agreed(line: Asked) -> bool:
-    if line.declined:
-        raise Declined(f"a person at this site has declined this query: {line.declined}")
-    return True
+def _agreed(asked: Asked, lines: Lines) -> bool:
+    before = [line for line in lines.asked if line.job == asked.job]
+    for line in before:
+        if line.declined:
+            raise Declined(f"a person at this site has declined this query: {line.declined}")
+    return any(line.said == asked.said for line in before)
 
 
 def _check_state(asked: Asked, sums: Sequence[Asked]) -> None:

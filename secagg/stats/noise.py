@@ -27,6 +27,7 @@ from secagg.round.privacy import SitePrivacy
 from secagg.schemes import parameters_of
 from secagg_protocols import ParameterError, ProtocolViolation, Scheme
 from secagg_protocols.core.noise import Noise
+from secagg_protocols.primitives.gaussian import WIDEST
 
 from .kinds import KINDS
 from .progress import Progress
@@ -132,6 +133,8 @@ class Wish:
         self, settings: Settings, participants: int, progress: Progress, gain: int, multiplier: float
     ) -> PlannedNoise:
         deviation = multiplier * sensitivity(progress.query) * gain
+        if deviation > WIDEST * math.sqrt(participants):
+            raise ParameterError("it is wider than sums have tables for: give a larger one")
         noise = Noise(f"{deviation**2 + PROOF_VARIANCE:.6f}", self.tolerated, self.colluders)
         parameters = {**settings.parameters, "noise": str(noise)}
         if "colluders" in parameters_of(settings.scheme):

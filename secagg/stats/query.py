@@ -1,7 +1,8 @@
 """A query: what is asked of all sites, as data. Its canonical JSON is what people read, sign and keep.
 
-    {"columns": {"age": {"column": "number", "decimals": 0, "high": 120.0, "low": 0.0}}, "expires": "",
-     "minimum_cell": 5, "rows": 10000, "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
+    {"columns": {"age": {"column": "number", "decimals": 0, "high": 120.0, "low": 0.0}}, "dataset": "",
+     "expires": "", "minimum_cell": 5, "rows": 10000,
+     "statistics": [{"by": null, "column": "age", "statistic": "mean"}], "version": 1}
 
 Nothing in it is ever evaluated: columns and categories are names, and each statistic reads its own fields.
 """
@@ -17,6 +18,7 @@ import msgspec
 from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
 
+from .columns import Category, Column, Number
 from .domain import Domain
 from .kinds import KINDS
 from .statistic import Statistic
@@ -28,15 +30,19 @@ LIMIT = 1 << 15
 MAX_STATISTICS = 64
 MAX_COLUMNS = 256
 MAX_ROWS = 10**9
+MAX_NAME = 64
+"""Characters in the name of a dataset."""
 
 
 class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is asked. statistics: what is computed, over one and the same sums. expires: ISO date and time with its
-    offset, after which no site answers; empty: never. Columns get the decimals that were left to be chosen.
+    offset, after which no site answers; empty: never. dataset: what sites that hold several tables call the one that is
+    meant. Columns get the decimals that were left to be chosen.
     """
 
     statistics: tuple[Statistic, ...]
     expires: str = ""
+    dataset: str = ""
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -51,9 +57,11 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
             value = getattr(self, name)
             if not least <= value <= MAX_ROWS:
                 raise ParameterError(f"{name}={value} is not between {least} and {MAX_ROWS}")
-        settled = {name: self.columns[name].settled(self.rows) for name in sorted(self.columns)}
+        settled = {name: _settled(name, self.columns[name], self.rows) for name in sorted(self.columns)}
         msgspec.structs.force_setattr(self, "columns", settled)
         _check_time(self.expires)
+        if len(self.dataset) > MAX_NAME or not self.dataset.isprintable():
+            raise ParameterError(f"dataset={self.dataset[:20]!r}… is no name of at most {MAX_NAME} characters")
         read = {name for statistic in self.statistics for name in statistic.reads()}
         if unread := sorted(settled.keys() - read):
             raise ParameterError(f"no statistic reads column {listed(unread)}: leave it out of the query")
@@ -81,6 +89,10 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the canonical JSON: one line, names sorted."""
         return msgspec.json.encode(self, order="sorted")
 
+    def expired(self, now: datetime) -> bool:
+        """Tell whether no site answers any more."""
+        return bool(self.expires) and now > datetime.fromisoformat(self.expires)
+
     @property
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON."""
@@ -97,10 +109,18 @@ class _Read(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     statistics: tuple[Union[KINDS], ...]  # type: ignore[valid-type]  # noqa: UP007
     expires: str = ""
+    dataset: str = ""
     version: int = VERSION
 
 
 _DECODER = msgspec.json.Decoder(_Read)
+
+
+def _settled(name: str, column: Number | Category, rows: int) -> Column:
+    try:
+        return column.settled(rows)
+    except ParameterError as error:
+        raise ParameterError(f"column {name!r}: {error}") from None
 
 
 def _check_time(text: str) -> None:

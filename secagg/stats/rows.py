@@ -137,4 +137,4 @@ def in_columns(table: Any, query: Domain, decimal: str) -> pd.DataFrame:
         name: Numeric(column.low, column.high) if isinstance(column, Number) else Categorical(column.values)
         for name, column in query.columns.items()
     }
-    return pd.DataFrame(read_columns(read, decimal, known), index=range(len(read.cells)))
+    return pd.DataFrame(read_columns(read, decimal, known, asked=True), index=range(len(read.cells)))

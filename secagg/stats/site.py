@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secagg.extras import needed
-from secagg.round import Proposal, Request, Site, SiteStore, Turn
+from secagg.round import Proposal, Request, Site, SiteStore
 from secagg.round.audit import model_digest
-from secagg_protocols import SYSTEM, InputError, ParameterError, Randomness
+from secagg_protocols import SYSTEM, InputError, ParameterError, Randomness, Scheme
 from secagg_protocols.core.noise import Noise
 from secagg_protocols.errors import Declined
 
+from .domain import Domain
 from .floor import StatPolicy
 from .ledger import Asked
 from .noise import check_gain
@@ -83,8 +84,16 @@ class Step:
             state=hashlib.sha256(self.terms.progress).hexdigest(),
             statistics=tuple(sorted({tag_of(statistic) for statistic in self.query.statistics})),
             columns=tuple(self.query.columns),
+            said=hashlib.sha256(self.words.encode()).hexdigest(),
             survivors=survivors,
         )
+
+    @property
+    def words(self) -> str:
+        """What is asked, in plain words."""
+        said = self.proposal.parameters.get("noise")
+        noise = noisy(Noise.of(str(said)), self.terms.gain) if said else EXACT
+        return in_words(self.query, self.proposal.participants, noise)
 
 
 @dataclass
@@ -118,7 +127,7 @@ class StatSite:
             return turn.answers
         step = Step.of(turn.seat.proposal)
         try:
-            self._check_scheme(turn)
+            self._check_scheme(turn.seat.scheme, step)
         except ParameterError as error:
             return turn.refuse(error)
         if not turn.awaits_vector:
@@ -136,27 +145,25 @@ class StatSite:
         self.policy.floor.check_query(step.query, now)
         if asked.envelopes:  # in a round that it has begun
             return
-        self._rows(step.query)
-        if self.policy.ledger.knows(step.proposal.job):
+        self._accept(step.asked(now), step.words)
+        self._rows(step.query)  # not before: a refusal tells of the table, and so it counts as a query
+
+    def _accept(self, line: Asked, words: str) -> None:
+        """Write down that a query is accepted. Raises `Declined` where it is not."""
+        if self.policy.ledger.knows(line):
             return
-        line = step.asked(now)
-        if self.ask is not None and not self.ask(self.words(step)):
+        if self.ask is not None and not self.ask(words):
             line = replace(line, declined=APPROVAL_REFUSED)
         self.policy.ledger.begin(line, self.policy.floor.queries_per_day, self.policy.floor.prefix)
         if line.declined:
             raise Declined(f"a person at this site has declined this query: {line.declined}")
 
-    @staticmethod
-    def words(step: Step) -> str:
-        """Return what is asked, in plain words."""
-        said = step.proposal.parameters.get("noise")
-        noise = noisy(Noise.of(str(said)), step.terms.gain) if said else EXACT
-        return in_words(step.query, step.proposal.participants, noise)
-
-    def _check_scheme(self, turn: Turn) -> None:
-        """Raise `ParameterError` for a scheme that does not say whose sums are opened, where that counts."""
-        assert turn.seat is not None
-        scheme = turn.seat.scheme
+    def _check_scheme(self, scheme: Scheme, step: Step) -> None:
+        """Raise `ParameterError` for a scheme that does not say whose sums are opened, where that counts, and for one
+        that has no room for what a site may have to add: by a refusal only then, its values would be told."""
+        bits = (((1 << step.progress.value_bits) - 1) * step.terms.gain).bit_length()
+        if scheme.value_bits < bits:
+            raise ParameterError(f"value_bits={scheme.value_bits} is proposed; this step of the query has {bits}")
         limits = self.policy.limits
         if limits.apart > 1 and not scheme.tells_survivors:
             raise ParameterError(
@@ -197,7 +204,7 @@ class StatSite:
             self._read = {query.digest: rows}
         return self._read[query.digest]
 
-    def table(self, query: Query) -> Any:
+    def table(self, query: Domain) -> Any:
         """Return this site's table. Raises `InputError`."""
         return read_csv(self.data, query) if isinstance(self.data, str | Path) else self.data
 

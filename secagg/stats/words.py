@@ -29,7 +29,12 @@ def noisy(noise: Noise, gain: int) -> str:
 
 def in_words(query: Query, participants: int, noise: str = EXACT) -> str:
     """Return a query in words, a line for each thing. participants: of the sum. noise: in words."""
-    return "\n".join(_lines(query, participants, noise))
+    return "\n".join(map(_printable, _lines(query, participants, noise)))
+
+
+def _printable(line: str) -> str:
+    """Return a line in which no name of the query's makes another line, or hides one."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 def _lines(query: Query, participants: int, noise: str) -> Iterator[str]:
@@ -37,7 +42,8 @@ def _lines(query: Query, participants: int, noise: str) -> Iterator[str]:
     yield f"Query {query.digest.hex()[:16]} asks {participants} sites for {count} statistic{'s' * (count != 1)}:"
     for statistic in query.statistics:
         yield f"  - {_statistic(statistic)}"
-    yield "It reads these columns of your table:" if query.columns else "It reads no column, and counts rows only."
+    yield f"It reads dataset {query.dataset!r}." if query.dataset else "It reads the table of each site."
+    yield "It reads these columns of it:" if query.columns else "It reads no column, and counts rows only."
     for name, column in query.columns.items():
         yield f"  - {name}: {_column(column)}"
     yield f"A site may have up to {query.rows} rows. Only sums over all sites leave the secure sum."

@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import sys
 
 import pytest
 
 from secagg import Identity, Roster
 from secagg.cli.join import _person
+from secagg_protocols.core import storage
 
 pytest.importorskip("starlette")
 
@@ -42,6 +44,12 @@ def test_a_policy_that_would_be_read_otherwise_than_it_is_meant_is_refused(files
         ({"secagg-minimum-cohort": [5]}, "secagg-minimum-cohort in policy.json (--policy) is no text, number"),
         ({"secagg-stats-ledger": None}, "secagg-stats-ledger is missing in"),
         ({"secagg-store": None}, "needs secagg-store in"),
+        (
+            {"secagg-stats-columns": ""},
+            "secagg-stats-columns in policy.json has an empty name: leave the key out",
+        ),
+        ({"secagg-stats-statistics": "count,"}, "secagg-stats-statistics in policy.json has an empty name"),
+        ({"secagg-stats-ledger": "lung.csv"}, "lung.csv"),
     ):
         policy(files, **changed)
         ended = secagg_command("join", "https://127.0.0.1:9", *SITE)
@@ -57,7 +65,8 @@ def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secag
         arguments = [*SITE[:at], value, *SITE[at + 1 :]]
         ended = secagg_command("join", "https://127.0.0.1:9", *arguments)
         assert told in ended.stderr
-    assert "give https://HOST:PORT" in secagg_command("join", "127.0.0.1:9", *SITE).stderr
+    for url in ("127.0.0.1:9", "https://127.0.0.1:99999", "https://127.0.0.1:port"):
+        assert "give https://HOST:PORT" in secagg_command("join", url, *SITE).stderr
 
 
 CALLS = {"serve": (SERVER, "uvicorn"), "join": (("https://127.0.0.1:9", *SITE), "httpx")}
@@ -97,6 +106,10 @@ def test_a_coordinator_that_is_not_the_rosters_is_refused(files, secagg_command)
     (files / "query.json").write_bytes(Query(columns={}, rows=10, minimum_cell=5, statistics=(Count(),)).to_json())
     arguments = [*SERVER[:5], "north.json", *SERVER[6:]]
     assert "is not the server of the roster (--roster)" in secagg_command("serve", *arguments).stderr
+    storage.make_folder(files / "state")
+    held = storage.open_locked(files / "state" / "lock")
+    assert "state/lock is in use by another process: one at a time" in secagg_command("serve", *SERVER).stderr
+    os.close(held)
     open_to_all = secagg_command("serve", *SERVER)
     assert "without --tls-cert and --tls-key only this machine may connect" in open_to_all.stderr
     assert "belong together" in secagg_command("serve", *SERVER, "--tls-cert", "a").stderr
@@ -105,3 +118,24 @@ def test_a_coordinator_that_is_not_the_rosters_is_refused(files, secagg_command)
         "lightsecagg has no defence against a server"
         in secagg_command("serve", *SERVER, "--scheme", "lightsecagg").stderr
     )
+
+
+def test_what_would_fail_once_the_sites_have_answered_is_refused_before(files, secagg_command):
+    from secagg.stats import Count, Query
+
+    asked = {"columns": {}, "rows": 10, "statistics": (Count(),)}
+    (files / "query.json").write_bytes(Query(**asked).to_json())
+    (files / "old.json").write_bytes(Query(**asked, expires="2020-01-01T00:00:00+00:00").to_json())
+    (files / "file").write_text("")
+    for told, *words in (
+        ("none/result.json (--result) would be in a folder that is not there", *SERVER, "--result", "none/result.json"),
+        ("old.json (--query) has expired", "--query", "old.json", *SERVER[2:6], "--state", "old"),
+        ("policy.json (--query): this is no query", "--query", "policy.json", *SERVER[2:]),
+        ("file (--state) cannot be used for a query (File exists)", *SERVER[:6], "--state", "file"),
+        ("old is of another query, or other sites: give another folder (--state)", *SERVER[:6], "--state", "old"),
+        ("plain", *SERVER, "--scheme", "plain"),
+    ):
+        ended = secagg_command("serve", *words)
+        assert told in ended.stderr
+        assert "colluders" not in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1

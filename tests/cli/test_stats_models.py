@@ -89,6 +89,9 @@ def test_a_query_for_sites_elsewhere_needs_no_table(secagg_command: Command, tmp
         ({}, ("--by", "ward"), "no column 'ward'"),
         ({}, ("--event", "dead"), "no column 'dead'"),
         ({}, ("--unit", "0"), "--unit"),
+        ({}, ("--event", "status=alive"), "--event: 'status=alive' is not COLUMN[=CENSORED,EVENT]"),
+        ({}, ("--event", "status=1,1"), "--event: 'status=1,1' is not COLUMN[=CENSORED,EVENT]"),
+        ({}, ("--query-out", "q.json", "--report", "km.html"), "--query-out asks nobody, and --report needs answers"),
     ],
 )
 def test_what_is_no_survival_is_refused_in_one_line(
@@ -112,6 +115,7 @@ def test_what_is_no_survival_is_refused_in_one_line(
         (("--formula", "status ~ wealth", "--family", "logistic"), "no column 'wealth'"),
         (("--formula", "status ~ log(age)", "--family", "logistic"), "is not understood from '(age)' on"),
         (("--formula", "ph.karno ~ age", "--family", "logistic"), "needs two"),
+        (("--formula", "wt.loss ~ age", "--family", "poisson"), "must hold counts, none below 0"),
         (("--formula", "status ~ age", "--family", "logistic", "--range", "sex:0:3"), "no column of the model"),
         (("--formula", "status ~ age", "--family", "linear", "--exposure", "time"), "belongs to a poisson model"),
     ],
@@ -121,5 +125,21 @@ def test_what_is_no_model_is_refused_in_one_line(
 ) -> None:
     ended = secagg_command("stats", "glm", "--csv", lung, "--site-column", "inst", *said)
     assert ended.code in (1, 2)
+    assert why in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("covariates", "why"),
+    [
+        ("age,time", "column 'time' says when rows leave, and is among the covariates"),
+        ("age,", "--covariates 'age,' must have a name, a sign and a name in turn"),
+    ],
+)
+def test_covariates_that_are_none_are_refused_in_one_line(
+    secagg_command: Command, lung: Path, covariates: str, why: str
+) -> None:
+    ended = secagg_command("stats", "cox", *asked(lung), "--covariates", covariates)
+    assert ended.code == 2
     assert why in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -191,6 +191,28 @@ def test_a_calibration_stops_the_training_and_says_what_to_pin(make):
         averaging(clip="calibrate").round(federation.received(), MODEL, NAMES, federation)
 
 
+def test_a_round_with_noise_is_charged_when_vectors_are_asked_for(make):
+    federation = make(site_5="fails")
+    rounds = averaging(
+        clip=None,
+        weight_max=None,
+        metrics=None,
+        value_bits=None,
+        grace=1.0,
+        dp_epsilon=8.0,
+        dp_delta=1e-3,
+        dp_rounds=1,
+        dp_clip=1.0,
+        dp_tolerated=1,
+    )
+    done = rounds.round(federation.received(), MODEL, NAMES, federation)
+    assert done.outcome.survivors == (1, 2, 3, 4)
+    assert max(rounds.training.epsilon.values()) > 0
+    federation.model = done.arrays
+    with pytest.raises(TrainingFailed, match="the privacy budget is spent"):
+        rounds.round(federation.received(2), done.arrays, NAMES, federation)
+
+
 @pytest.mark.parametrize(
     ("number", "arrays", "received", "reason"),
     [

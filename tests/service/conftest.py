@@ -17,9 +17,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-
-pytest.importorskip("starlette")
-
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -9,7 +9,7 @@ import pytest
 from secagg import Identity, Roster
 from secagg.service import listening, web
 from secagg.service.calls import Caller, Doorkeeper
-from secagg.service.joining import Coordinator
+from secagg.service.joining import Coordinator, Unreachable
 from secagg.service.limits import Connections, Rate
 from secagg.service.listening import listen
 from secagg.service.serving import names_of, serve
@@ -145,6 +145,11 @@ def test_an_answer_longer_than_the_round_takes_is_refused_unread(running, called
         raw.sendall(head("POST", target, chunked))
         assert b"411" in raw.recv(4096)
     with connected(running.url) as raw:
+        both = {"content-length": "10", "transfer-encoding": "chunked"}
+        raw.sendall(head("POST", target, both | {"authorization": north.caller.header("POST", target)}))
+        raw.sendall(b"10\r\n" + bytes(16) + b"\r\n")  # more follows
+        assert b"413" in raw.recv(4096)
+    with connected(running.url) as raw:
         raw.sendall(head("POST", target, {"content-length": "1000"}))  # not signed: its body is not waited for
         assert b"401" in raw.recv(4096)
         assert gone(raw)
@@ -202,6 +207,35 @@ def test_connections_beyond_the_limits_are_closed_at_once():
         for one in (*accepted, *opened):
             one.close()
         assert not here.open_now
+
+
+def test_too_many_calls_are_told_to_come_again(shared, called, monkeypatch):
+    monkeypatch.setattr(Rate, "allows", lambda rate, caller: False)
+    with pytest.raises(Unreachable, match="429: too many calls of this address"):
+        called(shared.url, "north").poll()
+    monkeypatch.setattr(Rate, "allows", lambda rate, caller: caller == "127.0.0.1")
+    with pytest.raises(Unreachable, match="429: too many calls of this party"):
+        called(shared.url, "north").poll()
+
+
+def test_of_one_site_one_answer_is_read_at_once(shared, called):
+    north = called(shared.url, "north")
+    about, _ = north.poll()
+    target = f"/v1/answer?about={about}"
+
+    def begin(raw):
+        said = {"content-length": "100", "authorization": north.caller.header("POST", target)}
+        raw.sendall(head("POST", target, said))
+
+    with connected(shared.url) as first, connected(shared.url) as second:
+        begin(first)
+        first.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # its body is waited for
+            first.recv(1)
+        begin(second)
+        found = b"".join(iter(lambda: second.recv(4096), b""))
+        assert b"429" in found
+        assert b"another answer of this party is on its way" in found
 
 
 def test_a_rate_is_kept_for_each_caller_and_forgotten_for_those_who_were_quiet():

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from secagg.round import Request
@@ -15,8 +16,6 @@ from secagg.stats import Inquiry, Mean, Number, Query, StatPolicy, StatSite, set
 from secagg_protocols import RoundFailed, WireError
 
 from .conftest import NAMES, ended, in_threads
-
-pd = pytest.importorskip("pandas")
 
 
 def query(high=120):

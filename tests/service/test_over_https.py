@@ -14,8 +14,6 @@ from secagg.stats import Category, FollowUp, KaplanMeier, Mean, Number, Query
 
 from .conftest import NAMES
 
-pytest.importorskip("pandas")
-
 MASKED_INPUT = 3
 """The request that a vector answers."""
 

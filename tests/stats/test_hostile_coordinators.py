@@ -65,15 +65,15 @@ def test_without_the_rule_the_difference_of_two_sums_is_what_one_hospital_added(
 def test_a_restarted_site_remembers_whose_sums_it_was_in_and_sees_when_that_was_changed(hospitals):
     parties = hospitals()
     parties.run(parties.inquiry(COUNTED))
+    running = parties.site("hospital-1")
     path = parties.folder / "hospital-1.ledger"
     path.write_bytes(path.read_bytes().replace(b'"round":1', b'"round":2'))
-    with pytest.raises(RoundFailed):
-        parties.run(parties.inquiry(COUNTED))
-    first, *others = parties.refusals()
-    assert first == "AuditError: this site's own input or files do not fit; its log says more"
-    assert len(others) == 4  # who would be in a sum without the first
+    with parties.inquiry(COUNTED).open() as rnd:
+        answer = running.take(rnd.begin()["hospital-1"])
+    told = "AuditError: this site's own input or files do not fit; its log says more"
+    assert Answers.from_bytes(answer, 1000).refusal == told
     with pytest.raises(AuditError, match="line 1"):
-        parties.site("hospital-1").policy.ledger.knows("query")
+        parties.site("hospital-1")
 
 
 def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
@@ -98,7 +98,7 @@ def test_what_is_proposed_otherwise_than_its_terms_say_is_refused(hospitals):
     for why, hostile in cases.items():
         answer = parties.site("hospital-1").take(replace(request, proposal=hostile).to_bytes())
         assert why in Answers.from_bytes(answer, 1000).refusal
-    assert not (parties.folder / "hospital-1.ledger").exists()
+    assert (parties.folder / "hospital-1.ledger").read_bytes() == b""
 
 
 def proposed(proposal: Proposal, terms: QueryTerms) -> Proposal:
@@ -185,5 +185,5 @@ def test_a_cohort_answers_so_many_queries_and_a_day_has_so_many():
     with pytest.raises(Declined, match=r"2 queries were asked within a day, .* stats-queries-per-day=2"):
         day.begin(asked("c", days=0.9), 2, "stats-")
     day.begin(asked("c", days=1.1), 2, "stats-")
-    assert day.knows("c")
-    assert not day.knows("d")
+    assert day.knows(asked("c"))
+    assert not day.knows(asked("d"))

@@ -166,6 +166,28 @@ def test_a_model_that_cannot_be_asked_is_refused(asked, why) -> None:
         query_of(asked)
 
 
+def test_a_category_that_is_the_only_one_is_refused_before_anybody_is_asked() -> None:
+    with pytest.raises(ParameterError, match="column 'ward' has one category, 'a', to compare with no other"):
+        query_of(Glm("pressure", (("ward",),), "linear"), ward=Category(("a",)))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5], ids=["constant", "exact"])
+def test_an_outcome_without_error_has_no_standard_errors(ask, slope) -> None:
+    age = np.arange(32.0, 97)
+    table = of_age(age, "no", pressure=96 + slope * (age - 64))
+    asked = Glm("pressure", (("age",),), "linear")
+    with pytest.raises(InputError, match="tells outcome 'pressure' exactly"):
+        ask(query_of(asked, age=Number(32, 96, 0), pressure=Number(80, 112, 1)), table)
+
+
+def test_the_deviance_without_covariates_is_right_however_large_the_outcome_is(ask, patients) -> None:
+    asked = Glm("pressure", (("age",),), "linear")
+    large = patients.assign(pressure=patients["pressure"] * 1e12)
+    (of_large,) = ask(query_of(asked, pressure=Number(60e12, 240e12, -10)), large)
+    (of_small,) = ask(query_of(asked), patients)
+    assert of_large["null_deviance"] == pytest.approx(of_small["null_deviance"] * 1e24, rel=1e-3)
+
+
 def test_states_that_no_sums_lead_to_are_not_answered(patients) -> None:
     statistic = MODELS[2]
     query = query_of(statistic)

@@ -92,9 +92,10 @@ def test_a_site_that_counts_rows_outside_the_range_does_not_keep_the_others_aski
 
 
 def test_a_quantile_is_not_looked_for_among_fewer_rows_than_the_least_cell(ask) -> None:
-    table = pd.DataFrame({"x": [10.0] * 3 + [20.0] * 20 + [90.0] * 3})
-    query = Query(columns={"x": Number(0, 100, 2)}, rows=30, statistics=(Quantile("x", (0.05, 0.5)),))
+    table = pd.DataFrame({"x": [3.0] * 3 + [10.0] * 3 + [20.0] * 20})
+    query = Query(columns={"x": Number(0, 100, 2)}, rows=30, statistics=(Quantile("x", (0.05, 0.19, 0.5)),))
     (found,) = ask(query, table)
-    first, median = found["quantiles"]
+    lowest, first, median = found["quantiles"]
+    assert (lowest["low"], lowest["high"]) == (None, None)
     assert (first["low"], first["high"]) == (0.0, 100.0)
     assert median["low"] <= 20 <= median["high"] < 21

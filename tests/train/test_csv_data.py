@@ -135,7 +135,7 @@ def test_sites_must_be_named_in_every_row(tmp_path: Path) -> None:
         ('{"a": "wide"}', "give [low, high] or a list of texts"),
         ("[1]", "must be one JSON object"),
         ("{", "is not JSON"),
-        ('{"t": [0, 1]}', "'t' ('low', patients.csv lines 2, 3) holds no number, and the schema has a range"),
+        ('{"t": [0, 1]}', "'t' ('low', patients.csv lines 2, 3) holds no number, and the column has a range"),
     ],
 )
 def test_a_wrong_schema_is_refused(tmp_path: Path, schema: str, says: str) -> None:

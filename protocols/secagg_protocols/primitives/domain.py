@@ -34,6 +34,8 @@ class Use(bytes, Enum):
     CHARGE_SIGNATURE = b"privacy charge signature"
     QUERY_SIGNATURE = b"statistics query signature"
     QUERY_JOB = b"job of a query"
+    APPROVAL = b"approval of a query"
+    APPROVED_ROUND = b"round of an approved query"
     KEY_LIST = b"key list"
     EARLY_CONTEXT = b"context of early keys"
     SESSION = b"session"

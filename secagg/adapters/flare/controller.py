@@ -16,11 +16,12 @@ from nvflare.apis.utils.fl_context_utils import add_job_audit_event
 from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_common.workflows.fedavg import FedAvg
 
+from secagg.adapters.flare_origin import READY, TOPIC
 from secagg.round.averaging import Averaging
 from secagg.round.pushing import Arrived, PushSettings, await_peers
 from secagg_protocols import RoundContext
 
-from .site import FOLDER, READY, TOPIC, job_name
+from .site import FOLDER, job_name
 from .task import WEIGHT_KEY, Task, answers_in
 
 

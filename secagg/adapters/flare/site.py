@@ -1,7 +1,5 @@
-"""The participant's side: a component that answers every step but the vector, and two filters around the trainer.
-
-They fail closed. They are plain `Filter`s: a `DXOFilter` passes on unchanged whatever it does not know.
-"""
+"""The participant's side: a component that answers every step but the vector, and two filters around the trainer, which
+fail closed: plain `Filter`s, since a `DXOFilter` passes on unchanged whatever it does not know."""
 
 from pathlib import Path
 
@@ -14,14 +12,14 @@ from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.utils.fl_context_utils import add_job_audit_event
 
 from secagg.adapters import flare_parts
-from secagg.round import SitePolicy
+from secagg.adapters.flare_origin import TOPIC, listen
 from secagg.round.participation import Participation
+from secagg.round.request import one_line
 from secagg_protocols import ProtocolViolation, SecAggError, StateError
 
 from .task import ROUND, TRAIN, VALIDATE, Task, answering, validated
 
-TOPIC, READY, FOLDER, JOB_PART = "secagg", "secagg.ready", "secagg", "secagg_job"
-_DUE, _SEEN = "secagg.due", "secagg.seen"
+FOLDER, JOB_PART, _DUE, _SEEN = "secagg", "secagg_job", "secagg.due", "secagg.seen"
 
 
 class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-checked here
@@ -41,13 +39,13 @@ class Participant(FLComponent):  # type: ignore[misc]  # nvflare is not type-che
         engine = fl_ctx.get_engine()
         local = Path(engine.get_workspace().get_site_config_dir())
         try:
-            flare_parts.check_own(local, engine.get_component(flare_parts.COMPONENT) is self)
-            self.participation = Participation(SitePolicy.load(local / FOLDER / "policy.json"), job_name(fl_ctx))
+            flare_parts.check_own(local, self, engine, fl_ctx.get_prop(FLContextKey.SCOPE_OBJECT))
+            self.participation = Participation.load(local / FOLDER / flare_parts.POLICY, job_name(fl_ctx))
         except SecAggError as refused:
+            fl_ctx.set_job_is_unsafe()  # no task is done, where no filter of ours would be in its way
             self.system_panic(_told(fl_ctx, refused), fl_ctx)
             return
-        engine.register_aux_message_handler(TOPIC, self.answer)
-        engine.register_aux_message_handler(READY, lambda topic, request, fl_ctx: make_reply(ReturnCode.OK))
+        listen(engine, self.answer)
 
     def answer(self, topic: str, request: Shareable, fl_ctx: FLContext) -> Shareable:
         """FLARE: one step of a round."""
@@ -89,12 +87,12 @@ class DataFilter(_SiteFilter):
         about = Task.of(shareable)
         due = here.begin(fl_ctx.get_prop(FLContextKey.TASK_ID), about.headers[ROUND], about.arrays, about.received)
         fl_ctx.set_prop(_DUE, (due, about), private=True, sticky=False)
+        _told(fl_ctx, "", "lets train on the agreed model")
         return about.for_trainer(shareable)
 
 
 class ResultFilter(_SiteFilter):
-    """Puts the mask on: what leaves is a fresh Shareable with a step's envelopes, or with a validation's numbers, or
-    with the bare code of a failure. A site's own filters act before it."""
+    """Puts the mask on: a fresh Shareable leaves, of a step's envelopes, a validation's numbers or a failure's code."""
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if (code := shareable.get_return_code()) != ReturnCode.OK:
@@ -124,6 +122,6 @@ def _participant(fl_ctx: FLContext) -> Participant | None:
 
 def _told(fl_ctx: FLContext, refused: SecAggError | str, done: str = "") -> str:
     """Write into the job's audit log what is refused, or where nothing is, what is done; return it."""
-    reason = f"{type(refused).__name__}: {refused}" if isinstance(refused, SecAggError) else refused
+    reason = one_line(f"{type(refused).__name__}: {refused}" if isinstance(refused, SecAggError) else refused)
     add_job_audit_event(fl_ctx=fl_ctx, msg=f"secagg refused: {reason}" if reason else f"secagg {done}")
     return f"secagg: {reason}"

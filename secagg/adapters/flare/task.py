@@ -17,7 +17,6 @@ from secagg_protocols import InputError
 
 TRAIN, VALIDATE = AppConstants.TASK_TRAIN, AppConstants.TASK_VALIDATION
 ROUND, WEIGHT_KEY, _ANSWERS = AppConstants.CURRENT_ROUND, MetaKey.NUM_STEPS_CURRENT_ROUND, "secagg"
-
 _SHOWN = (AppConstants.START_ROUND, ROUND, AppConstants.NUM_ROUNDS)
 
 

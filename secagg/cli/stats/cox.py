@@ -32,6 +32,7 @@ def cox(
     as_json: AsJson = False,
 ) -> None:
     """Estimate hazard ratios at several sites together, by Cox's model. Sites are simulated here."""
+    asking.refuse_unanswered("--report", page.report)
     said = Said()
     table = sites.read()
     follow_up = survival.follow_up(said, table, sites.decimal)

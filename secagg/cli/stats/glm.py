@@ -35,13 +35,14 @@ def glm(
     as_json: AsJson = False,
 ) -> None:
     """Fit a linear, logistic or Poisson model to the rows of several sites. Sites are simulated here."""
+    asking.refuse_unanswered("--report", page.report)
     said = Said()
     table = sites.read()
     schema = sites.read_schema()
     asked = read_formula(formula)
     names = [name for term in asked.terms for name in term]
     columns.note_ranges([asked.outcome, *names, *([exposure] if exposure else [])], said)
-    note_outcome(asked.outcome, family, said, schema, table)
+    note_outcome(asked.outcome, family, said, schema, table, sites.decimal)
     if exposure:
         note_exposure(exposure, said, schema, table, sites.decimal)
     columns.note(names, said, schema, table, sites.decimal)

@@ -31,6 +31,7 @@ def km(
     as_json: AsJson = False,
 ) -> None:
     """Estimate survival at several sites together: curves, median, log-rank test. Sites are simulated here."""
+    asking.refuse_unanswered("--report", page.report)
     said = Said()
     follow_up = survival.follow_up(said, sites.read(), sites.decimal)
     if by is not None:

@@ -62,7 +62,7 @@ class Covariates:
                 said.number(name)
 
 
-def note_outcome(name: str, family: str, said: Said, schema: Schema, table: Table | None) -> None:
+def note_outcome(name: str, family: str, said: Said, schema: Schema, table: Table | None, decimal: str) -> None:
     """Note the column that a model explains."""
     if name in said.numbers or name in said.categories:
         return
@@ -71,9 +71,11 @@ def note_outcome(name: str, family: str, said: Said, schema: Schema, table: Tabl
     if family == "logistic":
         said.category(name, None if isinstance(schema.get(name), Categorical) or table is not None else EITHER)
     elif family == "poisson" and table is not None and name not in schema:
-        counts = cells_of(name, table, ".")
-        if counts.dtype == object or not counts.max() > 0:
-            raise InputError(f"outcome {name!r} of a poisson model must hold counts, some above 0: name another column")
+        counts = cells_of(name, table, decimal)
+        if counts.dtype == object or not counts.max() > 0 or counts.min() < 0:
+            raise InputError(
+                f"outcome {name!r} of a poisson model must hold counts, none below 0 and some above: name another"
+            )
         said.number(name, Number(0, float(counts.max())))
     else:
         said.number(name)
@@ -96,7 +98,7 @@ def cells_of(name: str, table: Table, decimal: str) -> pd.Series:
     """Return a column's numbers, or its texts."""
     from secagg.train.table.columns import read_columns
 
-    return read_columns(replace(table, cells=table.cells[[name]]), decimal, {})[name]
+    return read_columns(replace(table, cells=table.cells[[name]]), decimal, {}, asked=True)[name]
 
 
 def _refuse_other(name: str, names: Collection[str], option: str) -> None:

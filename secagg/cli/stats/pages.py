@@ -26,8 +26,8 @@ class Page:
             raise typer.BadParameter(f"{str(self.report)!r} is a folder; name a file", param_hint="--report")
 
     def write(self, title: str, ended: Run) -> None:
-        """Write it, unless nobody was asked. Raises: InputError."""
-        if self.report is None or ended.written is not None:
+        """Write it, if it is asked for. Raises: InputError."""
+        if self.report is None:
             return
         with needed("stats"):
             from secagg.stats.report import Page as Contents

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ from secagg.train.setting import Called
 from secagg_protocols.errors import InputError, ParameterError
 
 from .shown import HIDDEN, print_result
-from .sites import Sites
+from .sites import LEAST_SITES, Sites
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,11 @@ class Asking:
     query_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the query as JSON, for `secagg serve`, and ask nobody.")
     ] = None
+
+    def refuse_unanswered(self, option: str, path: Path | None) -> None:
+        """Refuse an option that writes what is answered, where nobody is asked."""
+        if path is not None and self.query_out is not None:
+            raise typer.BadParameter(f"--query-out asks nobody, and {option} needs answers; give one of the two")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,9 @@ class Protection:
 
     def __post_init__(self) -> None:
         if self.scheme not in PROTECTING and (self.colluders or self.adversary == "active"):
-            raise typer.BadParameter(f"the {self.scheme} scheme withstands nobody; choose bonawitz")
+            raise typer.BadParameter("it withstands nobody; choose bonawitz", param_hint=f"--scheme {self.scheme}")
+        if self.epsilon is None and self.delta != Protection.delta:
+            raise typer.BadParameter("it is of the noise that --epsilon asks for; give that, too", param_hint="--delta")
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,8 @@ def run(statistics: Sequence[Statistic], said: Said, sites: Sites, asking: Askin
         statistics=tuple(statistics),
         expires=asking.expires or "",
     )
+    if query.expired(datetime.now(UTC)):
+        raise ParameterError(f"expires={query.expires} is over, and no site would answer: give a later time")
     if asking.query_out is not None:
         write_new(asking.query_out, query.to_json(), "--query-out")
         return Run(query, columns.warnings, written=asking.query_out)
@@ -135,9 +145,14 @@ def run(statistics: Sequence[Statistic], said: Said, sites: Sites, asking: Askin
     largest = max(tables, key=lambda name: len(tables[name]))
     if len(tables[largest]) > asking.rows:
         raise ParameterError(f"rows={asking.rows}, and site {largest!r} has {len(tables[largest])}: raise rows")
-    warnings = (*columns.warnings, *_beyond(query, tables))
+    warnings = (*columns.warnings, *_of_single_sites(query, sites.site_column), *_beyond(query, tables))
     ended = _simulated(query, tables, protection)
     return Run(query, warnings, ended.results, ended.sites, ended.disclosure, ended.epsilon)
+
+
+def _of_single_sites(query: Query, site_column: str | None) -> Iterator[str]:
+    if site_column in query.columns:
+        yield f"column {site_column!r} names the site: what is shown by it is a single site's, and no sum hides it."
 
 
 def _beyond(query: Query, tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -160,8 +175,11 @@ def _beyond(query: Query, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _simulated(query: Query, tables: Mapping[str, pd.DataFrame], protection: Protection) -> Answered:
     names = list(tables)
-    if protection.drop >= len(names):
-        raise ParameterError(f"dropouts={protection.drop} of {len(names)} sites: let fewer drop out")
+    if len(names) - protection.drop < LEAST_SITES:
+        raise ParameterError(
+            f"dropouts={protection.drop} of {len(names)} sites leaves fewer than {LEAST_SITES}, and no site takes part "
+            "in such a sum: let fewer drop out"
+        )
     withstood = SCHEMES[protection.scheme].against(len(names), protection.colluders, protection.drop / len(names))
     if protection.adversary == "active":
         withstood |= {"adversary": "active"}
@@ -184,14 +202,16 @@ def _simulated(query: Query, tables: Mapping[str, pd.DataFrame], protection: Pro
 
 @contextmanager
 def _quiet_sites() -> Iterator[None]:
-    """What each site would log of its own rows is said once, for all of them."""
-    log = logging.getLogger("secagg.stats")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    """What each site would log of its own rows, or of a refusal, is said once, for all of them."""
+    logs = [logging.getLogger(name) for name in ("secagg.stats", "secagg.round")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
 
 
 def write_new(path: Path, data: bytes, option: str) -> None:

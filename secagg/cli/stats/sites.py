@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from secagg.train.table.reading import Table
 
 
+LEAST_SITES = 3
+"""Sites that a secure sum is over at least."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sites:
     """Tables as CSV files. Rows without a site are dealt out in turn."""
@@ -31,7 +35,7 @@ class Sites:
     site_column: Annotated[str | None, Option("Its column that names the site.", metavar="COLUMN")] = None
     institutions: Annotated[
         int | None,
-        AtLeast(3),
+        AtLeast(LEAST_SITES),
         AtMost(1000),
         Option(f"Sites that the rows are dealt to, where none is named; by default {DEFAULT_INSTITUTIONS}."),
     ] = None
@@ -42,7 +46,9 @@ class Sites:
 
     def __post_init__(self) -> None:
         if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
-            raise typer.BadParameter(f"{self.separator!r} must be one character, or the word tab")
+            raise typer.BadParameter(
+                f"{self.separator!r} must be one character, or the word tab", param_hint="--separator"
+            )
         named = [self.site_column is not None, self.institutions is not None, len(self.csv) > 1]
         if sum(named) > 1:
             raise typer.BadParameter(
@@ -72,7 +78,7 @@ class Sites:
         names = np.array(self._names(table), dtype=object)
         columns = in_columns(table, query, self.decimal)
         found = {str(name): columns[names == name] for name in dict.fromkeys(names)}
-        if len(found) < 3:
+        if len(found) < LEAST_SITES:
             raise InputError(f"{table.name} has rows of {len(found)} site(s), and a secure sum is over three or more")
         return found
 

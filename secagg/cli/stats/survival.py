@@ -13,7 +13,6 @@ from secagg.stats.asking import Said, refuse_unknown
 from secagg.train.setting import Option, Positive, check
 from secagg_protocols.errors import InputError
 
-from .columns import several
 from .model import cells_of
 
 if TYPE_CHECKING:
@@ -63,7 +62,9 @@ class Survival:
 
     def _event(self) -> tuple[str, Category]:
         name, equals, listed = self.event.partition("=")
-        values = several(listed, "--event", most=2) if equals else ("0", "1")
+        values = tuple(value.strip() for value in listed.split(",")) if equals else ("0", "1")
+        if not name or not all(values) or len(values) != 2 or len(set(values)) < 2:
+            raise typer.BadParameter(f"{self.event!r} is not COLUMN[=CENSORED,EVENT]", param_hint="--event")
         return name, Category(values)
 
 

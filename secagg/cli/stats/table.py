@@ -83,9 +83,12 @@ class Asked:
     @property
     def _probabilities(self) -> tuple[float, ...]:
         try:
-            return tuple(sorted(float(text) for text in self.at.split(",")))
+            wanted = sorted(float(text) for text in self.at.split(","))
         except ValueError:
-            raise typer.BadParameter(f"{self.at!r} are not numbers between 0 and 1", param_hint="--at") from None
+            wanted = []
+        if not wanted or len(set(wanted)) < len(wanted) or not all(0 < p < 1 for p in wanted):
+            raise typer.BadParameter(f"{self.at!r} are not different numbers between 0 and 1", param_hint="--at")
+        return tuple(wanted)
 
 
 @with_options
@@ -105,8 +108,7 @@ def table(
     statistics = tuple(asked.statistics(said))
     if not statistics:
         raise typer.BadParameter("nothing is asked for; give --count, --mean COLUMN or another statistic")
-    if schema_out is not None and asking.query_out is not None:
-        raise typer.BadParameter("--query-out asks nobody, and --schema-out needs answers; give one of the two")
+    asking.refuse_unanswered("--schema-out", schema_out)
     ended = run(statistics, said, sites, asking, protection)
     if schema_out is not None:
         write_new(schema_out, json.dumps(schema_of(ended.query, ended.results)).encode(), "--schema-out")

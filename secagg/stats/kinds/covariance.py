@@ -80,6 +80,19 @@ class Covariance(OfSums, frozen=True, tag="covariance"):
         ]
         return [*alone, *products]
 
+    def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
+        size = len(self.columns)
+        first = dict(zip(self.columns, sums, strict=False))
+        about = {
+            (one, other): n * product - first[one] * first[other]
+            for (one, other), product in zip(self._pairs(), sums[size:], strict=True)
+        }
+        return super().are_of_rows(n, sums, query) and all(
+            min(about[one, one], about[other, other]) >= 0
+            and about[one, other] ** 2 <= about[one, one] * about[other, other]
+            for one, other in about
+        )
+
     def finish(self, state: SumsState, query: Domain) -> Result:
         (found,) = self.sums_of(state, query)
         decimals = tuple(query.decimals(name) for name in self.columns)

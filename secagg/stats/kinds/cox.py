@@ -18,7 +18,7 @@ from secagg.stats.results import Result
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
-from secagg_protocols.errors import InputError
+from secagg_protocols.errors import InputError, ParameterError
 
 from .coefficients import coefficients_of
 from .cox_result import CoxResult, overall_tests
@@ -76,6 +76,10 @@ class Cox(Statistic, frozen=True, tag="cox"):
 
     def check(self, query: Domain) -> None:
         self.follow_up.check(query)
+        if among := [name for name in (self.follow_up.time, self.follow_up.event) if name in columns_of(self.terms)]:
+            raise ParameterError(
+                f"column {among[0]!r} says when rows leave, and is among the covariates, too: leave it out"
+            )
         Design.of(self.terms, query)
 
     def widths(self, query: Domain) -> dict[str, float]:
@@ -137,8 +141,10 @@ class Cox(Statistic, frozen=True, tag="cox"):
         design = Design.of(self.terms, query)
         if not state.starts:
             return self._grouped(total, state, design, query)
+        if int(total[0]) != state.rows:  # others than before: neither intervals nor what is at β = 0 are theirs
+            return self.begin(query)
         here = self._evaluated(total, state, design)
-        search = advance(state.search, here, design.names)
+        search = advance(state.search, here, design.names, state.exponent)
         if search.converged and total[1]:
             raise InputError(
                 f"hazards are more than e^{MOST_LOG_HAZARD:g} times the average one, or less than its inverse: leave "

@@ -101,11 +101,17 @@ class Design:
                 raise ParameterError(f"{':'.join(term)} is no product of two different columns: leave it out")
             if lacking := [name for name in term if (name,) not in terms]:
                 raise ParameterError(f"{':'.join(term)} needs {lacking[0]!r} beside it: add that to the model")
-        covariates = tuple(covariate for term in terms for covariate in _of_term(term, query))
-        if len(covariates) > MOST_COVARIATES:
-            raise ParameterError(f"{len(covariates)} covariates; at most {MOST_COVARIATES} are summed: leave some out")
+        factors = {name: _factors(name, query) for name in columns_of(terms)}
+        size = sum(prod(len(factors[name]) for name in term) for term in terms)
+        if size > MOST_COVARIATES:  # before any is made: a query may ask for very many
+            raise ParameterError(f"{size} covariates; at most {MOST_COVARIATES} are summed: leave some out")
+        covariates = tuple(Covariate(one) for term in terms for one in product(*(factors[name] for name in term)))
         categories = [name for name in columns_of(terms) if isinstance(query.columns[name], Category)]
-        return cls(covariates, tuple((name, query.category(name).values) for name in categories))
+        levels = tuple((name, query.category(name).values) for name in categories)
+        if alone := [(name, values[0]) for name, values in levels if len(values) == 1]:
+            name, value = alone[0]
+            raise ParameterError(f"column {name!r} has one category, {value!r}, to compare with no other: leave it out")
+        return cls(covariates, levels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,10 +164,6 @@ class Design:
         if not intercept:
             change = change[1:, 1:]
         return change @ beta, np.sqrt(np.diag(change @ covariance @ change.T))
-
-
-def _of_term(term: tuple[str, ...], query: Domain) -> list[Covariate]:
-    return [Covariate(factors) for factors in product(*(_factors(name, query) for name in term))]
 
 
 def _factors(name: str, query: Domain) -> list[Factor]:

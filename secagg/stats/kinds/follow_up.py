@@ -33,9 +33,10 @@ class FollowUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, name, float(getattr(self, name)))
         if not (math.isfinite(self.unit) and math.isfinite(self.horizon) and 0 < self.unit <= self.horizon):
             raise ParameterError(f"steps of unit={self.unit} up to horizon={self.horizon}: give 0 < unit ≤ horizon")
-        if self.points > MOST_POINTS:
+        if not self.horizon / self.unit < MOST_POINTS:
             raise ParameterError(
-                f"a time grid of {self.points} points; at most {MOST_POINTS} are summed: give a larger unit"
+                f"a time grid of {self.horizon / self.unit:g} points; at most {MOST_POINTS} are summed: give a larger "
+                "unit"
             )
 
     def __str__(self) -> str:

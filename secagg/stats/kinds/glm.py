@@ -13,13 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.stats.columns import Number
 from secagg.stats.domain import Domain
 from secagg.stats.results import Result
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
-from secagg_protocols.errors import InputError, ParameterError
+from secagg_protocols.errors import InputError, ParameterError, ProtocolViolation
 
 from .coefficients import coefficients_of
 from .design import Design, Terms, columns_of
@@ -127,15 +126,24 @@ class Glm(Statistic, frozen=True, tag="glm"):
         rows = int(total[0])
         if not state.search.at:
             return self._started(total, design, query)
+        if rows != state.rows:  # others than before: the null model is not theirs, so it begins anew
+            return self.begin(query)
         names = (INTERCEPT, *design.names)
         size = len(names)
         reals = to_reals(total[1:], state.exponent)
         here = Evaluation(rows, float(reals[-1]), reals[:size], symmetric(reals[size:-1], size))
+        if here.loss < 0:
+            raise ProtocolViolation("a deviance below 0 is one of no rows: a site has added what it cannot have")
         if rows <= size:
             raise InputError(f"{rows} rows for {size} coefficients: there is no model of them; leave covariates out")
-        search = advance(state.search, here, names)
+        search = advance(state.search, here, names, state.exponent)
         found: tuple[float, ...] = ()
         if search.converged:
+            if not here.loss > 0:
+                raise InputError(
+                    f"the model tells outcome {self.outcome!r} exactly in these rows, so that nothing is left to take "
+                    "standard errors from: leave covariates out"
+                )
             found = self._found(np.array(search.at), inverse(here.information, names), design, query)
         else:
             search.refuse_far(names, slopes=1, most_reach=self.model(query).most_reach)
@@ -151,7 +159,7 @@ class Glm(Statistic, frozen=True, tag="glm"):
         y, exposure = to_reals(total[-2:], self._first_exponent(query))
         intercept = self.model(query).first_intercept(rows, float(y), float(exposure), query.minimum_cell)
         search = Search((intercept,) + (0.0,) * design.size)
-        return GlmState(search, exponent_for(self._bound(search, query), query.rows))
+        return GlmState(search, exponent_for(self._bound(search, query), query.rows), rows=rows)
 
     def _found(self, beta: Reals, covariance: Reals, design: Design, query: Domain) -> tuple[float, ...]:
         coefficients, errors = design.in_units(beta, covariance, intercept=True)
@@ -194,7 +202,9 @@ class Glm(Statistic, frozen=True, tag="glm"):
         return self.model(query).bound(search.at[0], search.reach(1), query)
 
     def _first_exponent(self, query: Domain) -> int:
-        """Return the scale of the sums of outcome and exposure: what a row adds is at most a bound of the query."""
-        columns = [query.columns[name] for name in (self.outcome, self.exposure) if name]
-        ends = [abs(column.high) for column in columns if isinstance(column, Number)]
-        return exponent_for(max([1.0, *ends]), query.rows)
+        """Return the scale of the sums of outcome and exposure: what a row adds is at most 1, or a bound of counts."""
+        model = self.model(query)
+        if not isinstance(model, Poisson):
+            return exponent_for(1.0, query.rows)
+        exposure = query.number(self.exposure).high if self.exposure else 1.0
+        return exponent_for(max(model.most, exposure), query.rows)

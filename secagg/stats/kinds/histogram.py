@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from secagg.stats.domain import Domain
 from secagg.stats.results import Result, Shown
 from secagg.stats.rows import Rows
+from secagg.stats.spans import MOST_BITS
 from secagg.stats.suppression import Axis
 from secagg_protocols.errors import ParameterError
 
@@ -55,6 +56,11 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
             raise ParameterError(
                 f"bins={self.bins} of {self.column!r} is not between 2 and {MOST_BINS}, or finer than its "
                 f"{column.decimals} decimals: give fewer bins"
+            )
+        if (column.high_units - column.low_units) * self.bins >= 1 << MOST_BITS:
+            raise ParameterError(
+                f"bins={self.bins} of {self.column!r} with {column.decimals} decimals are beyond {MOST_BITS} bits: "
+                "give fewer decimals, or fewer bins"
             )
 
     def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:

@@ -172,6 +172,16 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
         )
 
+    def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
+        return sum(sums) == n
+
+    def _by_group(self, state: SumsState) -> list[tuple[int, tuple[int, ...]]]:
+        many = 2 * self.follow_up.points
+        return [
+            (state.counts[group], state.sums[place * many : (place + 1) * many])
+            for place, group in enumerate(state.groups)
+        ]
+
     def _life_tables(self, state: SumsState) -> list[LifeTable]:
         counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
         return [LifeTable(events, censored) for events, censored in counts]

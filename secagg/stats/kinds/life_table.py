@@ -71,30 +71,33 @@ class LifeTable:
 
     def may_tell_events(self, least: int) -> bool:
         """Whether it may be shown how many had the event: with it and without it are none, or at least so many."""
-        return all(count == 0 or count >= least for count in (int(self.events.sum()), int(self.censored.sum())))
+        return all(_is_none_or(int(counts.sum()), least) for counts in (self.events, self.censored))
 
     def shown(self, least: int) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
         """Return at which points the curve may be shown, and how many are at risk at each, None where that may not.
 
-        There are at least so many events since the point before; and, where numbers at risk are shown, none or as many
-        who were censored. With least ≤ 1 that is each point with an event.
+        There are at least so many events since the point before, and as many behind it or none; and, where numbers at
+        risk are shown, none or as many who were censored before and behind. Where all who were censored are fewer, they
+        stay together with events. With least ≤ 1 that is each point with an event.
         """
         points: list[int] = []
         at_risk: list[int | None] = []
-        left = np.cumsum(self.events[::-1])[::-1]
+        left = _from_here_on(self.events)
+        later = _from_here_on(self.censored)
+        apart = _is_none_or(int(self.censored.sum()), least)
         gathered = 0
         known = int(self.at_risk[0])
         told = 0
         for point in np.flatnonzero(self.events):
             gathered += int(self.events[point])
             behind = int(left[point] - self.events[point])
-            if gathered < least or 0 < behind < least:
+            if gathered < least or not _is_none_or(behind, least) or not (apart or behind):
                 continue
             points.append(int(point))
             here = int(self.at_risk[point])
             gone = known - here
             censored = gone - int(self.events[told:point].sum())
-            if (here >= least or here == 0) and (censored == 0 or censored >= least):
+            if all(_is_none_or(count, least) for count in (here, censored, int(later[point]))):
                 at_risk.append(here)
                 known, told = here, int(point)
             else:
@@ -145,6 +148,10 @@ def log_rank(groups: list[LifeTable]) -> LogRank:
         chi2=statistic,
         freedom=int(np.count_nonzero(at_risk[:, 0] > 0)) - 1,
     )
+
+
+def _is_none_or(count: int, least: int) -> bool:
+    return count == 0 or count >= least
 
 
 def _from_here_on(counts: Counts) -> Counts:

@@ -20,7 +20,7 @@ from secagg.stats.results import Result, Shown
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
-from secagg_protocols.errors import InputError, ParameterError
+from secagg_protocols.errors import InputError, ParameterError, ProtocolViolation
 
 from .coefficients import Coefficient, coefficients_of, degrees
 from .laws import chi2_tail
@@ -29,6 +29,9 @@ from .reals import LARGEST, exponent_for, to_integers, to_reals
 
 LEAST_SITES = 3
 """Of two sites' sums each site could take off its own and know the other's."""
+
+FINEST = 1e-5
+"""What rounding may change of Σ w − Σ w² / Σ w; of the random effect's standard error it is about a tenth."""
 
 LEAST_SPREAD = 1 / 256
 """A standard deviation below this part of half the public range counts as this part: weights have an upper bound."""
@@ -135,10 +138,22 @@ class Meta(Statistic, frozen=True, tag="meta"):
             )
         exponents = self._exponents(state, query)
         values = [float(to_reals(one, exponent)) for one, exponent in zip(total[1:], exponents, strict=True)]
+        if not values[0] > 0 or min(values[2:], default=0.0) < 0:
+            raise ProtocolViolation(
+                "the weights of a meta-analysis are not above 0: a site has added what it cannot have"
+            )
+        if state.sums and sites != state.sums[0]:  # others than before: τ² is not theirs, so it begins anew
+            return self.begin(query)
         if state.sums:
             return MetaState(state.sums, state.tau2, (float(sites), *values))
         weight, weighted, squares, weights = values
-        between = (squares - weighted**2 / weight - (sites - 1)) / (weight - weights / weight)
+        spread = weight - weights / weight
+        if not math.ldexp(math.sqrt(sites), -exponents[-1]) < FINEST * weight * spread:
+            raise InputError(
+                f"the sums have room for {math.ldexp(1, -exponents[-1]):.2g} at the finest, which is too coarse for "
+                f"the squared weights of {self.column!r}: give narrower bounds, or lower rows"
+            )
+        between = (squares - weighted**2 / weight - (sites - 1)) / spread
         return MetaState((float(sites), *values), min(max(0.0, between), 4 * self._largest(query) ** 2), ())
 
     def finish(self, state: MetaState, query: Domain) -> Result:

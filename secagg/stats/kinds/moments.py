@@ -79,6 +79,9 @@ class OfColumn(OfSums, frozen=True):
         half = query.number(self.column).half
         return ((-half, half), (0, half**2))[: self.powers]
 
+    def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
+        return super().are_of_rows(n, sums, query) and all(n * squares >= sums[0] ** 2 for squares in sums[1:])
+
     def moments(self, state: SumsState, query: Domain) -> list[Moments | None]:
         """Return the sums of each group; None where they are not shown."""
         column = query.number(self.column)

@@ -29,6 +29,9 @@ SETTLED = 15
 GROWING = 0.1
 """After so many evaluations a coefficient that still grows by more has no end: its steps are 1, and do not shrink."""
 
+FINEST = 1e-6
+"""What rounding one site's sums may change, in standard errors of an estimate, and of them."""
+
 SINGULAR = 1e-10
 """Smallest eigenvalue of the information's correlation matrix that is one; rounding of the sums lies far below."""
 
@@ -81,21 +84,23 @@ class Evaluation:
     information: Reals
 
 
-def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
+def advance(search: Search, here: Evaluation, names: Sequence[str], exponent: int) -> Search:
     """Return the search after one evaluation. Raises: InputError, naming a covariate, where there is no estimate.
 
-    A step that made the loss larger is halved; not so when rows dropped out since, whose loss is no longer in it.
+    A step that made the loss larger is halved. Both are of the same rows. exponent: of the sums (`reals`).
     """
     evaluations = search.evaluations + 1
-    comparable = bool(search.accepted) and search.rows == here.rows
-    worse = comparable and here.loss > search.loss + 1e-9 * (1 + abs(search.loss))
+    worse = bool(search.accepted) and here.loss > search.loss + 1e-9 * (1 + abs(search.loss))
     if worse and search.halvings < MOST_HALVINGS and evaluations < MOST_EVALUATIONS:
         middle = (np.array(search.at) + np.array(search.accepted)) / 2
         return msgspec.structs.replace(search, at=_plain(middle), evaluations=evaluations, halvings=search.halvings + 1)
-    step = inverse(here.information, names) @ here.score
+    covariance = inverse(here.information, names)
+    step = covariance @ here.score
     length = math.sqrt(max(float(here.score @ step), 0.0))
     if evaluations >= SETTLED and np.abs(step).max() > GROWING:
         raise _endless(names[int(np.argmax(np.abs(step)))])
+    if evaluations == MOST_EVALUATIONS or length <= CLOSE:
+        _check_rounding(covariance, exponent, names)
     if evaluations == MOST_EVALUATIONS and length > CLOSE:
         raise InputError(
             f"no estimate after {MOST_EVALUATIONS} steps: the last one was {length:.2g} standard errors long; leave "
@@ -109,6 +114,17 @@ def advance(search: Search, here: Evaluation, names: Sequence[str]) -> Search:
         evaluations=evaluations,
         converged=length <= CLOSE,
     )
+
+
+def _check_rounding(covariance: Reals, exponent: int, names: Sequence[str]) -> None:
+    """Raise `InputError` where sums that are rounded to 2^−exponent are too coarse for what is estimated from them."""
+    errors = np.sqrt(np.diag(covariance))
+    worst = int(np.argmax(errors))
+    if math.ldexp(max(errors[worst], errors[worst] ** 2), -exponent) > FINEST:
+        raise InputError(
+            f"the sums have room for {math.ldexp(1, -exponent):.2g} at the finest, which is too coarse for the "
+            f"coefficient of {names[worst]!r}: give narrower bounds, or lower rows"
+        )
 
 
 def _endless(name: str) -> InputError:

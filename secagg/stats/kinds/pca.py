@@ -55,7 +55,7 @@ class Pca(Covariance, frozen=True, tag="pca"):
         n, sums = found
         covariance, correlation, *_ = self._tables(n, sums, [query.number(name).scale for name in self.columns])
         matrix = np.array(correlation if self.scaled else covariance, dtype=np.float64)
-        if np.isnan(matrix).any():
+        if np.isnan(matrix).any() or not matrix.any():
             raise InputError("a column of the principal components never varies in these rows: leave it out")
         values, vectors = (part[..., ::-1] for part in np.linalg.eigh(matrix))
         signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), range(len(values))])

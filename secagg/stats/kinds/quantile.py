@@ -147,16 +147,17 @@ class Quantile(Statistic, frozen=True, tag="quantile"):
 
     def finish(self, state: QuantileState, query: Domain) -> Result:
         column = query.number(self.column)
-        may = state.n >= max(1, query.minimum_cell)
+        least = max(1, query.minimum_cell)
+        told = _told(self.probabilities, state.n, least)
         return QuantileResult(
             self.column,
             query.decimals(self.column),
             self.widths(query)[self.column],
-            state.n if may else None,
+            state.n if state.n >= least else None,
             shown_missing(state.missing, query.minimum_cell),
             tuple(
                 Bracketed(p, *(_ends(column, found) if may and found else (None, None)))
-                for p, found in zip(self.probabilities, state.found, strict=True)
+                for p, may, found in zip(self.probabilities, told, state.found, strict=True)
             ),
         )
 
@@ -184,7 +185,7 @@ def _next(p: float, asked: Bin, counts: list[int], deepest: int, least: int) -> 
     n = sum(counts)
     if n < max(1, least):
         return asked, ROOT
-    rank = max(1, math.ceil(Fraction(repr(p)) * n))
+    rank = _rank(p, n)
     reached = np.cumsum(counts)
     at = int(np.searchsorted(reached, rank))
     if not 1 <= at <= BRANCHES:  # others than before survived this sum, and it is elsewhere; or a site lies
@@ -194,6 +195,22 @@ def _next(p: float, asked: Bin, counts: list[int], deepest: int, least: int) -> 
     if counts[at] < least:
         return asked, asked
     return (asked, child) if child[0] == deepest else (child, None)
+
+
+def _rank(p: float, n: int) -> int:
+    return max(1, math.ceil(Fraction(repr(p)) * n))
+
+
+def _told(probabilities: tuple[float, ...], n: int, least: int) -> list[bool]:
+    """Return which quantiles may be told: so many rows are up to each from the one before, and from it on. Those of
+    nearer ranks would tell where a bin with fewer rows begins and ends."""
+    told = []
+    before = 0
+    for p in probabilities:
+        rank = _rank(p, n)
+        told.append(rank - before >= least and n - rank + 1 >= least)
+        before = rank if told[-1] else before
+    return told
 
 
 def _ends(column: Number, found: Bin) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
 from secagg_protocols.core.wire import MAX_PARTICIPANTS
+from secagg_protocols.errors import ProtocolViolation
 
 from .cells import counted, shown_groups, summed
 
@@ -94,15 +95,30 @@ class OfSums(Statistic, frozen=True):
         many = len(query.groups(self.grouped_by)) + 1
         counts = tuple(total[:many].tolist())
         if state.counts:
-            return SumsState(counts, state.groups, tuple(total[many:].tolist()), True)
+            summed = SumsState(counts, state.groups, tuple(total[many:].tolist()), True)
+            if not all(self.are_of_rows(*found, query) for found in self._by_group(summed)):
+                raise ProtocolViolation(
+                    f"the sums of {self.__struct_config__.tag} are those of no rows: a site has added what it cannot "
+                    "have"
+                )
+            return summed
         groups = shown_groups(counts[:-1], query.minimum_cell)
         return SumsState(counts, groups, (), not groups)
+
+    def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
+        """Whether n rows of a group can have these sums."""
+        return all(n * low <= one <= n * high for one, (low, high) in zip(sums, self.ranges(query), strict=True))
+
+    def _by_group(self, state: SumsState) -> list[tuple[int, tuple[int, ...]]]:
+        """Return the rows and the sums of each group that was asked for."""
+        many = len(state.groups)
+        return [(state.counts[group], state.sums[place::many]) for place, group in enumerate(state.groups)]
 
     def sums_of(self, state: SumsState, query: Domain) -> list[tuple[int, list[int]] | None]:
         """Return (rows, sum of each quantity) of each group; None where it is not shown, or has no row."""
         shown = shown_groups(state.counts[:-1], query.minimum_cell)
         found: list[tuple[int, list[int]] | None] = [None] * len(query.groups(self.grouped_by))
-        for place, group in enumerate(state.groups):
+        for group, (n, sums) in zip(state.groups, self._by_group(state), strict=True):
             if group in shown:
-                found[group] = state.counts[group], list(state.sums[place :: len(state.groups)])
+                found[group] = n, list(sums)
         return found

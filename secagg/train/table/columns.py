@@ -50,13 +50,13 @@ class Reason(Enum):
         "numbers with a sign or a unit: leave the number alone in its cell, or list the column's categories in a "
         "schema (--schema)"
     )
-    DATE = "dates: turn them into numbers such as an age, or leave the columns out ({columns})"
+    DATE = "dates: turn them into numbers such as an age, or leave the columns out{columns}"
     TEXT = (
-        f"texts, another in each row or more than {MAX_CATEGORIES}: leave the columns out ({{columns}}), or list "
+        f"texts, another in each row or more than {MAX_CATEGORIES}: leave the columns out{{columns}}, or list "
         f"up to {MAX_CATEGORIES} categories in a schema (--schema)"
     )
     NOT_IN_RANGE = (
-        "no number, and the schema has a range: correct one of the two, or say that the cells are missing ({cells})"
+        "no number, and the column has a range: correct one of the two, or say that the cells are missing ({cells})"
     )
     INFINITE = "infinite numbers: correct the cells, or leave them empty"
 
@@ -70,10 +70,13 @@ class Doubt:
     rows: list[int]
 
 
-def read_columns(table: Table, decimal: str, known: Mapping[str, Column]) -> dict[str, pd.Series]:
+def read_columns(
+    table: Table, decimal: str, known: Mapping[str, Column], *, asked: bool = False
+) -> dict[str, pd.Series]:
     """Return each column as float64 with NaN, or as texts with None, where a cell is missing.
 
-    known: what a schema says of columns; categories are taken as they stand.
+    known: what a schema says of columns; categories are taken as they stand. asked: columns were asked for by name,
+    and --ignore leaves none of them out.
     Raises: InputError, one line with every column that cannot be read, a cell of it, its line and what helps.
     """
     read: dict[str, pd.Series] = {}
@@ -86,7 +89,8 @@ def read_columns(table: Table, decimal: str, known: Mapping[str, Column]) -> dic
             read[name] = column
     if doubts:
         sign = OTHER_SIGN[ord(decimal)]
-        raise InputError("; ".join(_said(table, reason, doubts, sign) for reason in Reason if _of(reason, doubts)))
+        said = ((reason, [doubt for doubt in doubts if doubt.reason is reason]) for reason in Reason)
+        raise InputError("; ".join(_said(table, reason, mine, sign, asked) for reason, mine in said if mine))
     return read
 
 
@@ -147,17 +151,14 @@ def _measured(texts: pd.Series) -> pd.Series:
     return texts.str.fullmatch(SIGNED) | (units.str.strip() == common)
 
 
-def _of(reason: Reason, doubts: list[Doubt]) -> list[Doubt]:
-    return [doubt for doubt in doubts if doubt.reason is reason]
-
-
-def _said(table: Table, reason: Reason, doubts: list[Doubt], sign: str) -> str:
+def _said(table: Table, reason: Reason, mine: list[Doubt], sign: str, asked: bool) -> str:
     """Return one sentence on all columns that are refused for one reason."""
-    mine = _of(reason, doubts)
     shown = few([f"{cut(doubt.name)} ({cut(_cell(table, doubt))}, {table.where(doubt.rows)})" for doubt in mine])
     cells = {cell: None for doubt in mine for cell in table.cells[doubt.name].iloc[doubt.rows].unique()}
     return f"{shown} {'hold' if len(mine) > 1 else 'holds'} " + reason.value.format(
-        cells=options("--missing", list(cells)), columns=options("--ignore", [doubt.name for doubt in mine]), sign=sign
+        cells=options("--missing", list(cells)),
+        columns="" if asked else f" ({options('--ignore', [doubt.name for doubt in mine])})",
+        sign=sign,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 from nvflare.apis.dxo import DXO, DataKind, MetaKey, from_shareable
@@ -20,18 +21,23 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.workspace import Workspace
 from nvflare.app_common.app_constant import AppConstants
+from nvflare.fuel.f3.cellnet.cell import Cell
+from nvflare.fuel.f3.cellnet.defs import CellChannel, MessageHeaderKey
+from nvflare.fuel.f3.message import Message
 from nvflare.fuel.sec.audit import Auditor, AuditService
 from nvflare.fuel.utils import fobs
 from nvflare.private.fed.app.fl_conf import create_privacy_manager
 from nvflare.private.fed.client.client_engine_executor_spec import TaskAssignment
 from nvflare.private.fed.client.client_run_manager import ClientRunManager
 from nvflare.private.fed.client.client_runner import ClientRunner, ClientRunnerConfig, TaskRouter
+from nvflare.private.fed.client.command_agent import CommandAgent
 from nvflare.private.fed.utils.fed_utils import fobs_initialize
 from nvflare.private.privacy_manager import PrivacyService
 
 from secagg.adapters import flare_parts
-from secagg.adapters.flare.site import TOPIC
+from secagg.adapters.flare.site import JOB_PART, DataFilter, Participant, ResultFilter
 from secagg.adapters.flare.task import WEIGHT_KEY, Task, answers_in
+from secagg.adapters.flare_origin import TOPIC
 from secagg.round import Answers, Round, drive
 from secagg.round.planned import Subject, planned_round
 from secagg.round.settings import Settings
@@ -59,8 +65,8 @@ class Trainer(Executor):
 
 
 class Site:
-    """One site in one job. policy: what its policy.json holds. job: another run of the same site has another. privacy:
-    its privacy.json, unless it has our parts alone."""
+    """One site in one job. policy: what its policy.json holds; None: there is none. job: another run of the same site
+    has another. privacy: its privacy.json, unless it has our parts alone. scope: the one that the job names."""
 
     def __init__(
         self,
@@ -69,13 +75,15 @@ class Site:
         policy: dict | None = None,
         job: str = JOB,
         privacy: dict | None = None,
+        scope: str = "",
     ) -> None:
         self.name, self.trainer, self._root, self._job = root.name, trainer, root, job
         for folder in ("startup", "local/secagg", f"{job}"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "local" / flare_parts.NAME).write_text(json.dumps(privacy or flare_parts.made()), encoding="utf-8")
-        (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy or {}), encoding="utf-8")
-        (root / job / "meta.json").write_text("{}", encoding="utf-8")
+        if policy is not None:
+            (root / "local" / "secagg" / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+        (root / job / "meta.json").write_text(json.dumps({"scope": scope}), encoding="utf-8")
         self._auditor = Auditor(str(root / "audit.log"))
         self._start(Workspace(str(root), self.name))
 
@@ -90,13 +98,24 @@ class Site:
             config.add_component(name, component)
         client = SimpleNamespace(client_args={}, client_name=self.name)
         self._engine = ClientRunManager(self.name, self._job, workspace, client, config.components, config.handlers)
+        # Never started. A process has one of a name.
+        self._engine.cell = cell = Cell(f"{self.name}.{uuid4().hex}", "tcp://localhost:1", False, {})
         self._runner = ClientRunner({}, config, self._job, self._engine)
         with self._engine.new_context() as fl_ctx:
+            CommandAgent(SimpleNamespace(cell=cell)).start(fl_ctx)
             self._engine.fire_event(EventType.START_RUN, fl_ctx)
 
     def add_job_filter(self, one: Filter) -> None:
         """Give the job a filter of its own for what goes to the trainer."""
         self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [one]
+
+    def add_job_parts(self) -> None:
+        """Let the job bring our parts, too."""
+        self._runner.task_data_filters[f"train{FilterKey.DELIMITER}{FilterKey.IN}"] = [DataFilter()]
+        self._runner.task_result_filters[f"train{FilterKey.DELIMITER}{FilterKey.OUT}"] = [ResultFilter()]
+        self._engine.components[JOB_PART] = part = Participant()
+        with self._engine.new_context() as fl_ctx:
+            part.handle_event(EventType.START_RUN, fl_ctx)
 
     @property
     def audit(self) -> str:
@@ -104,12 +123,17 @@ class Site:
         return (self._root / "audit.log").read_text(encoding="utf-8")
 
     def ask(self, request: bytes) -> bytes:
-        """Ask it for a step; return its answers."""
-        message = carried(Shareable({TOPIC: request}))
+        """Ask it for a step, as the server; return its answers."""
+        return carried(self.sent(Shareable({TOPIC: request}), f"server.{self._job}").payload)[TOPIC]
+
+    def sent(self, message: Shareable, origin: str, topic: str = TOPIC) -> Message:
+        """Send it an auxiliary message from somewhere; return the reply."""
+        message = carried(message)
         message.set_peer_props({"__run_num__": self._job})
         AuditService.the_auditor = self._auditor
-        with self._engine.new_context() as fl_ctx:
-            return carried(self._engine.dispatch(TOPIC, message, fl_ctx))[TOPIC]
+        headers = {MessageHeaderKey.ORIGIN: origin, MessageHeaderKey.TOPIC: topic}
+        hears = self._engine.cell.core_cell.req_reg.find(CellChannel.AUX_COMMUNICATION, topic)
+        return hears.cb(Message(headers, message), *hears.args, **hears.kwargs)
 
     def task(self, data: Shareable, name: str = "train") -> Shareable:
         """Give it a task, as its runner gets it; return what leaves."""

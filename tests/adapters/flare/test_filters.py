@@ -90,7 +90,7 @@ def one_of_three(federation, memory, tmp_path):
 
     def make(result, privacy=None):
         server = federation(3)
-        site = memory.Site(tmp_path / "site-1", Gives(result), privacy=privacy)
+        site = memory.Site(tmp_path / "site-1", Gives(result), {}, privacy=privacy)
         server.sites["site-1"] = site
         return server, site
 
@@ -142,12 +142,28 @@ def test_an_honest_update_is_masked_and_its_weight_metrics_and_meta_stay(one_of_
     assert not memory.reason(answers)
     assert 17 not in numbers_in({**left, "DXO": None})
     assert b"note" not in answers
+    assert "secagg lets train on the agreed model" in site.audit
     assert "secagg masked a vector" in site.audit
+
+
+def test_a_script_that_reports_no_weight_is_left_out_and_its_site_knows_why(one_of_three, memory, caplog):
+    server, site = one_of_three(weights)
+    said = memory.reason(answers_in(upload(server, site), memory.LIMIT))
+    assert said == "InputError: this site's own input or files do not fit; its log says more"
+    assert "metric 'NUM_STEPS_CURRENT_ROUND' is missing: it is this participant's weight" in caplog.text
 
 
 def test_a_difference_counts_as_the_model_that_it_leads_to(one_of_three, memory):
     server, _ = one_of_three(differing)
     assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+
+
+def test_what_a_job_brings_steps_aside_where_the_site_has_its_own(one_of_three, memory):
+    server, site = one_of_three(differing)
+    site.add_job_parts()
+    assert_moved_by(server, memory, {0.5: 20, 0.2: 20, 0.3: 30})
+    assert site.audit.count("secagg masked a vector") == 1
+    assert "refused" not in site.audit
 
 
 def test_a_sites_own_clipping_filter_acts_before_the_mask(one_of_three, memory, tmp_path):
@@ -249,6 +265,17 @@ def test_a_job_of_another_controller_gets_no_training(one_of_three, memory):
     assert "secagg refused: ProtocolViolation: a task to train without a step of the protocol" in site.audit
 
 
+def test_a_job_that_runs_in_no_scope_gets_no_step_since_no_filter_would_run(memory, tmp_path):
+    """FLARE's simulator runs every job so; a server refuses one with a scope that it does not know."""
+    site = memory.Site(tmp_path / "site-1", Gives(weights), scope="nowhere")
+    assert "secagg refused: ParameterError: FLARE runs this job in no scope of privacy.json" in site.audit
+    left = site.task(memory.train_task(memory.MODEL, 0))
+    assert left.get_return_code() == ReturnCode.UNSAFE_JOB
+    assert numbers_in(left) == set()
+    with pytest.raises(KeyError):
+        site.ask(b"")  # nobody answers
+
+
 def broken(edit):
     held = flare_parts.made()
     edit(held)
@@ -260,6 +287,13 @@ def broken(edit):
     [
         (lambda held: held["scopes"].append({"name": "open", "properties": {}}), {}, "scope 'open'"),
         (lambda held: held["scopes"][0].pop("task_result_filters"), {}, "task_result_filters in scope 'secagg'"),
+        (
+            lambda held: held["scopes"][0]["task_data_filters"][0].update(disabled=True),
+            {},
+            "task_data_filters in scope",
+        ),
+        (lambda held: held.pop("default_scope"), {}, "FLARE runs this job in no scope"),
+        (lambda held: None, None, "policy.json is missing"),
         (lambda held: None, {"minimum-cohorts": 4}, "minimum-cohorts in .* is unknown"),
         (lambda held: None, {"adversary": "active"}, "adversary=active needs roster"),
         (lambda held: None, {"roster": ["a", "list"]}, "is no object of keys"),
@@ -272,6 +306,18 @@ def test_a_site_whose_own_files_are_wrong_takes_no_part_and_says_why(memory, tmp
     assert "DXO" not in left
     assert trainer.shown is None
     assert re.search(f"secagg refused: ParameterError: .*{reason}", site.audit), site.audit
+
+
+def test_what_a_server_writes_is_one_line_of_the_sites_log(one_of_three, memory):
+    server, site = one_of_three(weights)
+    upload(server, site)
+    task = memory.train_task(memory.MODEL, "\nforged")
+    assert site.task(task).get_return_code() == ReturnCode.TASK_DATA_FILTER_ERROR
+    task = memory.train_task(memory.MODEL, 0)
+    task.set_header("__content_type__", "\nforged" * 1000)
+    assert site.task(task).get_return_code() == ReturnCode.TASK_DATA_FILTER_ERROR
+    assert "\nforged" not in site.audit
+    assert len(site.audit) < 10_000
 
 
 def numbers_in(held):

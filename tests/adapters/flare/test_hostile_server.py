@@ -1,7 +1,11 @@
 """A server that cheats: what it is refused by a site, by name. The sites are FLARE's own job runners in memory."""
 
 import pytest
+from nvflare.apis.fl_constant import ReservedTopic
+from nvflare.apis.shareable import Shareable
 
+from secagg.adapters.flare.task import answers_in
+from secagg.adapters.flare_origin import TOPIC
 from secagg_protocols import Identity, Roster, RoundFailed
 
 
@@ -105,6 +109,43 @@ def test_a_site_that_still_trains_deals_no_shares_for_the_next_round(federation)
     following, task = server.round(1, server.memory.moved(server.memory.MODEL, 1))
     late.trainer.function = lambda arrays: server.memory.moved(arrays, 0.4)
     assert len(server.run(following, {None: task}).survivors) == 4, "and it is back in the next"
+
+
+def test_a_site_that_plays_the_server_is_not_heard_by_another(federation):
+    """FLARE carries messages from client to client, and tasks in them."""
+    server = federation(3)
+    rnd, task = server.round()
+    site = server.sites["site-2"]
+    for message, topic in ((Shareable({TOPIC: rnd.begin()["site-2"]}), TOPIC), (task, ReservedTopic.DO_TASK)):
+        assert site.sent(message, f"site-1.{server.job}", topic).payload is None
+        assert site.sent(message, f"server.{server.job}", topic).payload is not None
+
+
+def test_a_vector_is_given_once_however_often_its_step_is_asked_for(federation):
+    """While training runs the server asks again, and then has the site train anew: it gets the same bytes."""
+    server = federation(3)
+    rnd, task = server.round()
+    site = server.sites["site-3"]
+    asked, left = [], []
+
+    def trained(arrays):
+        assert not server.memory.reason(site.ask(asked[-1]))
+        return server.memory.moved(arrays, 0.3 * site.trainer.calls)
+
+    def exchange(requests, uploads):
+        asked.append(requests["site-3"])
+        for peer, request in requests.items():
+            yield peer, server.sites[peer].ask(request)
+        if uploads:
+            left.extend(answers_in(site.task(task), server.memory.LIMIT) for _ in range(2))
+            yield "site-3", left[0]
+            for peer in ("site-1", "site-2"):
+                yield peer, answers_in(server.sites[peer].task(task), server.memory.LIMIT)
+
+    site.trainer.function = trained
+    assert len(server.memory.drive(rnd, exchange).survivors) == 3
+    assert site.trainer.calls == 2
+    assert left[0] == left[1]
 
 
 def test_keys_of_the_next_round_do_not_bring_a_second_vector_of_the_last(federation):

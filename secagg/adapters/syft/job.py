@@ -1,0 +1,110 @@
+"""One request as a PySyft job of two files: the request, and a program that is not meant to be run.
+
+The owner's own secagg answers it. Should the job be run all the same, its program ends at once.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from secagg.listing import listed
+from secagg_protocols import ProtocolViolation, WireError
+
+PREFIX = "secagg-"
+"""Of the names of our jobs."""
+ANSWER = "answer.bin"
+PARAMS_LIMIT = 1 << 26
+"""Longest file with a request that an owner reads, in bytes."""
+PENDING, DONE, REJECTED, FAILED = "pending", "done", "rejected", "failed"
+"""What PySyft calls the states of a job."""
+
+_MAIN, _PARAMS = "code/main.py", "code/params.json"
+_PYSYFTS_OWN = {"config.yaml", "run.sh"}
+_PERMISSIONS = "syft.pub.yaml"
+PROGRAM = "raise SystemExit('This is answered by the secagg that the owner has installed, and never run.')\n"
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an update is asked of. function: by the name that owners registered it under. rounds: of the whole run.
+    expires: as in a query."""
+
+    function: str
+    dataset: str
+    rounds: int
+    expires: str = ""
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The file with the request; JSON has bytes in base64, since PySyft carries text. training: where an update is
+    asked for. model: with the request that a vector answers (`model.packed`)."""
+
+    request: bytes
+    training: Training | None = None
+    model: bytes = b""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PySyft from printing each step of its own."""
+    with redirect_stdout(io.StringIO()):
+        yield
+
+
+def submit(client: Any, owner: str, name: str, params: Params) -> None:
+    """Scientist: submit a job to one owner."""
+    with TemporaryDirectory() as folder, quiet():
+        code = Path(folder) / "code"
+        code.mkdir()
+        (code / "main.py").write_text(PROGRAM, encoding="utf-8")
+        (code / "params.json").write_bytes(msgspec.json.encode(params))
+        client.submit_python_job(user=owner, code_path=str(code), job_name=name, entrypoint="main.py")
+
+
+def read_params(job: Any) -> Params:
+    """Owner: return what a job asks, read once: whatever is synced later is another job's matter.
+
+    Raises `ProtocolViolation` for a job with other files, `WireError` for one without a request.
+    """
+    root = job.job_submission_path
+    found = {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()} - {_PERMISSIONS}
+    if strange := sorted(found ^ {_MAIN, _PARAMS, *_PYSYFTS_OWN}):
+        raise ProtocolViolation(f"the job's files are not those of a request of secagg: {listed(strange)}")
+    if _read(root / _MAIN) != PROGRAM.encode():
+        raise ProtocolViolation("the job's main.py is not that of a request of secagg, and no other one is answered")
+    try:
+        return msgspec.json.decode(_read(root / _PARAMS), type=Params)
+    except msgspec.MsgspecError as error:
+        raise WireError(f"the job's params.json holds no request: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(PARAMS_LIMIT + 1)
+    if len(data) > PARAMS_LIMIT:
+        raise WireError(f"the job's {path.name} is longer than {PARAMS_LIMIT} bytes")
+    return data
+
+
+def deposit(job: Any, answer: bytes) -> None:
+    """Owner: put the answer, and nothing else, where the scientist finds it."""
+    with TemporaryDirectory() as folder, quiet():
+        file = Path(folder) / ANSWER
+        file.write_bytes(answer)
+        job.accept_by_depositing_result(str(file))
+
+
+def read_answer(job: Any, limit: int) -> bytes:
+    """Scientist: return what was deposited, no more than one byte beyond the limit; empty where there is nothing."""
+    with quiet():
+        files = [path for path in job.output_paths if path.name == ANSWER]
+    if not files:
+        return b""
+    with files[0].open("rb") as file:
+        return bytes(file.read(limit + 1))

@@ -1,0 +1,166 @@
+"""What a scientist asks owners for: statistics of their rows, or a model that is trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from secagg.listing import listed
+from secagg.round import Settings
+from secagg.round.settings import FILES
+from secagg.round.updates import as_arrays
+from secagg.stats import Inquiry, Query, Result, settings_of
+from secagg_protocols import SYSTEM, InputError, ParameterError
+from secagg_protocols.core import storage
+
+from .averaging import Averaging
+from .job import Params, Training
+from .kept import PLAN, POLL, ROUNDS, Kept, Plan, plan_in
+from .model import packed
+
+DEADLINE = 7 * 86_400.0
+"""Seconds that owners have for one step, unless it is said."""
+
+
+class Run(Kept):
+    """A query that was submitted (`submit_secure_sum`, `resume`)."""
+
+    def result(self, timeout: float, poll: float = POLL) -> tuple[Result, ...]:
+        """Step until the results are there (`wait`); return them, in the order of the statistics."""
+        self.wait(timeout, poll)
+        return self._rounds().results
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """How many owners are in the last sum of each statistic."""
+        return self._rounds().progress.sites
+
+    def _rounds(self) -> Inquiry:
+        query = Query.from_json(self._plan.query)
+        return Inquiry(query, settings_of(self._plan.knobs), self._plan.owners, self.folder / ROUNDS)
+
+    def _params(self, request: bytes, uploads: bool) -> Params:
+        return Params(request)
+
+
+class TrainingRun(Kept):
+    """A training that was submitted (`submit_averaging`, `resume`)."""
+
+    def result(self, timeout: float, poll: float = POLL) -> dict[str, NDArray[Any]]:
+        """Step until the last round is over (`wait`); return the model."""
+        self.wait(timeout, poll)
+        return self._rounds().model
+
+    @property
+    def survivors(self) -> tuple[int, ...]:
+        """How many owners are in the mean of each round; 0 where it failed."""
+        return self._rounds().survivors
+
+    def _rounds(self) -> Averaging:
+        assert self._plan.training is not None
+        settings = Settings.of(self._plan.knobs)
+        return Averaging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
+
+    def _params(self, request: bytes, uploads: bool) -> Params:
+        model = packed(self._rounds().model) if uploads else b""
+        return Params(request, self._plan.training, model)
+
+
+def submit_secure_sum(
+    clients: Mapping[str, Any],
+    dataset: str,
+    query: Query,
+    folder: Path | str,
+    *,
+    minimum_owners: int = 3,
+    deadline: float = DEADLINE,
+    **knobs: Any,
+) -> Run:
+    """Ask the owners of a dataset; return the run, whose first step is submitted.
+
+    clients: owner's e-mail address → the scientist's client that reaches it; one client may reach all. folder: a new
+    one. deadline: seconds that owners have for one step. knobs: those of `secagg.stats.settings_of` as plain values and
+    paths: scheme and its parameters, adversary, identity, roster, audit, dp_…
+
+    Raises `ParameterError`, with a remedy, for what owners could not answer; `InputError` for a folder that is in use.
+    """
+    folder = Path(folder)
+    asked = msgspec.structs.replace(query, dataset=dataset)
+    plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, query=asked.to_json().decode())
+    encoded = _checked(folder, clients, plan, minimum_owners)
+    Inquiry(asked, settings_of(plan.knobs), plan.owners, folder / ROUNDS)
+    storage.replace(folder / PLAN, encoded)
+    run = Run(folder, clients)
+    run.step()
+    return run
+
+
+def submit_averaging(
+    clients: Mapping[str, Any],
+    training: Training,
+    model: Mapping[str, object],
+    folder: Path | str,
+    *,
+    minimum_owners: int = 3,
+    deadline: float = DEADLINE,
+    **knobs: Any,
+) -> TrainingRun:
+    """Ask owners to train a model by a function that they have registered; return the run.
+
+    model: its arrays by name. knobs: those of `secagg.round.Settings.of`, of which clip and weight_max must be given.
+    The rest is as in `submit_secure_sum`.
+    """
+    folder = Path(folder)
+    plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, training=training)
+    encoded = _checked(folder, clients, plan, minimum_owners)
+    begin = Averaging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
+    Averaging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
+    storage.replace(folder / PLAN, encoded)
+    run = TrainingRun(folder, clients)
+    run.step()
+    return run
+
+
+def resume(folder: Path | str, clients: Mapping[str, Any]) -> Run | TrainingRun:
+    """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it."""
+    folder = Path(folder)
+    kind = Run if plan_in(folder).training is None else TrainingRun
+    return kind(folder, clients)
+
+
+def _knobs(knobs: Mapping[str, Any], minimum_owners: int) -> dict[str, Any]:
+    """Return knobs as they are kept: a path leads to the same file from any folder."""
+    paths = {name: str(Path(value).absolute()) for name, value in knobs.items() if name in FILES}
+    return {**knobs, **paths, "minimum_cohort": minimum_owners}
+
+
+def _checked(folder: Path, clients: Mapping[str, Any], plan: Plan, minimum_owners: int) -> bytes:
+    """Make a run's folder; return what is to be written into it. Raises `ParameterError`, `InputError`."""
+    _check_owners(clients, minimum_owners)
+    if plan.deadline <= 0:
+        raise ParameterError(f"deadline={plan.deadline} is no time; give seconds")
+    try:
+        encoded = msgspec.json.encode(plan)
+    except TypeError as error:
+        raise ParameterError(f"knobs are kept as JSON ({error}): give paths and plain values") from None
+    if (folder / PLAN).exists():
+        raise InputError(f"{folder} holds a run already: resume it, or give another folder")
+    storage.make_folder(folder)
+    return encoded
+
+
+def _check_owners(clients: Mapping[str, Any], minimum_owners: int) -> None:
+    names = [owner.casefold() for owner in clients]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ParameterError(f"owner {listed(twice)} is named twice: each has one dataset, and one vote")
+    if len(names) < minimum_owners:
+        raise ParameterError(f"{len(names)} owners, and minimum_owners={minimum_owners}: ask more of them")
+    scientists = {client.email.casefold() for client in clients.values()}
+    if both := sorted(scientists & set(names)):
+        raise ParameterError(f"{listed(both)} is the scientist and an owner: the sum would hide one vector fewer")
+    if len(scientists) > 1:
+        raise ParameterError(f"the clients are of {listed(sorted(scientists))}: one scientist asks")

@@ -1,0 +1,57 @@
+"""Nothing is kept but folders: everyone's objects are thrown away between any two steps."""
+
+import pytest
+
+from secagg.adapters.syft import resume
+from secagg.stats import Category, Count, Mean, Number, Query
+from secagg_protocols import InputError, ParameterError
+from secagg_protocols.core import storage
+from secagg_protocols.errors import LocalError
+
+QUERY = Query(
+    columns={"sex": Category(("f", "m")), "age": Number(0, 120, 0)},
+    rows=100,
+    statistics=(Count("sex"), Mean("age", "sex")),
+)
+
+
+def test_all_objects_may_be_made_anew_after_every_step(federation):
+    three = federation(3, adversary="active")
+    folder = three.submit(QUERY).folder
+    steps = 0
+    while not (run := resume(folder, three.ds)).done:
+        three.answer()
+        three.owners = {name: three.owner(name) for name in three.names}
+        run.step()
+        steps += 1
+    counted, mean = run.result(0)
+    assert steps == 2 * 5
+    assert list(counted.counts) == three.pooled["sex"].value_counts()[["f", "m"]].tolist()
+    assert [row.mean for row in mean.rows] == pytest.approx(three.pooled.groupby("sex")["age"].mean().tolist())
+
+
+def test_a_folder_is_of_one_run_and_of_one_process(federation):
+    three = federation(3)
+    run = three.submit(QUERY)
+    before = run.status
+    run.step()
+    assert run.status == before  # nothing is asked twice
+    with pytest.raises(ParameterError, match="give their clients"):
+        resume(run.folder, {three.names[0]: three.ds[three.names[0]]})
+    descriptor = storage.open_locked(run.folder / "run.lock")
+    with pytest.raises(LocalError, match=r"run\.lock is in use by another process"):
+        run.step()
+    storage.os.close(descriptor)
+    three.runs -= 1
+    with pytest.raises(InputError, match="holds a run already: resume it"):
+        three.submit(QUERY)
+    (journal,) = run.folder.glob("rounds/round-1/journal")
+    kept = journal.read_bytes()
+    journal.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"journal is damaged"):
+        run.step()
+    (run.folder / "run.json").write_text("{")
+    with pytest.raises(InputError, match=r"run\.json is damaged"):
+        resume(run.folder, three.ds)
+    with pytest.raises(InputError, match=r"is .* the folder of a run"):
+        resume(run.folder / "elsewhere", three.ds)
