@@ -136,9 +136,7 @@ class Meta(Statistic, frozen=True, tag="meta"):
         exponents = self._exponents(state, query)
         values = [float(to_reals(one, exponent)) for one, exponent in zip(total[1:], exponents, strict=True)]
         if not values[0] > 0 or min(values[2:], default=0.0) < 0:
-            raise ProtocolViolation(
-                "the weights of a meta-analysis are not above 0: a site has added what it cannot have"
-            )
+            raise ProtocolViolation("the weights of a meta-analysis are not above 0: a site has added what it cannot have")
         if state.sums:
             return MetaState(state.sums, state.tau2, (float(sites), *values))
         weight, weighted, squares, weights = values
