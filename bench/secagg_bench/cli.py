@@ -19,6 +19,7 @@ from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.extras import needed
 
+from .attacks.command import run_attacks
 from .cases import FULL, QUICK, WARM_UP, Case, Grid, grid_of
 from .journal import Journal
 from .lattice_command import run_lattice
@@ -33,7 +34,7 @@ from .stats.command import run_stats
 
 DEFAULT_OUT = Path("secagg-bench")
 
-app = Commands(help="Measure what secure sums cost.")
+app = Commands(help="Measure what secure sums cost, and what they stop.")
 app.command("peers")(run_peers)
 app.command("flower")(run_flower)
 app.command("flare")(run_flare)
@@ -41,6 +42,7 @@ app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
 app.command("privacy")(run_privacy)
+app.command("attacks")(run_attacks)
 app.command("stats")(run_stats)
 
 
@@ -89,7 +91,7 @@ def run(grid: Grid, files: Files, *, resume: bool, as_json: bool) -> None:
         from . import report
     out = files.out
     out.mkdir(parents=True, exist_ok=True)
-    costs = measure_all(grid, Journal(out / "overhead.jsonl", resume=resume))
+    costs = measure_all(grid, Journal(out / "overhead.jsonl", Cost, resume=resume))
     found = report.as_json(grid, costs)
     page = out / "overhead.html"
     (out / "overhead.json").write_text(json.dumps(found, allow_nan=False, indent=1) + "\n", encoding="utf-8")
@@ -102,7 +104,7 @@ def run(grid: Grid, files: Files, *, resume: bool, as_json: bool) -> None:
         print_json({**found, "report": str(page)})
 
 
-def measure_all(grid: Grid, journal: Journal) -> dict[Case, Cost]:
+def measure_all(grid: Grid, journal: Journal[Cost]) -> dict[Case, Cost]:
     """Return the cost of every case, measuring those that the journal does not have."""
     costs = {}
     warm = False

@@ -37,7 +37,7 @@ def defences() -> dict[str, Defence]:
 
 
 def chosen(option: str, names: Iterable[str], known: Mapping[str, Named]) -> list[Named]:
-    """Return those of these names, all where none is given. Raises `ParameterError` with the nearest for a wrong one."""
+    """Return those of these names, all where none is given. Raises `ParameterError` with the nearest names."""
     wanted = list(dict.fromkeys(names)) or list(known)
     for name in wanted:
         if name not in known:
