@@ -13,6 +13,7 @@ from secagg.cli.stats import running
 from secagg.train import trainer
 from secagg_bench import cli as overhead
 from secagg_bench import schemes
+from secagg_bench.attacks import matrix as attacks
 from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
@@ -34,6 +35,7 @@ WORKS = [
     (flower, "run_engine"),
     (flower, "run_simulator"),
     (privacy, "parts_of"),
+    (attacks, "run_matrix"),
     (statistics, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """What is measured; more is better for the attacker. success: from this value on the attack has succeeded."""
+    """What is measured; more is better for the attacker. success: from this value on the attack has succeeded.
+
+    least, most: values that it can have, and a mean of it.
+    """
 
     name: str
     success: float
     unit: str = ""
+    least: float = 0.0
+    most: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

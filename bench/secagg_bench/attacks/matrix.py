@@ -48,12 +48,13 @@ class Cell:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's interval of the mean over the seeds, at `CONFIDENCE`; None for one seed."""
+        """Student's interval of the mean over the seeds, at `CONFIDENCE`, as far as the metric goes; None for one seed."""
         if len(self.runs) < 2:
             return None
         values = [run.value for run in self.runs]
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-        return self.value - half, self.value + half
+        metric = self.attack.metric
+        return max(metric.least, self.value - half), min(metric.most, self.value + half)
 
     @property
     def succeeded(self) -> bool:

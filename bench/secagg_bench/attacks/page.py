@@ -88,7 +88,7 @@ def render(matrix: Matrix, costs: Sequence[Cost], fields: Mapping[str, Any]) -> 
         fields=fields,
         stopped={attack.name: _names(matrix, attack, succeeded=False) for attack in matrix.attacks},
         succeeds={attack.name: _names(matrix, attack, succeeded=True) for attack in matrix.attacks},
-        shown=[Markup(pictures.side_by_side(one)) for one in _pictures(matrix)],
+        shown=[(one.title, Markup(pictures.side_by_side(one))) for one in _pictures(matrix)],
         curves=[(one.title, Markup(pictures.curve(one))) for curves in matrix.curves.values() for one in curves],
         confidence=f"{CONFIDENCE:.0%}",
         values=VALUES,

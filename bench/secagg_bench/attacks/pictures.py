@@ -28,7 +28,6 @@ def side_by_side(shown: Pictures) -> str:
         drawn.axes.set_yticks([rows / 2, rows + GAP + rows / 2], ["original", "rebuilt"])
         for spine in drawn.axes.spines.values():
             spine.set_visible(False)
-        drawn.axes.set_title(shown.title, fontsize=9, loc="left")
     return drawn.svg
 
 

@@ -28,7 +28,8 @@ Named = TypeVar("Named", Attack, Defence)
 
 def attacks() -> dict[str, Attack]:
     """Return name → attack. Raises `ParameterError` for a package's that does not load, or that has another's name."""
-    return _by_name([kind() for kind in OWN], [kind() for kind in _brought(ATTACKS_GROUP)], Attack)
+    brought = [kind() if isinstance(kind, type) else kind for kind in _brought(ATTACKS_GROUP)]
+    return _by_name([kind() for kind in OWN], brought, Attack)
 
 
 def defences() -> dict[str, Defence]:

@@ -38,26 +38,27 @@ class Bait:
     direction: Floats
     thresholds: Floats
     centre: float
+    head: float
 
     @classmethod
-    def made_of(cls, public: Floats, bins: int, rng: np.random.Generator) -> Bait:
+    def made_of(cls, public: Floats, head: float, rng: np.random.Generator) -> Bait:
         """Make one whose bins hold about as many of these rows each."""
         direction = rng.normal(size=public.shape[1]) / np.sqrt(public.shape[1])
         measured = np.repeat(public @ direction, SMOOTH)
         # Of few public rows the quantiles are ragged, and bins then hold unequal shares of the rows to come.
         measured += rng.normal(0, measured.std() * len(public) ** -0.2, len(measured))
-        thresholds = np.quantile(measured, np.arange(bins) / bins)
-        return cls(direction, thresholds, float(_outputs(measured, thresholds).mean()))
+        thresholds = np.quantile(measured, np.arange(BINS) / BINS)
+        return cls(direction, thresholds, float(_outputs(measured, thresholds).mean()), head)
 
     def gradients(self, x: Floats, y: NDArray[np.int64]) -> Floats:
         """Return each row's gradient of the logistic loss: of the layer's weights and then its biases, (rows, values).
 
-        Its logit is HEAD · (Σ ReLU(direction · x − threshold) − centre).
+        Its logit is head · (Σ ReLU(direction · x − threshold) − centre).
         """
         above = x @ self.direction
         active = (above[:, None] > self.thresholds).astype(np.float64)
-        logits = HEAD * (_outputs(above, self.thresholds) - self.centre)
-        slope = HEAD * (1 / (1 + np.exp(-logits)) - y)
+        logits = self.head * (_outputs(above, self.thresholds) - self.centre)
+        slope = self.head * (1 / (1 + np.exp(-logits)) - y)
         biases = slope[:, None] * active
         weights = biases[:, :, None] * x[:, None, :]
         return np.concatenate([weights.reshape(len(x), -1), biases], axis=1)
@@ -69,8 +70,13 @@ class Bait:
         biases = update[-bins:]
         own_weights = weights - np.concatenate([weights[1:], np.zeros((1, weights.shape[1]))])
         own_biases = biases - np.append(biases[1:], 0)
-        filled = np.abs(own_biases) > HEAD * 1e-3
+        filled = np.abs(own_biases) > self.head * 1e-3
         return own_weights[filled] / own_biases[filled, None]
+
+
+def head_for(defence: Defence) -> float:
+    """Return a weight with which no value is clipped: the server knows the clip, and chooses what it sends."""
+    return HEAD if defence.clip is None else min(HEAD, defence.clip / ROWS)
 
 
 def _outputs(measured: Floats, thresholds: Floats) -> Floats:
@@ -119,7 +125,7 @@ class Imprint(Attack):
     title: ClassVar[str] = "Rows read from the gradient of a layer made for it"
     source: ClassVar[str] = "Fowl et al., Robbing the Fed, ICLR 2022"
     adversary: ClassVar[str] = (
-        "the server: sends a model with a layer of its own making, sees what is released, and knows rows of the same kind"
+        "the server: sends a model with a layer of its own making, sees what is released, and knows rows of the kind"
     )
     metric: ClassVar[Metric] = Metric("share of rows recovered", success=0.1)
     on_tables: ClassVar[bool] = True
@@ -137,7 +143,7 @@ class Imprint(Attack):
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         material = Material.of(effort, seed)
         sites = material.sites(defence.sites)
-        bait = Bait.made_of(material.public, BINS, np.random.default_rng([seed, 2]))
+        bait = Bait.made_of(material.public, head_for(defence), np.random.default_rng([seed, 2]))
         seen = released(defence, [bait.gradients(material.x[site], material.y[site]) for site in sites], seed)
         candidates = np.concatenate([bait.read(update) for update in seen])
         truth = material.x[: sites[-1].stop]
