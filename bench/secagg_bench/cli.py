@@ -29,6 +29,7 @@ from .own_axes import OwnAxes, write_csv
 from .peers.command import run_peers
 from .peers.engine_command import run_flare, run_flower
 from .privacy.command import run_privacy
+from .privacy.curve_command import run_utility
 from .schemes import run_schemes
 from .stats.command import run_stats
 
@@ -43,6 +44,7 @@ app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
 app.command("privacy")(run_privacy)
 app.command("attacks")(run_attacks)
+app.command("utility")(run_utility)
 app.command("stats")(run_stats)
 
 

@@ -18,6 +18,7 @@ from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
 from secagg_bench.privacy import command as privacy
+from secagg_bench.privacy import curve_command as utility
 from secagg_bench.stats import command as statistics
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
@@ -36,6 +37,7 @@ WORKS = [
     (flower, "run_simulator"),
     (privacy, "parts_of"),
     (attacks, "run_matrix"),
+    (utility, "train_all"),
     (statistics, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""

@@ -48,7 +48,7 @@ class Cell:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Student's interval of the mean over the seeds, at `CONFIDENCE`, as far as the metric goes; None for one seed."""
+        """Student's interval of the mean at `CONFIDENCE`, as far as the metric goes; None for one seed."""
         if len(self.runs) < 2:
             return None
         values = [run.value for run in self.runs]
