@@ -64,6 +64,16 @@ def site(data=TABLE, now=NOW, ask=None, policy=None, **floor):
             BINNED,
             "'age' in bins of 2 is proposed; this site's secagg-stats-least-bin is",
         ),
+        (
+            {"least_bin": {"sex": 5.0}},
+            COUNTED,
+            "'sex' as categories is proposed; this site's secagg-stats-least-bin is",
+        ),
+        (
+            {"least_bin": {"age": 5.0}},
+            Query(columns={"age": Number(50, 51)}, rows=100, statistics=(Mean("age"),)),
+            "'age' between 50 and 51 is proposed; this site's secagg-stats-least-bin is",
+        ),
         ({"until": NOW - timedelta(days=1)}, COUNTED, "until 2026-11-25T12:00:00+00:00 only (secagg-stats-until)"),
     ],
 )

@@ -20,10 +20,10 @@ from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.suppression import Axis
 
-from .cells import counted, cut, missing_note, shown_groups, shown_missing
+from .cells import counted, missing_note, shown_groups, shown_missing
 from .coefficients import degrees
 from .follow_up import FollowUp
-from .life_table import LifeTable, first_at_most, log_rank
+from .life_table import LifeTable, events_told, first_at_most, log_rank
 from .sums import OfSums, SumsState
 
 CONFIDENCE = 0.95
@@ -141,7 +141,8 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         super().check(query)
 
     def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
-        return cut(self.by, query)
+        events = self.follow_up.axis
+        return ((events,),) if self.by is None else (((self.by, query.groups(self.by)), events),)
 
     def widths(self, query: Domain) -> dict[str, float]:
         return {self.follow_up.time: self.follow_up.unit}
@@ -169,16 +170,20 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             for group, table in zip(state.groups, self._life_tables(state), strict=True)
             if group in may
         }
+        least = query.minimum_cell
+        told = events_told(list(tables.values()), least)
         return KaplanMeierResult(
             time=self.follow_up.time,
             event=self.follow_up.event,
             by=self.by,
             unit=self.follow_up.unit,
             horizon=self.follow_up.end,
-            curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
-            missing=shown_missing(state.counts[-1], query.minimum_cell),
+            curves=tuple(
+                self._curve(name, table, least, may) for (name, table), may in zip(tables.items(), told, strict=True)
+            ),
+            missing=shown_missing(state.counts, query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
-            log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
+            log_rank=_difference(tables, all(told)) if len(tables) > 1 else None,
             minimum_cell=query.minimum_cell,
         )
 
@@ -196,10 +201,10 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
         return [LifeTable(events, censored) for events, censored in counts]
 
-    def _curve(self, group: str, table: LifeTable, least: int) -> Curve:
+    def _curve(self, group: str, table: LifeTable, least: int, told: bool) -> Curve:
         low, high = table.interval(CONFIDENCE)
         survival = table.survival
-        kept, at_risk = table.shown(least)
+        kept, at_risk = table.shown(least, told)
         median, median_low, median_high = (
             None if (point := first_at_most(curve, 0.5)) is None else point * self.follow_up.unit
             for curve in (survival, low, high)
@@ -207,7 +212,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         return Curve(
             group=group,
             n=int(table.at_risk[0]),
-            events_in_all=int(table.events.sum()) if table.may_tell_events(least) else None,
+            events_in_all=int(table.events.sum()) if told else None,
             median=median,
             median_low=median_low,
             median_high=median_high,
@@ -221,9 +226,8 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         )
 
 
-def _difference(tables: dict[str, LifeTable], least: int) -> Difference:
+def _difference(tables: dict[str, LifeTable], told: bool) -> Difference:
     test = log_rank(list(tables.values()))
-    told = all(table.may_tell_events(least) for table in tables.values())
     return Difference(
         groups=tuple(tables),
         observed=test.observed if told else None,
