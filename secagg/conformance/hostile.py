@@ -29,6 +29,10 @@ from . import attack
 class Attack(attack.Attack):
     """One round of Bonawitz under attack. `run` never raises because the round failed: see `failure`."""
 
+    scheme: Any
+    server: Any
+    """Its machine: a hostile server looks into it, and sends what it likes."""
+
     kinds: ClassVar[Mapping[Step | None, str]] = {
         Step.SHARE_KEYS: "KeyList",
         Step.MASKED_INPUT: "SealedShares",

@@ -59,7 +59,7 @@ def _brought(group: str) -> list[Any]:
     return found
 
 
-def _by_name(own: Iterable[Named], brought: Iterable[Any], kind: type[Named]) -> dict[str, Named]:
+def _by_name(own: Iterable[Named], brought: Iterable[Any], kind: type) -> dict[str, Named]:
     named = {one.name: one for one in own}
     for one in brought:
         if not isinstance(one, kind):
