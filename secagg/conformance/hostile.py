@@ -107,7 +107,8 @@ class Attack(attack.Attack):
         steps.mask(masks, who, self_key, pairwise)
         if seed is None:
             steps.mask(words, who, self_key, {})
-        return self.scheme.domain.lanes.unpack(words - masks)
+        values: NDArray[np.uint64] = self.scheme.domain.lanes.unpack(words - masks)
+        return values
 
     def pairwise(self, who: int) -> dict[int, bytes] | None:
         """Return the keys of a participant's pairwise masks, if enough mask secrets were opened."""

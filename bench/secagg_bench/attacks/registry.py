@@ -66,7 +66,8 @@ def _by_name(own: Iterable[Named], brought: Iterable[Any], kind: type) -> dict[s
             raise ParameterError(
                 f"{one!r}, which a package brings, is no {kind.__name__}: repair or remove its package"
             )
-        if one.name in named:
-            raise ParameterError(f"two are called {one.name!r}, one of them a package's: rename or remove that one")
-        named[one.name] = one
+        name: str = one.name  # type: ignore[attr-defined]  (what `kind` is)
+        if name in named:
+            raise ParameterError(f"two are called {name!r}, one of them a package's: rename or remove that one")
+        named[name] = one  # type: ignore[assignment]
     return named
