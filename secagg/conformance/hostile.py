@@ -29,6 +29,10 @@ from . import attack
 class Attack(attack.Attack):
     """One round of Bonawitz under attack. `run` never raises because the round failed: see `failure`."""
 
+    scheme: Any
+    server: Any
+    """Its machine: a hostile server looks into it, and sends what it likes."""
+
     kinds: ClassVar[Mapping[Step | None, str]] = {
         Step.SHARE_KEYS: "KeyList",
         Step.MASKED_INPUT: "SealedShares",
@@ -103,7 +107,8 @@ class Attack(attack.Attack):
         steps.mask(masks, who, self_key, pairwise)
         if seed is None:
             steps.mask(words, who, self_key, {})
-        return self.scheme.domain.lanes.unpack(words - masks)
+        values: NDArray[np.uint64] = self.scheme.domain.lanes.unpack(words - masks)
+        return values
 
     def pairwise(self, who: int) -> dict[int, bytes] | None:
         """Return the keys of a participant's pairwise masks, if enough mask secrets were opened."""

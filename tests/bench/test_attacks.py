@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import secagg
 from secagg.codec import Layout
 from secagg.schemes import PROTECTING, make_scheme
-from secagg_bench.attacks import costs, registry
+from secagg_bench.attacks import command, costs, registry
 from secagg_bench.attacks.attack import Effort, Finding, Records
 from secagg_bench.attacks.command import run_attacks
 from secagg_bench.attacks.defence import DEFENCES, Defence

@@ -105,7 +105,7 @@ def run_matrix(
 ) -> Matrix:
     """Run what the journal does not have yet. `move` hears how far it is."""
     cells: list[Cell] = []
-    curves = {}
+    curves: dict[str, tuple[Curve, ...]] = {}
     total = len(attacks) * (len(defences) + 2)
     for attack in attacks:
         for cell in _row(attack, defences, effort, journal):

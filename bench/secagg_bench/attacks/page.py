@@ -109,7 +109,7 @@ def _names(matrix: Matrix, attack: Attack, *, succeeded: bool) -> list[str]:
 
 def _pictures(matrix: Matrix) -> list[Pictures]:
     """Return the first seed's pictures of each view, each once."""
-    found = {}
+    found: dict[str, Pictures] = {}
     for cell in matrix.cells:
         for one in cell.runs[0].figures if cell.runs and not cell.weak else ():
             if isinstance(one, Pictures):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -59,13 +59,12 @@ def _brought(group: str) -> list[Any]:
     return found
 
 
-def _by_name(own: Iterable[Named], brought: Iterable[Any], kind: type[Named]) -> dict[str, Named]:
+def _by_name(own: Iterable[Named], brought: Sequence[Any], kind: type) -> dict[str, Named]:
     named = {one.name: one for one in own}
+    for stranger in (one for one in brought if not isinstance(one, kind)):
+        text = f"{stranger!r}, which a package brings, is no {kind.__name__}: repair or remove its package"
+        raise ParameterError(text)
     for one in brought:
-        if not isinstance(one, kind):
-            raise ParameterError(
-                f"{one!r}, which a package brings, is no {kind.__name__}: repair or remove its package"
-            )
         if one.name in named:
             raise ParameterError(f"two are called {one.name!r}, one of them a package's: rename or remove that one")
         named[one.name] = one

@@ -65,7 +65,8 @@ def released(defence: Defence, rows: Sequence[Floats], seed: int) -> list[Floats
 def clipped(vectors: Floats, clip: float) -> Floats:
     """Return vectors, each cut to this L2 norm."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors * np.minimum(1, clip / np.maximum(norms, 1e-30))
+    cut: Floats = vectors * np.minimum(1, clip / np.maximum(norms, 1e-30))
+    return cut
 
 
 def codec_for(defence: Defence, updates: Sequence[Floats]) -> MeanCodec:

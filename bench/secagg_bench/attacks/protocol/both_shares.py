@@ -35,7 +35,7 @@ class NaiveClient(BonawitzClient):
             for row, asked in ((steps.SELF_MASK_SEED, message.survivors), (steps.MASK_KEY, message.vanished)):
                 if dealer in asked:
                     opened = share[row * shamir.SHARE_BYTES : (row + 1) * shamir.SHARE_BYTES]
-                    scheme.opened.append((dealer, row, self.me, bytes(opened)))
+                    scheme.told.append((dealer, row, self.me, bytes(opened)))
         return []
 
 
@@ -46,9 +46,9 @@ class Answering(Bonawitz):
     machines: ClassVar[Any] = (NaiveClient, BonawitzServer)
 
     @property
-    def opened(self) -> list[tuple[int, int, int, bytes]]:
+    def told(self) -> list[tuple[int, int, int, bytes]]:
         """(dealer, row, holder, share) of everything that was opened."""
-        found: list[tuple[int, int, int, bytes]] = self.__dict__.setdefault("_opened", [])
+        found: list[tuple[int, int, int, bytes]] = self.__dict__.setdefault("_told", [])
         return found
 
 
@@ -94,13 +94,13 @@ class BothShares(Attack):
         vectors = {who: rng.integers(0, scheme.domain.largest, LENGTH, dtype=np.uint64) for who in everyone}
         bench = Bench(scheme, {0: {"UnmaskRequest": ask_for_both}}, vectors=vectors).run()
         if isinstance(scheme, Answering):
-            for dealer, row, holder, share in scheme.opened:
+            for dealer, row, holder, share in scheme.told:
                 bench.shares[dealer, row][holder] = share
         learnt = bench.expose(VICTIM)
-        share = 0.0 if learnt is None else float(np.mean(learnt == vectors[VICTIM]))
+        known = 0.0 if learnt is None else float(np.mean(learnt == vectors[VICTIM]))
         refusals = [refusal for who in everyone for refusal in bench.by(who)]
         note = f"{len(refusals)} of {PARTICIPANTS} refused: {refusals[0]}" if refusals else ""
-        return Finding(share, 1 / scheme.domain.largest, note=note)
+        return Finding(known, 1 / scheme.domain.largest, note=note)
 
 
 def scheme_of(defence: Defence) -> Scheme:

@@ -71,7 +71,8 @@ class Bait:
         own_weights = weights - np.concatenate([weights[1:], np.zeros((1, weights.shape[1]))])
         own_biases = biases - np.append(biases[1:], 0)
         filled = np.abs(own_biases) > self.head * 1e-3
-        return own_weights[filled] / own_biases[filled, None]
+        candidates: Floats = own_weights[filled] / own_biases[filled, None]
+        return candidates
 
 
 def head_for(defence: Defence) -> float:
