@@ -205,6 +205,7 @@ def test_the_command_writes_a_page_that_fetches_nothing(tmp_path):
     page = (tmp_path / "attacks.html").read_text("utf-8")
     assert "nothing is shared: the server sees the vector" in page
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
+    assert "$" not in page
     assert not re.findall(r"url\(\s*[\"']?(?!#|data:)", page)
 
 
