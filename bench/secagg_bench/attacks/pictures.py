@@ -6,6 +6,7 @@ import numpy as np
 
 from secagg.pages import DASHED, FAINT, PLAIN, POOLED, SECURE, drawing
 
+from ..figures import logarithmic
 from .attack import Curve, Pictures
 
 COLOURS = (SECURE, POOLED, PLAIN)
@@ -39,7 +40,7 @@ def curve(shown: Curve) -> str:
             style = DASHED if line.dashed else {"lw": 1.6, "marker": "o", "ms": 4}
             drawn.axes.plot(line.x, line.y, color=colour, label=line.name, **style)
         if shown.logarithmic:
-            drawn.axes.set_xscale("log")
+            logarithmic(drawn.axes, (place for line in shown.lines for place in line.x))
         drawn.axes.set_ylim(bottom=min(0, *(value for line in shown.lines for value in line.y)))
         drawn.axes.set_xlabel(shown.x)
         drawn.axes.set_ylabel(shown.y)

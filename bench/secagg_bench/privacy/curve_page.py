@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from secagg.pages import ALARM, ALONE, DASHED, PLAIN, POOLED, SECURE, drawing, environment
 
+from ..figures import logarithmic
 from .curve import NO_NOISE, Grid, Point
 
 COLOURS = (PLAIN, SECURE, POOLED, ALARM, ALONE)
@@ -24,7 +25,7 @@ def render(grid: Grid, points: Sequence[Point]) -> str:
         .render(
             grid=grid,
             rows=[(point, _figure(point)) for point in points],
-            figures={sites: Markup(_curve(sites, points)) for sites in grid.sites},
+            figures={sites: Markup(_curve(grid, sites, points)) for sites in grid.sites},
             version=version("secagg"),
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
@@ -35,7 +36,7 @@ def _figure(point: Point) -> str:
     return f"{fmean(point.aucs):.3f} ± {stdev(point.aucs):.3f}" if point.aucs else ""
 
 
-def _curve(sites: int, points: Sequence[Point]) -> str:
+def _curve(grid: Grid, sites: int, points: Sequence[Point]) -> str:
     """Draw AUC against ε, a line for each kind of noise, with its standard deviation over seeds."""
     with drawing(f"utility-{sites}", 3.2) as drawn:
         here = [point for point in points if point.sites == sites and point.aucs]
@@ -49,7 +50,7 @@ def _curve(sites: int, points: Sequence[Point]) -> str:
             spread = [stdev(point.aucs) for point in line]
             places = [point.epsilon or 0.0 for point in line]
             drawn.axes.errorbar(places, means, spread, color=colour, marker="o", ms=4, lw=1.6, capsize=3, label=noise)
-        drawn.axes.set_xscale("log")
+        logarithmic(drawn.axes, grid.epsilons)
         drawn.axes.set_xlabel("ε of the whole training (smaller is more private)")
         drawn.axes.set_ylabel("AUC")
         drawn.legend_above(drawn.axes)
