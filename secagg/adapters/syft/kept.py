@@ -118,6 +118,14 @@ class Kept(ABC):
     def _params(self, request: bytes, uploads: bool) -> Params:
         """Return what a job holds. uploads: whether it asks for a vector."""
 
+    def check(self) -> None:
+        """Read all that the open round has in the folder. Raises `InputError`, with the place of what is damaged."""
+        with self._alone():
+            rounds = self._rounds()
+            if not rounds.done:
+                with rounds.open():
+                    pass
+
     @property
     def run_id(self) -> str:
         """Its short name, which owners approve."""

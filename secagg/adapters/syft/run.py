@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from secagg.listing import listed
 from secagg.round import Settings
 from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
-from secagg.stats import Inquiry, Query, Result, settings_of
+from secagg.stats import Inquiry, Query, Result, Statistic, settings_of
+from secagg.stats.statistic import Over
 from secagg_protocols import SYSTEM, InputError, ParameterError
 from secagg_protocols.core import storage
 
@@ -73,7 +74,7 @@ class TrainingRun(Kept):
 def submit_secure_sum(
     clients: Mapping[str, Any],
     dataset: str,
-    query: Query,
+    compute: Query | Sequence[Statistic | Over],
     folder: Path | str,
     *,
     minimum_owners: int = 3,
@@ -82,13 +83,15 @@ def submit_secure_sum(
 ) -> Run:
     """Ask the owners of a dataset; return the run, whose first step is submitted.
 
-    clients: owner's e-mail address → the scientist's client that reaches it; one client may reach all. folder: a new
-    one. deadline: seconds that owners have for one step. knobs: those of `secagg.stats.settings_of` as plain values and
+    clients: owner's e-mail address → the scientist's client that reaches it; one client may reach all. compute:
+    statistics with the bounds of their columns (`Query.of`), or a query, which says more. folder: a new one. deadline:
+    seconds that owners have for one step. knobs: those of `secagg.stats.settings_of` as plain values and
     paths: scheme and its parameters, adversary, identity, roster, audit, dp_…
 
     Raises `ParameterError`, with a remedy, for what owners could not answer; `InputError` for a folder that is in use.
     """
     folder = Path(folder)
+    query = compute if isinstance(compute, Query) else Query.of(compute)
     asked = msgspec.structs.replace(query, dataset=dataset)
     plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, query=asked.to_json().decode())
     encoded = _checked(folder, clients, plan, minimum_owners)
@@ -126,10 +129,13 @@ def submit_averaging(
 
 
 def resume(folder: Path | str, clients: Mapping[str, Any]) -> Run | TrainingRun:
-    """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it."""
+    """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it, with the
+    entry; `LocalError` where another process is at it."""
     folder = Path(folder)
     kind = Run if plan_in(folder).training is None else TrainingRun
-    return kind(folder, clients)
+    run = kind(folder, clients)
+    run.check()
+    return run
 
 
 def _knobs(knobs: Mapping[str, Any], minimum_owners: int) -> dict[str, Any]:
