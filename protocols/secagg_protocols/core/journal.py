@@ -133,6 +133,6 @@ class Journal:
 
     def _damaged(self, number: int) -> InputError:
         return InputError(
-            f"{self._path} is damaged at entry {number}: what this server has sent is not known; give the round up, and run it again "
-            "under another number in a new folder"
+            f"{self._path} is damaged at entry {number}: what this server has sent is not known; give the round "
+            "up, and run it again under another number in a new folder"
         )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from secagg.round import Request, Site
+from secagg.round.packed import unpacked
 from secagg.round.updates import Arrays, Integers, as_arrays, change, vector_of
 from secagg.stats import Query, Rows, StatPolicy, StatSite
 from secagg.stats.domain import Domain
@@ -20,7 +21,6 @@ from secagg_protocols.primitives.domain import frame
 
 from .approvals import Asked
 from .job import Params, Training
-from .model import received, unpacked
 
 Fit = Callable[[dict[str, Any], Any], tuple[Mapping[str, object], Mapping[str, object]]]
 """Trains: the model's arrays and the dataset → the trained arrays, and a report that has "num-examples"."""
@@ -130,7 +130,7 @@ class Trainings:
             arrays = unpacked(asked.params.model)
         except SecAggError as error:
             return turn.refuse(error)
-        return turn.contribute(lambda: self._update(training, arrays, asked), received(training, arrays))
+        return turn.contribute(lambda: self._update(training, arrays, asked), training.received(arrays))
 
     def unfit(self, asked: Asked) -> str:
         return ""

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from secagg.listing import listed
+from secagg.round import received_digest
+from secagg.round.updates import Arrays
 from secagg_protocols import ProtocolViolation, WireError
 
 PREFIX = "secagg-"
@@ -40,10 +42,14 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: int
     expires: str = ""
 
+    def received(self, arrays: Arrays) -> bytes:
+        """Return the digest of what an owner is sent with a model."""
+        return received_digest(arrays, self.function, [self.dataset, self.rounds, self.expires])
+
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The file with the request; JSON has bytes in base64, since PySyft carries text. training: where an update is
-    asked for. model: with the request that a vector answers (`model.packed`)."""
+    asked for. model: with the request that a vector answers (`secagg.round.packed`)."""
 
     request: bytes
     training: Training | None = None

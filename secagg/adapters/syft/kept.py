@@ -75,7 +75,7 @@ class Status:
 
 
 class Rounds(Protocol):
-    """Rounds that follow each other, kept in a folder: an `Inquiry`, or `Averaging`."""
+    """Rounds that follow each other, kept in a folder: an `Inquiry`, or `KeptAveraging`."""
 
     @property
     def job(self) -> str:

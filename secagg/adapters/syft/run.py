@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from secagg.listing import listed
 from secagg.round import Settings
+from secagg.round.kept_averaging import KeptAveraging, Subject
+from secagg.round.packed import packed
 from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
 from secagg.stats import Inquiry, Query, Result, Statistic, settings_of
@@ -18,10 +20,8 @@ from secagg.stats.statistic import Over
 from secagg_protocols import SYSTEM, InputError, ParameterError
 from secagg_protocols.core import storage
 
-from .averaging import Averaging
 from .job import Params, Training
 from .kept import PLAN, POLL, ROUNDS, Kept, Plan, plan_in
-from .model import packed
 
 DEADLINE = 7 * 86_400.0
 """Seconds that owners have for one step, unless it is said."""
@@ -61,10 +61,10 @@ class TrainingRun(Kept):
         """How many owners are in the mean of each round; 0 where it failed."""
         return self._rounds().survivors
 
-    def _rounds(self) -> Averaging:
+    def _rounds(self) -> KeptAveraging:
         assert self._plan.training is not None
-        settings = Settings.of(self._plan.knobs)
-        return Averaging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
+        subject = Subject(self._plan.training.rounds, self._plan.training.received)
+        return KeptAveraging(subject, Settings.of(self._plan.knobs), self._plan.owners, self.folder / ROUNDS)
 
     def _params(self, request: bytes, uploads: bool) -> Params:
         model = packed(self._rounds().model) if uploads else b""
@@ -120,8 +120,9 @@ def submit_averaging(
     folder = Path(folder)
     plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, training=training)
     encoded = _checked(folder, clients, plan, minimum_owners)
-    begin = Averaging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
-    Averaging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
+    begin = KeptAveraging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
+    subject = Subject(training.rounds, training.received)
+    KeptAveraging(subject, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
     storage.replace(folder / PLAN, encoded)
     run = TrainingRun(folder, clients)
     run.step()

@@ -6,7 +6,7 @@ import pytest
 
 from secagg.adapters.syft import Training, resume, submit_averaging
 from secagg.adapters.syft.job import Params
-from secagg.adapters.syft.model import packed
+from secagg.round.packed import packed
 from secagg_protocols import ParameterError, RoundFailed
 
 MODEL = {"weights": np.zeros(2, np.float32), "bias": np.zeros(1, np.float32)}
