@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
 from secagg.round import Request, Site
+from secagg.round.approvals import Asked
 from secagg.round.packed import unpacked
 from secagg.round.updates import Arrays, Integers, as_arrays, change, vector_of
-from secagg.stats import Query, Rows, StatPolicy, StatSite
-from secagg.stats.domain import Domain
-from secagg.stats.query import MAX_ROWS
+from secagg.stats import Query, StatPolicy, StatSite
 from secagg.stats.site import Step
-from secagg_protocols import InputError, ProtocolViolation, SecAggError
+from secagg_protocols import ProtocolViolation, SecAggError
 from secagg_protocols.errors import Declined
 from secagg_protocols.primitives.domain import frame
 
-from .approvals import Asked
 from .job import Params, Training
 
 Fit = Callable[[dict[str, Any], Any], tuple[Mapping[str, object], Mapping[str, object]]]
 """Trains: the model's arrays and the dataset → the trained arrays, and a report that has "num-examples"."""
+
+
+@dataclass(frozen=True)
+class AskedJob(Asked):
+    """params: of the job that asks."""
+
+    params: Params
 
 
 class Answering(Protocol):
@@ -33,13 +39,13 @@ class Answering(Protocol):
         """Return when it expires, and what is asked for in all rounds. Raises `SecAggError` for what is never
         answered."""
 
-    def words(self, asked: Asked) -> str:
+    def words(self, asked: AskedJob) -> str:
         """Say what is asked for."""
 
-    def answer(self, asked: Asked) -> bytes:
+    def answer(self, asked: AskedJob) -> bytes:
         """Answer it."""
 
-    def unfit(self, asked: Asked) -> str:
+    def unfit(self, asked: AskedJob) -> str:
         """Say what of the owner's table does not fit, as far as the scientist may know."""
 
 
@@ -57,25 +63,17 @@ class Statistics:
         self._policy.floor.check_query(step.query, self._now())
         return step.query.expires, frame("statistics", step.terms.nonce, step.query.to_json(), step.terms.gain)
 
-    def words(self, asked: Asked) -> str:
+    def words(self, asked: AskedJob) -> str:
         return Step.of(asked.request.proposal).words
 
-    def answer(self, asked: Asked) -> bytes:
+    def answer(self, asked: AskedJob) -> bytes:
         return self._site(self._query(asked)).take(asked.params.request)
 
-    def unfit(self, asked: Asked) -> str:
-        """A column. That it does not fit is no secret of any row."""
+    def unfit(self, asked: AskedJob) -> str:
         query = self._query(asked)
-        site = self._site(query)
-        for name, column in query.columns.items():
-            one = Domain(columns={name: column}, rows=MAX_ROWS)
-            try:
-                Rows.of(site.table(one), one)
-            except InputError:
-                return f"; column {name!r} is not as the query has it"
-        return ""
+        return self._site(query).unfit(query)
 
-    def _query(self, asked: Asked) -> Query:
+    def _query(self, asked: AskedJob) -> Query:
         return Step.of(asked.request.proposal).query
 
     def _site(self, query: Query) -> StatSite:
@@ -107,7 +105,7 @@ class Trainings:
         self._policy.codec_terms(request.proposal.terms)
         return training.expires, frame("training", msgspec.json.encode(training), request.proposal.terms)
 
-    def words(self, asked: Asked) -> str:
+    def words(self, asked: AskedJob) -> str:
         training = _training(asked.params)
         terms = self._policy.codec_terms(asked.request.proposal.terms)
         return "\n".join(
@@ -121,7 +119,7 @@ class Trainings:
             ]
         )
 
-    def answer(self, asked: Asked) -> bytes:
+    def answer(self, asked: AskedJob) -> bytes:
         turn = Site(self._policy, terms=self._policy.codec_terms, now=self._now).take(asked.params.request)
         if not turn.awaits_vector:
             return turn.answers
@@ -132,10 +130,10 @@ class Trainings:
             return turn.refuse(error)
         return turn.contribute(lambda: self._update(training, arrays, asked), training.received(arrays))
 
-    def unfit(self, asked: Asked) -> str:
+    def unfit(self, asked: AskedJob) -> str:
         return ""
 
-    def _update(self, training: Training, arrays: Arrays, asked: Asked) -> Integers:
+    def _update(self, training: Training, arrays: Arrays, asked: AskedJob) -> Integers:
         own = {name: one.copy() for name, one in arrays.items()}
         trained, report = self._functions[training.function](own, self._data[training.dataset])
         terms = self._policy.codec_terms(asked.request.proposal.terms)

@@ -20,11 +20,11 @@ import msgspec
 
 from secagg.listing import listed
 from secagg.round import Answers, Round
+from secagg.round.approvals import run_id
 from secagg_protocols import InputError, Output, ParameterError
 from secagg_protocols.core import storage
 from secagg_protocols.errors import LocalError
 
-from .approvals import run_id
 from .job import DONE, FAILED, PREFIX, REJECTED, Params, Training, quiet, read_answer, submit
 
 T = TypeVar("T")
