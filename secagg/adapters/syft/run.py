@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from secagg.listing import listed
 from secagg.round import Settings
 from secagg.round.kept_averaging import KeptAveraging, Subject
+from secagg.round.mailed import POLL
 from secagg.round.packed import packed
 from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
@@ -21,7 +22,7 @@ from secagg_protocols import SYSTEM, InputError, ParameterError
 from secagg_protocols.core import storage
 
 from .job import Params, Training
-from .kept import PLAN, POLL, ROUNDS, Kept, Plan, plan_in
+from .kept import PLAN, ROUNDS, Kept, Plan, plan_in
 
 DEADLINE = 7 * 86_400.0
 """Seconds that owners have for one step, unless it is said."""
@@ -97,7 +98,7 @@ def submit_secure_sum(
     encoded = _checked(folder, clients, plan, minimum_owners)
     Inquiry(asked, settings_of(plan.knobs), plan.owners, folder / ROUNDS)
     storage.replace(folder / PLAN, encoded)
-    run = Run(folder, clients)
+    run = Run(folder, clients=clients)
     run.step()
     return run
 
@@ -124,7 +125,7 @@ def submit_averaging(
     subject = Subject(training.rounds, training.received)
     KeptAveraging(subject, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
     storage.replace(folder / PLAN, encoded)
-    run = TrainingRun(folder, clients)
+    run = TrainingRun(folder, clients=clients)
     run.step()
     return run
 
@@ -134,7 +135,7 @@ def resume(folder: Path | str, clients: Mapping[str, Any]) -> Run | TrainingRun:
     entry; `LocalError` where another process is at it."""
     folder = Path(folder)
     kind = Run if plan_in(folder).training is None else TrainingRun
-    run = kind(folder, clients)
+    run = kind(folder, clients=clients)
     run.check()
     return run
 
