@@ -36,12 +36,12 @@ _ASKED, _LOCK = "asked.json", "run.lock"
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """The open step. since: seconds since 1970. jobs: site → name of its letter."""
+    """The open step. since: seconds since 1970. letters: site → name of its letter."""
 
     round: int = 0
     step: str = ""
     since: float = 0.0
-    jobs: dict[str, str] = {}
+    letters: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Mailed(ABC):
 
     @property
     def run_id(self) -> str:
-        """Its short name, which owners approve."""
+        """Its short name, which sites approve."""
         return run_id(self._rounds().job)
 
     @property
@@ -143,8 +143,8 @@ class Mailed(ABC):
     def status(self) -> Status:
         """Who has answered the open step, as far as this machine was synced."""
         rounds, asked = self._rounds(), self._asked()
-        jobs = self._jobs(asked)
-        said = {owner: self._state(jobs[owner]) if owner in jobs else "not submitted" for owner in asked.jobs}
+        letters = self._letters(asked)
+        said = {site: self._state(letters[site]) if site in letters else "not submitted" for site in asked.letters}
         return Status(run_id(rounds.job), asked.round, asked.step, rounds.done, said)
 
     def step(self, *, close: bool = False) -> Status:
@@ -190,33 +190,33 @@ class Mailed(ABC):
         return True
 
     def _submit(self, rnd: Round[str], requests: Mapping[str, bytes]) -> dict[str, Any]:
-        """Submit what was not submitted before; return the jobs of the open step, by owner."""
+        """Submit what was not submitted before; return the letters of the open step, by site."""
         asked = self._asked()
         there: dict[str, Any] = {}
         if (asked.round, asked.step) != (rnd.proposal.round, str(rnd.step)):
             name = f"{self.prefix}{run_id(rnd.proposal.job)}-{rnd.proposal.round}-{rnd.step}"
-            jobs = dict.fromkeys(requests, name)
-            asked = _Asked(rnd.proposal.round, str(rnd.step), self.now().timestamp(), jobs)
+            letters = dict.fromkeys(requests, name)
+            asked = _Asked(rnd.proposal.round, str(rnd.step), self.now().timestamp(), letters)
             storage.replace(self.folder / _ASKED, msgspec.json.encode(asked))
         else:
-            there = self._jobs(asked)
+            there = self._letters(asked)
         if not (new := sorted(requests.keys() - there.keys())):
             return there
-        for owner in new:
-            self._send(owner, asked.jobs[owner], requests[owner], rnd.uploads)
-        there = self._jobs(asked)
+        for site in new:
+            self._send(site, asked.letters[site], requests[site], rnd.uploads)
+        there = self._letters(asked)
         if strange := sorted(requests.keys() - there.keys()):
             raise ParameterError(f"{listed(strange)} {self.unreached}")
         return there
 
-    def _take(self, rnd: Round[str], jobs: Mapping[str, Any]) -> set[str]:
+    def _take(self, rnd: Round[str], letters: Mapping[str, Any]) -> set[str]:
         """Take what has come; return of whom nothing has."""
-        waiting = set(rnd.waiting_for) & self._asked().jobs.keys()
-        for owner in sorted(waiting & jobs.keys()):
-            answer = self._answer(jobs[owner], rnd.answer_limit)
+        waiting = set(rnd.waiting_for) & self._asked().letters.keys()
+        for site in sorted(waiting & letters.keys()):
+            answer = self._answer(letters[site], rnd.answer_limit)
             if answer is not None:
-                waiting.discard(owner)
-                rnd.take(owner, answer)
+                waiting.discard(site)
+                rnd.take(site, answer)
         return waiting
 
     def _overdue(self, rounds: Rounds, rnd: Round[str]) -> bool:
@@ -231,9 +231,9 @@ class Mailed(ABC):
         path = self.folder / _ASKED
         return decoded(path, _Asked) if path.exists() else _Asked()
 
-    def _jobs(self, asked: _Asked) -> dict[str, Any]:
+    def _letters(self, asked: _Asked) -> dict[str, Any]:
         """Return the letters of the open step, by site."""
-        return {site: letter for site, name, letter in self._sent() if asked.jobs.get(site) == name}
+        return {site: letter for site, name, letter in self._sent() if asked.letters.get(site) == name}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
