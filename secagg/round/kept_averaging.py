@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from secagg_protocols.core import storage
 from .audit import Stamp, model_digest
 from .context import bound_digest
 from .journal import kept_round
+from .own_training import Training
 from .packed import packed, unpacked
 from .rounds import Round
 from .settings import Settings
@@ -40,14 +40,6 @@ class _Kept(msgspec.Struct, frozen=True):
     ahead: dict[str, bytes] = {}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is trained. rounds: how many. received: the digest of all that a site is sent with a model."""
-
-    rounds: int
-    received: Callable[[Arrays], bytes]
-
-
 class KeptAveraging:
     """All rounds of one training, each made anew from the folder. names: of the sites. begin: where it begins
     (`first`), in a new folder; None: it goes on.
@@ -58,9 +50,9 @@ class KeptAveraging:
     may_leave_out = True
 
     def __init__(
-        self, subject: Subject, settings: Settings, names: Sequence[str], folder: Path, begin: _Kept | None = None
+        self, training: Training, settings: Settings, names: Sequence[str], folder: Path, begin: _Kept | None = None
     ) -> None:
-        self._subject = subject
+        self._training = training
         self._settings = settings
         self._names = names
         self._folder = folder
@@ -89,7 +81,7 @@ class KeptAveraging:
     @property
     def done(self) -> bool:
         """Whether the last round is over."""
-        return self._kept.round > self._subject.rounds
+        return self._kept.round > self._training.rounds
 
     @property
     def survivors(self) -> tuple[int, ...]:
@@ -109,9 +101,9 @@ class KeptAveraging:
         terms = settings.terms()
         codec = terms.codec(layout_of(arrays))
         scheme = settings.make_scheme(settings.participants(len(self._names)), codec)
-        digest = bound_digest(self._subject.received(arrays), terms.to_bytes())
+        digest = bound_digest(self._training.received(arrays), terms.to_bytes())
         context = RoundContext(kept.job, kept.round, digest)
-        ahead = scheme.early_keys and kept.round < self._subject.rounds
+        ahead = scheme.early_keys and kept.round < self._training.rounds
         folder = self._folder / f"round-{kept.round}"
         server = settings.make_server(scheme, context, datetime.now(UTC), folder)
         assert isinstance(server, DurableServer)

@@ -20,7 +20,7 @@ FLOORS = {
 BASE = {"numpy", "cryptography", "msgspec"}
 STOREYS = ("errors", "primitives", "packing", "core", "dealing")
 """Of the protocols, from the ground up; above them are the schemes, which may stand on each other."""
-ADAPTERS = {"flare": 400, "flower": 750, "syft": 810}
+ADAPTERS = {"flare": 400, "flower": 750, "syft": 760}
 """Most lines of each: records and messages of its runtime. What is of use beyond it belongs to the round."""
 
 

@@ -9,20 +9,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from secagg.round import Request, Site
+from secagg.round import Request
 from secagg.round.approvals import Asked
-from secagg.round.packed import unpacked
-from secagg.round.updates import Arrays, Integers, as_arrays, change, vector_of
+from secagg.round.own_training import Fit, OwnTraining, Training
 from secagg.stats import Query, StatPolicy, StatSite
 from secagg.stats.site import Step
-from secagg_protocols import ProtocolViolation, SecAggError
 from secagg_protocols.errors import Declined
 from secagg_protocols.primitives.domain import frame
 
-from .job import Params, Training
-
-Fit = Callable[[dict[str, Any], Any], tuple[Mapping[str, object], Mapping[str, object]]]
-"""Trains: the model's arrays and the dataset → the trained arrays, and a report that has "num-examples"."""
+from .job import Params
 
 
 @dataclass(frozen=True)
@@ -86,58 +81,24 @@ class Trainings:
     def __init__(
         self, policy: StatPolicy, functions: Mapping[str, Fit], data: Mapping[str, Any], now: Callable[[], datetime]
     ) -> None:
-        self._whole = policy
-        self._policy = policy.site
-        self._functions = functions
-        self._data = data
-        self._now = now
+        self._policy = policy
+        self._own = OwnTraining(policy.site, functions, data, now)
 
     def read(self, params: Params, request: Request) -> tuple[str, bytes]:
         training = _training(params)
-        self._whole.check_coordinator()
-        if training.function not in self._functions:
-            raise Declined(f"this owner has registered no function {training.function!r} that trains")
-        _check_dataset(training.dataset, self._data)
-        if request.proposal.round > training.rounds:
-            raise ProtocolViolation(f"round {request.proposal.round} of a training of {training.rounds}: not answered")
-        if training.expires and self._now() > datetime.fromisoformat(training.expires):
-            raise Declined(f"the training has expired at {training.expires} (expires): ask anew")
-        self._policy.codec_terms(request.proposal.terms)
+        self._policy.check_coordinator()
+        _check_dataset(training.dataset, self._own.data)
+        self._own.check(training, request.proposal)
         return training.expires, frame("training", msgspec.json.encode(training), request.proposal.terms)
 
     def words(self, asked: AskedJob) -> str:
-        training = _training(asked.params)
-        terms = self._policy.codec_terms(asked.request.proposal.terms)
-        return "\n".join(
-            [
-                f"Your function {training.function!r} is to train a model on dataset {training.dataset!r}, "
-                f"{training.rounds} times.",
-                f"Only the mean of all owners' updates leaves the secure sum: {asked.request.proposal.length} values, "
-                f"by codec {terms.kind}.",
-                f"It expires at {training.expires}." if training.expires else "It does not expire.",
-                "The mean is exact: a model that was built to remember rows can give them away.",
-            ]
-        )
+        return self._own.words(_training(asked.params), asked.request.proposal)
 
     def answer(self, asked: AskedJob) -> bytes:
-        turn = Site(self._policy, terms=self._policy.codec_terms, now=self._now).take(asked.params.request)
-        if not turn.awaits_vector:
-            return turn.answers
-        training = _training(asked.params)
-        try:
-            arrays = unpacked(asked.params.model)
-        except SecAggError as error:
-            return turn.refuse(error)
-        return turn.contribute(lambda: self._update(training, arrays, asked), training.received(arrays))
+        return self._own.take(asked.params.request, _training(asked.params), asked.params.model)
 
     def unfit(self, asked: AskedJob) -> str:
         return ""
-
-    def _update(self, training: Training, arrays: Arrays, asked: AskedJob) -> Integers:
-        own = {name: one.copy() for name, one in arrays.items()}
-        trained, report = self._functions[training.function](own, self._data[training.dataset])
-        terms = self._policy.codec_terms(asked.request.proposal.terms)
-        return vector_of(change(arrays, as_arrays(trained)), report, terms, asked.scheme)
 
 
 def _training(params: Params) -> Training:

@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from secagg.listing import listed
-from secagg.round import received_digest
-from secagg.round.updates import Arrays
+from secagg.round.own_training import Training
 from secagg_protocols import ProtocolViolation, WireError
 
 PREFIX = "secagg-"
@@ -31,20 +30,6 @@ _MAIN, _PARAMS = "code/main.py", "code/params.json"
 _PYSYFTS_OWN = {"config.yaml", "run.sh"}
 _PERMISSIONS = "syft.pub.yaml"
 PROGRAM = "raise SystemExit('This is answered by the secagg that the owner has installed, and never run.')\n"
-
-
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an update is asked of. function: by the name that owners registered it under. rounds: of the whole run.
-    expires: as in a query."""
-
-    function: str
-    dataset: str
-    rounds: int
-    expires: str = ""
-
-    def received(self, arrays: Arrays) -> bytes:
-        """Return the digest of what an owner is sent with a model."""
-        return received_digest(arrays, self.function, [self.dataset, self.rounds, self.expires])
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -13,9 +13,10 @@ import msgspec
 from secagg.listing import listed
 from secagg.round import Answers
 from secagg.round.mailed import Mailed, decoded
+from secagg.round.own_training import Training
 from secagg_protocols import ParameterError
 
-from .job import DONE, FAILED, PREFIX, REJECTED, Params, Training, quiet, read_answer, submit
+from .job import DONE, FAILED, PREFIX, REJECTED, Params, quiet, read_answer, submit
 
 PLAN, ROUNDS = "run.json", "rounds"
 

@@ -18,12 +18,13 @@ from typing import Any
 from secagg.listing import listed
 from secagg.round import Answers, Request, SiteStore
 from secagg.round.approvals import Approvals, run_id
+from secagg.round.own_training import Fit
 from secagg.round.site import told
 from secagg_protocols import Envelope, ParameterError, SecAggError
 from secagg_protocols.core import storage
 from secagg_protocols.errors import Declined
 
-from .answering import Answering, AskedJob, Fit, Statistics, Trainings
+from .answering import Answering, AskedJob, Statistics, Trainings
 from .job import PENDING, PREFIX, Params, deposit, quiet, read_params
 from .policy import Policy
 
@@ -47,7 +48,7 @@ class Pending:
 @dataclass
 class Owner:
     """client: the owner's own, of PySyft. data: dataset, by the name that scientists know → its table, or CSV file.
-    train: functions that this owner lets train on them, by name (`answering.Fit`).
+    train: functions that this owner lets train on them, by name (`secagg.round.own_training.Fit`).
 
     Raises `ParameterError` for a policy that cannot be meant, `InputError` for bad files.
     """

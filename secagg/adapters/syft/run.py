@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from secagg.listing import listed
 from secagg.round import Settings
-from secagg.round.kept_averaging import KeptAveraging, Subject
+from secagg.round.kept_averaging import KeptAveraging
 from secagg.round.mailed import POLL
+from secagg.round.own_training import Training
 from secagg.round.packed import packed
 from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
@@ -21,7 +22,7 @@ from secagg.stats.statistic import Over
 from secagg_protocols import SYSTEM, InputError, ParameterError
 from secagg_protocols.core import storage
 
-from .job import Params, Training
+from .job import Params
 from .kept import PLAN, ROUNDS, Kept, Plan, plan_in
 
 DEADLINE = 7 * 86_400.0
@@ -64,8 +65,8 @@ class TrainingRun(Kept):
 
     def _rounds(self) -> KeptAveraging:
         assert self._plan.training is not None
-        subject = Subject(self._plan.training.rounds, self._plan.training.received)
-        return KeptAveraging(subject, Settings.of(self._plan.knobs), self._plan.owners, self.folder / ROUNDS)
+        settings = Settings.of(self._plan.knobs)
+        return KeptAveraging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
 
     def _params(self, request: bytes, uploads: bool) -> Params:
         model = packed(self._rounds().model) if uploads else b""
@@ -122,8 +123,7 @@ def submit_averaging(
     plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, training=training)
     encoded = _checked(folder, clients, plan, minimum_owners)
     begin = KeptAveraging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
-    subject = Subject(training.rounds, training.received)
-    KeptAveraging(subject, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
+    KeptAveraging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
     storage.replace(folder / PLAN, encoded)
     run = TrainingRun(folder, clients=clients)
     run.step()

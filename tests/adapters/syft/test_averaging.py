@@ -67,7 +67,7 @@ def test_a_function_that_is_not_registered_is_rejected(three, tmp_path):
     three.answer()
     with pytest.raises(RoundFailed):
         run.step()
-    said = "rejected: Declined: this owner has registered no function 'forest' that trains"
+    said = "rejected: Declined: this site has registered no function 'forest' that trains"
     assert set(run.status.owners.values()) == {said}
 
 
