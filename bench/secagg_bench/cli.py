@@ -19,6 +19,7 @@ from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar, readable_bytes
 from secagg.extras import needed
 
+from .attacks.command import run_attacks
 from .cases import FULL, QUICK, WARM_UP, Case, Grid, grid_of
 from .journal import Journal
 from .lattice_command import run_lattice
@@ -28,12 +29,13 @@ from .own_axes import OwnAxes, write_csv
 from .peers.command import run_peers
 from .peers.engine_command import run_flare, run_flower
 from .privacy.command import run_privacy
+from .privacy.curve_command import run_utility
 from .schemes import run_schemes
 from .stats.command import run_stats
 
 DEFAULT_OUT = Path("secagg-bench")
 
-app = Commands(help="Measure what secure sums cost.")
+app = Commands(help="Measure what secure sums cost, and what they stop.")
 app.command("peers")(run_peers)
 app.command("flower")(run_flower)
 app.command("flare")(run_flare)
@@ -41,6 +43,8 @@ app.command("schemes")(run_schemes)
 app.command("lattice")(run_lattice)
 app.command("liars")(run_liars)
 app.command("privacy")(run_privacy)
+app.command("attacks")(run_attacks)
+app.command("utility")(run_utility)
 app.command("stats")(run_stats)
 
 
@@ -89,7 +93,7 @@ def run(grid: Grid, files: Files, *, resume: bool, as_json: bool) -> None:
         from . import report
     out = files.out
     out.mkdir(parents=True, exist_ok=True)
-    costs = measure_all(grid, Journal(out / "overhead.jsonl", resume=resume))
+    costs = measure_all(grid, Journal(out / "overhead.jsonl", Cost, resume=resume))
     found = report.as_json(grid, costs)
     page = out / "overhead.html"
     (out / "overhead.json").write_text(json.dumps(found, allow_nan=False, indent=1) + "\n", encoding="utf-8")
@@ -102,7 +106,7 @@ def run(grid: Grid, files: Files, *, resume: bool, as_json: bool) -> None:
         print_json({**found, "report": str(page)})
 
 
-def measure_all(grid: Grid, journal: Journal) -> dict[Case, Cost]:
+def measure_all(grid: Grid, journal: Journal[Cost]) -> dict[Case, Cost]:
     """Return the cost of every case, measuring those that the journal does not have."""
     costs = {}
     warm = False

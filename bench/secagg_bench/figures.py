@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import cycle
 
 from matplotlib.axes import Axes
@@ -86,6 +86,14 @@ def _scale(axes: Axes, sweep: Sweep) -> None:
         return
     axes.set_xscale("log")
     axes.set_xticks(places, [short(int(place)) for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def logarithmic(axes: Axes, places: Iterable[float]) -> None:
+    """Make the axis to the right logarithmic, with the measured places as ticks."""
+    ticks = sorted(set(places))
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{place:g}" for place in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
 
 

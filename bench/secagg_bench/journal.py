@@ -1,54 +1,68 @@
-"""Finished cases, one JSON object per line, so that a long run can be taken up where it ended."""
+"""What is finished of a long run, one JSON object per line, so that it can be taken up where it ended."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 import secagg
 
-from .cases import Case
-from .overhead import Cost
+
+class Finished(Protocol):
+    """A struct that says itself what makes it the same piece of work."""
+
+    @property
+    def key(self) -> Hashable:
+        """Return what no other piece of work has."""
+        ...
 
 
-class Journal:
-    """The file of finished cases. Each is on disk before the next one starts."""
+Piece = TypeVar("Piece", bound=Finished)
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
-        """Open the file: emptied, or (resume) read. Raises `secagg.InputError` for a line that is no finished case."""
+
+class Journal(Generic[Piece]):
+    """The file of finished pieces. Each is on disk before the next one starts."""
+
+    def __init__(self, path: Path, kind: Any, *, resume: bool) -> None:
+        """Open the file: emptied, or (resume) read. kind: what its lines are.
+
+        Raises `secagg.InputError` for a line that is nothing finished.
+        """
         self._path = path
-        self._costs: dict[tuple[str, Case, str], Cost] = {}
+        self._pieces: dict[Hashable, Piece] = {}
         if resume and path.exists():
-            self._costs = {cost.key: cost for cost in _read(path)}
+            self._pieces = {piece.key: piece for piece in _read(path, kind)}
         else:
             path.write_bytes(b"")
 
-    def get(self, key: tuple[str, Case, str]) -> Cost | None:
-        """Return the cost with this `Cost.key`, if it was measured."""
-        return self._costs.get(key)
+    def get(self, key: Hashable) -> Piece | None:
+        """Return the piece with this `key`, if it was finished."""
+        return self._pieces.get(key)
 
-    def append(self, cost: Cost) -> None:
-        """Write a finished case through to the disk."""
+    def append(self, piece: Piece) -> None:
+        """Write a finished piece through to the disk."""
         with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(cost) + b"\n")
+            file.write(msgspec.json.encode(piece) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._costs[cost.key] = cost
+        self._pieces[piece.key] = piece
 
 
-def _read(path: Path) -> list[Cost]:
-    costs = []
+def _read(path: Path, kind: Any) -> list[Any]:
+    pieces = []
     lines = path.read_bytes().split(b"\n")
     if lines.pop():
         raise _refused(path, len(lines) + 1, "the line does not end")
     for number, line in enumerate(lines, start=1):
         try:
-            costs.append(msgspec.json.decode(line, type=Cost))
+            pieces.append(msgspec.json.decode(line, type=kind))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _refused(path, number, str(error)) from error
-    return costs
+    return pieces
 
 
 def _refused(path: Path, number: int, reason: str) -> secagg.InputError:

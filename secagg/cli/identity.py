@@ -20,8 +20,8 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Make a signing key. An existing file is never overwritten."""
-    if not name or "=" in name:
-        raise typer.BadParameter("the name may not be empty or hold '='", param_hint="NAME")
+    if not name or "=" in name or "/" in name:
+        raise typer.BadParameter("the name may not be empty or hold '=' or '/'", param_hint="NAME")
     file = output if output is not None else Path(f"{name}.identity.json")
     identity = Identity.generate(name, ciphersuite)
     identity.save(file)

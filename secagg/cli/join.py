@@ -16,6 +16,7 @@ from secagg.cli.options import with_options
 from secagg.cli.output import console
 from secagg.extras import needed
 from secagg.round.keys import PREFIX, Value
+from secagg.train.data import Decimal, Missing, Separator
 from secagg_protocols import InputError, ParameterError, StateError
 from secagg_protocols.core import strict_json
 
@@ -34,6 +35,10 @@ class Own:
         Path | None,
         typer.Option(help="The coordinator's certificate, and no other; by default what this machine trusts."),
     ] = None
+
+    separator: Separator = None
+    decimal: Decimal = "."
+    missing: Missing = ()
 
     def keys(self) -> dict[str, Value]:
         """Return the policy's keys, with what the options say. Raises `InputError`, `ParameterError`."""
@@ -63,6 +68,7 @@ def join(url: Url, own: Own, ask: Ask = False, once: Once = False) -> None:
         from secagg.service.tls import pinned_context
     with needed("stats"):
         from secagg.stats.floor import StatPolicy
+        from secagg.stats.rows import CsvFile
         from secagg.stats.site import StatSite
     if ask and not sys.stdin.isatty():
         raise ParameterError("--ask waits for a person, and nobody sits at a terminal here: leave it out")
@@ -71,10 +77,12 @@ def join(url: Url, own: Own, ask: Ask = False, once: Once = False) -> None:
         raise ParameterError(f"{PREFIX}store is missing in {own.policy}: give a folder for what this site answers")
     if not own.data.is_file():
         raise InputError(f"{own.data} (--data) is no file; give this site's table, a CSV file")
+    table = CsvFile(own.data, own.separator, own.decimal, own.missing)
+    table.texts()  # one that cannot be read is told now, and not with the first query
     target = console(False)
     caller = Caller(policy.site.identity, policy.site.roster)
     coordinator = Coordinator(url, caller, pinned_context(own.tls_cert, datetime.now(UTC)))
-    site = StatSite(policy, own.data, ask=_person if ask else None)
+    site = StatSite(policy, table, ask=_person if ask else None)
     say = _saying(target.print)
     say(f"{caller.entry.name}, participant {caller.entry.id} of the roster, joins {url}")
     try:

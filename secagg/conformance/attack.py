@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ class Attack:
                     self.deliver(envelope)
         return self
 
-    kinds: Mapping[Step | None, str] = {}
+    kinds: ClassVar[Mapping[Step | None, str]] = {}
     """Step → the server's message that asks for it, for scripts that go on where an honest server has failed."""
 
     def note(self, who: int, envelope: Envelope) -> None:

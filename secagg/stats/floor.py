@@ -9,7 +9,7 @@ These keys stand beside those of `secagg.round.SitePolicy`, in the same file:
 | stats-minimum-patients | fewest patients that its own table must hold | 10 |
 | stats-patient-column | column that tells patients apart | none: each row is one |
 | stats-minimum-cell | the least count that a query may publish must be so large | 5 |
-| stats-least-bin | the finest bins and time steps of columns: `time:30, age:5` | any |
+| stats-least-bin | the finest bins, time steps and bounds of columns, none as categories: `time:30, age:5` | any |
 | stats-out-of-bounds | what becomes of values beyond a column's bounds: clip or refuse | clip |
 | stats-apart | fewest sites that sums may tell apart; `colluders` count on top; 1 allows any | 3 |
 | stats-queries-per-cohort | most queries that the same sites answer | any number |
@@ -32,6 +32,7 @@ from secagg.round.keys import PREFIX, WHERE, Keys, Value, its_own
 from secagg_protocols import SERVER, Adversary, InputError, ParameterError
 from secagg_protocols.errors import Declined
 
+from .columns import Category
 from .kinds import KINDS
 from .ledger import Limits, QueryLedger
 from .noise import RowPrivacy
@@ -104,11 +105,12 @@ class Floor:
             if tag_of(statistic) not in self.statistics:
                 raise self._refused("statistics", listed(sorted(self.statistics)), f"{tag_of(statistic)} is asked for")
             for column, width in statistic.widths(query).items():
-                if width < self.least_bin.get(column, 0.0):
-                    least = self.least_bin[column]
-                    raise self._refused(
-                        "least-bin", f"{column}:{least:g}", f"{column!r} in bins of {width:g} is proposed"
-                    )
+                self._check_width(column, width, f"in bins of {width:g}")
+        for name, asked in query.columns.items():
+            if isinstance(asked, Category):  # each of its values is a bin
+                self._check_width(name, 0.0, "as categories")
+            else:  # whoever is beyond the bounds counts as the bound
+                self._check_width(name, asked.high - asked.low, f"between {asked.low:g} and {asked.high:g}")
         if self.columns is not None and (strange := sorted(query.columns.keys() - self.columns)):
             raise self._refused("columns", listed(sorted(self.columns)), f"column {strange[0]!r} is asked for")
         if query.minimum_cell < self.minimum_cell:
@@ -117,6 +119,11 @@ class Floor:
             raise Declined(f"the query has expired at {query.expires} (expires): ask anew")
         if self.until is not None and now > self.until:
             raise Declined(f"this site answers queries until {self.until.isoformat()} only ({self.prefix}until)")
+
+    def _check_width(self, column: str, width: float, proposed: str) -> None:
+        least = self.least_bin.get(column, 0.0)
+        if width < least:
+            raise self._refused("least-bin", f"{column}:{least:g}", f"{column!r} {proposed} is proposed")
 
     def check_rows(self, rows: Rows, patients: int) -> None:
         """Raise `InputError`, for this site alone to read, for a table of its own that no query is answered from."""

@@ -107,17 +107,35 @@ def _cells(column: Any) -> Any:
     return column.to_numpy(dtype=object, na_value=None) if hasattr(column, "to_numpy") else column
 
 
+@dataclass(frozen=True)
+class CsvFile:
+    """A site's table as a CSV file, and how it is written: as `secagg train` reads one.
+
+    Raises, when it is read: InputError, one line that names the file, the column, a cell, its line and what helps.
+    """
+
+    path: Path | str
+    separator: str | None = None
+    decimal: str = "."
+    missing: tuple[str, ...] = ()
+
+    def texts(self) -> Any:
+        """Return all cells, as `secagg.train.table` has texts."""
+        with needed("stats"):
+            from secagg.train.table.reading import read_tables
+
+        return read_tables((str(self.path),), self.separator, self.missing)
+
+    def read(self, query: Domain) -> pd.DataFrame:
+        """Return the columns of a query."""
+        return in_columns(self.texts(), query, self.decimal)
+
+
 def read_csv(
     file: Path | str, query: Domain, *, separator: str | None = None, decimal: str = ".", missing: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Read the columns of a query from a site's CSV file, as `secagg train` reads one.
-
-    Raises: InputError, one line that names the file, the column, a cell, its line and what helps.
-    """
-    with needed("stats"):
-        from secagg.train.table.reading import read_tables
-
-    return in_columns(read_tables((str(file),), separator, missing), query, decimal)
+    """Read the columns of a query from a site's CSV file. Raises what `CsvFile` raises."""
+    return CsvFile(file, separator, decimal, missing).read(query)
 
 
 def in_columns(table: Any, query: Domain, decimal: str) -> pd.DataFrame:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.extras import needed
 from secagg.round import Proposal, Request, Site, SiteStore
 from secagg.round.audit import model_digest
 from secagg_protocols import SYSTEM, InputError, ParameterError, Randomness, Scheme
@@ -34,7 +33,7 @@ from .ledger import Asked
 from .noise import check_gain
 from .progress import Progress
 from .query import MAX_ROWS, Query, tag_of
-from .rows import Rows, read_csv
+from .rows import CsvFile, Rows
 from .terms import RECEIVED, QueryTerms, check_context, read_terms
 from .words import EXACT, in_words, noisy
 
@@ -98,8 +97,9 @@ class Step:
 
 @dataclass
 class StatSite:
-    """One site. data: its table, or the CSV file it is in. store: where it remembers rounds, unless its policy says.
+    """One site. data: its table, or the CSV file it is in, as a path or a `CsvFile`.
 
+    store: where it remembers rounds, unless its policy says.
     ask: shown each query in words once, before it is answered; False: it is declined for good. now: a clock with a time
     zone.
     """
@@ -206,7 +206,13 @@ class StatSite:
 
     def table(self, query: Domain) -> Any:
         """Return this site's table. Raises `InputError`."""
-        return read_csv(self.data, query) if isinstance(self.data, str | Path) else self.data
+        return self.data if self._file is None else self._file.read(query)
+
+    @property
+    def _file(self) -> CsvFile | None:
+        if isinstance(self.data, CsvFile):
+            return self.data
+        return CsvFile(self.data) if isinstance(self.data, str | Path) else None
 
     def unfit(self, query: Query) -> str:
         """Say which column this site's table lacks or holds otherwise than a query; empty where all fit. That is no
@@ -223,14 +229,7 @@ class StatSite:
         column = self.policy.floor.patient_column
         if not column:
             return rows.count
-        cells: Any = _texts(self.data) if isinstance(self.data, str | Path) else self.data
+        cells: Any = self.data if self._file is None else self._file.texts().cells
         if column not in cells:
             raise InputError(f"the table has no column {column!r} ({self.policy.floor.prefix}patient-column)")
         return len({cell for cell in cells[column] if cell is not None and cell == cell})
-
-
-def _texts(path: Path | str) -> Any:
-    """Return all cells of a file, as texts."""
-    with needed("stats"):
-        from secagg.train.table.reading import read_tables
-    return read_tables((str(path),), None, ()).cells

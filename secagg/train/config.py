@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,7 +120,9 @@ class TrainConfig:
 
     def _check_distributed(self) -> None:
         """Check what noise under the sum asks of the other values."""
-        steps = self.training.local_steps
+        if self.privacy.of_lots and self.training.local_steps is None:
+            object.__setattr__(self, "training", replace(self.training, local_steps=1))
+        steps = self.training.steps
         unit = self.privacy.unit
         if self.privacy.of_lots and steps > 1:
             raise ParameterError(

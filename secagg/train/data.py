@@ -4,7 +4,6 @@ that scaled it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -79,8 +78,6 @@ class Data:
     def __post_init__(self) -> None:
         if isinstance(self.csv, str | Path):  # one file, as a program may give it
             object.__setattr__(self, "csv", (str(self.csv),))
-        if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
-            raise ParameterError(f"separator = {self.separator!r} must be one character, or the word tab")
         self._check_columns()
         self._check_sites()
         check(self)

@@ -217,10 +217,10 @@ def _mechanism(config: TrainConfig) -> Mechanism | None:
             privacy.epsilon,
             privacy.delta,
             training.sampling_rate,
-            training.local_steps,
+            training.steps,
             training.rounds,
         )
-    return Mechanism(noise, training.sampling_rate, training.local_steps)
+    return Mechanism(noise, training.sampling_rate, training.steps)
 
 
 def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_size: int) -> LocalTraining:
@@ -228,7 +228,7 @@ def _local_training(config: TrainConfig, mechanism: Mechanism | None, public_siz
     training = config.training
     privacy = config.privacy
     return LocalTraining(
-        steps=training.local_steps,
+        steps=training.steps,
         sampling_rate=training.sampling_rate,
         learning_rate=training.learning_rate,
         clip_norm=training.clip_norm,

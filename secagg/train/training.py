@@ -9,6 +9,9 @@ from secagg_protocols.errors import ParameterError
 
 from .setting import AtLeast, AtMost, Option, Positive, Setting, check
 
+STEPS = 2
+"""Of each site per round, where nothing else is said."""
+
 MOST_STEPS = 100_000
 """Of every site, in all rounds: what they cost in ε is computed before the first."""
 
@@ -20,7 +23,14 @@ class Training:
     model: Annotated[Literal["logistic", "mlp"], Option("Model.")] = "logistic"
     hidden: Annotated[int, AtLeast(1), Setting("tanh units in the one hidden layer of an mlp")] = 16
     rounds: Annotated[int, AtLeast(1), Option("Communication rounds.")] = 20
-    local_steps: Annotated[int, AtLeast(1), Option("Gradient steps of each site per round.")] = 2
+    local_steps: Annotated[
+        int | None,
+        AtLeast(1),
+        Option(
+            f"Gradient steps of each site per round; by default {STEPS}, but 1 where the noise for rows or patients is "
+            "shared."
+        ),
+    ] = None
     sampling_rate: Annotated[
         float, Setting("probability with which each row joins a step's lot (Poisson), in (0, 1]")
     ] = 0.5
@@ -32,9 +42,9 @@ class Training:
         check(self)
         if not 0 < self.sampling_rate <= 1:
             raise ParameterError(f"sampling_rate = {self.sampling_rate!r} must be in (0, 1]")
-        if self.rounds * self.local_steps > MOST_STEPS:
+        if self.rounds * self.steps > MOST_STEPS:
             raise ParameterError(
-                f"rounds = {self.rounds} of local_steps = {self.local_steps} are above {MOST_STEPS} steps in all, the "
+                f"rounds = {self.rounds} of local_steps = {self.steps} are above {MOST_STEPS} steps in all, the "
                 "most that are trained; use fewer --rounds or --local-steps"
             )
         # Beyond 1 a proximal step overshoots the global model, and the bound on an update no longer holds.
@@ -42,3 +52,8 @@ class Training:
             raise ParameterError(
                 f"fedprox_mu = {self.fedprox_mu!r} must be between 0 and 1/learning_rate = {1 / self.learning_rate:g}"
             )
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps of each site per round."""
+        return STEPS if self.local_steps is None else self.local_steps

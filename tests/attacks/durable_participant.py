@@ -1,7 +1,8 @@
-"""One call to a durable participant in a process of its own, killed where the environment variable KILL says.
+"""Calls to a durable participant, each in a process of its own, killed where the environment variable KILL says.
 
-Run by test_crash.py as a script. Standard input: the call (msgpack); standard output, at the very end: the answers.
-Exit code 3: the call was refused, and standard output says how.
+Run by test_crash.py as a script, which forks a process for each call: imports take longer than the calls. Standard
+input: lists of calls that are made at the same time, a line each (JSON); standard output: a line for each list, with
+how every process ended. Exit code 3: the call was refused, and the output says how.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -21,10 +23,12 @@ from secagg_protocols.core.snapshots import Record, SnapshotStore
 
 BEFORE_SNAPSHOT, WRITING_SNAPSHOT, BEFORE_SEND = "before the snapshot", "while it is written", "before the send"
 WRITING_LEDGER = "while the ledger is written"
+TIME_LIMIT = 60
 
 
 class Call(msgspec.Struct):
-    """What to do. folder: of the store. keys: folder of `identity` and `roster` (active). call: start, receive, …"""
+    """What to do. folder: of the store. keys: folder of `identity` and `roster` (active). call: start, receive, …
+    kill: where its process is killed (empty: nowhere)."""
 
     folder: str
     keys: str
@@ -35,6 +39,7 @@ class Call(msgspec.Struct):
     noise: str = ""
     data: bytes = b""
     vector: list[int] = []
+    kill: str = ""
 
 
 def die() -> None:
@@ -88,19 +93,56 @@ def answer(call: Call, store: SnapshotStore) -> list[bytes]:
     return client.receive(call.data)
 
 
-def main() -> int:
+class Ended(msgspec.Struct):
+    """How the process of a call ended. code: as of subprocess. output: at the very end, the answers (msgpack)."""
+
+    code: int
+    output: bytes
+
+
+def main(call: Call, output: BinaryIO) -> int:
+    """Make one call in a process of its own; return its exit code."""
     os.replace = killed_replace
-    call = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Call)
+    signal.alarm(TIME_LIMIT)
     try:
         answers = answer(call, KilledStore(Path(call.folder)))
     except SecAggError as error:
-        print(f"{type(error).__name__}: {error}")
+        output.write(f"{type(error).__name__}: {error}".encode())
         return 3
     if os.environ.get("KILL") == BEFORE_SEND:
         die()
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answers))
+    output.write(msgspec.msgpack.encode(answers))
     return 0
 
 
+def start(call: Call) -> tuple[int, BinaryIO]:
+    """Fork a process that makes a call; return its id and what to read its output from."""
+    reading, writing = os.pipe()
+    own = os.fork()
+    if own:
+        os.close(writing)
+        return own, open(reading, "rb")
+    code = 1
+    try:
+        os.environ["KILL"] = call.kill
+        with open(writing, "wb") as output:
+            code = main(call, output)
+    finally:
+        os._exit(code)
+
+
+def serve() -> None:
+    """Make the calls that come on standard input. This process only imports, and makes none itself."""
+    for line in sys.stdin.buffer:
+        processes = [start(call) for call in msgspec.json.decode(line, type=list[Call])]
+        ended = []
+        for own, output in processes:
+            with output:
+                said = output.read()
+            ended.append(Ended(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), said))
+        sys.stdout.buffer.write(msgspec.json.encode(ended) + b"\n")
+        sys.stdout.buffer.flush()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    serve()

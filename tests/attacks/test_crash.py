@@ -27,41 +27,33 @@ sys.modules[SPEC.name] = child
 SPEC.loader.exec_module(child)
 
 VICTIM, EVERYONE, OTHERS = 1, (1, 2, 3, 4, 5), (2, 3, 4, 5)
-TIME_LIMIT = 60
 VARIANCE = 2560
 NOISE = f"variance={VARIANCE} tolerated=2"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def spawn(call, kill=""):
-    """Start a process for one call."""
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**ENVIRONMENT, "KILL": kill},
-    )
-    assert process.stdin is not None
-    process.stdin.write(msgspec.msgpack.encode(call))
-    process.stdin.close()
-    process.stdin = None
-    return process
+@pytest.fixture(scope="module")
+def processes():
+    """A function: calls, and where they are killed → how the process of each ended, (exit code, output)."""
+    command = [sys.executable, str(SCRIPT)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as serving:
 
+        def make(*calls, kill=""):
+            listed = [msgspec.structs.replace(call, kill=kill) for call in calls]
+            serving.stdin.write(msgspec.json.encode(listed) + b"\n")
+            serving.stdin.flush()
+            ended = msgspec.json.decode(serving.stdout.readline(), type=list[child.Ended])
+            return [(one.code, one.output) for one in ended]
 
-def finish(process):
-    """Wait for a process and return (exit code, standard output); never leave it behind."""
-    try:
-        out, _ = process.communicate(timeout=TIME_LIMIT)
-    finally:
-        process.kill()
-        process.wait()
-    return process.returncode, out
+        yield make
+        serving.stdin.close()
 
 
 class DurableParticipant:
     """Stands in for a participant's machine: each call is a process that is killed, and one that is not."""
 
-    def __init__(self, attack, folder, kill="", *, calls=None, job="job", who=VICTIM):
+    def __init__(self, attack, folder, processes=None, kill="", *, calls=None, job="job", who=VICTIM):
+        self.processes = processes
         self.attack, self.kill, self.calls, self.job, self.who = attack, kill, calls, job, who
         self.folder, self.keys, self.killed = folder / "store", folder / f"keys of {job}", 0
         self.store = SnapshotStore(self.folder)
@@ -94,7 +86,7 @@ class DurableParticipant:
         kept = None
         if self.kill and (self.calls is None or step in self.calls):
             before = self.store.load(self.session)
-            code, out = finish(spawn(call, self.kill))
+            ((code, out),) = self.processes(call, kill=self.kill)
             assert (code, out) == (-signal.SIGKILL, b"")
             self.killed += 1
             kept = self.store.load(self.session)
@@ -102,7 +94,7 @@ class DurableParticipant:
                 assert kept != before
             else:
                 assert kept == before
-            code, out = finish(spawn(call))
+            ((code, out),) = self.processes(call)
             if code:
                 raise RepeatedContext(out.decode())
             answers = msgspec.msgpack.decode(out, type=list[bytes])
@@ -159,12 +151,12 @@ OTHER_REQUESTS = {
 
 
 @pytest.fixture
-def killed(make_attack, adversary, tmp_path):
+def killed(make_attack, adversary, tmp_path, processes):
     """Return a callable that makes a round whose participant 1 is killed at `point` of `calls` (of all: None)."""
 
     def make(point, calls=None, noise="", **options):
         attack = make_attack(child.scheme_of(adversary, noise), **options)
-        attack.clients[VICTIM] = DurableParticipant(attack, tmp_path, point, calls=calls)
+        attack.clients[VICTIM] = DurableParticipant(attack, tmp_path, processes, point, calls=calls)
         return attack
 
     return make
@@ -221,14 +213,14 @@ def test_killed_while_the_ledger_is_written_at_any_step_the_request_is_answered_
 
 
 def test_killed_once_its_keys_are_settled_a_participant_deals_under_that_list_and_no_other(
-    make_attack, adversary, tmp_path
+    make_attack, adversary, tmp_path, processes
 ):
     attack = make_attack(child.scheme_of(adversary))
     attack.clients[VICTIM] = durable = DurableParticipant(attack, tmp_path)
     attack.run(until="KeyList")
     (listed,) = [envelope for envelope in attack.server.advance() if envelope.recipient == VICTIM]
     call = durable.call("receive", data=listed.to_bytes())
-    code, _ = finish(spawn(call, child.BEFORE_SNAPSHOT))
+    ((code, _),) = processes(call, kill=child.BEFORE_SNAPSHOT)
     assert code == -signal.SIGKILL
     other = durable.call("receive", data=fewer_keys(attack, listed).to_bytes())
     for _ in range(2):
@@ -243,7 +235,7 @@ def test_killed_once_its_keys_are_settled_a_participant_deals_under_that_list_an
 def test_of_a_federation_that_is_killed_as_a_whole_the_round_goes_on(tmp_path, adversary, point):
     """Server and participants, all kept on disk and all in one process: whatever had left is sent again."""
     command = [sys.executable, str(FEDERATION), str(tmp_path), adversary]
-    options = {"capture_output": True, "timeout": TIME_LIMIT, "check": False}
+    options = {"capture_output": True, "timeout": child.TIME_LIMIT, "check": False}
     first = subprocess.run(command, env={**ENVIRONMENT, "KILL_AT": str(point)}, **options)
     assert (first.returncode, first.stdout) == (-signal.SIGKILL, b""), first.stderr
     second = subprocess.run(command, env=ENVIRONMENT, **options)
@@ -286,7 +278,7 @@ def test_restarted_from_their_stores_participants_do_not_answer_twice(make_attac
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(*EVERYONE))
 
 
-def test_of_processes_that_answer_for_one_model_at_the_same_time_one_does(make_attack, tmp_path, adversary):
+def test_of_processes_that_answer_for_one_model_at_the_same_time_one_does(make_attack, tmp_path, adversary, processes):
     jobs, participants = ["a", "b", "c", "d"], []
     for job in jobs:
         attack = make_attack(child.scheme_of(adversary), context=child.context_of(job))
@@ -296,11 +288,6 @@ def test_of_processes_that_answer_for_one_model_at_the_same_time_one_does(make_a
         (delivered,) = [envelope for envelope in attack.server.advance() if envelope.recipient == VICTIM]
         durable.receive(delivered)
     vector = list(range(20))
-    processes = [spawn(one.call("contribute", vector=vector)) for one in participants]
-    try:
-        outcomes = [finish(process) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
+    outcomes = processes(*(one.call("contribute", vector=vector) for one in participants))
     assert sorted(code for code, _ in outcomes) == [0, 3, 3, 3]
     assert sum(out.startswith(b"RepeatedContext") for _, out in outcomes) == 3

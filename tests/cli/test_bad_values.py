@@ -13,10 +13,12 @@ from secagg.cli.stats import running
 from secagg.train import trainer
 from secagg_bench import cli as overhead
 from secagg_bench import schemes
+from secagg_bench.attacks import matrix as attacks
 from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
 from secagg_bench.privacy import command as privacy
+from secagg_bench.privacy import curve_command as utility
 from secagg_bench.stats import command as statistics
 
 Command = Callable[..., Any]  # tests/cli/conftest.py
@@ -34,6 +36,8 @@ WORKS = [
     (flower, "run_engine"),
     (flower, "run_simulator"),
     (privacy, "parts_of"),
+    (attacks, "run_matrix"),
+    (utility, "train_all"),
     (statistics, "parts_of"),
 ]
 """What each command does once it has taken its options, and takes its time."""

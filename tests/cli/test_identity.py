@@ -89,3 +89,10 @@ def test_a_missing_file_is_one_line(secagg_command: Command, tmp_path: Path) -> 
     assert ended.code == 1
     assert len(ended.stderr.splitlines()) == 1
     assert "nowhere.json" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["", "a=b", "../north"])
+def test_a_name_that_is_none_makes_no_file(secagg_command: Command, tmp_path: Path, name: str) -> None:
+    ended = secagg_command("identity", "new", name, "--output", tmp_path / "made.json")
+    assert ended.code == 2
+    assert not (tmp_path / "made.json").exists()

@@ -58,9 +58,11 @@ def test_a_policy_that_would_be_read_otherwise_than_it_is_meant_is_refused(files
 
 
 def test_a_site_that_no_round_could_have_is_refused_before_it_calls(files, secagg_command):
+    (files / "two.csv").write_bytes(b"age\n\xff\n")
     for told, at, value in (
         ("is no participant of the roster (--roster)", 1, "server.json"),
         ("none.csv (--data) is no file", 5, "none.csv"),
+        ("'two.csv' is not UTF-8 text", 5, "two.csv"),
     ):
         arguments = [*SITE[:at], value, *SITE[at + 1 :]]
         ended = secagg_command("join", "https://127.0.0.1:9", *arguments)

@@ -48,6 +48,12 @@ def test_a_curve_is_that_of_the_pooled_table_and_its_page_stands_alone(
     assert not re.search(r"src=|<link|url\((?!#)|@import|<script", text)
 
 
+def test_a_curve_with_hidden_steps_says_so(secagg_command: Command, lung: Path) -> None:
+    said = "a time is shown where 5 events or more have come since the one before"
+    assert said in secagg_command("stats", "km", *asked(lung)).stderr
+    assert said not in secagg_command("stats", "km", *asked(lung), "--minimum-cell", 0).stderr
+
+
 def test_hazard_ratios_are_those_of_the_pooled_table(secagg_command: Command, lung: Path, tmp_path: Path) -> None:
     page = tmp_path / "cox.html"
     said = ("--covariates", "age,sex", "--category", "sex", "--range", "age:0:120:0", "--minimum-cell", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import secagg
-from secagg.round import audit
+from secagg.round import Proposal, audit
 from secagg.round.audit import AuditError, AuditLog, AuditRecord, Log, SiteTrail, Stamp, model_digest
 from secagg.round.updates import applied, mean_of
 from secagg_protocols import Identity, InputError, ParameterError
@@ -512,3 +513,19 @@ def test_a_secret_that_slipped_into_a_log_would_be_found(tmp_path, monkeypatch, 
     monkeypatch.setattr(secagg.Client, "awaits_vector", property(remembered))
     held, texts = simulated(SCHEMES["bonawitz"](), tmp_path / "logs")
     assert [name for name, text in texts.items() for secret in held if secret in text]
+
+
+def test_two_jobs_of_one_site_write_into_one_log(tmp_path):
+    """Runtimes have a process for each: neither must refuse its round because the other one writes."""
+    identity = Identity.generate("site")
+    scheme = secagg.Bonawitz(participants=4, length=3)
+
+    def refused(job):
+        trail = SiteTrail(tmp_path / "log", identity)
+        for number in range(20):
+            context = secagg.RoundContext(job, number, bytes(31) + b"x")
+            trail.note_refused(Proposal.of(scheme, context), 1, f"reason {number}", Stamp(now=NOW))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(refused, ("one", "another")))
+    assert len(list(audit.verify(tmp_path / "log", identity.public_key))) == 40

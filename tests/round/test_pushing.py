@@ -39,7 +39,7 @@ class Federation:
 
     def ask(self, peer, request, seconds):
         if self.faults.get(peer) == "silent":
-            return "silence"
+            return "silence\nforged"
         answers, _ = self.sites[peer].answer(request)
         return answers
 
@@ -62,7 +62,7 @@ class Federation:
             arrived.put((peer, str(refused)))
             return
         if fault == "fails":
-            arrived.put((peer, "its task ended with EXECUTION_EXCEPTION"))
+            arrived.put((peer, "its task ended with EXECUTION_EXCEPTION\nforged"))
         elif fault == "slow":
             self.may_go_on.wait(20)
         if fault is None:
@@ -108,12 +108,15 @@ def assert_mean_of(done, survivors):
     assert done.outcome.survivors == tuple(survivors)
 
 
-def test_a_round_gives_the_mean_of_those_that_came(make):
+def test_a_round_gives_the_mean_of_those_that_came(make, caplog):
     federation = make(site_1="silent", site_4="fails")
     done = averaging().round(federation.received(), MODEL, NAMES, federation)
     assert_mean_of(done, [2, 3, 5])
     assert done.metrics["loss"] == pytest.approx(0.5, abs=1e-3)
     assert federation.closed == 1
+    said = [record.getMessage() for record in caplog.records if "forged" in record.getMessage()]
+    assert len(said) == 2
+    assert not any("\n" in line for line in said), "what a site wrote is one line of the log"
 
 
 def test_who_is_slow_is_waited_for_as_long_as_grace_says_and_deals_no_keys_meanwhile(make):

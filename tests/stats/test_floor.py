@@ -20,6 +20,7 @@ from secagg.stats import (
     settings_of,
 )
 from secagg.stats.ledger import QueryLedger
+from secagg.stats.rows import CsvFile
 from secagg.stats.words import EXACT
 from secagg_protocols import Identity, ParameterError, Policy, Roster
 
@@ -63,6 +64,16 @@ def site(data=TABLE, now=NOW, ask=None, policy=None, **floor):
             BINNED,
             "'age' in bins of 2 is proposed; this site's secagg-stats-least-bin is",
         ),
+        (
+            {"least_bin": {"sex": 5.0}},
+            COUNTED,
+            "'sex' as categories is proposed; this site's secagg-stats-least-bin is",
+        ),
+        (
+            {"least_bin": {"age": 5.0}},
+            Query(columns={"age": Number(50, 51)}, rows=100, statistics=(Mean("age"),)),
+            "'age' between 50 and 51 is proposed; this site's secagg-stats-least-bin is",
+        ),
         ({"until": NOW - timedelta(days=1)}, COUNTED, "until 2026-11-25T12:00:00+00:00 only (secagg-stats-until)"),
     ],
 )
@@ -95,11 +106,20 @@ def test_a_scheme_that_does_not_say_whose_sums_it_opens_is_refused_where_that_co
 )
 def test_of_its_own_table_a_site_tells_its_log_alone(caplog, tmp_path, floor, query, logged):
     TABLE.to_csv(tmp_path / "table.csv", index=False)
-    for data in (TABLE, tmp_path / "table.csv"):
+    for data in (TABLE, tmp_path / "table.csv", CsvFile(tmp_path / "table.csv")):
         caplog.clear()
         said = told(site(data, **floor), query)
         assert said == "InputError: this site's own input or files do not fit; its log says more"
         assert logged in caplog.text
+
+
+def test_a_file_is_read_as_it_is_written(caplog, tmp_path):
+    file = tmp_path / "table.csv"
+    TABLE.astype({"age": float}).to_csv(file, index=False, sep=";", decimal=",")
+    query = Query(columns={"age": Number(0, 120, 1)}, rows=1000, statistics=(Mean("age"),))
+    assert told(site(CsvFile(file, ";", ",")), query) == ""
+    assert told(site(CsvFile(file, ";")), query)
+    assert "holds numbers with the other decimal sign: give --decimal ," in caplog.text
 
 
 def test_clipped_values_are_counted_in_the_log(caplog):

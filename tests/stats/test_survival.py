@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from secagg.stats import Category, Cox, FollowUp, KaplanMeier, Number, Progress, Query, Rows
-from secagg.stats.kinds.life_table import LifeTable
+from secagg.stats.kinds.life_table import LifeTable, events_told
 from secagg.stats.kinds.partial_likelihood import Intervals
 from secagg_protocols import InputError, ParameterError, ProtocolViolation
 
@@ -140,18 +140,22 @@ def test_no_events_or_censored_rows_between_shown_points_are_fewer_than_the_leas
     randomness = np.random.default_rng(least)
     for _ in range(100):
         events, censored = (randomness.poisson(randomness.uniform(0.02, 2), 40) for _ in range(2))
-        points, at_risk = LifeTable(events, censored).shown(least)
+        table = LifeTable(events, censored)
+        (may,) = events_told([table], least)
+        points, at_risk = table.shown(least, may)
         ends = np.searchsorted(points, np.repeat(np.arange(40), events))  # the shown point that tells of each event
         told = np.bincount(ends, minlength=len(points) + 1)
         assert (told[:-1] >= least).all()
         if points:
-            assert told[-1] == 0 or told[-1] >= least
+            assert told[-1] >= least or (may and told[-1] == 0)
         known = [(0, int(events.sum() + censored.sum()))]
         known += [(point, count) for point, count in zip(points, at_risk, strict=True) if count is not None]
         for (start, more), (end, fewer) in pairwise(known):
             left = more - fewer - int(events[start:end].sum())
             assert left == int(censored[start:end].sum())
             assert left == 0 or left >= least
+        behind = int(censored[known[-1][0] :].sum())
+        assert not may or behind == 0 or behind >= least
         if least == 1:
             assert points == tuple(np.flatnonzero(events))
 
@@ -260,3 +264,30 @@ def test_a_covariate_that_separates_events_is_named(ask) -> None:
     query = Query(columns=columns, rows=60, minimum_cell=0, statistics=(Cox(FOLLOW, (("age",),)),))
     with pytest.raises(InputError, match="'age' grows without end"):
         ask(query, table)
+
+
+def test_few_rows_have_an_estimate_in_sums_with_room_for_many(ask) -> None:
+    few = pd.DataFrame(
+        {
+            "time": [25, 28, 40, 25, 17, 21, 39, 29, 23, 48],
+            "status": [0, 1, 0, 1, 0, 1, 0, 1, 0, 0],
+            "age": [63, 39, 84, 20, 78, 65, 37, 70, 48, 78],
+            "x": [-1.173, 0.638, 1.317, 0.493, 0.161, -0.932, 2.872, 0.88, -1.139, -0.78],
+        }
+    )
+    follow = FollowUp("time", "status", 48.0)
+    columns = {
+        "time": FollowUp.column(48, 1, 3),
+        "status": Category(("0", "1")),
+        "age": Number(20, 84, 3),
+        "x": Number(-1.2, 2.9, 4),
+    }
+    of_few, of_many = (
+        ask(
+            Query(columns=columns, rows=rows, minimum_cell=0, statistics=(Cox(follow, (("age",), ("x",))),)),
+            few,
+        )[0]
+        for rows in (10, 100_000)
+    )
+    for one, other in zip(of_few["coefficients"], of_many["coefficients"], strict=True):
+        assert abs(one["estimate"] - other["estimate"]) < 1e-5 * one["standard_error"]

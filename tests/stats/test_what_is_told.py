@@ -157,6 +157,12 @@ def test_no_query_ends_a_site(which):
 # --- by what is published together
 
 
+def test_a_category_that_is_asked_for_alone_does_not_follow_from_all_others():
+    rare = asked(Count(), Count("died"), died=Category(("1",)), minimum_cell=5)
+    whole, counted = run(rare, [{"died": ["1"] * 2 + ["0"] * 40}])
+    assert (whole["counts"], counted["counts"], counted["missing"]) == ([42], [None], None)
+
+
 def test_a_curve_does_not_tell_how_few_were_censored():
     """Rows less all events are those censored: the last events stay hidden with them."""
     table = {"time": [1] * 6 + [2] * 6 + [3] * 6 + [4] * 2, "died": ["1"] * 18 + ["0"] * 2}
@@ -164,6 +170,24 @@ def test_a_curve_does_not_tell_how_few_were_censored():
     assert curve["events_in_all"] is None
     assert (curve["times"], curve["events"]) == ([1.0, 2.0], [6, 6])
     assert curve["at_risk"] == [None, None]
+
+
+def test_the_events_of_one_group_do_not_follow_from_those_of_all():
+    groups = [("f", 3, 30), ("m", 20, 25), ("n", 20, 20)]
+    table = {
+        "sex": [sex for sex, died, lived in groups for _ in range(died + lived)],
+        "died": [event for _, died, lived in groups for event in ["1"] * died + ["0"] * lived],
+        "time": [1 + row % 19 for row in range(118)],
+    }
+    by_sex, alone = KaplanMeier(FOLLOWED, "sex"), KaplanMeier(FOLLOWED)
+    sexes = {"sex": Category(("f", "m", "n"))}
+    groups, whole = run(asked(by_sex, alone, rows=200, minimum_cell=5, **sexes), [table])
+    assert [curve["events_in_all"] for curve in groups["curves"]] == [None, None, 20]
+    assert [curve["events_in_all"] for curve in whole["curves"]] == [43]
+    assert sum(groups["curves"][1]["events"]) <= 15
+    earlier = KaplanMeier(FollowUp("time", "died", 10), "sex")
+    with pytest.raises(ParameterError, match="column 'died' is cut into other cells by two tables"):
+        asked(by_sex, earlier, rows=200, **sexes)
 
 
 def test_quantiles_do_not_tell_where_few_rows_lie():

@@ -183,6 +183,12 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     assert "for one institution" in page
 
 
+def test_by_default_a_round_is_one_step_where_rows_are_protected_by_shared_noise():
+    assert TrainConfig.of(dp="distributed").training.steps == 1
+    assert TrainConfig.of(dp="distributed", unit="institution", delta=1e-3).training.steps == 2
+    assert TrainConfig.of(dp="local").training.steps == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from statistics import mean, stdev
@@ -29,10 +30,10 @@ STAGED = {"institutions": 10, "dropouts": 2, "slow_sites": 0, "report": None, "i
 """Of every training. Noise follows the seed too, so that a figure can be found again."""
 
 NONE = {"dp": "none", "rounds": 20, "local_steps": 2}
-PRIVATE: Mapping[str, Mapping[str, Any]] = {
-    "local": {"dp": "local", "rounds": 20, "local_steps": 2, "delta": DELTA},
-    "distributed, row": {"dp": "distributed", "rounds": 40, "local_steps": 1, "delta": DELTA},
-    "distributed, institution": {
+PRIVATE: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("local", "row"): {"dp": "local", "rounds": 20, "local_steps": 2, "delta": DELTA},
+    ("distributed", "row"): {"dp": "distributed", "rounds": 40, "local_steps": 1, "delta": DELTA},
+    ("distributed", "institution"): {
         "dp": "distributed",
         "unit": "institution",
         "rounds": 10,
@@ -40,6 +41,7 @@ PRIVATE: Mapping[str, Mapping[str, Any]] = {
         "delta": INSTITUTIONS_DELTA,
     },
 }
+"""(mode, unit) → how a model is trained under such noise."""
 
 LOST = 0.01
 """AUC that shared noise over rows may cost at ε = 1."""
@@ -54,33 +56,40 @@ Train = Callable[[Iterable[TrainConfig]], Iterable[float]]
 
 def utility(seeds: int) -> Iterator[Row]:
     """Train in several processes, and yield what `figures` does."""
+    with in_processes() as train:
+        yield from figures(seeds, train)
+
+
+@contextmanager
+def in_processes() -> Iterator[Train]:
+    """Yield what trains in several processes, each with one thread."""
     with ProcessPoolExecutor(WORKERS, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield from figures(seeds, partial(pool.map, auc_of))
+        yield partial(pool.map, auc_of)
+
+
+def aucs(train: Train, seeds: int, **settings: Any) -> Sequence[float]:
+    """Return the AUC of a training with each of so many seeds: those of splits, dropouts, first model and noise."""
+    return list(train(TrainConfig.of(seed=seed, **{**STAGED, **settings}) for seed in range(seeds)))
 
 
 def figures(seeds: int, train: Train) -> Iterator[Row]:
-    """Yield mean AUC over so many seeds, and its standard deviation, for each data set, kind of noise and ε.
-
-    A seed is that of splits, dropouts, first model and noise.
-    """
-
-    def aucs(dataset: str, settings: Mapping[str, Any]) -> Sequence[float]:
-        return list(train(TrainConfig.of(dataset=dataset, seed=seed, **STAGED, **settings) for seed in range(seeds)))
-
+    """Yield mean AUC over so many seeds, and its standard deviation, for each data set, kind of noise and ε."""
     for dataset in INSTITUTIONS_LEAST:
-        plain = aucs(dataset, NONE)
+        plain = aucs(train, seeds, dataset=dataset, **NONE)
         yield from _rows(f"{dataset}: no noise", plain)
-        for name, settings in PRIVATE.items():
+        for kind, settings in PRIVATE.items():
             for epsilon in EPSILONS:
-                found = aucs(dataset, {**settings, "epsilon": epsilon})
-                yield from _rows(f"{dataset}: {name}, ε = {epsilon:g}", found, _least(dataset, name, epsilon, plain))
+                found = aucs(train, seeds, dataset=dataset, **settings, epsilon=epsilon)
+                yield from _rows(
+                    f"{dataset}: {', '.join(kind)}, ε = {epsilon:g}", found, _least(dataset, kind, epsilon, plain)
+                )
 
 
-def _least(dataset: str, name: str, epsilon: float, plain: Sequence[float]) -> float:
+def _least(dataset: str, kind: tuple[str, str], epsilon: float, plain: Sequence[float]) -> float:
     """Return the mean AUC that is claimed, −∞ for none: most figures are told as they are, the bad ones too."""
-    if name == "distributed, row" and epsilon == 1:
+    if kind == ("distributed", "row") and epsilon == 1:
         return mean(plain) - LOST
-    if name == "distributed, institution" and epsilon == 8:
+    if kind == ("distributed", "institution") and epsilon == 8:
         return INSTITUTIONS_LEAST[dataset]
     return -math.inf
 

@@ -42,8 +42,8 @@ class SecureRecipe:
     def _create_controller(self, *args: Any, **named: Any) -> SecAggController:
         plain = super()._create_controller(*args, **named)  # type: ignore[misc]
         settings = PushSettings.check_plan(self.knobs, plain.num_clients, layout_of_model(getattr(self, "model", None)))
-        metric = parse_compare_criteria(plain.stop_cond)[0] if plain.stop_cond else None
-        if metric is not None and metric not in getattr(settings.codec, "metrics", {}):
+        known = getattr(settings.codec, "metrics", {})
+        if plain.stop_cond and (metric := parse_compare_criteria(plain.stop_cond)[0]) not in known:
             raise ParameterError(f"stop_cond: {metric!r} stays at the sites; agree on a range of it (knob: metrics)")
         same = {name: getattr(plain, name) for name in _SAME}
         return SecAggController(persistor_id=plain._persistor_id, knobs=self.knobs, **same)

@@ -83,6 +83,7 @@ class DataFilter(_SiteFilter):
 
     def _passed(self, task: str, here: Participation, shareable: Shareable, fl_ctx: FLContext) -> Shareable:
         if task == VALIDATE:
+            here.check_trusts_server()
             return shareable
         about = Task.of(shareable)
         due = here.begin(fl_ctx.get_prop(FLContextKey.TASK_ID), about.headers[ROUND], about.arrays, about.received)
@@ -114,7 +115,7 @@ def job_name(fl_ctx: FLContext) -> str:
 
 def _participant(fl_ctx: FLContext) -> Participant | None:
     """Return the site's own, else a job's, else one that never began; None at the server (the simulator's has both)."""
-    if fl_ctx.get_process_type() != ProcessType.CLIENT_JOB:
+    if fl_ctx.get_process_type() == ProcessType.SERVER_JOB:
         return None
     found = map(fl_ctx.get_engine().get_component, (flare_parts.COMPONENT, JOB_PART))
     return next((one for one in found if isinstance(one, Participant)), Participant())

@@ -42,7 +42,8 @@ class Task:
     def for_trainer(self, given: Shareable) -> Shareable:
         """Return a task of that, and of FLARE's own headers. Trainers may write into their arrays."""
         fresh = DXO(DataKind.WEIGHTS, {name: one.copy() for name, one in self.arrays.items()}, self.meta).to_shareable()
-        own = {name: value for name, value in given[ReservedHeaderKey.HEADERS].items() if name.startswith("__")}
+        flares = vars(ReservedHeaderKey).values()
+        own = {name: value for name, value in given[ReservedHeaderKey.HEADERS].items() if name in flares}
         fresh[ReservedHeaderKey.HEADERS] = {**own, **self.headers}
         return fresh
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,10 +44,6 @@ class Sites:
     missing: Missing = ()
 
     def __post_init__(self) -> None:
-        if self.separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', self.separator):
-            raise typer.BadParameter(
-                f"{self.separator!r} must be one character, or the word tab", param_hint="--separator"
-            )
         named = [self.site_column is not None, self.institutions is not None, len(self.csv) > 1]
         if sum(named) > 1:
             raise typer.BadParameter(
@@ -86,6 +81,10 @@ class Sites:
         """Return the site of each row."""
         if self.site_column is None:
             many = self.institutions or DEFAULT_INSTITUTIONS
+            if self.institutions is not None and self.institutions > len(table.cells):
+                raise InputError(
+                    f"--institutions {many} of {table.name}, which has {len(table.cells)} rows: give fewer"
+                )
             return list(table.sites or (f"site {row % many + 1}" for row in range(len(table.cells))))
         from secagg.stats.asking import refuse_unknown
 

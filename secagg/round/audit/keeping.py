@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from secagg.chained import held
 from secagg.schemes import SCHEMES
 from secagg_protocols import Identity, InputError, RoundContext
 from secagg_protocols.core.parameters import Parameters
@@ -21,7 +22,7 @@ from ..request import one_line
 from ..rounds import Round
 from ..terms import Proposal
 from .record import AuditRecord, Seen, Stage, Stamp, new_salt, record_of
-from .trail import AuditLog
+from .trail import TRAIL, AuditLog
 
 
 class ServerTrail:
@@ -66,7 +67,8 @@ class ServerTrail:
 
 @dataclass(frozen=True)
 class SiteTrail:
-    """A site's log. Raises what `AuditLog` raises, when it is made: before anything is answered.
+    """A site's log, also of several jobs at once. Raises what `AuditLog` raises, when it is made: before anything is
+    answered.
 
     A process that lives for one message looks at the log's last line alone; `secagg audit verify` checks them all.
     """
@@ -75,7 +77,8 @@ class SiteTrail:
     identity: Identity = field(repr=False)
 
     def __post_init__(self) -> None:
-        AuditLog(self.path, self.identity, whole=False)
+        with held(self.path, TRAIL):
+            AuditLog(self.path, self.identity, whole=False)
 
     def note(self, scheme: Parameters, context: RoundContext, seen: Seen, stamp: Stamp) -> None:
         """Write down what this site saw of a round, unless that is no more than stands there already."""
@@ -104,6 +107,10 @@ class SiteTrail:
         )
 
     def _note(self, record: AuditRecord) -> None:
+        with held(self.path, TRAIL):
+            self._append(record)
+
+    def _append(self, record: AuditRecord) -> None:
         log = AuditLog(self.path, self.identity, whole=False)
         last = log.last or {}
         if (last.get("job"), last.get("round"), last.get("context_digest")) == record.subject:

@@ -36,9 +36,13 @@ def shown_counts(counts: Sequence[int], minimum: int) -> tuple[int | None, ...]:
     return tuple(count if fine else None for count, fine in zip(counts, may, strict=True))
 
 
-def shown_missing(missing: int, minimum: int) -> int | None:
-    """Return how many rows were left out, None where they are so few that each is known by it."""
-    return missing if missing == 0 or missing >= minimum else None
+def shown_missing(counts: Sequence[int], minimum: int) -> int | None:
+    """Return how many rows were left out, the last of the counts; None where they, or all others, are too few.
+
+    How many rows there are may be known from another statistic, so that the one count tells the other.
+    """
+    *there, missing = counts
+    return missing if missing == 0 or min(missing, sum(there)) >= minimum else None
 
 
 def missing_note(missing: int | None) -> str:

@@ -56,6 +56,6 @@ class Count(OfCounts, frozen=True, tag="count"):
         return counted(rows, rows.complete(*self.reads()), self.by, query)
 
     def finish(self, state: CountState, query: Domain) -> Result:
-        *counts, missing = state.counts
         least = query.minimum_cell
-        return CountResult(self.by, query.groups(self.by), shown_counts(counts, least), shown_missing(missing, least))
+        counts = shown_counts(state.counts[:-1], least)
+        return CountResult(self.by, query.groups(self.by), counts, shown_missing(state.counts, least))

@@ -96,7 +96,7 @@ class Covariance(OfSums, frozen=True, tag="covariance"):
     def finish(self, state: SumsState, query: Domain) -> Result:
         (found,) = self.sums_of(state, query)
         decimals = tuple(query.decimals(name) for name in self.columns)
-        missing = shown_missing(state.counts[-1], query.minimum_cell)
+        missing = shown_missing(state.counts, query.minimum_cell)
         if found is None:
             return CovarianceResult(self.columns, decimals, None, missing, (), (), (), (), ())
         n, sums = found

@@ -18,6 +18,7 @@ from secagg.stats.results import Result
 from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.statistic import State, Statistic, refuse_state
+from secagg.stats.suppression import Axis
 from secagg_protocols.errors import InputError, ParameterError
 
 from .coefficients import coefficients_of
@@ -81,6 +82,9 @@ class Cox(Statistic, frozen=True, tag="cox"):
                 f"column {among[0]!r} says when rows leave, and is among the covariates, too: leave it out"
             )
         Design.of(self.terms, query)
+
+    def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
+        return ((self.follow_up.axis,),)
 
     def widths(self, query: Domain) -> dict[str, float]:
         return {self.follow_up.time: self.follow_up.unit}

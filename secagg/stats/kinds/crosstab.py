@@ -109,8 +109,7 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
         return np.append(np.bincount(places, minlength=self.cells(query)), rows.count - complete.count)
 
     def finish(self, state: CountState, query: Domain) -> Result:
-        *counts, missing = state.counts
-        table = np.array(counts, dtype=np.int64).reshape(self._shape(query))
+        table = np.array(state.counts[:-1], dtype=np.int64).reshape(self._shape(query))
         least = query.minimum_cell
         may = shown(table, least)
         rows, columns = (shown_counts(table.sum(axis=1 - axis).tolist(), least) for axis in range(2))
@@ -126,7 +125,7 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
             rows,
             columns,
             int(table.sum()) if table.sum() >= least else None,
-            shown_missing(missing, least),
+            shown_missing(state.counts, least),
             _tested(table) if may.all() else None,
         )
 

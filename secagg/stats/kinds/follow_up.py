@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from secagg.stats.columns import Category, Number
 from secagg.stats.domain import Domain
 from secagg.stats.rows import Rows
+from secagg.stats.suppression import Axis
 from secagg_protocols.errors import InputError, ParameterError
 
 MOST_POINTS = 100_000
@@ -56,6 +57,11 @@ class FollowUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def end(self) -> float:
         """The time of the last point."""
         return self.last * self.unit
+
+    @property
+    def axis(self) -> Axis:
+        """The event's column, as it is cut into rows with the event up to the horizon and all others."""
+        return self.event, (self.time, self.end)
 
     @classmethod
     def column(cls, horizon: float, unit: float, decimals: int) -> Number:

@@ -82,7 +82,6 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
 
     def finish(self, state: CountState, query: Domain) -> Result:
         column = query.number(self.column)
-        *counts, missing = state.counts
         least = query.minimum_cell
         width = column.high_units - column.low_units
         edges = [
@@ -92,7 +91,7 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
         return HistogramResult(
             self.column,
             query.decimals(self.column),
-            shown_missing(missing, least),
+            shown_missing(state.counts, least),
             tuple(edges),
-            shown_counts(counts, least),
+            shown_counts(state.counts[:-1], least),
         )

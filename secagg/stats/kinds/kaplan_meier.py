@@ -20,10 +20,10 @@ from secagg.stats.rows import Rows
 from secagg.stats.spans import Spans
 from secagg.stats.suppression import Axis
 
-from .cells import counted, cut, missing_note, shown_groups, shown_missing
+from .cells import counted, missing_note, shown_groups, shown_missing
 from .coefficients import degrees
 from .follow_up import FollowUp
-from .life_table import LifeTable, first_at_most, log_rank
+from .life_table import LifeTable, events_told, first_at_most, log_rank
 from .sums import OfSums, SumsState
 
 CONFIDENCE = 0.95
@@ -65,7 +65,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
-    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid."""
+    """curves: of the groups that may be shown. log_rank: None for a single one. unit: of the time grid.
+
+    minimum_cell: as the query has it.
+    """
 
     time: str
     event: str
@@ -76,6 +79,7 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
     hidden: tuple[str, ...]
     missing: int | None
     log_rank: Difference | None
+    minimum_cell: int
 
     def tables(self) -> Iterable[Shown]:
         rows = [(c.group or "all", c.n, c.events_in_all, c.median, c.median_low, c.median_high) for c in self.curves]
@@ -108,6 +112,11 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
 
     def _notes(self) -> Iterable[str]:
         yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
+        if self.minimum_cell > 1:
+            yield (
+                f"a time is shown where {self.minimum_cell} events or more have come since the one before; steps in "
+                "between are not, though the curve falls there too"
+            )
         yield missing_note(self.missing)
         if self.hidden:
             yield f"too few rows to be shown: {', '.join(self.hidden)}"
@@ -132,7 +141,8 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         super().check(query)
 
     def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
-        return cut(self.by, query)
+        events = self.follow_up.axis
+        return ((events,),) if self.by is None else (((self.by, query.groups(self.by)), events),)
 
     def widths(self, query: Domain) -> dict[str, float]:
         return {self.follow_up.time: self.follow_up.unit}
@@ -160,16 +170,21 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             for group, table in zip(state.groups, self._life_tables(state), strict=True)
             if group in may
         }
+        least = query.minimum_cell
+        told = events_told(list(tables.values()), least)
         return KaplanMeierResult(
             time=self.follow_up.time,
             event=self.follow_up.event,
             by=self.by,
             unit=self.follow_up.unit,
             horizon=self.follow_up.end,
-            curves=tuple(self._curve(name, table, query.minimum_cell) for name, table in tables.items()),
-            missing=shown_missing(state.counts[-1], query.minimum_cell),
+            curves=tuple(
+                self._curve(name, table, least, may) for (name, table), may in zip(tables.items(), told, strict=True)
+            ),
+            missing=shown_missing(state.counts, query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
-            log_rank=_difference(tables, query.minimum_cell) if len(tables) > 1 else None,
+            log_rank=_difference(tables, all(told)) if len(tables) > 1 else None,
+            minimum_cell=query.minimum_cell,
         )
 
     def are_of_rows(self, n: int, sums: Sequence[int], query: Domain) -> bool:
@@ -186,10 +201,10 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
         return [LifeTable(events, censored) for events, censored in counts]
 
-    def _curve(self, group: str, table: LifeTable, least: int) -> Curve:
+    def _curve(self, group: str, table: LifeTable, least: int, told: bool) -> Curve:
         low, high = table.interval(CONFIDENCE)
         survival = table.survival
-        kept, at_risk = table.shown(least)
+        kept, at_risk = table.shown(least, told)
         median, median_low, median_high = (
             None if (point := first_at_most(curve, 0.5)) is None else point * self.follow_up.unit
             for curve in (survival, low, high)
@@ -197,7 +212,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         return Curve(
             group=group,
             n=int(table.at_risk[0]),
-            events_in_all=int(table.events.sum()) if table.may_tell_events(least) else None,
+            events_in_all=int(table.events.sum()) if told else None,
             median=median,
             median_low=median_low,
             median_high=median_high,
@@ -211,9 +226,8 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         )
 
 
-def _difference(tables: dict[str, LifeTable], least: int) -> Difference:
+def _difference(tables: dict[str, LifeTable], told: bool) -> Difference:
     test = log_rank(list(tables.values()))
-    told = all(table.may_tell_events(least) for table in tables.values())
     return Difference(
         groups=tuple(tables),
         observed=test.observed if told else None,

@@ -107,10 +107,9 @@ def by_group(
     asked: OfColumn, state: SumsState, query: Domain, made: Callable[[str, int | None, Moments | None], G]
 ) -> tuple[tuple[G, ...], int | None]:
     """Return a row for each group, and the rows in which a value is missing."""
-    *counts, missing = state.counts
-    shown = shown_counts(counts, query.minimum_cell)
+    shown = shown_counts(state.counts[:-1], query.minimum_cell)
     groups = zip(query.groups(asked.by), shown, asked.moments(state, query), strict=True)
-    return tuple(made(*group) for group in groups), shown_missing(missing, query.minimum_cell)
+    return tuple(made(*group) for group in groups), shown_missing(state.counts, query.minimum_cell)
 
 
 class Sum(OfColumn, frozen=True, tag="sum"):

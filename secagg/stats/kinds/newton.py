@@ -99,9 +99,11 @@ def advance(search: Search, here: Evaluation, names: Sequence[str], exponent: in
     length = math.sqrt(max(float(here.score @ step), 0.0))
     if evaluations >= SETTLED and np.abs(step).max() > GROWING:
         raise _endless(names[int(np.argmax(np.abs(step)))])
-    if evaluations == MOST_EVALUATIONS or length <= CLOSE:
+    # Where rounding moves the estimate by more than CLOSE, steps never become that short.
+    converged = length <= max(CLOSE, min(_rounding(covariance, exponent), FINEST))
+    if evaluations == MOST_EVALUATIONS or converged:
         _check_rounding(covariance, exponent, names)
-    if evaluations == MOST_EVALUATIONS and length > CLOSE:
+    if evaluations == MOST_EVALUATIONS and not converged:
         raise InputError(
             f"no estimate after {MOST_EVALUATIONS} steps: the last one was {length:.2g} standard errors long; leave "
             f"out covariates, {names[int(np.argmax(np.abs(step)))]!r} first"
@@ -112,15 +114,20 @@ def advance(search: Search, here: Evaluation, names: Sequence[str], exponent: in
         loss=here.loss,
         rows=here.rows,
         evaluations=evaluations,
-        converged=length <= CLOSE,
+        converged=converged,
     )
+
+
+def _rounding(covariance: Reals, exponent: int) -> float:
+    """Return what rounding one site's sums to 2^−exponent changes at most, in standard errors and of them."""
+    error = math.sqrt(float(np.diag(covariance).max()))
+    return math.ldexp(max(error, error**2), -exponent)
 
 
 def _check_rounding(covariance: Reals, exponent: int, names: Sequence[str]) -> None:
     """Raise `InputError` where sums that are rounded to 2^−exponent are too coarse for what is estimated from them."""
-    errors = np.sqrt(np.diag(covariance))
-    worst = int(np.argmax(errors))
-    if math.ldexp(max(errors[worst], errors[worst] ** 2), -exponent) > FINEST:
+    if _rounding(covariance, exponent) > FINEST:
+        worst = int(np.argmax(np.diag(covariance)))
         raise InputError(
             f"the sums have room for {math.ldexp(1, -exponent):.2g} at the finest, which is too coarse for the "
             f"coefficient of {names[worst]!r}: give narrower bounds, or lower rows"

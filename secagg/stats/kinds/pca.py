@@ -49,7 +49,7 @@ class Pca(Covariance, frozen=True, tag="pca"):
 
     def finish(self, state: SumsState, query: Domain) -> Result:
         (found,) = self.sums_of(state, query)
-        missing = shown_missing(state.counts[-1], query.minimum_cell)
+        missing = shown_missing(state.counts, query.minimum_cell)
         if found is None or found[0] < 3:
             return PcaResult(self.columns, self.scaled, None, missing, (), (), (), ())
         n, sums = found

@@ -154,7 +154,7 @@ class Quantile(Statistic, frozen=True, tag="quantile"):
             query.decimals(self.column),
             self.widths(query)[self.column],
             state.n if state.n >= least else None,
-            shown_missing(state.missing, query.minimum_cell),
+            shown_missing((state.n, state.missing), query.minimum_cell),
             tuple(
                 Bracketed(p, *(_ends(column, found) if may and found else (None, None)))
                 for p, may, found in zip(self.probabilities, told, state.found, strict=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from secagg_protocols.errors import InputError
+from secagg_protocols.errors import InputError, ParameterError
 
 from .names import SHOWN_LINES, cut, few, lines, nearest, quoted, repeated
 
@@ -75,6 +75,8 @@ def read_tables(files: tuple[str, ...], separator: str | None, missing: tuple[st
     Raises: InputError, one line that names the file and its lines, and says what to do.
     """
     empty = MISSING | {text.lower() for text in missing}
+    if separator is not None and not re.fullmatch(r'[^"\r\n]|tab|\\t', separator):
+        raise ParameterError(f"separator={separator!r} must be one character, or the word tab")
     separator = TABS.get(separator or "", separator)
     named = [_named(file) for file in files]
     if len(named) == 1:

@@ -229,6 +229,7 @@ def test_a_trainer_sees_what_the_digest_covers_and_may_write_into_it(one_of_thre
     assert_moved_by(server, memory, {0.5: 30, 0.2: 20, 0.3: 30})
     shown = site.trainer.shown
     assert shown.get_header("rate") is None
+    assert shown.get_header("__rate__") is None
     assert "beside" not in shown
     assert shown.get_header("current_round") == 0
 
@@ -253,6 +254,7 @@ class Doubles(Filter):
 def with_more(task):
     """What no digest covers: it could be another at every site."""
     task.set_header("rate", 0.1)
+    task.set_header("__rate__", 0.1)
     task["beside"] = {"rate": 0.1}
     return task
 

@@ -159,7 +159,10 @@ def test_keys_of_the_next_round_do_not_bring_a_second_vector_of_the_last(federat
     assert [site.trainer.calls for site in server.sites.values()] == [1] * 4
 
 
-def test_a_floor_of_active_is_not_met_by_less(federation, tmp_path):
+def test_a_site_that_does_not_trust_the_server_takes_no_less_than_active_and_validates_no_model_of_its_choice(
+    federation, tmp_path
+):
+    """From a loss at many models it would work out a gradient."""
     identities = [Identity.generate(f"party {own}") for own in range(5)]
     Roster.of("x25519", [one.public(own) for own, one in enumerate(identities)]).save(tmp_path / "roster")
     for own, identity in enumerate(identities):
@@ -172,3 +175,7 @@ def test_a_floor_of_active_is_not_met_by_less(federation, tmp_path):
     server = federation(4, policy)
     rnd, _ = server.round()
     assert all("policy asks for an active adversary" in why for why in server.first_answers(rnd).values())
+    for site in server.sites.values():
+        assert "DXO" not in site.task(server.memory.train_task(server.memory.MODEL, 0), "validate")
+        assert "ProtocolViolation: this site tells no numbers about a model of the server's choice" in site.audit
+        assert site.trainer.calls == 0

@@ -159,7 +159,7 @@ def test_one_supernode_is_killed_before_its_masked_input_and_one_runs_no_unsigne
         240,
         "--run-config",
         f"out='{tmp_path}' faults='1:{VICTIM}:SealedShares:wait' num-server-rounds={ROUNDS + 1} min-nodes={NODES + 1} "
-        f"length={LENGTH} timeout=25.0 secagg-stage-timeout=25.0 secagg-adversary='active' "
+        f"length={LENGTH} timeout=40.0 secagg-stage-timeout=40.0 secagg-adversary='active' "
         f"secagg-roster='{tmp_path / 'roster.json'}' secagg-identity='{tmp_path / 'identity-0.json'}' "
         f"secagg-audit='{tmp_path / 'log-0.jsonl'}' secagg-on-failure='return' "
         f"secagg-dp-epsilon={EPSILON} secagg-dp-delta={DELTA} secagg-dp-rounds={ROUNDS} secagg-dp-clip={CLIP} "

@@ -1,0 +1,131 @@
+"""The command `attacks`: which attack beats which defence, and what each defence costs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from secagg.cli.output import AsJson, console, print_json, progress_bar
+from secagg.extras import needed
+from secagg_protocols import ParameterError
+
+from ..journal import Journal
+from ..overhead import machine
+
+if TYPE_CHECKING:
+    from .attack import Attack, Records
+    from .matrix import Matrix
+
+FULL_SEEDS = 10
+QUICK_SEEDS = 3
+DEFAULT_OUT = Path("secagg-attacks")
+
+
+def run_attacks(
+    attack: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one; repeatable.")] = None,
+    defence: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one; repeatable.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Attack rows of your own table.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of --csv: its column with two classes.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Three seeds, not ten, and one training for each cost.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and what is finished.")] = DEFAULT_OUT,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run each attack against each defence; exit 1 where a defence does not stop what it is claimed to stop."""
+    with needed("bench"):
+        import scipy  # noqa: F401
+
+        from .attack import Effort
+        from .costs import costs_of
+        from .matrix import run_matrix
+        from .page import as_fields, render
+        from .pieces import Piece
+        from .registry import attacks, chosen, defences
+    own = records(csv, target)
+    known = attacks()
+    if own is not None:
+        known = _on_tables(known, attack or ())
+    wanted = chosen("--attack", attack or (), known)
+    against = chosen("--defence", defence or (), defences())
+    seeds = tuple(range(QUICK_SEEDS if quick else FULL_SEEDS))
+    out.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    journal: Journal[Piece] = Journal(out / "attacks.jsonl", Piece, resume=resume)
+    with progress_bar() as move:
+        matrix = run_matrix(wanted, against, Effort(seeds, quick, own), journal, move)
+        costs = costs_of(against, 1 if quick else 3, journal, move)
+    fields: dict[str, Any] = {
+        "benchmark": "attacks",
+        "version": version("secagg"),
+        "machine": machine(),
+        "quick": quick,
+        "seconds": round(time.monotonic() - start, 1),
+        **as_fields(matrix, costs),
+    }
+    (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    page = out / "attacks.html"
+    page.write_text(render(matrix, costs, fields), encoding="utf-8")
+    _print(matrix, fields, page, as_json=as_json)
+    if as_json:
+        print_json({**fields, "report": str(page)})
+    if matrix.wrong:
+        raise typer.Exit(1)
+
+
+def records(csv: Path | None, target: str | None) -> Records | None:
+    """Read the user's own table, as `secagg train` would. Raises `InputError`, one line with all that is wrong."""
+    if csv is None:
+        if target is not None:
+            raise typer.BadParameter("it says a column of --csv: give the table, too", param_hint="--target")
+        return None
+    if target is None:
+        raise typer.BadParameter("the table needs --target, its column with two classes", param_hint="--csv")
+    with needed("train"):
+        from secagg.train.csvdata import load_csv
+        from secagg.train.data import Data
+
+    from .attack import Records
+
+    table = load_csv(Data(csv=(str(csv),), target=target))
+    return Records(table.name, table.x, table.y)
+
+
+def _on_tables(known: dict[str, Attack], asked: Sequence[str]) -> dict[str, Attack]:
+    """Return the attacks on rows of a table. Raises `ParameterError` where another is asked for by name."""
+    for name in asked:
+        if name in known and not known[name].on_tables:
+            able = ", ".join(name for name, one in known.items() if one.on_tables)
+            raise ParameterError(f"--attack {name!r} needs no rows of a table: leave --csv out, or choose from {able}")
+    return {name: one for name, one in known.items() if one.on_tables}
+
+
+def _print(matrix: Matrix, fields: dict[str, Any], page: Path, *, as_json: bool) -> None:
+    target = console(as_json)
+    for attack in matrix.attacks:
+        heading = f"{attack.title} ({attack.metric.name}, success from {attack.metric.success:g})"
+        table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for name in ("defence", "found", "guess", ""):
+            table.add_column(name, justify="right" if name in ("found", "guess") else "left")
+        for cell in (one for one in matrix.cells if one.attack is attack):
+            name = f"broken on purpose: {cell.defence.broken}" if cell.weak else cell.defence.name
+            if not cell.runs:
+                table.add_row(name, "–", "–", cell.reason)
+                continue
+            said = "WRONG: " + cell.wrong if cell.wrong else "succeeds" if cell.succeeded else "stopped"
+            table.add_row(name, f"{cell.value:.3g}", f"{cell.baseline:.3g}", said)
+        target.print(table)
+    target.print(
+        f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
+        soft_wrap=True,
+    )
+    target.print(f"report: {page}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Attacks that infer something of a site or of a person from what is summed."""

@@ -1,0 +1,143 @@
+"""Gradient suppression: one site gets the model, all others one that teaches nothing, and the sum is that site's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secagg.extras import needed
+from secagg.schemes import make_scheme
+from secagg_protocols import SERVER, Bonawitz, InsecureDeterministicRandomness, RoundContext, Scheme
+
+from ..attack import Attack, Effort, Finding, Metric
+from ..defence import Defence
+from ..released import Floats, codec_for
+
+SITES = 6
+VICTIM = 4
+ROWS = 8
+NEURONS = 16
+DEAD = -1e6
+"""A bias with which a neuron never fires, and so passes no gradient on."""
+CONTEXT = RoundContext("attack", 1, b"\x01" * 32)
+OTHER = RoundContext("attack", 1, b"\xee" * 32)
+
+
+class Suppression(Attack):
+    """One site's update, alone in the sum."""
+
+    name: ClassVar[str] = "suppression"
+    title: ClassVar[str] = "One site's update, when all others get a model that teaches nothing"
+    source: ClassVar[str] = "Pasquini, Francati, Ateniese, Eluding Secure Aggregation, CCS 2022"
+    adversary: ClassVar[str] = "the server: sends sites different models, and follows the protocol as far as it gets"
+    metric: ClassVar[Metric] = Metric("cosine of what it learns to the site's update", success=0.5)
+
+    def no_view(self, defence: Defence) -> str:
+        return ""
+
+    def view(self, defence: Defence) -> str:
+        if defence.scheme is None:
+            return "each update"
+        return f"{defence.scheme}, {defence.adversary}, model {'bound' if defence.bound_context else 'not bound'}"
+
+    def weak(self) -> Defence:
+        return Defence(
+            "unbound", "secure sum, bonawitz", "bonawitz", bound_context=False, broken="the model is not in the context"
+        )
+
+    def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
+        updates = updates_of(seed)
+        victim = updates[VICTIM]
+        guess = np.random.default_rng([seed, 3]).normal(size=victim.shape)
+        baseline = abs(cosine(guess, victim))
+        codec = codec_for(defence, list(updates.values()))
+        if defence.scheme is None:
+            randomness = InsecureDeterministicRandomness(seed)
+            vector = codec.encode([victim], randomness=randomness).vector.astype(np.uint64)
+            return Finding(cosine(_mean(codec.decode(vector, 1)), victim), baseline)
+        scheme = make_scheme(defence.scheme, SITES, codec.length, adversary=defence.adversary)
+        vectors = {
+            who: codec.encode([update], randomness=InsecureDeterministicRandomness(seed + who)).vector
+            for who, update in updates.items()
+        }
+        ended = attacked(scheme, vectors, bound=defence.bound_context)
+        if ended.total is None:
+            return Finding(0.0, baseline, note=ended.note)
+        return Finding(
+            abs(cosine(_mean(codec.decode(ended.total, ended.survivors)), victim)), baseline, note=ended.note
+        )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of the round. total: None, where there is no sum; then over how many it is."""
+
+    total: NDArray[Any] | None
+    survivors: int
+    note: str
+
+
+def attacked(scheme: Scheme, vectors: Mapping[int, NDArray[Any]], *, bound: bool) -> Ended:
+    """Run the round.
+
+    bound: whether each participant's context says the model that it got, which is another one for the victim. A server
+    of Bonawitz then shows everyone the keys of all, as it would have to; one of other schemes follows the protocol.
+    """
+    with needed("conformance"):
+        import pytest  # noqa: F401  (the bench is a part of the suite)
+
+        from secagg.conformance import attack, hostile
+    if not bound:
+        contexts, script = {}, {}
+    elif isinstance(scheme, Bonawitz):
+        contexts, script = {VICTIM: OTHER}, {SERVER: {"KeyList": lambda bench, _: bench.everyones_keys()}}
+    else:
+        contexts, script = {VICTIM: OTHER}, {}
+    kind = hostile.Attack if script else attack.Attack
+    bench = kind(scheme, script, vectors=vectors, context=CONTEXT, contexts=contexts).run()
+    if bench.failure is not None:
+        refused = sum(bool(bench.by(who)) for who in bench.clients)
+        sent = len(bench.sent[scheme.upload_step.value])
+        return Ended(None, 0, f"{refused} of {len(bench.clients)} sites refused, and {sent} sent a masked vector")
+    survivors = bench.server.output.survivors if bench.server.output is not None else tuple(bench.clients)
+    note = "" if VICTIM in survivors else "the site with another model is in no sum"
+    return Ended(bench.total(), len(survivors), note)
+
+
+def updates_of(seed: int) -> dict[int, Floats]:
+    """Return each site's gradient of the first layer, over its rows of the breast-cancer data."""
+    with needed("train"):
+        import torch
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import scale
+
+    table = load_breast_cancer()
+    order = np.random.default_rng(seed).permutation(len(table.data))[: SITES * ROWS].reshape(SITES, ROWS)
+    x = torch.from_numpy(scale(table.data))
+    y = torch.from_numpy(table.target.astype(np.float64))
+    updates = {}
+    for who, rows in enumerate(order, start=1):
+        torch.manual_seed(seed)
+        first = torch.nn.Linear(x.shape[1], NEURONS, dtype=torch.float64)
+        model = torch.nn.Sequential(first, torch.nn.ReLU(), torch.nn.Linear(NEURONS, 1, dtype=torch.float64))
+        if who != VICTIM:
+            torch.nn.init.constant_(first.bias, DEAD)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(x[rows])[:, 0], y[rows])
+        (gradient,) = torch.autograd.grad(loss, [first.weight])
+        updates[who] = gradient.numpy().ravel()
+    return updates
+
+
+def cosine(one: Floats, other: Floats) -> float:
+    """Return the cosine of the angle between two vectors; 0 where one is nothing."""
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / norms if norms else 0.0
+
+
+def _mean(decoded: Any) -> Floats:
+    (array,) = decoded.arrays
+    return np.asarray(array, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Attacks that bring back records from what is summed."""
