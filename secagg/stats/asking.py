@@ -30,6 +30,19 @@ class Said:
     numbers: dict[str, Number | None] = field(default_factory=dict)
     categories: dict[str, Category | None] = field(default_factory=dict)
 
+    def column(self, name: str, bounds: Number | Category) -> None:
+        """Note a column with its bounds. Raises `ParameterError` where it was said to be another."""
+        if isinstance(bounds, Number):
+            self.number(name, bounds)
+        else:
+            self.category(name, bounds)
+
+    @property
+    def columns(self) -> dict[str, Number | Category]:
+        """Those that have bounds."""
+        noted = (self.numbers | self.categories).items()
+        return {name: bounds for name, bounds in noted if bounds is not None}
+
     def number(self, name: str, bounds: Number | None = None) -> None:
         """Note a column of numbers. Raises `ParameterError` where it was said to be another."""
         if name in self.categories:
@@ -64,9 +77,8 @@ def bounded(said: Said, schema: Mapping[str, SchemaColumn], table: Table | None,
 
     Raises: ParameterError, InputError.
     """
-    everything = (said.numbers | said.categories).items()
-    columns: dict[str, Number | Category] = {name: bounds for name, bounds in everything if bounds is not None}
-    unsaid = [name for name, bounds in everything if bounds is None]
+    columns = said.columns
+    unsaid = [name for name in said.numbers | said.categories if name not in columns]
     for name in unsaid:
         if name in schema:
             columns[name] = _of_schema(name, schema[name], name in said.categories)

@@ -10,18 +10,20 @@ Nothing in it is ever evaluated: columns and categories are names, and each stat
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Union
+from typing import Any, Union
 
 import msgspec
 
 from secagg.listing import listed
 from secagg_protocols.errors import InputError, ParameterError
 
+from .asking import Said
 from .columns import Category, Column, Number
 from .domain import Domain
 from .kinds import KINDS
-from .statistic import Statistic
+from .statistic import Over, Statistic
 from .suppression import check_together
 
 VERSION = 1
@@ -30,6 +32,8 @@ LIMIT = 1 << 15
 MAX_STATISTICS = 64
 MAX_COLUMNS = 256
 MAX_ROWS = 10**9
+DEFAULT_ROWS = 100_000
+"""Rows that a site may have where a query is made without saying it."""
 MAX_NAME = 64
 """Characters in the name of a dataset."""
 
@@ -71,6 +75,22 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
             statistic.check(self)
             statistic.spans(statistic.begin(self), self).check()
         check_together([table for statistic in self.statistics for table in statistic.tables(self)])
+
+    @classmethod
+    def of(cls, compute: Iterable[Statistic | Over], *, rows: int = DEFAULT_ROWS, **fields: Any) -> Query:
+        """Make a query of statistics that bring the bounds of their columns: `Mean("age").over(age=Number(0, 120))`.
+
+        A column's bounds are said with one of those that read it, or more than once alike. fields: those of a query.
+        Raises `ParameterError`.
+        """
+        said = Said()
+        statistics = []
+        for one in compute:
+            if isinstance(one, Over):
+                for name, bounds in one.columns.items():
+                    said.column(name, bounds)
+            statistics.append(one.statistic if isinstance(one, Over) else one)
+        return cls(columns=said.columns, rows=rows, statistics=tuple(statistics), **fields)
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Query:

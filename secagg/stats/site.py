@@ -32,7 +32,7 @@ from .floor import StatPolicy
 from .ledger import Asked
 from .noise import check_gain
 from .progress import Progress
-from .query import Query, tag_of
+from .query import MAX_ROWS, Query, tag_of
 from .rows import CsvFile, Rows
 from .terms import RECEIVED, QueryTerms, check_context, read_terms
 from .words import EXACT, in_words, noisy
@@ -213,6 +213,17 @@ class StatSite:
         if isinstance(self.data, CsvFile):
             return self.data
         return CsvFile(self.data) if isinstance(self.data, str | Path) else None
+
+    def unfit(self, query: Query) -> str:
+        """Say which column this site's table lacks or holds otherwise than a query; empty where all fit. That is no
+        secret of any row."""
+        for name, column in query.columns.items():
+            one = Domain(columns={name: column}, rows=MAX_ROWS)
+            try:
+                Rows.of(self.table(one), one)
+            except InputError:
+                return f"; column {name!r} is not as the query has it"
+        return ""
 
     def _patients(self, rows: Rows) -> int:
         column = self.policy.floor.patient_column

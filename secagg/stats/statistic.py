@@ -12,6 +12,7 @@ values travel with the counts that they are divided by.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from secagg_protocols.core.wire import Message
 from secagg_protocols.errors import ProtocolViolation
 
+from .columns import Category, Number
 from .domain import Domain
 from .results import Result
 from .rows import Rows
@@ -42,6 +44,10 @@ class Statistic(msgspec.Struct, frozen=True, tag_field="statistic", forbid_unkno
 
     sensitivity: ClassVar[float | None] = None
     """How far, in L2, one row can move a site's vector of the only step; None: no noise is allowed under it."""
+
+    def over(self, **columns: Number | Category) -> Over:
+        """Say the public bounds of its columns, by name, for `Query.of`."""
+        return Over(self, columns)
 
     def state_type(self) -> type[State]:
         """Return the class of its states."""
@@ -90,6 +96,14 @@ class Statistic(msgspec.Struct, frozen=True, tag_field="statistic", forbid_unkno
     def finish(self, state: Any, query: Domain) -> Result:
         """Return the result, with standard errors, of a state that is done."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Over:
+    """A statistic with bounds of its columns, as it is asked for. In a query they stand apart, each column once."""
+
+    statistic: Statistic
+    columns: dict[str, Number | Category]
 
 
 def refuse_state(statistic: Statistic, why: str) -> ProtocolViolation:

@@ -55,6 +55,35 @@ def test_a_query_has_one_encoding() -> None:
     assert other_order.digest == query_of(*EVERY).digest
 
 
+def test_a_query_is_made_of_statistics_that_bring_the_bounds_of_their_columns() -> None:
+    bounds = {name: COLUMNS[name] for name in ("y", "g")}
+    made = Query.of([Count("g"), Mean("y", by="g").over(**bounds), Variance("y")], rows=50, minimum_cell=3)
+    assert made == query_of(Count("g"), Mean("y", "g"), Variance("y"))
+    assert made.digest == query_of(Count("g"), Mean("y", "g"), Variance("y")).digest
+    assert Query.of([Count()]).rows == 100_000
+
+
+NO_QUERY = {
+    "column 'y' has no bounds in the query": [Mean("y")],
+    "column 'y' is given two different ranges": [Mean("y").over(y=Number(0, 5)), Sum("y").over(y=Number(0, 6))],
+    "column 'y' is asked for as numbers and as categories": [
+        Mean("y").over(y=Number(0, 5)),
+        Count("y").over(y=Category(("0", "1"))),
+    ],
+    "column 'g' is given two different lists": [
+        Count("g").over(g=Category(("a", "b"))),
+        Mean("y", "g").over(y=Number(0, 5), g=Category(("a",))),
+    ],
+    "no statistic reads column 'x'": [Mean("y").over(x=Number(0, 5), y=Number(0, 5))],
+}
+
+
+@pytest.mark.parametrize("said", sorted(NO_QUERY))
+def test_bounds_that_do_not_make_a_query_are_refused(said) -> None:
+    with pytest.raises(ParameterError, match=said):
+        Query.of(NO_QUERY[said])
+
+
 BROKEN = {
     "no JSON": ("{", "}"),
     "an unknown statistic": ('"statistic":"sum"', '"statistic":"eval"'),

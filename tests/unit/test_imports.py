@@ -20,6 +20,8 @@ FLOORS = {
 BASE = {"numpy", "cryptography", "msgspec"}
 STOREYS = ("errors", "primitives", "packing", "core", "dealing")
 """Of the protocols, from the ground up; above them are the schemes, which may stand on each other."""
+ADAPTERS = {"flare": 400, "flower": 750, "syft": 760}
+"""Most lines of each: records and messages of its runtime. What is of use beyond it belongs to the round."""
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -41,6 +43,13 @@ def test_imports_go_down_only(floor: str) -> None:
         if module.partition(".")[0] in upwards
     ]
     assert not wrong, wrong
+
+
+@pytest.mark.parametrize("adapter", sorted(ADAPTERS))
+def test_an_adapter_is_small(adapter: str) -> None:
+    files = (ROOT / "secagg/adapters" / adapter).rglob("*.py")
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
+    assert lines <= ADAPTERS[adapter]
 
 
 def test_protocols_import_only_the_base_install() -> None:

@@ -81,9 +81,10 @@ def test_entries_taken_out_or_put_in_another_order_are_refused(written):
     start = len(data) - sum(len(entry) + 48 for entry in ENTRIES)
     first, second = data[start : start + 53], data[start + 53 : start + 101]
     rest = data[start + 101 :]
-    for entries in (second + rest, first + rest, second + first + rest, first + first + second + rest):
+    changed = {second + rest: 1, first + rest: 2, second + first + rest: 1, first + first + second + rest: 2}
+    for entries, number in changed.items():
         written.write_bytes(data[:start] + entries)
-        with pytest.raises(InputError, match=r"is damaged.*another number"):
+        with pytest.raises(InputError, match=f"is damaged at entry {number}:.*another number"):
             opened(written)
 
 

@@ -11,6 +11,7 @@ and it is cut off. A file that its owner cut between two entries looks like one 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,21 +71,24 @@ class Journal:
         with self._path.open("rb") as file:
             end = os.fstat(file.fileno()).st_size
             start = file.seek(len(self._header))
-            while (content := self._read_entry(file, end - start)) is not None:
+            for number in itertools.count(1):
+                content = self._read_entry(file, end - start, number)
+                if content is None:
+                    break
                 yield content
                 start = file.tell()
         if start < end:
             os.ftruncate(self._open(), start)
             os.fsync(self._open())
 
-    def _read_entry(self, file: BinaryIO, left: int) -> bytes | None:
-        """Return the next entry's content; None where the file ends before the entry does."""
+    def _read_entry(self, file: BinaryIO, left: int, number: int) -> bytes | None:
+        """Return the content of the next entry, of that number; None where the file ends before the entry does."""
         if left < _HEAD_BYTES:
             return None
         length = file.read(_LENGTH_BYTES)
         check = file.read(_CHECK_BYTES)
         if check != self._check_of(length):
-            raise self._damaged()
+            raise self._damaged(number)
         count = int.from_bytes(length, "big")
         if left < _HEAD_BYTES + count + _CHAIN_BYTES:
             return None
@@ -92,7 +96,7 @@ class Journal:
         chain = self._chain_after(length)
         chain.update(content)
         if file.read(_CHAIN_BYTES) != chain.digest():
-            raise self._damaged()
+            raise self._damaged(number)
         self._chain = chain.digest()
         return content
 
@@ -127,8 +131,8 @@ class Journal:
     def _chain_after(self, length: bytes) -> hashlib._Hash:
         return hashlib.sha256(self._chain + length)
 
-    def _damaged(self) -> InputError:
+    def _damaged(self, number: int) -> InputError:
         return InputError(
-            f"{self._path} is damaged: what this server has sent is not known; give the round up, and run it again "
-            "under another number in a new folder"
+            f"{self._path} is damaged at entry {number}: what this server has sent is not known; give the round "
+            "up, and run it again under another number in a new folder"
         )

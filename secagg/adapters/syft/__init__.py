@@ -9,8 +9,9 @@ with needed("syft"):
     check_version("syft", "syft", tested="0.10.0")
     check_version("syft", "syft-rds", tested="0.6.1")
 
-from .job import Training
-from .kept import Status
+from secagg.round.mailed import Status
+from secagg.round.own_training import Training
+
 from .owner import Owner, Pending
 from .policy import Policy
 from .run import Run, TrainingRun, resume, submit_averaging, submit_secure_sum

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from secagg.listing import listed
+from secagg.round.own_training import Training
 from secagg_protocols import ProtocolViolation, WireError
 
 PREFIX = "secagg-"
@@ -31,19 +32,9 @@ _PERMISSIONS = "syft.pub.yaml"
 PROGRAM = "raise SystemExit('This is answered by the secagg that the owner has installed, and never run.')\n"
 
 
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an update is asked of. function: by the name that owners registered it under. rounds: of the whole run.
-    expires: as in a query."""
-
-    function: str
-    dataset: str
-    rounds: int
-    expires: str = ""
-
-
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The file with the request; JSON has bytes in base64, since PySyft carries text. training: where an update is
-    asked for. model: with the request that a vector answers (`model.packed`)."""
+    asked for. model: with the request that a vector answers (`secagg.round.packed`)."""
 
     request: bytes
     training: Training | None = None

@@ -17,13 +17,14 @@ from typing import Any
 
 from secagg.listing import listed
 from secagg.round import Answers, Request, SiteStore
+from secagg.round.approvals import Approvals, run_id
+from secagg.round.own_training import Fit
 from secagg.round.site import told
 from secagg_protocols import Envelope, ParameterError, SecAggError
 from secagg_protocols.core import storage
 from secagg_protocols.errors import Declined
 
-from .answering import Answering, Fit, Statistics, Trainings
-from .approvals import Approvals, Asked, run_id
+from .answering import Answering, AskedJob, Statistics, Trainings
 from .job import PENDING, PREFIX, Params, deposit, quiet, read_params
 from .policy import Policy
 
@@ -47,7 +48,7 @@ class Pending:
 @dataclass
 class Owner:
     """client: the owner's own, of PySyft. data: dataset, by the name that scientists know → its table, or CSV file.
-    train: functions that this owner lets train on them, by name (`answering.Fit`).
+    train: functions that this owner lets train on them, by name (`secagg.round.own_training.Fit`).
 
     Raises `ParameterError` for a policy that cannot be meant, `InputError` for bad files.
     """
@@ -66,7 +67,7 @@ class Owner:
         self._stats = self.policy.read(self._folder)
         self._statistics = Statistics(self._stats, self.data, self.now)
         self._trainings = Trainings(self._stats, self.train, self.data, self.now)
-        self._shown: dict[str, Asked] = {}
+        self._shown: dict[str, AskedJob] = {}
 
     def pending(self) -> tuple[Pending, ...]:
         """Return what waits for approval. Nothing is answered; what the policy refuses anyway is not shown."""
@@ -79,7 +80,7 @@ class Owner:
                         self._shown[run_id(asked.job)] = asked
                 except (SecAggError, OSError):
                     continue  # `answer` refuses it, and says why
-        return tuple(Pending(name, asked.scientist, self._words(asked)) for name, asked in self._shown.items())
+        return tuple(Pending(name, asked.asker, self._words(asked)) for name, asked in self._shown.items())
 
     def approve(self, run: str) -> None:
         """Approve a run as `pending` has shown it, for all its steps. Raises `ParameterError` for one that was not."""
@@ -129,7 +130,7 @@ class Owner:
             ended.append(asked.job)
         return "answered"
 
-    def _read(self, job: Any) -> Asked:
+    def _read(self, job: Any) -> AskedJob:
         """Read a job once. Raises `SecAggError` for one that this owner never answers."""
         if not self.policy.may_ask(job.submitted_by):
             raise Declined(f"{job.submitted_by} is none of the scientists who may ask here (scientists)")
@@ -139,18 +140,18 @@ class Owner:
         scheme = self._stats.site.accept(request.proposal)
         roster = self._stats.site.roster
         named = b"" if roster is None else roster.digest
-        return Asked(job.submitted_by, params, request, scheme, named, expires, about)
+        return AskedJob(job.submitted_by, request, scheme, named, expires, about, params)
 
     def _answering(self, params: Params) -> Answering:
         return self._statistics if params.training is None else self._trainings
 
-    def _words(self, asked: Asked) -> str:
+    def _words(self, asked: AskedJob) -> str:
         """Say what an approval is of."""
         scheme = asked.scheme
         keys = f"the roster {asked.roster.hex()[:16]}" if scheme.active else "no roster: the scientist says who is who"
         return "\n".join(
             [
-                f"{asked.scientist} asks {scheme.participants} owners, of whom {scheme.quorum} must answer to the end.",
+                f"{asked.asker} asks {scheme.participants} owners, of whom {scheme.quorum} must answer to the end.",
                 f"The scientist may be {scheme.guarantee.adversary}: {scheme.name}, with {keys}.",
                 self._answering(asked.params).words(asked),
             ]

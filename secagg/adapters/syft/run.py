@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from secagg.listing import listed
 from secagg.round import Settings
+from secagg.round.kept_averaging import KeptAveraging
+from secagg.round.mailed import POLL
+from secagg.round.own_training import Training
+from secagg.round.packed import packed
 from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
-from secagg.stats import Inquiry, Query, Result, settings_of
+from secagg.stats import Inquiry, Query, Result, Statistic, settings_of
+from secagg.stats.statistic import Over
 from secagg_protocols import SYSTEM, InputError, ParameterError
 from secagg_protocols.core import storage
 
-from .averaging import Averaging
-from .job import Params, Training
-from .kept import PLAN, POLL, ROUNDS, Kept, Plan, plan_in
-from .model import packed
+from .job import Params
+from .kept import PLAN, ROUNDS, Kept, Plan, plan_in
 
 DEADLINE = 7 * 86_400.0
 """Seconds that owners have for one step, unless it is said."""
@@ -60,10 +63,10 @@ class TrainingRun(Kept):
         """How many owners are in the mean of each round; 0 where it failed."""
         return self._rounds().survivors
 
-    def _rounds(self) -> Averaging:
+    def _rounds(self) -> KeptAveraging:
         assert self._plan.training is not None
         settings = Settings.of(self._plan.knobs)
-        return Averaging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
+        return KeptAveraging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
 
     def _params(self, request: bytes, uploads: bool) -> Params:
         model = packed(self._rounds().model) if uploads else b""
@@ -73,7 +76,7 @@ class TrainingRun(Kept):
 def submit_secure_sum(
     clients: Mapping[str, Any],
     dataset: str,
-    query: Query,
+    compute: Query | Sequence[Statistic | Over],
     folder: Path | str,
     *,
     minimum_owners: int = 3,
@@ -82,19 +85,21 @@ def submit_secure_sum(
 ) -> Run:
     """Ask the owners of a dataset; return the run, whose first step is submitted.
 
-    clients: owner's e-mail address → the scientist's client that reaches it; one client may reach all. folder: a new
-    one. deadline: seconds that owners have for one step. knobs: those of `secagg.stats.settings_of` as plain values and
+    clients: owner's e-mail address → the scientist's client that reaches it; one client may reach all. compute:
+    statistics with the bounds of their columns (`Query.of`), or a query, which says more. folder: a new one. deadline:
+    seconds that owners have for one step. knobs: those of `secagg.stats.settings_of` as plain values and
     paths: scheme and its parameters, adversary, identity, roster, audit, dp_…
 
     Raises `ParameterError`, with a remedy, for what owners could not answer; `InputError` for a folder that is in use.
     """
     folder = Path(folder)
+    query = compute if isinstance(compute, Query) else Query.of(compute)
     asked = msgspec.structs.replace(query, dataset=dataset)
     plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, query=asked.to_json().decode())
     encoded = _checked(folder, clients, plan, minimum_owners)
     Inquiry(asked, settings_of(plan.knobs), plan.owners, folder / ROUNDS)
     storage.replace(folder / PLAN, encoded)
-    run = Run(folder, clients)
+    run = Run(folder, clients=clients)
     run.step()
     return run
 
@@ -117,19 +122,22 @@ def submit_averaging(
     folder = Path(folder)
     plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, training=training)
     encoded = _checked(folder, clients, plan, minimum_owners)
-    begin = Averaging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
-    Averaging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
+    begin = KeptAveraging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
+    KeptAveraging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
     storage.replace(folder / PLAN, encoded)
-    run = TrainingRun(folder, clients)
+    run = TrainingRun(folder, clients=clients)
     run.step()
     return run
 
 
 def resume(folder: Path | str, clients: Mapping[str, Any]) -> Run | TrainingRun:
-    """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it."""
+    """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it, with the
+    entry; `LocalError` where another process is at it."""
     folder = Path(folder)
     kind = Run if plan_in(folder).training is None else TrainingRun
-    return kind(folder, clients)
+    run = kind(folder, clients=clients)
+    run.check()
+    return run
 
 
 def _knobs(knobs: Mapping[str, Any], minimum_owners: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from secagg.cli.simulate import Adversary
 from secagg.schemes import PROTECTING, SCHEMES
 from secagg.stats import Answered, Number, Query, Result, Rows, Statistic, simulate
 from secagg.stats.asking import Said, bounded
+from secagg.stats.query import DEFAULT_ROWS
 from secagg.train.setting import Called
 from secagg_protocols.errors import InputError, ParameterError
 
@@ -35,7 +36,7 @@ class Asking:
     """What every query says, and where it goes."""
 
     minimum_cell: Annotated[int, typer.Option(min=0, help="Cells with fewer rows are not shown.")] = 5
-    rows: Annotated[int, typer.Option(min=1, help="The most rows that one site has.")] = 100_000
+    rows: Annotated[int, typer.Option(min=1, help="The most rows that one site has.")] = DEFAULT_ROWS
     expires: Annotated[
         str | None, typer.Option(metavar="TIME", help="No site answers after it, as 2027-01-31T12:00:00+00:00.")
     ] = None

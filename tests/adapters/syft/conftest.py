@@ -13,6 +13,7 @@ os.environ["PRE_SYNC"] = "false"  # else every look at a client's jobs syncs
 
 pytest.importorskip("syft_rds", reason="PySyft is not installed: pip install -c constraints.txt -e '.[syft]'")
 
+from syft.sync.connections.drive import mock_drive_service
 from syft_rds import SyftRDSClient
 
 from secagg.adapters.syft import Owner, Policy, submit_secure_sum
@@ -33,25 +34,36 @@ def table_of(number: int, rows: int = 60) -> pd.DataFrame:
         }
     )
     table.loc[::13, "chol"] = None
+    table["months"] = rng.integers(1, 25, rows)
+    table["died"] = rng.choice(["no", "yes"], rows)
     return table
 
 
-class Federation:
-    """A scientist and owners. policy: of every owner, beside the usual."""
+def pair(name, root, scientist):
+    """The scientist's client and an owner's."""
+    with redirect_stdout(io.StringIO()):
+        return SyftRDSClient.pair_with_mock_drive_service_connection(
+            email1=name,
+            email2=SCIENTIST,
+            base_path1=root / name / "SyftBox",
+            base_path2=scientist / "SyftBox",
+            use_in_memory_cache=False,
+        )
 
-    def __init__(self, root, owners=5, adversary="semi-honest", **policy):
+
+class Federation:
+    """A scientist and owners. one_client: the scientist's reaches all of them, as that of `login_ds` does. policy: of
+    every owner, beside the usual."""
+
+    def __init__(self, root, owners=5, adversary="semi-honest", one_client=False, **policy):
         self.root = root
         self.names = [f"owner{number}@x.org" for number in range(1, owners + 1)]
         self.ds, self.do = {}, {}
-        for name in self.names:
-            with redirect_stdout(io.StringIO()):
-                self.ds[name], self.do[name] = SyftRDSClient.pair_with_mock_drive_service_connection(
-                    email1=name,
-                    email2=SCIENTIST,
-                    base_path1=root / name / "SyftBox",
-                    base_path2=root / f"scientist for {name}" / "SyftBox",
-                    use_in_memory_cache=False,
-                )
+        if one_client:
+            self._share(pytest.MonkeyPatch())
+        else:
+            for name in self.names:
+                self.ds[name], self.do[name] = pair(name, root, root / f"scientist for {name}")
         identities = [Identity.generate(name) for name in (SCIENTIST, *self.names)]
         for identity in identities:
             identity.save(root / f"{identity.name}.identity")
@@ -71,6 +83,18 @@ class Federation:
         }
         self.owners = {name: self.owner(name) for name in self.names}
         self.runs = 0
+
+    def _share(self, patch):
+        """Pair all owners over one and the same mock drive, and let one of the scientist's clients have them all."""
+        drive = mock_drive_service.MockDriveBackingStore()
+        with patch.context() as patched:
+            patched.setattr(mock_drive_service, "MockDriveBackingStore", lambda: drive)
+            for name in self.names:
+                client, self.do[name] = pair(name, self.root, self.root / "scientist")
+        with redirect_stdout(io.StringIO()):
+            for name in self.names:
+                client.add_peer(name)
+        self.ds = dict.fromkeys(self.names, client)
 
     @property
     def pooled(self):

@@ -6,7 +6,7 @@ import pytest
 
 from secagg.adapters.syft import Training, resume, submit_averaging
 from secagg.adapters.syft.job import Params
-from secagg.adapters.syft.model import packed
+from secagg.round.packed import packed
 from secagg_protocols import ParameterError, RoundFailed
 
 MODEL = {"weights": np.zeros(2, np.float32), "bias": np.zeros(1, np.float32)}
@@ -67,7 +67,7 @@ def test_a_function_that_is_not_registered_is_rejected(three, tmp_path):
     three.answer()
     with pytest.raises(RoundFailed):
         run.step()
-    said = "rejected: Declined: this owner has registered no function 'forest' that trains"
+    said = "rejected: Declined: this site has registered no function 'forest' that trains"
     assert set(run.status.owners.values()) == {said}
 
 

@@ -75,7 +75,7 @@ def test_a_proposal_that_changed_after_approval_is_rejected(three):
         status, reason = ask(three, name, other.to_bytes(), f"secagg-{what}")
         assert (status, reason) == (
             "rejected",
-            "ProtocolViolation: the proposal is not the one that this owner has approved: submit another run",
+            "ProtocolViolation: the proposal is not the one that this site has approved: submit another run",
         )
     for other in (Request(proposal, 2, ()), Request(msgspec.structs.replace(proposal, ahead=True), 1, ())):
         status, reason = ask(three, name, other.to_bytes(), f"secagg-{other.participant}-{other.proposal.ahead}")

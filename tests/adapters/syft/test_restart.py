@@ -44,6 +44,8 @@ def test_a_folder_is_of_one_run_and_of_one_process(federation):
     descriptor = storage.open_locked(run.folder / "run.lock")
     with pytest.raises(LocalError, match=r"run\.lock is in use by another process"):
         run.step()
+    with pytest.raises(LocalError, match=r"run\.lock is in use by another process"):
+        resume(run.folder, three.ds)
     storage.os.close(descriptor)
     three.runs -= 1
     with pytest.raises(InputError, match="holds a run already: resume it"):
@@ -51,8 +53,8 @@ def test_a_folder_is_of_one_run_and_of_one_process(federation):
     (journal,) = run.folder.glob("rounds/round-1/journal")
     kept = journal.read_bytes()
     journal.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"journal is damaged"):
-        run.step()
+    with pytest.raises(InputError, match=r"round-1/journal is damaged at entry 1"):
+        resume(run.folder, three.ds)
     (run.folder / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json is damaged"):
         resume(run.folder, three.ds)

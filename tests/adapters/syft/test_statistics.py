@@ -11,42 +11,48 @@ from secagg.stats import (
     Compare,
     Count,
     Covariance,
+    Cox,
     Crosstab,
+    FollowUp,
+    Glm,
     Histogram,
+    KaplanMeier,
     Mean,
+    Meta,
     Number,
+    Pca,
+    Quantile,
     Query,
     Sum,
     Variance,
     simulate,
 )
+from secagg.stats.kinds import KINDS
 
-QUERY = Query(
-    columns={
-        "age": Number(20, 90, 0),
-        "chol": Number(0, 600, 1),
-        "sex": Category(("f", "m")),
-        "smoker": Category(("no", "yes")),
-    },
-    rows=100,
-    statistics=(
-        Count("sex"),
-        Sum("age"),
-        Mean("age", "sex"),
-        Variance("chol"),
-        Histogram("age", 7),
-        Crosstab("sex", "smoker"),
-        Covariance(("age", "chol")),
-        Compare("chol", "smoker"),
-    ),
-)
+FOLLOWED = FollowUp("months", "died", 24)
+COMPUTE = [
+    Count("sex").over(sex=Category(("f", "m"))),
+    Sum("age").over(age=Number(20, 90, 0)),
+    Mean("age", "sex"),
+    Variance("chol").over(chol=Number(0, 600, 1)),
+    Histogram("age", 7),
+    Crosstab("sex", "smoker").over(smoker=Category(("no", "yes"))),
+    Quantile("age", (0.5,)),
+    Covariance(("age", "chol")),
+    Pca(("age", "chol")),
+    Compare("chol", "smoker"),
+    Meta("difference", "chol", "smoker"),
+    KaplanMeier(FOLLOWED).over(months=Number(-1, 30, 0), died=Category(("no", "yes"))),
+]
 
 
-def test_all_at_once_are_those_of_the_pooled_rows(federation):
+def test_all_kinds_of_two_sums_at_once_are_those_of_the_pooled_rows(federation):
     five = federation()
-    run = five.submit(QUERY, minimum_owners=4)
+    query = Query.of(COMPUTE, rows=100)
+    assert {type(one) for one in query.statistics} == set(KINDS) - {Cox, Glm}  # which take more than two sums
+    run = five.submit(query, minimum_owners=4)
     found = five.go(run)
-    counted, summed, mean, variance, bins, crossed, *_ = found
+    counted, summed, mean, variance, bins, crossed, median, *_ = found
     pooled = five.pooled
     assert counted["counts"] == pooled["sex"].value_counts()[["f", "m"]].tolist()
     assert summed["rows"][0]["sum"] == pooled["age"].sum()
@@ -54,9 +60,18 @@ def test_all_at_once_are_those_of_the_pooled_rows(federation):
     assert variance["rows"][0]["variance"] == pytest.approx(pooled["chol"].var(), rel=1e-9)
     assert bins["counts"] == np.histogram(pooled["age"], 7, (20, 90))[0].tolist()
     assert crossed["counts"] == pd.crosstab(pooled["sex"], pooled["smoker"]).to_numpy().tolist()
-    assert found == [result.plain() for result in simulate(QUERY, five.tables).results]
-    assert run.survivors == (5,) * len(QUERY.statistics)
+    (bracket,) = median["quantiles"]
+    assert bracket["low"] <= np.quantile(pooled["age"], 0.5, method="inverted_cdf") <= bracket["high"]
+    assert found == [result.plain() for result in simulate(query, five.tables).results]
+    assert run.survivors == (5,) * len(COMPUTE)
     assert five.answer() == {name: {} for name in five.names}
+
+
+def test_one_client_reaches_all_owners(federation):
+    three = federation(3, one_client=True)
+    assert len(set(map(id, three.ds.values()))) == 1
+    (counted,) = three.go(three.submit(COMPUTE[:1]))
+    assert counted["counts"] == three.pooled["sex"].value_counts()[["f", "m"]].tolist()
 
 
 def test_ten_owners_sum_a_hundred_thousand_values(federation):

@@ -1,4 +1,4 @@
-"""A model on its way to owners: named arrays as bytes, and what they and the training's terms are digested to."""
+"""Named arrays as bytes, for a transport that has no arrays of its own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.round import received_digest
-from secagg.round.updates import Arrays, check_numbers
 from secagg_protocols import WireError
 
-from .job import Training
-
-WEIGHT_KEY = "num-examples"
-"""What a training function reports its number of rows as."""
+from .updates import Arrays, check_numbers
 
 _Row = tuple[str, str, tuple[int, ...], bytes]
 
@@ -35,8 +30,3 @@ def unpacked(data: bytes) -> dict[str, NDArray[Any]]:
         raise WireError(f"there is no model in the request: {error}") from None
     check_numbers(arrays)
     return arrays
-
-
-def received(training: Training, arrays: Arrays) -> bytes:
-    """Return the digest of what an owner is sent."""
-    return received_digest(arrays, training.function, [training.dataset, training.rounds, training.expires])

@@ -1,4 +1,4 @@
-"""The scientist's rounds of federated averaging, in a folder: each is made anew from it, as an inquiry's are."""
+"""Federated averaging in a folder, as a coordinator runs it whose process ends between any two messages."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ import msgspec
 from numpy.typing import NDArray
 
 from secagg.codec import MeanTerms
-from secagg.round import Proposal, Round, Settings, bound_digest, kept_round
-from secagg.round.audit import Stamp, model_digest
-from secagg.round.updates import Arrays, applied, layout_of, mean_of
 from secagg_protocols import DurableServer, InputError, Output, ParameterError, RoundContext, RoundFailed
 from secagg_protocols.core import storage
 
-from .job import Training
-from .model import WEIGHT_KEY, packed, received, unpacked
+from .audit import Stamp, model_digest
+from .context import bound_digest
+from .journal import kept_round
+from .own_training import Training
+from .packed import packed, unpacked
+from .rounds import Round
+from .settings import Settings
+from .terms import Proposal
+from .updates import Arrays, applied, layout_of, mean_of
 
 _FILE = "averaging"
 
 
 class _Kept(msgspec.Struct, frozen=True):
     """job; round: the one at hand, from 1; model: its arrays; survivors: of each round so far, 0 for one that failed;
-    ahead: owner → keys that came for the round at hand."""
+    ahead: site → keys that came for the round at hand."""
 
     job: str
     round: int
@@ -36,8 +40,12 @@ class _Kept(msgspec.Struct, frozen=True):
     ahead: dict[str, bytes] = {}
 
 
-class Averaging:
-    """All rounds of one training. job, model: where it begins. Raises `ParameterError` for settings that do not fit."""
+class KeptAveraging:
+    """All rounds of one training, each made anew from the folder. names: of the sites. begin: where it begins
+    (`first`), in a new folder; None: it goes on.
+
+    Raises `ParameterError` for settings that do not fit, `InputError` for a damaged folder.
+    """
 
     may_leave_out = True
 
@@ -49,8 +57,8 @@ class Averaging:
         self._names = names
         self._folder = folder
         if not isinstance(settings.codec, MeanTerms):
-            raise ParameterError("averaging over PySyft has plain means: leave dp_… and clip='calibrate' out")
-        settings.check_sampled(len(names), "ask more owners")
+            raise ParameterError("averaging in a folder has plain means: leave dp_… and clip='calibrate' out")
+        settings.check_sampled(len(names), "ask more sites")
         if begin is not None:
             storage.make_folder(folder)
             self._keep(begin)
@@ -58,7 +66,7 @@ class Averaging:
         try:
             self._kept = msgspec.msgpack.decode((folder / _FILE).read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError) as error:
-            raise InputError(f"{folder / _FILE} is damaged ({error}): submit another run") from None
+            raise InputError(f"{folder / _FILE} is damaged ({error}): begin again in another folder") from None
 
     @staticmethod
     def first(job: str, model: Arrays) -> _Kept:
@@ -77,7 +85,7 @@ class Averaging:
 
     @property
     def survivors(self) -> tuple[int, ...]:
-        """How many owners' updates are in the mean of each round."""
+        """How many sites' updates are in the mean of each round."""
         return self._kept.survivors
 
     @property
@@ -90,16 +98,16 @@ class Averaging:
         """Yield the round at hand, where it was left. One that fails is skipped."""
         kept, settings = self._kept, self._settings
         arrays = self.model
-        codec = settings.terms(WEIGHT_KEY).codec(layout_of(arrays))
-        participants = settings.participants(len(self._names))
-        scheme = settings.make_scheme(participants, codec)
-        terms = settings.terms(WEIGHT_KEY).to_bytes()
-        context = RoundContext(kept.job, kept.round, bound_digest(received(self._training, arrays), terms))
+        terms = settings.terms()
+        codec = terms.codec(layout_of(arrays))
+        scheme = settings.make_scheme(settings.participants(len(self._names)), codec)
+        digest = bound_digest(self._training.received(arrays), terms.to_bytes())
+        context = RoundContext(kept.job, kept.round, digest)
         ahead = scheme.early_keys and kept.round < self._training.rounds
         folder = self._folder / f"round-{kept.round}"
         server = settings.make_server(scheme, context, datetime.now(UTC), folder)
         assert isinstance(server, DurableServer)
-        proposal = Proposal.of(scheme, context, terms=terms, ahead=ahead)
+        proposal = Proposal.of(scheme, context, terms=terms.to_bytes(), ahead=ahead)
         try:
             with kept_round(folder, server, proposal, self._names, kept.ahead) as rnd:
                 self._codec, self._round = codec, rnd

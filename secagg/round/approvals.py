@@ -1,4 +1,4 @@
-"""What an owner has approved, on its own disk: a run, not a job. Later steps of a run need no person."""
+"""What a person at a site has approved, on the site's own disk: a run, not a request. Later steps need no person."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from pathlib import Path
 
 import msgspec
 
-from secagg.round import Request
 from secagg_protocols import InputError, ProtocolViolation, Scheme
 from secagg_protocols.core import storage
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives.domain import Use, digest, frame
 
-from .job import Params
+from .request import Request
 
 _SHORT = 16
 
 
 def run_id(job: str) -> str:
-    """Return the short name of a run, the same for the scientist and all owners."""
+    """Return the short name of a run, the same for who asks and all sites."""
     return job.rpartition(" ")[2][:_SHORT]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that was read, and is answered as it was read. roster: the owner's, by its digest; empty: none.
+    """A request that was read, and is answered as it was read. asker: who asks. roster: the site's, by its digest;
+    empty: none.
 
     expires: of what is asked. about: what is asked for, as far as it stays the same in all rounds.
     """
 
-    scientist: str
-    params: Params
+    asker: str
     request: Request
     scheme: Scheme
     roster: bytes
@@ -51,7 +50,7 @@ class Asked:
         kept = {name: value for name, value in proposal.parameters.items() if name != "value_bits"}
         values = msgspec.msgpack.encode(kept, order="deterministic")
         same = (proposal.scheme, str(proposal.participants), values, proposal.job, frame(*proposal.bound))
-        return digest(Use.APPROVAL, self.scientist, *same, self.about, self.roster)
+        return digest(Use.APPROVAL, self.asker, *same, self.about, self.roster)
 
     @property
     def whole(self) -> bytes:
@@ -94,7 +93,7 @@ class Approvals:
         if approval is None:
             return False
         if approval.lasting != asked.lasting:
-            raise ProtocolViolation("the proposal is not the one that this owner has approved: submit another run")
+            raise ProtocolViolation("the proposal is not the one that this site has approved: submit another run")
         number = asked.request.proposal.round
         if approval.rounds.setdefault(number, asked.whole) != asked.whole:
             raise ProtocolViolation(f"round {number} of this run was asked before with another proposal")
