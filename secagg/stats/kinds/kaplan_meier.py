@@ -152,7 +152,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         return Spans.of((len(query.groups(self.by)) + 1 + points, 0, query.rows))
 
     def local(self, rows: Rows, state: SumsState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         points, event = self.follow_up.read(complete)
         codes = complete.codes(self.by)
         parts = [counted(rows, complete, self.by, query)]
