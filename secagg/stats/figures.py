@@ -68,7 +68,7 @@ def _name(curve: Curve) -> str:
 
 
 def _numbers_at_risk(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Write below the axis how many are at risk, about as often as it has ticks, at times for which that is shown."""
+    """Write below the axis how many are at risk, about as often as it has ticks."""
     below = axes.get_xaxis_transform()
     style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 9, "annotation_clip": False}
     axes.annotate("at risk", (0, 0), (-20, -36), xycoords=below, ha="right", color=FAINT, **style)
@@ -89,7 +89,7 @@ def _spaced(curve: Curve, apart: float) -> Iterator[tuple[float, int]]:
     last = 0.0
     yield last, curve.n
     for time, at_risk in zip(curve.times, curve.at_risk, strict=True):
-        if at_risk is not None and time - last >= apart:
+        if time - last >= apart:
             yield time, at_risk
             last = time
 

@@ -12,6 +12,7 @@ These keys stand beside those of `secagg.round.SitePolicy`, in the same file:
 | stats-least-bin | the finest bins, time steps and bounds of columns, none as categories: `time:30, age:5` | any |
 | stats-out-of-bounds | what becomes of values beyond a column's bounds: clip or refuse | clip |
 | stats-apart | fewest sites that sums may tell apart; `colluders` count on top; 1 allows any | 3 |
+| stats-related | which sums are compared for that: all, or those with a common column (columns) | all |
 | stats-queries-per-cohort | most queries that the same sites answer | any number |
 | stats-queries-per-day | most queries in 24 hours | 100 |
 | stats-coordinators | names of the servers that may ask, as the roster has them; needs adversary=active | any |
@@ -34,7 +35,7 @@ from secagg_protocols.errors import Declined
 
 from .columns import Category
 from .kinds import KINDS
-from .ledger import Limits, QueryLedger
+from .ledger import ALL, COLUMNS, Limits, QueryLedger
 from .noise import RowPrivacy
 from .query import Query, tag_of
 from .rows import Rows
@@ -61,6 +62,7 @@ class Floor:
     least_bin: Mapping[str, float] = field(default_factory=dict)
     out_of_bounds: str = CLIP
     apart: int = APART
+    related: str = ALL
     queries_per_cohort: int | None = None
     queries_per_day: int | None = PER_DAY
     coordinators: frozenset[str] | None = None
@@ -74,6 +76,8 @@ class Floor:
             )
         if self.out_of_bounds not in (CLIP, REFUSE):
             raise ParameterError(f"{self.prefix}out-of-bounds={self.out_of_bounds!r} is neither {CLIP} nor {REFUSE}")
+        if self.related not in (ALL, COLUMNS):
+            raise ParameterError(f"{self.prefix}related={self.related!r} is neither {ALL} nor {COLUMNS}")
         for name in ("minimum_patients", "minimum_cell", "apart", "queries_per_cohort", "queries_per_day"):
             value = getattr(self, name)
             least = 0 if name.startswith("minimum") else 1
@@ -92,6 +96,7 @@ class Floor:
             least_bin=_bins(keys),
             out_of_bounds=keys.text("out-of-bounds", CLIP),
             apart=keys.number("apart", APART),
+            related=keys.text("related", ALL),
             queries_per_cohort=keys.number("queries-per-cohort", 0) or None,
             queries_per_day=keys.number("queries-per-day", PER_DAY),
             coordinators=keys.names("coordinators"),
@@ -177,7 +182,7 @@ class StatPolicy:
     def limits(self) -> Limits:
         """What the ledger keeps. Colluders know what they added, so they hide nobody."""
         apart = self.floor.apart + self.site.floor.colluders if self.floor.apart > 1 else 1
-        return Limits(apart, self.floor.queries_per_cohort, self.floor.prefix)
+        return Limits(apart, self.floor.queries_per_cohort, self.floor.prefix, self.floor.related)
 
     def check_coordinator(self) -> None:
         """Raise `ParameterError` where the roster's server is none of those that may ask."""

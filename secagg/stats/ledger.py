@@ -3,7 +3,8 @@
     ledger.begin(asked, per_day)               # before it makes keys for a query
     ledger.join(asked, survivors, limits)      # before it signs or opens anything for these survivors
 
-Two sums of one column over cohorts that differ by one site tell what that site added, whatever else protects them. So a
+Two sums of one column over cohorts that differ by one site tell what that site added, whatever else protects them; of
+two columns, they tell how many rows it has. So a
 site compares the survivors of each sum with those of all that it was in before: every group of sites that the sums
 tell apart must be large enough. That covers all that can be made of the sums by adding and subtracting, since whatever
 is left of it is the sum of whole groups.
@@ -31,6 +32,8 @@ from secagg_protocols.errors import Declined
 from secagg_protocols.primitives.domain import Use, separated
 
 VERSION = 1
+ALL, COLUMNS = "all", "columns"
+"""Which sums are related, so that one less another tells something: every one has the number of rows in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +66,12 @@ class Asked:
 @dataclass(frozen=True)
 class Limits:
     """apart: fewest sites that sums may tell apart. per_cohort: most queries of one cohort; None: any number. prefix:
-    how the keys are written, for errors."""
+    how the keys are written, for errors. related: whether all sums are compared, or those that read a common column."""
 
     apart: int
     per_cohort: int | None
     prefix: str
+    related: str = ALL
 
 
 def _check(plain: object) -> None:
@@ -161,7 +165,7 @@ class QueryLedger:
             if any(replace(asked, time=line.time) == line for line in sums):
                 return
             _check_state(asked, sums)
-            related = [line for line in sums if asked.is_related(line)]
+            related = [line for line in sums if limits.related == ALL or asked.is_related(line)]
             _check_apart(asked, related, limits)
             _check_cohort(asked, sums, limits)
             lines.append(asked)

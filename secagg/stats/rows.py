@@ -1,4 +1,4 @@
-"""A site's table as a query reads it: integers by column, and which cells are missing. It never leaves the site."""
+"""A site's table as a query reads it: integers by column, and which rows are complete. It never leaves the site."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class Table(Protocol):
 class Rows:
     """count: rows. columns: their public bounds. integers: units of numbers (missing: 0), codes of categories (−1).
 
-    beyond: column → how many values were clipped, or were none of the categories. For the site alone.
+    whole: which rows miss no column that the query reads. beyond: column → how many values were clipped, or were none
+    of the categories. For the site alone.
     """
 
     count: int
     columns: Mapping[str, Number | Category]
     integers: Mapping[str, NDArray[np.int64]] = field(repr=False)
-    present: Mapping[str, NDArray[np.bool_]] = field(repr=False)
+    whole: NDArray[np.bool_] = field(repr=False)
     beyond: Mapping[str, int] = field(repr=False)
 
     @classmethod
@@ -59,22 +60,17 @@ class Rows:
             count,
             query.columns,
             {name: integers for name, (integers, _, _) in read.items()},
-            {name: there for name, (_, there, _) in read.items()},
+            np.logical_and.reduce([np.ones(count, dtype=bool), *(there for _, there, _ in read.values())]),
             {name: beyond for name, (_, _, beyond) in read.items() if beyond},
         )
 
-    def complete(self, *columns: str) -> Rows:
-        """Return the rows in which none of these columns is missing."""
-        kept = np.ones(self.count, dtype=bool)
-        for name in columns:
-            kept &= self.present[name]
-        return Rows(
-            int(kept.sum()),
-            self.columns,
-            {name: values[kept] for name, values in self.integers.items()},
-            {name: there[kept] for name, there in self.present.items()},
-            self.beyond,
-        )
+    def complete(self) -> Rows:
+        """Return the rows that all statistics of the query are of.
+
+        Were each of those that its own columns are there in, the difference of two would be the few rows between.
+        """
+        integers = {name: values[self.whole] for name, values in self.integers.items()}
+        return replace(self, count=int(self.whole.sum()), integers=integers, whole=self.whole[self.whole])
 
     def units(self, name: str) -> NDArray[np.int64]:
         """Return a column of numbers in units, within its bounds."""

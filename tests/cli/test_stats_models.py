@@ -48,8 +48,8 @@ def test_a_curve_is_that_of_the_pooled_table_and_its_page_stands_alone(
     assert not re.search(r"src=|<link|url\((?!#)|@import|<script", text)
 
 
-def test_a_curve_with_hidden_steps_says_so(secagg_command: Command, lung: Path) -> None:
-    said = "a time is shown where 5 events or more have come since the one before"
+def test_a_curve_of_joined_times_says_so(secagg_command: Command, lung: Path) -> None:
+    said = "times were joined, so that nothing shown is of fewer than 5 events or censored rows of a group"
     assert said in secagg_command("stats", "km", *asked(lung)).stderr
     assert said not in secagg_command("stats", "km", *asked(lung), "--minimum-cell", 0).stderr
 

@@ -208,6 +208,7 @@ def test_a_file_is_read_with_the_keys_of_the_round_beside_those_for_queries(give
         ({"stats-least-bin": "age"}, "secagg-stats-least-bin: 'age' in the site's file is not column:width"),
         ({"stats-least-bin": "age:0"}, "'age:0' in the site's file is not column:width"),
         ({"stats-out-of-bounds": "cut"}, "secagg-stats-out-of-bounds='cut' is neither clip nor refuse"),
+        ({"stats-related": "rows"}, "secagg-stats-related='rows' is neither all nor columns"),
         ({"stats-apart": 0}, "secagg-stats-apart=0 is not at least 1"),
         ({"stats-minimum-cell": -1}, "secagg-stats-minimum-cell=-1 is not at least 0"),
         (

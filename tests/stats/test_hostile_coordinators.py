@@ -39,8 +39,8 @@ def test_a_query_that_is_repeated_with_one_site_fewer_is_opened_by_nobody(hospit
     parties.run(parties.inquiry(COUNTED))
     parties.run(parties.inquiry(COUNTED))
     assert parties.refusals() == []
-    related = Query(columns=COLUMNS, rows=100, statistics=(Mean("age", "sex"),))
-    for query in (related, COUNTED):
+    of_other_columns = Query(columns={"age": COLUMNS["age"]}, rows=100, statistics=(Mean("age"),))
+    for query in (of_other_columns, COUNTED):  # the number of rows is in every sum
         inquiry = parties.inquiry(query)
         with pytest.raises(RoundFailed):
             parties.run(inquiry, without_the_last)
@@ -49,8 +49,14 @@ def test_a_query_that_is_repeated_with_one_site_fewer_is_opened_by_nobody(hospit
         assert all(one.startswith("Declined: this sum over 4 sites and those that this site was in") for one in said)
         parties.answered.clear()
     parties.run(inquiry)  # the last is back
+
+
+def test_a_site_may_let_sums_of_other_columns_have_other_sites(hospitals):
+    parties = hospitals(**{"stats-related": "columns"})
+    parties.run(parties.inquiry(COUNTED))
     unrelated = Query(columns={"age": COLUMNS["age"]}, rows=100, statistics=(Mean("age"),))
     parties.run(parties.inquiry(unrelated), without_the_last)
+    assert parties.refusals() == []
 
 
 def test_without_the_rule_the_difference_of_two_sums_is_what_one_hospital_added(hospitals):
@@ -148,12 +154,14 @@ def test_no_sums_that_are_joined_tell_fewer_sites_apart_than_are_asked_for(found
         assert np.count_nonzero(np.array(factors) @ rows) not in range(1, APART)
 
 
-def test_the_same_sum_again_is_no_news_and_other_columns_are_another_matter():
+def test_the_same_sum_again_is_no_news_and_other_columns_are_another_matter_if_a_site_says_so():
     ledger = QueryLedger()
-    limits = Limits(APART, None, "stats-")
+    limits = Limits(APART, None, "stats-", related="columns")
     ledger.join(asked(survivors="abcdef"), limits)
     ledger.join(asked(survivors="abcdef", days=1), limits)
     assert len(ledger.memory.asked) == 1
+    with pytest.raises(Declined, match="would tell 1 site"):
+        ledger.join(asked("b", ("sex",), "abcde"), replace(limits, related="all"))
     ledger.join(asked("b", ("sex",), "abcde"), limits)
     ledger.join(asked("c", survivors="abc"), limits)
     for columns in (("age", "sex"), ()):  # counts of rows are related to all

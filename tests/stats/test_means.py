@@ -23,17 +23,34 @@ def found(ask, tumours):
     return ask(query, tumours)
 
 
-def test_counts_are_those_of_all_rows(found, tumours) -> None:
-    assert found[0]["counts"] == [len(tumours)]
-    by = tumours["diagnosis"].value_counts()
+@pytest.fixture(scope="module")
+def complete(tumours):
+    return tumours.dropna()
+
+
+def test_counts_are_those_of_all_rows(found, tumours, complete) -> None:
+    assert found[0]["counts"] == [len(complete)]
+    by = complete["diagnosis"].value_counts()
     assert found[1]["counts"] == [by["benign"], by["malignant"]]
-    assert found[1]["missing"] == tumours["diagnosis"].isna().sum()
+    assert found[0]["missing"] == found[1]["missing"] == len(tumours) - len(complete)
 
 
-def test_sums_means_and_variances_are_those_of_all_rows(found, tumours) -> None:
-    whole = tumours["mean_area"].dropna()
-    groups = [group for _, group in tumours.dropna().groupby("diagnosis")["mean_area"]]
-    for place, values in ((0, [whole]), (1, groups)):
+def test_all_statistics_of_a_query_are_of_the_same_rows(ask) -> None:
+    """Else the sum of all ages, less those of each sex, is the age of the only one whose sex is missing."""
+    table = pd.DataFrame({"age": [61.0] * 60 + [83.0], "sex": ["f", "m"] * 30 + [None]})
+    query = Query(
+        columns={"age": Number(0, 120, 0), "sex": Category(("f", "m"))},
+        rows=100,
+        statistics=(Count(), Sum("age"), Sum("age", "sex")),
+    )
+    count, whole, by_sex = ask(query, table)
+    assert count["counts"] == [60]
+    assert whole["rows"][0]["sum"] == sum(row["sum"] for row in by_sex["rows"]) == 60 * 61
+
+
+def test_sums_means_and_variances_are_those_of_all_rows(found, complete) -> None:
+    groups = [group for _, group in complete.groupby("diagnosis")["mean_area"]]
+    for place, values in ((0, [complete["mean_area"]]), (1, groups)):
         sums, means, variances = (found[2 + place + 2 * kind]["rows"] for kind in range(3))
         for row, mean, variance, pooled in zip(sums, means, variances, values, strict=True):
             assert row["n"] == mean["n"] == len(pooled)

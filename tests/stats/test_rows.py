@@ -20,7 +20,7 @@ def test_values_are_rounded_and_clipped_and_the_site_knows_how_many() -> None:
     assert rows.units("age").tolist() == [0, 1, 1199, 1200]
     assert rows.codes("sex").tolist() == [0, 1, -1, -1]
     assert rows.beyond == {"age": 2, "sex": 1}
-    assert rows.complete("age", "sex").count == 2
+    assert rows.complete().count == 2
 
 
 @pytest.mark.parametrize("cells", [["1", "0", None], [1.0, 0.0, np.nan], [True, False, None]])
@@ -34,8 +34,8 @@ def test_categories_that_are_numbers_are_told_apart_as_numbers(cells: list[objec
 def test_a_missing_cell_of_pandas_is_missing_whatever_its_type(kind: str) -> None:
     table = pd.DataFrame({"age": pd.Series([1, None, 3], dtype=kind), "sex": pd.Series(["f", "m", pd.NA])})
     rows = Rows.of(table, QUERY)
-    assert rows.present["age"].tolist() == [True, False, True]
-    assert rows.complete("age", "sex").count == 1
+    assert rows.whole.tolist() == [True, False, False]
+    assert rows.complete().count == 1
 
 
 WRONG = {
@@ -59,7 +59,7 @@ def test_a_csv_file_is_read_as_training_reads_one(tmp_path: Path) -> None:
     file.write_text("sex;other;age\nf;x;61,5\nm;y;NA\n", encoding="utf-8")
     table = read_csv(file, QUERY, decimal=",")
     assert table["age"].tolist()[0] == 61.5
-    assert Rows.of(table, QUERY).complete("age").count == 1
+    assert Rows.of(table, QUERY).complete().count == 1
     file.write_text("sex,age\nf,sixty\nm,61\nf,62\n", encoding="utf-8")
     with pytest.raises(InputError, match="line 2"):
         read_csv(file, QUERY)

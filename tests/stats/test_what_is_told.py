@@ -160,7 +160,7 @@ def test_no_query_ends_a_site(which):
 def test_a_category_that_is_asked_for_alone_does_not_follow_from_all_others():
     rare = asked(Count(), Count("died"), died=Category(("1",)), minimum_cell=5)
     whole, counted = run(rare, [{"died": ["1"] * 2 + ["0"] * 40}])
-    assert (whole["counts"], counted["counts"], counted["missing"]) == ([42], [None], None)
+    assert (whole["counts"], counted["counts"], counted["missing"]) == ([None], [None], None)
 
 
 def test_a_curve_does_not_tell_how_few_were_censored():
@@ -169,25 +169,59 @@ def test_a_curve_does_not_tell_how_few_were_censored():
     ((curve,),) = (one["curves"] for one in run(asked(KaplanMeier(FOLLOWED), minimum_cell=5), [table]))
     assert curve["events_in_all"] is None
     assert (curve["times"], curve["events"]) == ([1.0, 2.0], [6, 6])
-    assert curve["at_risk"] == [None, None]
+    assert curve["at_risk"] == [20, 14]
 
 
-def test_the_events_of_one_group_do_not_follow_from_those_of_all():
-    groups = [("f", 3, 30), ("m", 20, 25), ("n", 20, 20)]
-    table = {
+def survived(few):
+    """Ten of each sex in each quarter, most with the event; few: when the two in the middle were censored."""
+    times = [[1] * 5 + [3] * 5, [6] * 4 + [8] * 4, [11] * 5 + [13] * 5, [15] * 10, [16] * 10]
+    events = [["1"] * 10, ["1"] * 8, ["1"] * 10, ["1"] * 10, ["0"] * 10]
+    time, died = sum(times, [*few]), sum(events, ["0", "0"])
+    sex = ["f"] * len(time) + ["m"] * len(time)
+    return {"time": time * 2, "died": died * 2, "sex": sex}
+
+
+def test_nothing_of_curves_and_their_test_tells_when_few_were_censored():
+    """S and its standard error, to all digits, are of one number at risk alone."""
+    by_sex = asked(KaplanMeier(FOLLOWED, "sex"), rows=200, minimum_cell=5, sex=Category(("f", "m")))
+    told = [run(by_sex, [survived(few)]) for few in ((2, 2), (2, 7), (7, 9), (12, 14))]
+    assert all(one == told[0] for one in told)
+    assert told[0][0]["curves"][0]["survival"]
+    exactly = msgspec.structs.replace(by_sex, minimum_cell=1)
+    assert run(exactly, [survived((2, 2))]) != run(exactly, [survived((2, 7))])
+
+
+def of_groups(*groups):
+    """A table: (sex, how many died, how many lived) of each group."""
+    rows = sum(died + lived for _, died, lived in groups)
+    return {
         "sex": [sex for sex, died, lived in groups for _ in range(died + lived)],
         "died": [event for _, died, lived in groups for event in ["1"] * died + ["0"] * lived],
-        "time": [1 + row % 19 for row in range(118)],
+        "time": [1 + row % 19 for row in range(rows)],
     }
-    by_sex, alone = KaplanMeier(FOLLOWED, "sex"), KaplanMeier(FOLLOWED)
+
+
+@pytest.mark.parametrize("small", [(3, 30), (2, 1)], ids=["few events", "few rows"])
+def test_the_events_of_hidden_groups_do_not_follow_from_those_of_all(small):
+    """A model tells all events; so no group's last events are told, where another has no curve."""
+    table = of_groups(("f", *small), ("m", 20, 25), ("n", 20, 20), ("o", 3, 3))
+    by_sex, model = KaplanMeier(FOLLOWED, "sex"), Cox(FOLLOWED, (("x",),))
+    table["x"] = [row % 10 for row in range(len(table["time"]))]
+    sexes = {"sex": Category(("f", "m", "n", "o"))}
+    groups, whole = run(asked(by_sex, model, rows=200, minimum_cell=5, **sexes), [table])
+    assert whole["events"] == 43 + small[0]
+    assert [curve["events_in_all"] for curve in groups["curves"]] == [None] * len(groups["curves"])
+    told = sum(sum(curve["events"]) for curve in groups["curves"])
+    assert whole["events"] - told >= 5 + small[0]
+
+
+def test_curves_by_other_groups_are_another_query():
+    by_sex = KaplanMeier(FOLLOWED, "sex")
     sexes = {"sex": Category(("f", "m", "n"))}
-    groups, whole = run(asked(by_sex, alone, rows=200, minimum_cell=5, **sexes), [table])
-    assert [curve["events_in_all"] for curve in groups["curves"]] == [None, None, 20]
-    assert [curve["events_in_all"] for curve in whole["curves"]] == [43]
-    assert sum(groups["curves"][1]["events"]) <= 15
-    earlier = KaplanMeier(FollowUp("time", "died", 10), "sex")
-    with pytest.raises(ParameterError, match="column 'died' is cut into other cells by two tables"):
-        asked(by_sex, earlier, rows=200, **sexes)
+    for other in (KaplanMeier(FOLLOWED), KaplanMeier(FollowUp("time", "died", 10), "sex")):
+        with pytest.raises(ParameterError, match=r"column '(time|died)' is cut into other cells by two tables"):
+            asked(by_sex, other, rows=200, minimum_cell=5, **sexes)
+    asked(by_sex, KaplanMeier(FOLLOWED), rows=200, minimum_cell=1, **sexes)
 
 
 def test_quantiles_do_not_tell_where_few_rows_lie():

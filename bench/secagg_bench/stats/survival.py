@@ -33,6 +33,11 @@ class Followed:
     unit: float = 1.0
 
     @property
+    def complete(self) -> Any:
+        """The pooled rows that all statistics of the query are of."""
+        return self.table.rows.dropna(subset=[self.time, self.event, self.by, *self.covariates])
+
+    @property
     def query(self) -> Query:
         """Curves by group, and Cox's model with either way to take ties."""
         rows = self.table.rows
@@ -83,7 +88,7 @@ def _curves_apart(asked: Followed, found: dict[str, Any]) -> float:
         from lifelines import KaplanMeierFitter
     worst = 0.0
     for curve in found["curves"]:
-        rows = asked.table.rows[asked.table.rows[asked.by] == curve["group"]]
+        rows = asked.complete[asked.complete[asked.by] == curve["group"]]
         fitted = KaplanMeierFitter().fit(rows[asked.time].round(6), rows[asked.event].astype(int))
         times = np.round(curve["times"], 6)
         worst = max(worst, apart(curve["survival"], fitted.survival_function_at_times(times)))
@@ -98,7 +103,7 @@ def _curves_apart(asked: Followed, found: dict[str, Any]) -> float:
 def _log_rank_apart(asked: Followed, chi2: float) -> float:
     with needed("bench"):
         from lifelines.statistics import multivariate_logrank_test
-    rows = asked.table.rows.dropna(subset=[asked.by])
+    rows = asked.complete
     test = multivariate_logrank_test(rows[asked.time], rows[asked.by], rows[asked.event].astype(int))
     return apart([chi2], [test.test_statistic])
 
@@ -107,7 +112,7 @@ def _design(asked: Followed) -> Any:
     """Return the pooled rows that the model is of, and its covariates."""
     import pandas as pd
 
-    rows = asked.table.rows.dropna(subset=[*asked.covariates, asked.by])
+    rows = asked.complete
     levels = pd.get_dummies(rows[asked.by], drop_first=True, dtype=float)
     return rows, pd.concat([rows[list(asked.covariates)].astype(float), levels], axis=1)
 

@@ -53,7 +53,7 @@ class Count(OfCounts, frozen=True, tag="count"):
         return len(query.groups(self.by))
 
     def local(self, rows: Rows, state: CountState, query: Domain) -> NDArray[np.int64]:
-        return counted(rows, rows.complete(*self.reads()), self.by, query)
+        return counted(rows, rows.complete(), self.by, query)
 
     def finish(self, state: CountState, query: Domain) -> Result:
         least = query.minimum_cell

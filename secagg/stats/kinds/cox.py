@@ -119,7 +119,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
         return Spans.of((2 + intervals, 0, query.rows), (design.size + sums, -LARGEST, LARGEST))
 
     def local(self, rows: Rows, state: CoxState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         points, event = self.follow_up.read(complete)
         design = Design.of(self.terms, query)
         z = design.matrix(complete)

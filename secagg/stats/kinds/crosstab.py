@@ -103,7 +103,7 @@ class Crosstab(OfCounts, frozen=True, tag="crosstab"):
         return len(query.groups(self.row)), len(query.groups(self.column))
 
     def local(self, rows: Rows, state: CountState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         _, columns = self._shape(query)
         places = complete.codes(self.row) * columns + complete.codes(self.column)
         return np.append(np.bincount(places, minlength=self.cells(query)), rows.count - complete.count)

@@ -108,7 +108,7 @@ class Glm(Statistic, frozen=True, tag="glm"):
         return Spans.of((1 + design.cells, 0, query.rows), (2, -LARGEST, LARGEST))
 
     def local(self, rows: Rows, state: GlmState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         design = Design.of(self.terms, query)
         y, offset = self.model(query).read(complete)
         if not state.search.at:

@@ -75,7 +75,7 @@ class Histogram(OfCounts, frozen=True, tag="histogram"):
 
     def local(self, rows: Rows, state: CountState, query: Domain) -> NDArray[np.int64]:
         column = query.number(self.column)
-        complete = rows.complete(self.column)
+        complete = rows.complete()
         above = complete.units(self.column) - column.low_units
         places = np.minimum(above * self.bins // (column.high_units - column.low_units), self.bins - 1)
         return np.append(np.bincount(places, minlength=self.bins), rows.count - complete.count)

@@ -23,17 +23,19 @@ from secagg.stats.suppression import Axis
 from .cells import counted, missing_note, shown_groups, shown_missing
 from .coefficients import degrees
 from .follow_up import FollowUp
-from .life_table import LifeTable, events_told, first_at_most, log_rank
+from .joining import Joined, join
+from .life_table import LifeTable, first_at_most, log_rank
 from .sums import OfSums, SumsState
 
 CONFIDENCE = 0.95
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """One group. times: those shown, each with at least the query's minimum cell of events since the one before.
+    """One group. times: at which the curve falls; joined, if the query has a minimum cell, and then the last ones of
+    intervals.
 
-    at_risk: how many just before a time; None where that would tell of too few that were censored in between.
-    events: since the time before. survival, its standard_error by Greenwood, and low, high: the 95 % interval.
+    events_in_all: None where the last of them are not told. at_risk: how many at the begin of an interval. events: in
+    it. survival, its standard_error by Greenwood, and low, high: the 95 % interval.
     median: the first time at which survival is at most one half, with its interval; None where it is not reached.
     """
 
@@ -44,7 +46,7 @@ class Curve(msgspec.Struct, frozen=True):
     median_low: float | None
     median_high: float | None
     times: tuple[float, ...]
-    at_risk: tuple[int | None, ...]
+    at_risk: tuple[int, ...]
     events: tuple[int, ...]
     survival: tuple[float, ...]
     standard_error: tuple[float, ...]
@@ -53,12 +55,12 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """The log-rank test between the groups that are shown. observed, expected: events of each group, and how many there
-    would be were all alike; None where a group has too few events, or too few without."""
+    """The log-rank test between the groups that have a curve. observed, expected: events of each group, and how many
+    there would be were all alike."""
 
     groups: tuple[str, ...]
-    observed: tuple[int, ...] | None
-    expected: tuple[float, ...] | None
+    observed: tuple[int, ...]
+    expected: tuple[float, ...]
     chi2: float
     freedom: int
     p: float
@@ -101,12 +103,7 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
             yield Shown(
                 "log-rank test",
                 (self.by or "", "events", "expected"),
-                tuple(
-                    (group, None, None)
-                    if test.observed is None or test.expected is None
-                    else (group, test.observed[place], test.expected[place])
-                    for place, group in enumerate(test.groups)
-                ),
+                tuple(zip(test.groups, test.observed, test.expected, strict=True)),
                 (f"χ² = {test.chi2:.4g} on {degrees(test.freedom)}, p = {test.p:.4g}",),
             )
 
@@ -114,8 +111,8 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
         yield f"time in steps of {self.unit:g}, up to {self.horizon:g}; intervals: log(-log S), Greenwood"
         if self.minimum_cell > 1:
             yield (
-                f"a time is shown where {self.minimum_cell} events or more have come since the one before; steps in "
-                "between are not, though the curve falls there too"
+                f"times were joined, so that nothing shown is of fewer than {self.minimum_cell} events or censored "
+                "rows of a group: curves and test are those of the joined times"
             )
         yield missing_note(self.missing)
         if self.hidden:
@@ -142,7 +139,11 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
 
     def tables(self, query: Domain) -> tuple[tuple[Axis, ...], ...]:
         events = self.follow_up.axis
-        return ((events,),) if self.by is None else (((self.by, query.groups(self.by)), events),)
+        counts = (events,) if self.by is None else ((self.by, query.groups(self.by)), events)
+        if query.minimum_cell <= 1:
+            return (counts,)
+        # How times are joined depends on the groups, so that curves by others would show events in between.
+        return counts, ((self.follow_up.time, (self.follow_up, self.by)),)
 
     def widths(self, query: Domain) -> dict[str, float]:
         return {self.follow_up.time: self.follow_up.unit}
@@ -152,7 +153,7 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         return Spans.of((len(query.groups(self.by)) + 1 + points, 0, query.rows))
 
     def local(self, rows: Rows, state: SumsState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         points, event = self.follow_up.read(complete)
         codes = complete.codes(self.by)
         parts = [counted(rows, complete, self.by, query)]
@@ -171,19 +172,25 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
             if group in may
         }
         least = query.minimum_cell
-        told = events_told(list(tables.values()), least)
+        enough = {name: table for name, table in tables.items() if least <= 1 or table.events.sum() >= least}
+        curves = {name: _without_events(name, table) for name, table in tables.items()}
+        log_rank = None
+        if enough:
+            joined = join(tuple(enough.values()), least, ended=len(enough) < len(names))
+            curves |= {
+                name: self._curve(name, table, joined) for name, table in zip(enough, joined.tables, strict=True)
+            }
+            log_rank = _difference(tuple(enough), joined.tables)
         return KaplanMeierResult(
             time=self.follow_up.time,
             event=self.follow_up.event,
             by=self.by,
             unit=self.follow_up.unit,
             horizon=self.follow_up.end,
-            curves=tuple(
-                self._curve(name, table, least, may) for (name, table), may in zip(tables.items(), told, strict=True)
-            ),
+            curves=tuple(curves.values()),
             missing=shown_missing(state.counts, query.minimum_cell),
             hidden=tuple(name or "all" for name in names if name not in tables),
-            log_rank=_difference(tables, all(told)) if len(tables) > 1 else None,
+            log_rank=log_rank,
             minimum_cell=query.minimum_cell,
         )
 
@@ -201,37 +208,45 @@ class KaplanMeier(OfSums, frozen=True, tag="kaplan_meier"):
         counts = np.array(state.sums, dtype=np.int64).reshape(len(state.groups), 2, self.follow_up.points)
         return [LifeTable(events, censored) for events, censored in counts]
 
-    def _curve(self, group: str, table: LifeTable, least: int, told: bool) -> Curve:
+    def _curve(self, group: str, table: LifeTable, joined: Joined) -> Curve:
         low, high = table.interval(CONFIDENCE)
         survival = table.survival
-        kept, at_risk = table.shown(least, told)
+        times = joined.times * self.follow_up.unit
+        kept = np.flatnonzero(table.events)
         median, median_low, median_high = (
-            None if (point := first_at_most(curve, 0.5)) is None else point * self.follow_up.unit
+            None if (point := first_at_most(curve, 0.5)) is None else float(times[point])
             for curve in (survival, low, high)
         )
         return Curve(
             group=group,
             n=int(table.at_risk[0]),
-            events_in_all=int(table.events.sum()) if told else None,
+            events_in_all=None if joined.ended else int(table.events.sum()),
             median=median,
             median_low=median_low,
             median_high=median_high,
-            times=tuple(point * self.follow_up.unit for point in kept),
-            at_risk=at_risk,
-            events=tuple(np.diff(np.cumsum(table.events)[list(kept)], prepend=0).tolist()),
-            survival=tuple(survival[list(kept)].tolist()),
-            standard_error=tuple(table.standard_error[list(kept)].tolist()),
-            low=tuple(low[list(kept)].tolist()),
-            high=tuple(high[list(kept)].tolist()),
+            times=tuple(times[kept].tolist()),
+            at_risk=tuple(table.at_risk[kept].tolist()),
+            events=tuple(table.events[kept].tolist()),
+            survival=tuple(survival[kept].tolist()),
+            standard_error=tuple(table.standard_error[kept].tolist()),
+            low=tuple(low[kept].tolist()),
+            high=tuple(high[kept].tolist()),
         )
 
 
-def _difference(tables: dict[str, LifeTable], told: bool) -> Difference:
-    test = log_rank(list(tables.values()))
+def _without_events(group: str, table: LifeTable) -> Curve:
+    """Return what is told of a group with too few events: how many rows it has."""
+    return Curve(group, int(table.at_risk[0]), None, None, None, None, (), (), (), (), (), (), ())
+
+
+def _difference(groups: tuple[str, ...], tables: Sequence[LifeTable]) -> Difference | None:
+    if len(tables) < 2 or not any(table.events.any() for table in tables):
+        return None
+    test = log_rank(tables)
     return Difference(
-        groups=tuple(tables),
-        observed=test.observed if told else None,
-        expected=test.expected if told else None,
+        groups=groups,
+        observed=test.observed,
+        expected=test.expected,
         chi2=test.chi2,
         freedom=test.freedom,
         p=test.p,

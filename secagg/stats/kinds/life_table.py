@@ -70,52 +70,6 @@ class LifeTable:
         upper = np.where(inside, np.exp(log_s * factor), survival)
         return lower, upper
 
-    def shown(self, least: int, told: bool) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
-        """Return at which points the curve may be shown, and how many are at risk at each, None where that may not.
-
-        There are at least so many events since the point before, and as many behind it or none; and, where numbers at
-        risk are shown, none or as many who were censored before and behind. told: whether it may be known how many had
-        the event (`events_told`); where not, the last ones stay together with those censored. With least ≤ 1 that is
-        each point with an event.
-        """
-        points: list[int] = []
-        at_risk: list[int | None] = []
-        left = _from_here_on(self.events)
-        later = _from_here_on(self.censored)
-        gathered = 0
-        known = int(self.at_risk[0])
-        since = 0
-        for point in np.flatnonzero(self.events):
-            gathered += int(self.events[point])
-            behind = int(left[point] - self.events[point])
-            if gathered < least or not _is_none_or(behind, least) or not (told or behind):
-                continue
-            points.append(int(point))
-            here = int(self.at_risk[point])
-            gone = known - here
-            censored = gone - int(self.events[since:point].sum())
-            if all(_is_none_or(count, least) for count in (here, censored, int(later[point]))):
-                at_risk.append(here)
-                known, since = here, int(point)
-            else:
-                at_risk.append(None)
-            gathered = 0
-        return tuple(points), tuple(at_risk)
-
-
-def events_told(groups: Sequence[LifeTable], least: int) -> list[bool]:
-    """Return of which groups it may be told how many had the event, when that may be known of all rows together.
-
-    With it and without it must be none, or at least so many: of each such group, and of the others together.
-    """
-    counts = np.array([(group.events.sum(), group.censored.sum()) for group in groups], dtype=np.int64).reshape(-1, 2)
-    hidden = ~_are_none_or(counts, least)
-    while hidden.any() and not hidden.all():
-        if hidden.sum() >= 2 and _are_none_or(counts[hidden].sum(axis=0), least):
-            break
-        hidden[np.argmin(np.where(hidden, counts.sum() + 1, counts.min(axis=1)))] = True
-    return [not one for one in hidden]
-
 
 def first_at_most(curve: Reals, height: float) -> int | None:
     """Return the first point at which a falling curve is at most `height`; None where it never is."""
@@ -139,7 +93,7 @@ class LogRank:
         return chi2_tail(self.chi2, self.freedom)
 
 
-def log_rank(groups: list[LifeTable]) -> LogRank:
+def log_rank(groups: Sequence[LifeTable]) -> LogRank:
     """Compare groups, at least two of which have rows. Its variance is the hypergeometric one, so ties are allowed."""
     events = np.array([group.events for group in groups], dtype=np.float64)
     at_risk = np.array([group.at_risk for group in groups], dtype=np.float64)
@@ -159,14 +113,6 @@ def log_rank(groups: list[LifeTable]) -> LogRank:
         chi2=statistic,
         freedom=int(np.count_nonzero(at_risk[:, 0] > 0)) - 1,
     )
-
-
-def _is_none_or(count: int, least: int) -> bool:
-    return count == 0 or count >= least
-
-
-def _are_none_or(counts: Counts, least: int) -> NDArray[np.bool_]:
-    return np.asarray(((counts == 0) | (counts >= least)).all(axis=-1))
 
 
 def _from_here_on(counts: Counts) -> Counts:

@@ -122,7 +122,7 @@ class Meta(Statistic, frozen=True, tag="meta"):
 
     def local(self, rows: Rows, state: MetaState, query: Domain) -> NDArray[np.int64]:
         exponents = self._exponents(state, query)
-        estimate = self._estimate(rows.complete(*self.reads()), query)
+        estimate = self._estimate(rows.complete(), query)
         if estimate is None:
             return np.zeros(1 + len(exponents), dtype=np.int64)
         effect, variance = estimate

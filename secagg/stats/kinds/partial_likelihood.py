@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .joining import interval_starts
 from .newton import Evaluation, Reals, symmetric, triangle
 
 
@@ -61,21 +62,12 @@ class Intervals:
 
     @classmethod
     def of(cls, events: NDArray[np.int64], censored: NDArray[np.int64], least: int) -> Intervals:
-        """Begin one at each event, unless that leaves fewer than `least` events to it, or to the last one.
+        """Begin them as `interval_starts` does.
 
-        Those censored wait, likewise, for the interval with which they are enough; at the end they leave with the
-        last who did. With least = 1 nothing is grouped: there is one interval for each time with an event.
+        Those censored wait for the interval with which they are enough; at the end they leave with the last who did.
         """
-        times = np.flatnonzero(events)
-        left = np.cumsum(events[times][::-1])[::-1]
-        starts: list[int] = []
-        gathered = least
-        for time, remaining in zip(times, left, strict=True):
-            if not starts or (gathered >= least and remaining >= least):
-                starts.append(int(time))
-                gathered = 0
-            gathered += int(events[time])
-        return cls(tuple(starts), _leaving(np.add.reduceat(censored, starts), least) if starts else ())
+        starts = interval_starts(events[None], least)
+        return cls(starts, _leaving(np.add.reduceat(censored, starts), least) if starts else ())
 
     @property
     def waited_for(self) -> tuple[int, ...]:

@@ -128,7 +128,7 @@ class Quantile(Statistic, frozen=True, tag="quantile"):
         return Spans.of((1 + len(state.asked) * (BRANCHES + 2), 0, query.rows))
 
     def local(self, rows: Rows, state: QuantileState, query: Domain) -> NDArray[np.int64]:
-        complete = rows.complete(self.column)
+        complete = rows.complete()
         units = np.sort(complete.units(self.column))
         column = query.number(self.column)
         counts = [_counts(units, _edges(column, asked)) for asked in state.asked]

@@ -84,7 +84,7 @@ class OfSums(Statistic, frozen=True):
 
     def local(self, rows: Rows, state: SumsState, query: Domain) -> NDArray[np.int64]:
         by = self.grouped_by
-        complete = rows.complete(*self.reads())
+        complete = rows.complete()
         counts = counted(rows, complete, by, query)
         if not state.groups:
             return counts
