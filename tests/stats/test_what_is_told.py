@@ -215,6 +215,13 @@ def test_the_events_of_hidden_groups_do_not_follow_from_those_of_all(small):
     assert whole["events"] - told >= 5 + small[0]
 
 
+def test_no_model_tells_how_few_were_censored():
+    """They are all rows, less the events."""
+    table = {"time": [1, 2, 3, 4] * 10, "died": ["1"] * 37 + ["0"] * 3, "x": [row % 10 for row in range(40)]}
+    with pytest.raises(InputError, match="fewer than 5 of all rows are without the event 'died'"):
+        run(asked(Cox(FOLLOWED, (("x",),)), minimum_cell=5), [table])
+
+
 def test_curves_by_other_groups_are_another_query():
     by_sex = KaplanMeier(FOLLOWED, "sex")
     sexes = {"sex": Category(("f", "m", "n"))}

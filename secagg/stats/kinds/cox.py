@@ -102,7 +102,7 @@ class Cox(Statistic, frozen=True, tag="cox"):
         if list(ends) != sorted(set(ends)) or ends[0] < 0:
             raise refuse_state(self, "has intervals that are none of the time grid")
         if len(state.leaves) != len(state.starts) or not all(
-            -1 <= leaves < len(state.starts) for leaves in state.leaves
+            0 <= leaves < len(state.starts) for leaves in state.leaves
         ):
             raise refuse_state(self, "has intervals that nobody leaves in")
         if len(state.centre) != size or not all(-1 <= mean <= 1 for mean in state.centre):
@@ -175,6 +175,11 @@ class Cox(Statistic, frozen=True, tag="cox"):
         if events.sum() < least:
             few = f"fewer than {least}" if least > 1 else "none"
             raise InputError(f"{few} of all rows have the event {self.follow_up.event!r}: there is no model of them")
+        if 0 < censored.sum() < least:
+            raise InputError(
+                f"fewer than {least} of all rows are without the event {self.follow_up.event!r}, and a model would "
+                "tell how many"
+            )
         chosen = Intervals.of(events, censored, least)
         means = to_reals(total[-design.size :], exponent_for(1.0, query.rows)) / rows
         centre = tuple(np.clip(means, -1, 1).tolist())
@@ -211,7 +216,6 @@ class Cox(Statistic, frozen=True, tag="cox"):
             n=state.rows,
             events=state.search.rows,
             intervals=len(state.starts),
-            few_censored=-1 in state.leaves,
             minimum_cell=query.minimum_cell,
             references=design.references,
             coefficients=coefficients_of(

@@ -24,9 +24,8 @@ class OverallTest(msgspec.Struct, frozen=True):
 class CoxResult(Result, frozen=True, tag="cox"):
     """n: rows; events: among them. coefficients: log hazard ratios; references: what categories are compared with.
 
-    intervals: how many groups of event times there are; each is one time to the model. few_censored: so few rows were
-    censored that no sum is of them; they count as censored before the first event. steps: sums that Newton's method
-    took. log_likelihood, null_log_likelihood: of the partial likelihood, at the estimate and at 0.
+    intervals: how many groups of event times there are; each is one time to the model. steps: sums that
+    Newton's method took. log_likelihood, null_log_likelihood: of the partial likelihood, at the estimate and at 0.
     """
 
     time: str
@@ -35,7 +34,6 @@ class CoxResult(Result, frozen=True, tag="cox"):
     n: int
     events: int
     intervals: int
-    few_censored: bool
     minimum_cell: int
     references: tuple[str, ...]
     coefficients: tuple[Coefficient, ...]
@@ -65,8 +63,6 @@ class CoxResult(Result, frozen=True, tag="cox"):
                 f"event times were joined to {self.intervals}, so that no sum is of fewer than {self.minimum_cell} "
                 "rows: the estimate is that of the joined times"
             )
-        if self.few_censored:
-            yield "too few rows were censored to be summed: they count as censored before the first event"
 
 
 def overall_tests(freedom: int, ratio: float, wald: float, score: float) -> tuple[OverallTest, ...]:

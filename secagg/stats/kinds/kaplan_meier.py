@@ -114,6 +114,8 @@ class KaplanMeierResult(Result, frozen=True, tag="kaplan_meier"):
                 f"times were joined, so that nothing shown is of fewer than {self.minimum_cell} events or censored "
                 "rows of a group: curves and test are those of the joined times"
             )
+        if any(curve.events_in_all is None for curve in self.curves):
+            yield "the last events are not told, nor is it when they were: curves and test end before them"
         yield missing_note(self.missing)
         if self.hidden:
             yield f"too few rows to be shown: {', '.join(self.hidden)}"

@@ -52,9 +52,8 @@ class Moments:
 class Intervals:
     """How times are grouped, from public counts, so that no sum is of fewer rows than a floor.
 
-    starts: the points of the grid at which intervals begin, the first event's first. leaves: for each interval, the one
-    whose risk sets are the last with those who are censored in it; −1 where they are in none, all together being too
-    few.
+    starts: the points of the grid at which intervals begin. leaves: for each interval, the one whose risk sets are the
+    last with those who are censored in it.
     """
 
     starts: tuple[int, ...]
@@ -62,7 +61,7 @@ class Intervals:
 
     @classmethod
     def of(cls, events: NDArray[np.int64], censored: NDArray[np.int64], least: int) -> Intervals:
-        """Begin them as `interval_starts` does.
+        """Begin them as `interval_starts` does, for at least so many events, and none or as many censored.
 
         Those censored wait for the interval with which they are enough; at the end they leave with the last who did.
         """
@@ -72,10 +71,10 @@ class Intervals:
     @property
     def waited_for(self) -> tuple[int, ...]:
         """The intervals that those censored leave in, in order."""
-        return tuple(sorted(set(self.leaves) - {-1}))
+        return tuple(sorted(set(self.leaves)))
 
     def place(self, times: NDArray[np.int64], censored: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the interval that each row leaves in; −1 for a row that is in no risk set."""
+        """Return the interval that each row leaves in; −1 for a row that was censored before the first."""
         place = np.searchsorted(self.starts, times, side="right") - 1
         waits = censored & (place >= 0)
         place[waits] = np.array(self.leaves, dtype=np.int64)[place[waits]]
@@ -83,8 +82,6 @@ class Intervals:
 
 
 def _leaving(censored: NDArray[np.int64], least: int) -> tuple[int, ...]:
-    if 0 < censored.sum() < least:
-        return (-1,) * len(censored)
     leaves: list[int] = []
     waiting = 0
     last = len(censored) - 1
