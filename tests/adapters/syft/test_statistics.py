@@ -52,13 +52,8 @@ def test_all_kinds_of_two_sums_at_once_are_those_of_the_pooled_rows(federation):
     assert {type(one) for one in query.statistics} == set(KINDS) - {Cox, Glm}  # which take more than two sums
     run = five.submit(query, minimum_owners=4)
     found = five.go(run)
-<<<<<<< HEAD
     counted, summed, mean, variance, bins, crossed, median, *_ = found
-    pooled = five.pooled
-=======
-    counted, summed, mean, variance, bins, crossed, *_ = found
-    pooled = five.pooled.dropna(subset=list(QUERY.columns))
->>>>>>> w-statsfix
+    pooled = five.pooled.dropna(subset=list(query.columns))
     assert counted["counts"] == pooled["sex"].value_counts()[["f", "m"]].tolist()
     assert summed["rows"][0]["sum"] == pooled["age"].sum()
     assert [row["mean"] for row in mean["rows"]] == pytest.approx(pooled.groupby("sex")["age"].mean().tolist())
