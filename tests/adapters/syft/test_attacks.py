@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from secagg.adapters.syft import Training, submit_averaging
+from secagg.adapters.syft import Policy, Training, submit_averaging
 from secagg.adapters.syft.job import Params, submit
 from secagg.round import Request
 from secagg.stats import Category, Count, Query
@@ -140,3 +140,10 @@ def test_what_owners_write_stops_no_run(federation):
     assert said[talking].isprintable()
     assert len(said[talking]) < 400
     assert run.status.step == "AdvertiseKeys"
+
+
+@pytest.mark.parametrize(
+    ("email", "may"), [("Strasse@X.org", True), ("stra\N{LATIN SMALL LETTER SHARP S}e@x.org", False)]
+)
+def test_another_address_of_like_letters_may_not_ask(email, may):
+    assert Policy(scientists=["strasse@x.org"], identity="me.json").may_ask(email) == may
