@@ -13,6 +13,7 @@ from secagg_protocols.core import storage
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives.domain import Use, digest, frame
 
+from .expiry import is_over
 from .request import Request
 
 _SHORT = 16
@@ -26,7 +27,7 @@ def run_id(job: str) -> str:
 @dataclass(frozen=True)
 class Asked:
     """A request that was read, and is answered as it was read. asker: who asks. roster: the site's, by its digest;
-    empty: none.
+    empty: none. Raises `ProtocolViolation` for a run that has no name for a person.
 
     expires: of what is asked. about: what is asked for, as far as it stays the same in all rounds.
     """
@@ -37,6 +38,10 @@ class Asked:
     roster: bytes
     expires: str
     about: bytes
+
+    def __post_init__(self) -> None:
+        if not self.job.isprintable():
+            raise ProtocolViolation("the name of the run has signs that cannot be shown to a person")
 
     @property
     def job(self) -> str:
@@ -67,7 +72,7 @@ class Approval(msgspec.Struct):
 
     def is_over(self, now: datetime) -> bool:
         """Whether its query has expired."""
-        return bool(self.expires) and now > datetime.fromisoformat(self.expires)
+        return is_over(self.expires, now)
 
 
 class Approvals:

@@ -24,7 +24,7 @@ from secagg_protocols.core import storage
 from secagg_protocols.errors import LocalError
 
 from .approvals import run_id
-from .request import Answers
+from .request import Answers, one_line
 from .rounds import Round
 
 T = TypeVar("T")
@@ -144,7 +144,8 @@ class Mailed(ABC):
         """Who has answered the open step, as far as this machine was synced."""
         rounds, asked = self._rounds(), self._asked()
         letters = self._letters(asked)
-        said = {site: self._state(letters[site]) if site in letters else "not submitted" for site in asked.letters}
+        states = {site: one_line(self._state(letter)) for site, letter in letters.items()}
+        said = {site: states.get(site, "not submitted") for site in asked.letters}
         return Status(run_id(rounds.job), asked.round, asked.step, rounds.done, said)
 
     def step(self, *, close: bool = False) -> Status:

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from secagg_protocols import ProtocolViolation, Scheme, SecAggError
+from secagg_protocols import InputError, ParameterError, ProtocolViolation, Scheme, SecAggError
 from secagg_protocols.errors import Declined
 
 from .context import received_digest
+from .expiry import check_expiry, is_over
 from .packed import unpacked
 from .policy import SitePolicy
 from .site import Site
@@ -32,6 +33,11 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: int
     expires: str = ""
 
+    def __post_init__(self) -> None:
+        check_expiry(self.expires)
+        if self.rounds < 1:
+            raise ParameterError(f"rounds={self.rounds} is no number of rounds: give 1 or more")
+
     def received(self, arrays: Arrays) -> bytes:
         """Return the digest of what a site is sent with a model."""
         return received_digest(arrays, self.function, [self.dataset, self.rounds, self.expires])
@@ -50,9 +56,9 @@ class OwnTraining:
         """Raise `SecAggError` for what is never answered."""
         if training.function not in self.functions:
             raise Declined(f"this site has registered no function {training.function!r} that trains")
-        if proposal.round > training.rounds:
+        if not 1 <= proposal.round <= training.rounds:
             raise ProtocolViolation(f"round {proposal.round} of a training of {training.rounds}: not answered")
-        if training.expires and self.now() > datetime.fromisoformat(training.expires):
+        if is_over(training.expires, self.now()):
             raise Declined(f"the training has expired at {training.expires} (expires): ask anew")
         self.policy.codec_terms(proposal.terms)
 
@@ -87,6 +93,9 @@ class OwnTraining:
 
     def _update(self, training: Training, arrays: Arrays, proposal: Proposal, scheme: Scheme) -> Integers:
         own = {name: one.copy() for name, one in arrays.items()}
-        trained, report = self.functions[training.function](own, self.data[training.dataset])
+        try:
+            trained, report = self.functions[training.function](own, self.data[training.dataset])
+        except Exception as error:  # of the site's own function, of whatever model it was sent: for its log alone
+            raise InputError(f"function {training.function!r} failed: {type(error).__name__}: {error}") from error
         terms = self.policy.codec_terms(proposal.terms)
         return vector_of(change(arrays, as_arrays(trained)), report, terms, scheme)

@@ -30,7 +30,7 @@ from secagg_protocols import (
 from .driven import Driven, InMemory
 from .outcome import Outcome, Refused, who_completed
 from .peers import Peers
-from .request import Answers, Requests
+from .request import Answers, Requests, one_line
 from .terms import Peer, Proposal
 
 log = logging.getLogger("secagg.round")
@@ -168,7 +168,7 @@ class Round(Generic[Peer]):
             said = answers if isinstance(answers, Answers) else Answers.from_bytes(answers, self.answer_limit)
             if said.refusal:
                 self._declined.add(peer)
-                self._peers.refuse(peer, self.step, said.refusal)
+                self._peers.refuse(peer, self.step, one_line(said.refusal))
             for envelope in said.envelopes:
                 self._deliver(peer, envelope)
         except (RemoteError, InputError, StateError) as error:

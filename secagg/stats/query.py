@@ -17,6 +17,7 @@ from typing import Any, Union
 import msgspec
 
 from secagg.listing import listed
+from secagg.round.expiry import check_expiry, is_over
 from secagg_protocols.errors import InputError, ParameterError
 
 from .asking import Said
@@ -63,7 +64,7 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ParameterError(f"{name}={value} is not between {least} and {MAX_ROWS}")
         settled = {name: _settled(name, self.columns[name], self.rows) for name in sorted(self.columns)}
         msgspec.structs.force_setattr(self, "columns", settled)
-        _check_time(self.expires)
+        check_expiry(self.expires)
         if len(self.dataset) > MAX_NAME or not self.dataset.isprintable():
             raise ParameterError(f"dataset={self.dataset[:20]!r}… is no name of at most {MAX_NAME} characters")
         read = {name for statistic in self.statistics for name in statistic.reads()}
@@ -111,7 +112,7 @@ class Query(Domain, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def expired(self, now: datetime) -> bool:
         """Tell whether no site answers any more."""
-        return bool(self.expires) and now > datetime.fromisoformat(self.expires)
+        return is_over(self.expires, now)
 
     @property
     def digest(self) -> bytes:
@@ -141,14 +142,3 @@ def _settled(name: str, column: Number | Category, rows: int) -> Column:
         return column.settled(rows)
     except ParameterError as error:
         raise ParameterError(f"column {name!r}: {error}") from None
-
-
-def _check_time(text: str) -> None:
-    if not text:
-        return
-    try:
-        aware = datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        aware = False
-    if not aware:
-        raise ParameterError(f"expires={text!r} is no time with its offset, such as 2027-01-31T12:00:00+00:00")

@@ -9,7 +9,8 @@ import pytest
 
 from secagg.round import Answers, Request, bound_digest
 from secagg.round import policy as policies
-from secagg_protocols import Envelope, InputError, ParameterError, SecAggError
+from secagg.round.packed import unpacked
+from secagg_protocols import Envelope, InputError, ParameterError, SecAggError, WireError
 from secagg_protocols.bonawitz.messages import UnmaskRequest
 from secagg_protocols.core.wire import decode, encode
 
@@ -427,3 +428,9 @@ def test_an_adapters_own_refusal_is_seen_at_the_aggregator(federation, variant, 
     turn = parties.site("site-1").take(rnd.begin()["site-1"])
     rnd.take("site-1", turn.refuse(ParameterError("this study ended yesterday")))
     assert only_at(rnd, "site-1") == ["ParameterError: this study ended yesterday"]
+
+
+@pytest.mark.parametrize("kind", ["", "(1,f8", "<M8[s]", "<f8,", "f8,(", "|O", "|V8"])
+def test_a_model_of_strange_types_is_refused(kind):
+    with pytest.raises(WireError, match="there is no model in the request"):
+        unpacked(msgspec.msgpack.encode([("array", kind, (1,), bytes(8))]))

@@ -89,7 +89,8 @@ class Trainings:
         self._policy.check_coordinator()
         _check_dataset(training.dataset, self._own.data)
         self._own.check(training, request.proposal)
-        return training.expires, frame("training", msgspec.json.encode(training), request.proposal.terms)
+        same = (request.proposal.terms, request.proposal.length)  # the length is in the words that are approved
+        return training.expires, frame("training", msgspec.json.encode(training), *same)
 
     def words(self, asked: AskedJob) -> str:
         return self._own.words(_training(asked.params), asked.request.proposal)

@@ -1,6 +1,6 @@
 """One request as a PySyft job of two files: the request, and a program that is not meant to be run.
 
-The owner's own secagg answers it. Should the job be run all the same, its program ends at once.
+The owner's own secagg answers it. PySyft would run the job by its run.sh, which is the scientist's and not read here.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def deposit(job: Any, answer: bytes) -> None:
 def read_answer(job: Any, limit: int) -> bytes:
     """Scientist: return what was deposited, no more than one byte beyond the limit; empty where there is nothing."""
     with quiet():
-        files = [path for path in job.output_paths if path.name == ANSWER]
+        files = [path for path in job.output_paths if path.name == ANSWER and path.is_file()]
     if not files:
         return b""
     with files[0].open("rb") as file:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from secagg_protocols import ParameterError
 from .job import DONE, FAILED, PREFIX, REJECTED, Params, quiet, read_answer, submit
 
 PLAN, ROUNDS = "run.json", "rounds"
+_UNLISTED = SimpleNamespace(status="its state cannot be read", review_reason="")
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -38,6 +40,7 @@ class Kept(Mailed):
     reaches it."""
 
     clients: Mapping[str, Any] = field(kw_only=True, repr=False)
+    _unlisted: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     prefix = PREFIX
     unreached = "is no peer of its client: client.add_peer(…), and step again"
@@ -53,12 +56,16 @@ class Kept(Mailed):
         """Return what a job holds. uploads: whether it asks for a vector."""
 
     def _send(self, site: str, name: str, request: bytes, uploads: bool) -> None:
-        submit(self.clients[site], site, name, self._params(request, uploads))
+        try:
+            submit(self.clients[site], site, name, self._params(request, uploads))
+        except FileExistsError:  # and is not listed: its owner has damaged its state, and is waited for
+            self._unlisted[site] = name
 
     def _sent(self) -> Iterable[tuple[str, str, Any]]:
         with quiet():
             held = [job for client in self._each() for job in client.jobs]
-        return [(job.datasite_owner_email, job.name, job) for job in held]
+        sent = [(job.datasite_owner_email, job.name, job) for job in held]
+        return [*((*unlisted, _UNLISTED) for unlisted in self._unlisted.items()), *sent]
 
     def _answer(self, letter: Any, limit: int) -> bytes | Answers | None:
         if letter.status == DONE:

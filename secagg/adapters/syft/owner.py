@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,14 +72,15 @@ class Owner:
     def pending(self) -> tuple[Pending, ...]:
         """Return what waits for approval. Nothing is answered; what the policy refuses anyway is not shown."""
         with self._alone() as approvals:
-            self._shown = {}
+            earlier, self._shown = self._shown, {}
             for job in self._jobs():
-                try:
+                with suppress(SecAggError, OSError):  # `answer` refuses it, and says why
                     asked = self._read(job)
-                    if not approvals.covers(asked):
-                        self._shown[run_id(asked.job)] = asked
-                except (SecAggError, OSError):
-                    continue  # `answer` refuses it, and says why
+                    name = run_id(asked.job)
+                    first = self._shown.get(name, earlier.get(name, asked))
+                    # Names are the scientist's: under one that was read, nothing else may be approved.
+                    if not approvals.covers(asked) and first.lasting == asked.lasting:
+                        self._shown[name] = asked
         return tuple(Pending(name, asked.asker, self._words(asked)) for name, asked in self._shown.items())
 
     def approve(self, run: str) -> None:
@@ -94,11 +95,11 @@ class Owner:
         if run not in self._shown:
             raise ParameterError(f"run {run!r} was not shown: call pending(), which has {listed(self._shown)}")
         with self._alone():
-            params = self._shown.pop(run).params
+            shown = self._shown.pop(run)
             for job in self._jobs():
-                if read_params(job) == params:
-                    with quiet():
-                        job.reject(reason=reason)
+                with suppress(SecAggError, OSError):  # of another run
+                    if self._read(job).lasting == shown.lasting:
+                        _refuse(job, reason)
             self._sync()
 
     def answer(self) -> dict[str, str]:
