@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from secagg.extras import needed
 from secagg.schemes import make_scheme
-from secagg_protocols import SERVER, Bonawitz, InsecureDeterministicRandomness, RoundContext, Scheme
+from secagg_protocols import SERVER, InsecureDeterministicRandomness, RoundContext, Scheme
+from secagg_protocols.bonawitz.messages import Unmasking
 
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
@@ -93,7 +94,7 @@ def attacked(scheme: Scheme, vectors: Mapping[int, NDArray[Any]], *, bound: bool
         from secagg.conformance import attack, hostile
     if not bound:
         contexts, script = {}, {}
-    elif isinstance(scheme, Bonawitz):
+    elif Unmasking in scheme.exchange.messages:
         contexts, script = {VICTIM: OTHER}, {SERVER: {"KeyList": lambda bench, _: bench.everyones_keys()}}
     else:
         contexts, script = {VICTIM: OTHER}, {}
