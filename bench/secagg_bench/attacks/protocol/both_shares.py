@@ -12,7 +12,7 @@ from secagg.schemes import SCHEMES, make_scheme
 from secagg_protocols import Bonawitz, Envelope, ParameterError, Scheme
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
-from secagg_protocols.bonawitz.messages import Unmasking, UnmaskRequest
+from secagg_protocols.bonawitz.messages import UnmaskRequest
 from secagg_protocols.bonawitz.server import BonawitzServer
 from secagg_protocols.primitives import shamir
 
@@ -66,7 +66,7 @@ class BothShares(Attack):
     def no_view(self, defence: Defence) -> str:
         if defence.scheme is None:
             return "nothing is shared: the server sees the vector"
-        if Unmasking not in SCHEMES[defence.scheme].exchange.messages:
+        if "mask_keys" not in SCHEMES[defence.scheme].traits.opens:
             return "no participant's secrets are opened one by one"
         return ""
 
