@@ -15,7 +15,7 @@ from .data import Data
 from .privacy import Privacy
 from .schedule import Deployment
 from .setting import AtLeast, OneOf, Option, check, fields_of
-from .training import Training
+from .training import STEPS, Training
 
 MODEL_SUFFIXES = (".npz", ".safetensors")
 
@@ -75,7 +75,10 @@ class TrainConfig:
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        """Check what concerns two of the values."""
+        """Settle and check what concerns two of the values."""
+        if self.training.local_steps is None:
+            once = self.privacy.distributed and self.privacy.of_lots
+            object.__setattr__(self, "training", replace(self.training, local_steps=1 if once else STEPS))
         self._refuse_to_write_over()
         if Sweepable.EPSILON in self.run.sweep and self.privacy.epsilon is None:
             raise ParameterError("sweep = 'epsilon' has no ε to begin with; give an epsilon, or leave the sweep out")
@@ -120,8 +123,6 @@ class TrainConfig:
 
     def _check_distributed(self) -> None:
         """Check what noise under the sum asks of the other values."""
-        if self.privacy.of_lots and self.training.local_steps is None:
-            object.__setattr__(self, "training", replace(self.training, local_steps=1))
         steps = self.training.steps
         unit = self.privacy.unit
         if self.privacy.of_lots and steps > 1:
