@@ -16,6 +16,7 @@ from secagg.train.data import Data, Dataset
 from secagg.train.schema import Categorical, Numeric
 from secagg.train.silos import make_silos
 from secagg.train.table.encoding import encode
+from secagg.train.table.reading import read_tables
 from secagg_protocols.errors import InputError, ParameterError
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -278,13 +279,17 @@ def test_features_are_the_formula_of_their_public_constants() -> None:
         ({"csv": ("a.csv", "b.csv"), "site_column": "site"}, "each says which sites there are"),
         ({"csv": ("a.csv",), "patient_column": "outcome"}, "'outcome' is both target and patient column"),
         ({"csv": ("a.csv",), "ignore": ("outcome",)}, "is target and to be left out"),
-        ({"csv": ("a.csv",), "separator": "::"}, "must be one character"),
         ({"csv": (), "target": None, "decimal": ","}, "decimal = ',' needs a CSV file"),
     ],
 )
 def test_settings_of_a_table_that_contradict_each_other_are_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         Data(**{"target": "outcome", **settings})
+
+
+def test_a_separator_of_two_characters_is_refused_before_a_file_is_read() -> None:
+    with pytest.raises(ParameterError, match="must be one character"):
+        read_tables(("a.csv",), "::", ())
 
 
 def test_sites_agree_on_the_code_that_reads_their_tables_too() -> None:
