@@ -55,14 +55,10 @@ def test_what_a_defence_is_claimed_to_stop_it_stops(name):
     defence = NAMED[name]
     seen = set()
     for attack in registry.attacks().values():
-        if attack.name in defence.claims and not attack.no_view(defence) and attack.view(defence) not in seen:
+        if attack.held_by(defence) and not attack.no_view(defence) and attack.view(defence) not in seen:
             found = attack.run(defence, 0, EFFORT)
             assert found.value < attack.metric.success, attack.name
             assert found.value <= found.baseline + 0.05, attack.name
-
-
-def test_every_claim_is_of_an_attack_that_is_there():
-    assert set().union(*(defence.claims for defence in DEFENCES)) <= registry.attacks().keys()
 
 
 def test_with_the_model_bound_all_refuse_before_any_vector_is_sent():

@@ -117,6 +117,10 @@ class Attack(ABC):
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         """Attack once. The same seed gives the same data, the same victim and the same draws."""
 
+    def held_by(self, defence: Defence) -> bool:
+        """Tell whether this project claims that the defence stops the attack: then success is an error of ours."""
+        return False
+
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         """Return how it fares along an axis that no defence of the list covers: means over the seeds."""
         return ()

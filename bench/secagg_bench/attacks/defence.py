@@ -17,11 +17,12 @@ class Noise:
     """Differential privacy of one released sum. multiplier: z, the noise's standard deviation over `clip`.
 
     mode: "local" (each site adds all of it) or "distributed" (together they add it once, under the sum).
-    unit: whom it protects: each row is clipped to `clip` in L2 norm, or the update of the institution.
+    unit: whom it protects. `clip`, in L2 norm, is of each row's gradient, of the mean over each patient's rows at a
+    site, or of the update of the institution.
     """
 
     mode: Literal["local", "distributed"]
-    unit: Literal["row", "institution"]
+    unit: Literal["row", "patient", "institution"]
     multiplier: float
     clip: float = 1.0
 
@@ -37,7 +38,7 @@ class Defence:
 
     scheme: how updates are summed; None: the server sees each. clip: of each value of an update; None: wide enough
     for all. sites: in the sum. bound_context: whether participants bind the model that they got into their keys.
-    claims: attacks that it is claimed to stop; one that succeeds all the same is an error of this project.
+    claims: attacks that whoever brings it claims that it stops; of ours each attack says that itself (`held_by`).
     broken: what is broken on purpose, for an attack to succeed.
     """
 
@@ -52,10 +53,25 @@ class Defence:
     claims: frozenset[str] = frozenset()
     broken: str = ""
 
+    @property
+    def active(self) -> bool:
+        """Whether it withstands a server that departs from the protocol."""
+        return self.scheme is not None and self.adversary == "active"
 
-ON_SCHEMES = frozenset({"both-shares", "suppression"})
-ON_ROWS = frozenset({"imprint"})
-NOISY = ON_SCHEMES | ON_ROWS
+    def protects(self, unit: Literal["row", "patient", "institution"]) -> bool:
+        """Tell whether its noise bounds what one such unit changes, with an ε that says something.
+
+        Whoever is hidden as a whole is hidden in each part: noise over patients covers their rows.
+        """
+        if self.noise is None or UNITS.index(self.noise.unit) < UNITS.index(unit):
+            return False
+        spent = self.noise.epsilon
+        return spent is not None and spent <= MOST_EPSILON
+
+
+UNITS = ("row", "patient", "institution")
+MOST_EPSILON = 10.0
+"""Of one released sum: with more, nothing is claimed."""
 
 
 def _summed(scheme: str, adversary: Literal["semi-honest", "active"] = "semi-honest") -> Defence:
@@ -63,13 +79,20 @@ def _summed(scheme: str, adversary: Literal["semi-honest", "active"] = "semi-hon
     active = adversary == "active"
     name = f"{scheme}-active" if active else scheme
     title = f"secure sum of {SITES}, {scheme}, {adversary} server"
-    return Defence(name, title, scheme, adversary, claims=ON_SCHEMES)
+    return Defence(name, title, scheme, adversary)
 
 
-def _noisy(name: str, title: str, noise: Noise, claims: frozenset[str] = NOISY) -> Defence:
+def _noisy(
+    name: str,
+    title: str,
+    noise: Noise,
+    adversary: Literal["semi-honest", "active"] = "semi-honest",
+    sites: int = SITES,
+) -> Defence:
     spent = noise.epsilon
     promised = "no bound on ε" if spent is None else f"ε = {spent:.3g} a round"
-    return Defence(name, f"{title} (z = {noise.multiplier:g}, {promised})", "bonawitz", noise=noise, claims=claims)
+    title = f"{title} (z = {noise.multiplier:g}, {promised})"
+    return Defence(name, title, "bonawitz", adversary, noise=noise, sites=sites)
 
 
 DEFENCES = (
@@ -87,19 +110,31 @@ DEFENCES = (
         f"secure sum of {SITES}, bonawitz, whose participants do not say which model they got",
         "bonawitz",
         bound_context=False,
-        claims=frozenset({"both-shares"}),
     ),
-    Defence("minimum-cohort", "secure sum of at least 64, bonawitz", "bonawitz", sites=64, claims=ON_SCHEMES),
+    Defence("minimum-cohort", "secure sum of at least 64, bonawitz", "bonawitz", sites=64),
     Defence(
         "tight-clip",
         f"secure sum of {SITES}, bonawitz, each value of an update clipped at 0.001",
         "bonawitz",
         clip=0.001,
-        claims=ON_SCHEMES,
     ),
     _noisy("row-dp-local", "each site adds noise over its rows", Noise("local", "row", 1.0)),
     _noisy("row-dp", "noise under the sum, over rows", Noise("distributed", "row", 1.0)),
-    _noisy("row-dp-small", "too little noise under the sum, over rows", Noise("distributed", "row", 0.01), ON_SCHEMES),
+    _noisy("row-dp-small", "too little noise under the sum, over rows", Noise("distributed", "row", 0.01)),
+    _noisy("patient-dp", "noise under the sum, over patients", Noise("distributed", "patient", 1.0)),
     _noisy("institution-dp", "noise under the sum, over institutions", Noise("distributed", "institution", 1.0)),
+    _noisy(
+        "active-row-dp",
+        "an active server, and noise under the sum, over rows",
+        Noise("distributed", "row", 1.0),
+        "active",
+    ),
+    _noisy(
+        "cohort-row-dp",
+        "at least 64 sites, an active server, and noise under the sum, over rows",
+        Noise("distributed", "row", 1.0),
+        "active",
+        sites=64,
+    ),
 )
-"""Those that ship. A guarantee of ε is claimed where ε is one; less noise is shown, and nothing is claimed of it."""
+"""Those that ship. Too little noise is shown, and nothing is claimed of it."""

@@ -64,7 +64,8 @@ class Cell:
     @property
     def claimed(self) -> bool:
         """Whether the defence is claimed to stop the attack."""
-        return not self.weak and self.attack.name in self.defence.claims
+        said = self.attack.name in self.defence.claims or self.attack.held_by(self.defence)
+        return said and not self.weak
 
     @property
     def wrong(self) -> str:

@@ -13,15 +13,15 @@ from secagg_protocols import ParameterError
 
 from .attack import Attack
 from .defence import DEFENCES, Defence
-from .inference.weights import WeightDifferencing
-from .protocol.both_shares import BothShares
-from .protocol.suppression import Suppression
-from .records.imprint import Imprint
+from .frameworks import FRAMEWORKS
+from .inference import INFERENCE
+from .protocol import PROTOCOL
+from .records import RECORDS
 
 ATTACKS_GROUP = "secagg.attacks"
 DEFENCES_GROUP = "secagg.defences"
 
-OWN: tuple[type[Attack], ...] = (Imprint, WeightDifferencing, Suppression, BothShares)
+OWN: tuple[type[Attack], ...] = (*RECORDS, *INFERENCE, *PROTOCOL, *FRAMEWORKS)
 
 Named = TypeVar("Named", Attack, Defence)
 

@@ -39,17 +39,23 @@ def view_of(defence: Defence) -> str:
     return said
 
 
-def released(defence: Defence, rows: Sequence[Floats], seed: int) -> list[Floats]:
+def released(
+    defence: Defence, rows: Sequence[Floats], seed: int, patients: Sequence[NDArray[np.int64]] | None = None
+) -> list[Floats]:
     """Return the updates that the server learns: one for each site, or one that is their sum.
 
-    rows: for each site, the gradient of each of its rows, (rows, values). An update is their sum.
+    rows: for each site, the gradient of each of its rows, (rows, values). An update is their sum; under noise over
+    patients, the sum over patients of the mean over their rows. patients: for each site, whose each row is; None:
+    each row is a patient's of its own.
     """
     if defence.scheme is None:
         return [decoded(defence, [site.sum(axis=0)], seed) for site in rows]
     noise = defence.noise
     if noise is None:
         return [decoded(defence, [site.sum(axis=0) for site in rows], seed)]
-    if noise.unit == "row":
+    if noise.unit == "patient" and patients is not None:
+        rows = [_means(site, whose) for site, whose in zip(rows, patients, strict=True)]
+    if noise.unit in ("row", "patient"):
         rows = [clipped(site, noise.clip) for site in rows]
     updates = [site.sum(axis=0) for site in rows]
     if noise.unit == "institution":
@@ -58,8 +64,13 @@ def released(defence: Defence, rows: Sequence[Floats], seed: int) -> list[Floats
         rng = np.random.default_rng([seed, 1])
         updates = [update + rng.normal(0, noise.multiplier * noise.clip, update.shape) for update in updates]
         return [decoded(defence, updates, seed)]
-    most = max(len(site) for site in rows) if noise.unit == "row" else 1
+    most = 1 if noise.unit == "institution" else max(len(site) for site in rows)
     return [_with_noise_under_the_sum(noise, updates, most, seed)]
+
+
+def _means(rows: Floats, whose: NDArray[np.int64]) -> Floats:
+    """Return the mean over each patient's rows, (patients, values)."""
+    return np.array([rows[whose == patient].mean(axis=0) for patient in np.unique(whose)])
 
 
 def clipped(vectors: Floats, clip: float) -> Floats:

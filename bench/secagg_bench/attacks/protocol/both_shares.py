@@ -73,6 +73,9 @@ class BothShares(Attack):
     def view(self, defence: Defence) -> str:
         return f"shares, {defence.scheme}, {defence.adversary}{', ' + defence.broken if defence.broken else ''}"
 
+    def held_by(self, defence: Defence) -> bool:
+        return defence.scheme is not None
+
     def weak(self) -> Defence:
         return Defence("naive", "secure sum, bonawitz", "bonawitz", broken=NAIVE)
 

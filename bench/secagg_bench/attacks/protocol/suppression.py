@@ -45,6 +45,9 @@ class Suppression(Attack):
             return "each update"
         return f"{defence.scheme}, {defence.adversary}, model {'bound' if defence.bound_context else 'not bound'}"
 
+    def held_by(self, defence: Defence) -> bool:
+        return defence.scheme is not None and defence.bound_context
+
     def weak(self) -> Defence:
         return Defence(
             "unbound", "secure sum, bonawitz", "bonawitz", bound_context=False, broken="the model is not in the context"

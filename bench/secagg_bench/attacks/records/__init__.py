@@ -1,1 +1,8 @@
-"""Attacks that bring back records from what is summed."""
+"""Attacks that rebuild records from what is released."""
+
+from __future__ import annotations
+
+from ..attack import Attack
+from .imprint import Imprint
+
+RECORDS: tuple[type[Attack], ...] = (Imprint,)

@@ -137,6 +137,9 @@ class Imprint(Attack):
     def view(self, defence: Defence) -> str:
         return view_of(defence)
 
+    def held_by(self, defence: Defence) -> bool:
+        return defence.protects("row")
+
     def weak(self) -> Defence:
         noise = Noise("distributed", "row", 1e-5)
         return Defence("row-dp-broken", "noise under the sum", "bonawitz", noise=noise, broken="noise ÷ 100,000")
