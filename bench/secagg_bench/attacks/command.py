@@ -39,18 +39,21 @@ def run_attacks(
     ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and what is finished.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes; 1: none but this one. [default: cores]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run each attack against each defence; exit 1 where a defence does not stop what it is claimed to stop."""
     with needed("bench"):
         import scipy  # noqa: F401
 
+        from . import costs, matrix
         from .attack import Effort
-        from .costs import costs_of
-        from .matrix import run_matrix
         from .page import as_fields, render
         from .pieces import Piece
         from .registry import attacks, chosen, defences
+        from .workers import cores, finish
     own = records(csv, target)
     known = attacks()
     if own is not None:
@@ -61,24 +64,28 @@ def run_attacks(
     out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     journal: Journal[Piece] = Journal(out / "attacks.jsonl", Piece, resume=resume)
+    effort = Effort(seeds, quick, own)
+    trainings = 1 if quick else 3
+    tasks = [*costs.tasks_of(against, trainings, journal), *matrix.tasks_of(wanted, against, effort, journal)]
     with progress_bar() as move:
-        matrix = run_matrix(wanted, against, Effort(seeds, quick, own), journal, move)
-        costs = costs_of(against, 1 if quick else 3, journal, move)
+        skipped = finish(tasks, journal, move, workers or cores())
+    cells = matrix.matrix_of(wanted, against, effort, journal, skipped)
+    prices = costs.costs_of(against, trainings, journal, skipped)
     fields: dict[str, Any] = {
         "benchmark": "attacks",
         "version": version("secagg"),
         "machine": machine(),
         "quick": quick,
         "seconds": round(time.monotonic() - start, 1),
-        **as_fields(matrix, costs),
+        **as_fields(cells, prices),
     }
     (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     page = out / "attacks.html"
-    page.write_text(render(matrix, costs, fields), encoding="utf-8")
-    _print(matrix, fields, page, as_json=as_json)
+    page.write_text(render(cells, prices, fields), encoding="utf-8")
+    _print(cells, fields, page, as_json=as_json)
     if as_json:
         print_json({**fields, "report": str(page)})
-    if matrix.wrong:
+    if cells.wrong:
         raise typer.Exit(1)
 
 

@@ -42,7 +42,8 @@ def _attack(attack: Attack, matrix: Matrix) -> dict[str, Any]:
         "metric": attack.metric.name,
         "unit": attack.metric.unit,
         "success": attack.metric.success,
-        "curves": msgspec.to_builtins(matrix.curves.get(attack.name, ())),
+        "seconds": round(matrix.seconds(attack), 1),
+        "curves": msgspec.to_builtins(axes.curves if (axes := matrix.axes.get(attack.name)) else ()),
     }
 
 
@@ -89,7 +90,7 @@ def render(matrix: Matrix, costs: Sequence[Cost], fields: Mapping[str, Any]) -> 
         stopped={attack.name: _names(matrix, attack, succeeded=False) for attack in matrix.attacks},
         succeeds={attack.name: _names(matrix, attack, succeeded=True) for attack in matrix.attacks},
         shown=[(one.title, Markup(pictures.side_by_side(one))) for one in _pictures(matrix)],
-        curves=[(one.title, Markup(pictures.curve(one))) for curves in matrix.curves.values() for one in curves],
+        curves=[(one.title, Markup(pictures.curve(one))) for axes in matrix.axes.values() for one in axes.curves],
         confidence=f"{CONFIDENCE:.0%}",
         values=VALUES,
         epsilon=EPSILON,
