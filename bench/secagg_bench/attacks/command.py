@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.extras import needed
@@ -22,7 +20,8 @@ from ..overhead import machine
 
 if TYPE_CHECKING:
     from .attack import Attack, Records
-    from .matrix import Matrix
+    from .pieces import Piece
+    from .workers import Task
 
 FULL_SEEDS = 10
 QUICK_SEEDS = 3
@@ -50,10 +49,12 @@ def run_attacks(
 
         from . import costs, matrix
         from .attack import Effort
-        from .page import as_fields, render
+        from .fields import as_fields
+        from .page import render
         from .pieces import Piece
         from .registry import attacks, chosen, defences
-        from .workers import cores, finish
+        from .terminal import show
+        from .workers import cores
     own = records(csv, target)
     known = attacks()
     if own is not None:
@@ -67,8 +68,7 @@ def run_attacks(
     effort = Effort(seeds, quick, own)
     trainings = 1 if quick else 3
     tasks = [*costs.tasks_of(against, trainings, journal), *matrix.tasks_of(wanted, against, effort, journal)]
-    with progress_bar() as move:
-        skipped = finish(tasks, journal, move, workers or cores())
+    skipped = _finished(tasks, journal, workers or cores(), out)
     cells = matrix.matrix_of(wanted, against, effort, journal, skipped)
     prices = costs.costs_of(against, trainings, journal, skipped)
     fields: dict[str, Any] = {
@@ -82,11 +82,23 @@ def run_attacks(
     (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     page = out / "attacks.html"
     page.write_text(render(cells, prices, fields), encoding="utf-8")
-    _print(cells, fields, page, as_json=as_json)
+    show(cells, fields, console(as_json))
+    console(as_json).print(f"report: {page}", soft_wrap=True)
     if as_json:
         print_json({**fields, "report": str(page)})
     if cells.wrong:
         raise typer.Exit(1)
+
+
+def _finished(tasks: Sequence[Task], journal: Journal[Piece], workers: int, out: Path) -> dict[Hashable, str]:
+    from .workers import finish
+
+    with progress_bar() as move:
+        try:
+            return finish(tasks, journal, move, workers)
+        except KeyboardInterrupt:
+            console(as_json=True).print(f"stopped; what is finished is kept: go on with --resume --out {out}")
+            raise
 
 
 def records(csv: Path | None, target: str | None) -> Records | None:
@@ -114,25 +126,3 @@ def _on_tables(known: dict[str, Attack], asked: Sequence[str]) -> dict[str, Atta
             able = ", ".join(name for name, one in known.items() if one.on_tables)
             raise ParameterError(f"--attack {name!r} needs no rows of a table: leave --csv out, or choose from {able}")
     return {name: one for name, one in known.items() if one.on_tables}
-
-
-def _print(matrix: Matrix, fields: dict[str, Any], page: Path, *, as_json: bool) -> None:
-    target = console(as_json)
-    for attack in matrix.attacks:
-        heading = f"{attack.title} ({attack.metric.name}, success from {attack.metric.success:g})"
-        table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for name in ("defence", "found", "guess", ""):
-            table.add_column(name, justify="right" if name in ("found", "guess") else "left")
-        for cell in (one for one in matrix.cells if one.attack is attack):
-            name = f"broken on purpose: {cell.defence.broken}" if cell.weak else cell.defence.name
-            if not cell.runs:
-                table.add_row(name, "–", "–", cell.reason)
-                continue
-            said = "WRONG: " + cell.wrong if cell.wrong else "succeeds" if cell.succeeded else "stopped"
-            table.add_row(name, f"{cell.value:.3g}", f"{cell.baseline:.3g}", said)
-        target.print(table)
-    target.print(
-        f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
-        soft_wrap=True,
-    )
-    target.print(f"report: {page}", soft_wrap=True)

@@ -54,6 +54,16 @@ class Cell:
         return max(metric.least, self.value - half), min(metric.most, self.value + half)
 
     @property
+    def view(self) -> str:
+        """What the attacker sees; where nothing was run, why."""
+        return self.reason or self.attack.view(self.defence)
+
+    @property
+    def words(self) -> str:
+        """What was found, in plain words."""
+        return self.attack.in_words(self.value, self.baseline, self.defence)
+
+    @property
     def succeeded(self) -> bool:
         """Whether the mean reaches what counts as success."""
         return bool(self.runs) and self.value >= self.attack.metric.success
@@ -96,6 +106,13 @@ class Matrix:
     def weak(self, attack: Attack) -> Cell:
         """Return the cell of the attack's own broken defence."""
         return next(cell for cell in self.cells if cell.attack is attack and cell.weak)
+
+    def by_view(self, attack: Attack) -> list[list[Cell]]:
+        """Return the cells of an attack, those together that share a view: they have the same figures."""
+        views: dict[tuple[bool, str], list[Cell]] = {}
+        for cell in (one for one in self.cells if one.attack is attack):
+            views.setdefault((cell.weak, cell.view), []).append(cell)
+        return list(views.values())
 
     def seconds(self, attack: Attack) -> float:
         """Return the CPU seconds of everything that was run of an attack."""
