@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
 
 import secagg
 from secagg.codec import Layout
 from secagg.schemes import PROTECTING, make_scheme
-from secagg_bench.attacks import command, costs, registry
+from secagg_bench.attacks import registry
 from secagg_bench.attacks.attack import Effort, Finding, Records
 from secagg_bench.attacks.command import run_attacks
 from secagg_bench.attacks.defence import DEFENCES, Defence
 from secagg_bench.attacks.matrix import matrix_of, tasks_of
-from secagg_bench.attacks.pieces import Piece, Trained
+from secagg_bench.attacks.pieces import Piece
 from secagg_bench.attacks.records.imprint import BINS, ROWS, Imprint
 from secagg_bench.attacks.released import codec_for, decoded, released
 from secagg_bench.attacks.workers import finish
@@ -209,50 +208,7 @@ def test_a_package_s_attack_is_found_or_refused_by_name(monkeypatch, value, said
         registry.attacks()
 
 
-# --- the command and its page
-
-
-@pytest.fixture
-def cheap(monkeypatch):
-    """Train no model, and try one seed."""
-    monkeypatch.setattr(command, "QUICK_SEEDS", 1)
-    monkeypatch.setattr(costs, "_trained", lambda kind, where: Trained(*where, (0.9,)))
-    monkeypatch.setattr(costs, "VALUES", 50)
-
-
-@pytest.mark.usefixtures("cheap")
-def test_the_command_writes_a_page_that_fetches_nothing(tmp_path):
-    attacks = ["--attack", "imprint", "--attack", "both-shares"]
-    asked = [*attacks, "--defence", "none", "--defence", "bonawitz", *ONE_PROCESS, "--json"]
-    said = CliRunner().invoke(app, [*asked, "--out", str(tmp_path)])
-    assert said.exit_code == 0, said.output
-    found = json.loads(said.stdout)
-    assert {(cell["attack"], cell["defence"]) for cell in found["cells"]} >= {
-        ("imprint", "none"),
-        ("both-shares", "bonawitz"),
-    }
-    assert all({"value", "baseline", "values"} <= cell.keys() or cell["no_view"] for cell in found["cells"])
-    page = (tmp_path / "attacks.html").read_text("utf-8")
-    assert "nothing is shared: the server sees the vector" in page
-    assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
-    assert "$" not in page
-    assert not re.findall(r"url\(\s*[\"']?(?!#|data:)", page)
-
-
-@pytest.mark.usefixtures("cheap")
-def test_a_table_of_one_s_own_gets_the_attacks_on_tables(tmp_path):
-    rng = np.random.default_rng(0)
-    lines = [f"{one:.4f},{two:.4f},{'yes' if one > 0.5 else 'no'}" for one, two in rng.uniform(size=(300, 2))]
-    table = tmp_path / "own.csv"
-    table.write_text("\n".join(["age,dose,ill", *lines]) + "\n")
-    asked = ["--csv", str(table), "--target", "ill", "--defence", "bonawitz", *ONE_PROCESS, "--json"]
-    said = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "out")])
-    assert said.exit_code == 0, said.output
-    found = json.loads(said.stdout)
-    assert [attack["name"] for attack in found["attacks"]] == ["imprint"]
-    assert all("value" in cell for cell in found["cells"])
-    with pytest.raises(ParameterError, match="'suppression' needs no rows of a table"):
-        CliRunner().invoke(app, [*asked, "--attack", "suppression"], catch_exceptions=False)
+# --- the docs
 
 
 def test_the_attack_on_the_page_is_the_one_that_is_tested(tmp_path):

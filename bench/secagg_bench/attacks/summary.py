@@ -61,7 +61,7 @@ def in_short(found: Sequence[Standing]) -> list[str]:
     ]
     able = [one for one in found if one.run]
     if len(able) > 1:
-        best = min(able, key=lambda one: len(one.leaks) / len(one.run))
+        best = min(able, key=lambda one: (len(one.leaks) / len(one.run), -len(one.run)))
         told.append(f"The fewest get through {best.defence.name}: {_through(best)}{_price(best.cost)}.")
     return told
 
