@@ -3,5 +3,14 @@
 from __future__ import annotations
 
 from ..attack import Attack
+from .both_shares import FlowerBothShares
+from .client_dp import FlowerClientDp
+from .fedavg import FlowerFedAvg
+from .mask_seeds import FlowerMaskSeeds
 
-FRAMEWORKS: tuple[type[Attack], ...] = ()
+FRAMEWORKS: tuple[type[Attack], ...] = (
+    FlowerFedAvg,
+    FlowerBothShares,
+    FlowerMaskSeeds,
+    FlowerClientDp,
+)
