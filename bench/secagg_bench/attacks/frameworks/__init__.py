@@ -7,10 +7,14 @@ from .both_shares import FlowerBothShares
 from .client_dp import FlowerClientDp
 from .fedavg import FlowerFedAvg
 from .mask_seeds import FlowerMaskSeeds
+from .published_sum import FlarePublishedSum
+from .shared_key import FlareSharedKey
 
 FRAMEWORKS: tuple[type[Attack], ...] = (
     FlowerFedAvg,
     FlowerBothShares,
     FlowerMaskSeeds,
     FlowerClientDp,
+    FlareSharedKey,
+    FlarePublishedSum,
 )
