@@ -9,6 +9,7 @@ from .fedavg import FlowerFedAvg
 from .mask_seeds import FlowerMaskSeeds
 from .published_sum import FlarePublishedSum
 from .shared_key import FlareSharedKey
+from .svt import FlareSvt
 
 FRAMEWORKS: tuple[type[Attack], ...] = (
     FlowerFedAvg,
@@ -17,4 +18,5 @@ FRAMEWORKS: tuple[type[Attack], ...] = (
     FlowerClientDp,
     FlareSharedKey,
     FlarePublishedSum,
+    FlareSvt,
 )
