@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from ..attack import Attack
 from .both_shares import BothShares
+from .key_substitution import KeySubstitution
+from .late_input import LateInput
+from .replay import Replay
+from .small_cohort import SmallCohort
+from .split_view import SplitView
 from .suppression import Suppression
+from .sybils import Sybils
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
+    KeySubstitution,
+    LateInput,
+    Replay,
+    SmallCohort,
+    SplitView,
     Suppression,
+    Sybils,
 )
