@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..attack import Attack
 from .both_shares import BothShares
+from .corrupt_shares import CorruptShares
+from .dropouts import Dropouts
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
 from .replay import Replay
@@ -14,6 +16,8 @@ from .sybils import Sybils
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
+    CorruptShares,
+    Dropouts,
     KeySubstitution,
     LateInput,
     Replay,
