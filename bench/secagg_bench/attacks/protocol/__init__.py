@@ -6,6 +6,8 @@ from ..attack import Attack
 from .both_shares import BothShares
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
+from .framing import Framing
+from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
 from .replay import Replay
@@ -18,6 +20,8 @@ PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
     CorruptShares,
     Dropouts,
+    Framing,
+    IsolatedNeighbour,
     KeySubstitution,
     LateInput,
     Replay,

@@ -43,7 +43,7 @@ class KeySubstitution(ProtocolAttack):
 
     name: ClassVar[str] = "key-substitution"
     title: ClassVar[str] = "One participant's vector, by playing all the others to it"
-    source: ClassVar[str] = "Bonawitz et al., CCS 2017, section 6.2: why an active server needs signed keys"
+    source: ClassVar[str] = "Bonawitz et al., CCS 2017: why the keys are signed against an active server"
     adversary: ClassVar[str] = (
         "the server: in the place of all other participants' keys it shows its own, and sends zeros"
     )

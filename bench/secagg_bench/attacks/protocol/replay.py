@@ -32,7 +32,7 @@ class Replay(ProtocolAttack):
 
     name: ClassVar[str] = "replay"
     title: ClassVar[str] = "To have a message of an earlier round taken in this one, by the server or by participants"
-    source: ClassVar[str] = "Needham and Schroeder, CACM 1978; the messages of Bonawitz et al., CCS 2017"
+    source: ClassVar[str] = "Denning and Sacco, CACM 1981"
     adversary: ClassVar[str] = "anyone on the way: sends all messages of the round before once more, to the same"
     metric: ClassVar[Metric] = Metric("share of old messages taken", success=0.1)
 

@@ -21,7 +21,7 @@ class SmallCohort(ProtocolAttack):
 
     name: ClassVar[str] = "small-cohort"
     title: ClassVar[str] = "One participant's vector, in a sum of which all but one have dropped out"
-    source: ClassVar[str] = "Bonawitz et al., CCS 2017, section 6: what a threshold is for"
+    source: ClassVar[str] = "Bonawitz et al., CCS 2017: what its threshold is for"
     adversary: ClassVar[str] = (
         "the server and one participant: takes the lowest threshold that there is, closes the step when those two "
         "have sent their vectors, and takes the one that it knows off the sum"

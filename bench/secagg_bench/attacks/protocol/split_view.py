@@ -21,7 +21,7 @@ class SplitView(ProtocolAttack):
 
     name: ClassVar[str] = "split-view"
     title: ClassVar[str] = "One participant's vector, by telling each half of the others another list of survivors"
-    source: ClassVar[str] = "Bonawitz et al., CCS 2017, section 6.2; Pasquini, Francati, Ateniese, CCS 2022"
+    source: ClassVar[str] = "Bonawitz et al., CCS 2017: what its ConsistencyCheck is for"
     adversary: ClassVar[str] = (
         f"the server and one of {PARTICIPANTS} participants, which is counted: tells two halves two lists, and the "
         "one that helps it answers both"

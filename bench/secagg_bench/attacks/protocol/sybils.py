@@ -23,7 +23,7 @@ class Sybils(ProtocolAttack):
 
     name: ClassVar[str] = "sybils"
     title: ClassVar[str] = "One participant's vector, by running some of the participants"
-    source: ClassVar[str] = "Douceur, The Sybil Attack, IPTPS 2002; Bonawitz et al., CCS 2017, section 6"
+    source: ClassVar[str] = "Douceur, The Sybil Attack, IPTPS 2002"
     adversary: ClassVar[str] = (
         f"the server, which runs {COUNTED} of {PARTICIPANTS} participants, as many as the scheme counts: opens the sum "
         "of all, and has its own open another without the participant"
