@@ -48,7 +48,8 @@ EVERY = "every message"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the participants of an attack hold. contexts, ledgers: of those who do not have what the others have.
+    """What the participants of an attack hold. contexts, ledgers, schemes: of those who do not have what the others
+    have; their schemes have the others' id, and machines that may skip a check (`weakened`).
 
     absent: participant → the step from which on it is silent.
     """
@@ -57,6 +58,7 @@ class Settings:
     contexts: Mapping[int, RoundContext] = field(default_factory=dict)
     policy: Policy = Policy()  # noqa: RUF009  (frozen)
     ledgers: Mapping[int, ContributionLedger] = field(default_factory=dict)
+    schemes: Mapping[int, Scheme] = field(default_factory=dict)
     absent: Mapping[int, Step] = field(default_factory=dict)
 
 
@@ -95,7 +97,7 @@ class Attack:
 
     def _client(self, who: int) -> Client:
         context = self._context(who)
-        return self.scheme.client(
+        return self._scheme(who).client(
             who,
             context if not self.scheme.early_keys else replace(context, context_digest=b""),
             replace(self._party(who, self.settings.ledgers.get(who, MemoryLedger())), policy=self.settings.policy),
@@ -103,7 +105,10 @@ class Attack:
 
     def restored(self, who: int, snapshot: bytes, ledger: ContributionLedger) -> Client:
         """Make a participant's machine again from a snapshot."""
-        return self.scheme.restore(snapshot, self._party(who, ledger))
+        return self._scheme(who).restore(snapshot, self._party(who, ledger))
+
+    def _scheme(self, who: int) -> Scheme:
+        return self.settings.schemes.get(who, self.scheme)
 
     def _party(self, who: int, ledger: ContributionLedger) -> Participant:
         return Participant(identity=self.identities.get(who), roster=self.roster, ledger=ledger, standing=self.keys[0])

@@ -44,6 +44,8 @@ class Attack(attack.Attack):
         super().__init__(*arguments, **options)
         self.shares: dict[tuple[int, int], dict[int, bytes]] = defaultdict(dict)
         self.seeds: dict[int, bytes] = {}
+        self._answered: dict[int, Envelope] = {}
+        """Holder → the request that it answered last: who answers one twice answers both its lists (`weaknesses`)."""
 
     def vector_of(self, who: int) -> list[Envelope]:
         client = self.clients[who]
@@ -68,7 +70,11 @@ class Attack(attack.Attack):
     def _note_opened(self, holder: int, envelope: Envelope) -> None:
         request = decode(UnmaskRequest, self.told["UnmaskRequest"][holder].payload, self.scheme.payload_limit)
         message, size, position = self.server.open(envelope), shamir.SHARE_BYTES, 0
-        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), request.survivors)
+        survivors = request.survivors
+        if self._answered.get(holder) is self.told["UnmaskRequest"][holder]:
+            survivors = tuple(who for who in survivors if who not in request.vanished)
+        self._answered[holder] = self.told["UnmaskRequest"][holder]
+        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), survivors)
         for dealer in self.dealers(holder):
             if dealer not in message.missing:
                 row = rows[dealer]

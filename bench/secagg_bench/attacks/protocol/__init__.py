@@ -15,4 +15,24 @@ PROTOCOL: tuple[type[Attack], ...] = (
     ReusedMasks,
     Suppression,
     WeakMasks,
+from .corrupt_shares import CorruptShares
+from .dropouts import Dropouts
+from .framing import Framing
+from .isolated_neighbour import IsolatedNeighbour
+from .key_substitution import KeySubstitution
+from .late_input import LateInput
+from .replay import Replay
+from .small_cohort import SmallCohort
+from .split_view import SplitView
+from .sybils import Sybils
+    CorruptShares,
+    Dropouts,
+    Framing,
+    IsolatedNeighbour,
+    KeySubstitution,
+    LateInput,
+    Replay,
+    SmallCohort,
+    SplitView,
+    Sybils,
 )
