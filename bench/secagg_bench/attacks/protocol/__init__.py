@@ -5,15 +5,19 @@ from __future__ import annotations
 from ..attack import Attack
 from .both_shares import BothShares
 from .ckks_key import CkksKey
+from .overflow import Overflow
 from .reused_masks import ReusedMasks
 from .suppression import Suppression
+from .tampering import Tampering
 from .weak_masks import WeakMasks
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
     CkksKey,
+    Overflow,
     ReusedMasks,
     Suppression,
+    Tampering,
     WeakMasks,
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
