@@ -81,8 +81,13 @@ class Attack(attack.Attack):
                 self.shares[dealer, row][holder] = bytes(message.shares[position : position + size])
                 position += size
 
+    def _remember(self, who: int) -> None:
+        super()._remember(who)
+        if who in self.memories:
+            self.hand_over(who)
+
     def hand_over(self, colluder: int) -> None:
-        """A colluder gives the server every share that it holds."""
+        """A colluder gives the server every share that it holds now. (Those in the settings do so after every call.)"""
         size = shamir.SHARE_BYTES
         for dealer, share in self.clients[colluder]._memory.shares.items():
             for row in (steps.MASK_KEY, steps.SELF_MASK_SEED):
