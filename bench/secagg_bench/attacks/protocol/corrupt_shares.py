@@ -21,7 +21,9 @@ class _BelievingServer(BonawitzServer):
         holders = answered[: self.scheme.quorum]
         opened: Any = known.graph.opened(known.dealers, {holder: self._opened[holder] for holder in holders})
         secrets = shamir.reconstruct(opened.holders, shamir.decode(opened.shares))
-        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in zip(opened.dealers, secrets)}
+        return {
+            dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in zip(opened.dealers, secrets, strict=True)
+        }
 
 
 class CorruptShares(ProtocolAttack):

@@ -35,9 +35,7 @@ class Framing(ProtocolAttack):
 
     name: ClassVar[str] = "framing"
     title: ClassVar[str] = "To have an honest participant blamed for what others did"
-    source: ClassVar[str] = (
-        "Bell et al., ACORN, USENIX Security 2023; Harn and Lin, Designs, Codes and Cryptography 2009"
-    )
+    source: ClassVar[str] = "Harn and Lin, Designs, Codes and Cryptography 2009: who cheated with a share"
     adversary: ClassVar[str] = (
         f"participants, from one to as many as are not needed of {PARTICIPANTS}: lie in each way of `secagg bench "
         "liars`, deal a share that they never signed, and send garbage in another's name"

@@ -34,7 +34,7 @@ class Posing(Roster):
     pinned: Roster
 
     @property
-    def digest(self) -> bytes:  # type: ignore[override]
+    def digest(self) -> bytes:
         return self.pinned.digest
 
 
