@@ -7,6 +7,7 @@ from .both_shares import BothShares
 from .ckks_key import CkksKey
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
+from .exhaustion import Exhaustion
 from .framing import Framing
 from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
@@ -20,12 +21,14 @@ from .suppression import Suppression
 from .sybils import Sybils
 from .tampering import Tampering
 from .weak_masks import WeakMasks
+from .wrong_sum import WrongSum
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
     CkksKey,
     CorruptShares,
     Dropouts,
+    Exhaustion,
     Framing,
     IsolatedNeighbour,
     KeySubstitution,
@@ -39,4 +42,5 @@ PROTOCOL: tuple[type[Attack], ...] = (
     Sybils,
     Tampering,
     WeakMasks,
+    WrongSum,
 )
