@@ -11,7 +11,6 @@ from secagg.extras import needed
 from ..attack import Effort, Finding
 from ..defence import Defence
 from ..protocol.both_shares import VICTIM, BothShares
-from ..released import Floats
 from .shipped import FLOWER, OnFramework, silent
 
 
@@ -32,10 +31,10 @@ class FlowerBothShares(OnFramework, BothShares):
         with needed("flower"):
             from . import flower_secagg
         with silent(seed):
-            learnt = flower_secagg.asked_for_both(VICTIM)
+            learnt = flower_secagg.asked_for_both(VICTIM, seed)
         return Finding(_known(learnt.read, learnt), _known(learnt.guess, learnt))
 
 
-def _known(said: Floats, learnt: Any) -> float:
+def _known(said: Any, learnt: Any) -> float:
     """Return the share of values that are said within rounding."""
     return float(np.mean(np.abs(said - learnt.update) <= learnt.step))

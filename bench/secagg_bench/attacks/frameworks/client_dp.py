@@ -15,7 +15,7 @@ from ..defence import DELTA, Defence
 from ..released import Floats, released, view_of
 from .shipped import FLOWER, OnFramework, silent
 
-LENGTH = 5000
+LENGTH = 4000
 CLIP = 1.0
 MULTIPLIER = 1.0
 EXAMPLES = (10, 12, 20, 25, 30, 35, 40, 60, 90, 105)
@@ -44,8 +44,8 @@ class FlowerClientDp(OnFramework):
         if defence.broken or defence.noise is None:
             return defence.title
         # Of one row each, a patient's and a row's noise are one and the same.
-        one = "institution" if defence.noise.unit == "institution" else "row"
-        return view_of(replace(defence, noise=replace(defence.noise, unit=one)))
+        noise = replace(defence.noise, unit="row") if defence.noise.unit == "patient" else defence.noise
+        return view_of(replace(defence, noise=noise))
 
     def held_by(self, defence: Defence) -> bool:
         return defence.noise is not None

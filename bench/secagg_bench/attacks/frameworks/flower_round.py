@@ -35,7 +35,6 @@ class Nodes:
         node = message.metadata.dst_node_id
         app = ClientApp(mods=list(self.mods))
 
-        @app.train()
         def train(request: Any, _: Any) -> Any:
             received = request.content["arrays"][ARRAY].numpy()
             metrics = MetricRecord({"num-examples": self.examples[node]})
@@ -43,6 +42,7 @@ class Nodes:
                 RecordDict({"arrays": record(received + self.updates[node]), "metrics": metrics}), reply_to=request
             )
 
+        app.train()(train)
         return app(message, Context(RUN, node, {}, RecordDict(), {}))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.common import bytes_to_ndarray
 from flwr.common.secure_aggregation.crypto.shamir import combine_shares
@@ -22,11 +23,13 @@ from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFI
 from flwr.common.secure_aggregation.secaggplus_utils import pseudo_rand_gen
 from flwr.server.workflow.secure_aggregation.secaggplus_workflow import WorkflowState
 from flwr.supercore.primitives.asymmetric import bytes_to_private_key, bytes_to_public_key
+from numpy.typing import NDArray
 
 from ...peers.flower import DirectGrid, server_context, workflow_of
 from ...peers.task import CLIP, Task
-from ..released import Floats
 from .flower_round import identity
+
+Values = NDArray[np.floating[Any]]
 
 TASK = Task(clients=5, length=20, dropped=0, neighbours=4, threshold=3)
 
@@ -38,9 +41,9 @@ class Learnt:
     step: how far apart the values are that it can have sent.
     """
 
-    update: Floats
-    guess: Floats
-    read: Floats
+    update: Values
+    guess: Values
+    read: Values
     step: float
 
 
@@ -60,13 +63,14 @@ class Keeping(DirectGrid):
         return replies
 
 
-def asked_for_both(victim: int) -> Learnt:
+def asked_for_both(victim: int, seed: int) -> Learnt:
     """Run a round, and read the victim's update."""
-    everyone = range(1, TASK.clients + 1)
+    task = replace(TASK, seed=seed)
+    everyone = range(1, task.clients + 1)
     with identity():
-        grid = Keeping(TASK)
-        context = server_context(TASK, grid)
-        workflow = workflow_of(TASK)
+        grid = Keeping(task)
+        context = server_context(task, grid)
+        workflow = workflow_of(task)
         state = WorkflowState()
         for stage in (workflow.setup_stage, workflow.share_keys_stage, workflow.collect_masked_vectors_stage):
             if not stage(grid, context, state):
@@ -80,14 +84,14 @@ def asked_for_both(victim: int) -> Learnt:
         grid.send_and_receive([Message(content, node, MessageType.TRAIN) for node in everyone])
     answers = [grid.kept[Stage.UNMASK, node] for node in everyone]
     places = [place for place, node in enumerate(answers[0][Key.NODE_ID_LIST]) if node == victim]
-    seed, key = (combine_shares([answer[Key.SHARE_LIST][place] for answer in answers]) for place in places)
+    mask_seed, mask_key = (combine_shares([answer[Key.SHARE_LIST][place] for answer in answers]) for place in places)
     public = {node: state.nid_to_publickeys[node][0] for node in everyone if node != victim}
     masked = [bytes_to_ndarray(part) for part in grid.kept[Stage.COLLECT_MASKED_VECTORS, victim][Key.MASKED_PARAMETERS]]
-    factor, values = factor_extract(unmasked(masked, victim, seed, key, public))
+    factor, values = factor_extract(unmasked(masked, victim, mask_seed, mask_key, public))
     share = factor / workflow.quantization_range
     (read,) = dequantize(values, CLIP, workflow.quantization_range)
     step = 2 * CLIP / workflow.quantization_range / share
-    return Learnt(TASK.update(victim), TASK.update(victim + 1), read / share, step)
+    return Learnt(task.update(victim), task.update(victim + 1), read / share, step)
 
 
 def unmasked(masked: list[Any], node: int, seed: bytes, key: bytes, public: dict[int, bytes]) -> list[Any]:

@@ -58,8 +58,9 @@ class FlareSharedKey(OnFramework):
         task = replace(ROUND, seed=seed)
         with silent(seed):
             learnt = flare_he.opened_by_another(task, VICTIM, OTHER)
-        near = [np.abs(said - task.update(VICTIM)) < NEAR for said in (learnt, task.update(OTHER))]
-        return Finding(*(float(np.mean(one)) for one in near))
+        truth = task.update(VICTIM)
+        known, guessed = (float(np.mean(np.abs(said - truth) < NEAR)) for said in (learnt, task.update(OTHER)))
+        return Finding(known, guessed)
 
 
 def ours(defence: Defence, seed: int) -> Finding:
@@ -93,9 +94,8 @@ def opened(bench: Any) -> Any:
     sealer = bench.server._sealer
     message = bench.server.open(bench.sent[scheme.upload_step.value][VICTIM])
     first, seeds = steps.open_upload(scheme, sealer, VICTIM, message)
-    blocks = steps.aggregate_blocks(
-        scheme, first, steps.expand_seconds(scheme.parameters, [seeds], 0, scheme.ciphertexts)
-    )
+    second = steps.expand_seconds(scheme.parameters, [bytes(seeds)], 0, scheme.ciphertexts)
+    blocks = steps.aggregate_blocks(scheme, first, second)
     site = steps.Holder(OTHER, bench.keys[0], sealer)
     values = [
         bytes(steps.open_block(scheme, site, (VICTIM,), number, memoryview(block)))
