@@ -15,7 +15,7 @@ from ..released import Floats
 
 Labels = NDArray[np.int64]
 
-HIDDEN = 8
+HIDDEN = 32
 
 
 @dataclass(frozen=True)

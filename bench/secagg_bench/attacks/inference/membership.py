@@ -10,7 +10,7 @@ import numpy as np
 from ..attack import Attack, Curve, Effort, Finding, Line
 from ..defence import Defence, Noise
 from ..released import Floats, clipped, released, view_of
-from .material import Network, Table
+from .material import HIDDEN, Network, Table
 from .scores import AT_FEW, FEW, GUESS, area, roc, said, true_positives
 
 ROWS = 4
@@ -20,6 +20,8 @@ KNOWN = 0.25
 SUMS = 8
 SITES = (1, 4, 16, 64)
 SHRINKAGE = 0.1
+NOTHING = 1e-3
+"""A direction this weak, of the strongest, comes of rounding only."""
 
 
 class Membership(Attack):
@@ -88,7 +90,13 @@ def scores(defence: Defence, seed: int, effort: Effort) -> tuple[Floats, Floats]
         seen = released(defence, sites, seed * SUMS + number)
         rows = count // len(seen)
         tried = _as_sent(defence, gradients)
-        found = np.max([_leaning(update, rows, tried, known, _noise(defence)) for update in seen], axis=0)
+        looked = [
+            _within(update, private.x)
+            if _is_narrow(update, private.x.shape[1])
+            else _leaning(update, rows, tried, known, _noise(defence))
+            for update in seen
+        ]
+        found = np.max(looked, axis=0)
         members.append(found[order[:count]])
         others.append(found[order[count:]])
     return np.concatenate(members), np.concatenate(others)
@@ -107,13 +115,38 @@ def _noise(defence: Defence) -> float:
     return noise.multiplier * noise.clip * (np.sqrt(defence.sites) if noise.mode == "local" else 1.0)
 
 
+def _first_layer(update: Floats, features: int) -> Floats:
+    """Return what an update has of the hidden weights: rows weighted by how each neuron takes them, (features, HIDDEN)."""
+    weights: Floats = update[: features * HIDDEN].reshape(features, HIDDEN)
+    return weights
+
+
+def _is_narrow(update: Floats, features: int) -> bool:
+    """Tell whether so few rows are in the update that they span less than the space of rows."""
+    strengths = np.linalg.svd(_first_layer(update, features), compute_uv=False)
+    return bool(strengths[-1] < NOTHING * strengths[0])
+
+
+def _within(update: Floats, x: Floats) -> Floats:
+    """Return, for each row, how little of it lies outside of what the rows of the update span."""
+    axes, strengths, _ = np.linalg.svd(_first_layer(update, x.shape[1]), full_matrices=False)
+    spanned = axes[:, strengths > NOTHING * strengths[0]]
+    outside: Floats = np.linalg.norm(x - x @ spanned @ spanned.T, axis=1)
+    return -outside
+
+
 def _leaning(update: Floats, rows: int, tried: Floats, known: Floats, noise: float) -> Floats:
     """Return, for each row, the log-likelihood ratio of a Gaussian sum with it and one without."""
     mean = known.mean(axis=0)
     cut = max(float(update @ mean) / (rows * float(mean @ mean)), 1e-6)  # by which a clip has shortened the update
-    spread = np.cov(known.T)
-    spread += SHRINKAGE * np.eye(len(mean)) * np.trace(spread) / len(mean)
-    inverse = np.linalg.inv(rows * spread + (noise / cut) ** 2 * np.eye(len(mean)))
+    _, spread, axes = np.linalg.svd(known - mean, full_matrices=False)
+    along = spread**2 / len(known)
+    across = SHRINKAGE * along.sum() / len(mean) * rows + (noise / cut) ** 2
     own = tried - mean
-    leaning: Floats = own @ inverse @ (update / cut - rows * mean) - np.einsum("ij,jk,ik->i", own, inverse, own) / 2
+    rest = update / cut - rows * mean
+    within = own @ axes.T
+    gain = 1 / (rows * along + across) - 1 / across
+    inner = within * gain @ (axes @ rest) + own @ rest / across
+    square = within**2 @ gain + (own**2).sum(axis=1) / across
+    leaning: Floats = inner - square / 2
     return leaning
