@@ -6,6 +6,7 @@ from ..attack import Attack
 from .both_shares import BothShares
 from .ckks_key import CkksKey
 from .exhaustion import Exhaustion
+from .hostile_proposal import HostileProposal
 from .overflow import Overflow
 from .reused_masks import ReusedMasks
 from .suppression import Suppression
@@ -17,6 +18,7 @@ PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
     CkksKey,
     Exhaustion,
+    HostileProposal,
     Overflow,
     ReusedMasks,
     Suppression,
