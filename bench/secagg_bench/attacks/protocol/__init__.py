@@ -7,6 +7,7 @@ from .both_shares import BothShares
 from .ckks_key import CkksKey
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
+from .equal_sums import EqualSums
 from .exhaustion import Exhaustion
 from .framing import Framing
 from .hostile_proposal import HostileProposal
@@ -33,6 +34,7 @@ PROTOCOL: tuple[type[Attack], ...] = (
     Sybils,
     SmallCohort,
     LateInput,
+    EqualSums,
     Replay,
     ReusedMasks,
     WeakMasks,

@@ -19,7 +19,7 @@ from .schemes import scheme_of, seen
 
 PARTICIPANTS = 5
 LENGTH = 160
-BITS = (1, 16, 32)
+BITS = (1, 32)
 """Of a value."""
 BORDER = 64
 """Values between large and small ones, as what wraps carries into its neighbours in a word."""
