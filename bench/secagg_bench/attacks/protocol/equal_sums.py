@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from secagg_protocols import SERVER, Bonawitz, Envelope, Keys, Step
+from secagg_protocols import SERVER, Bonawitz, Envelope, Step
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import MaskedInput
 from secagg_protocols.bonawitz.server import BonawitzServer

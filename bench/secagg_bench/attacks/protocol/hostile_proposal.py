@@ -25,7 +25,7 @@ CONTEXT = RoundContext("attack", 1, b"\x01" * 32)
 AT_ONE_S_WORD = SitePolicy(
     floor=Policy(minimum_cohort=2, maximum_participants=1 << 32),
     schemes=frozenset(SCHEMES),
-    limits=Limits(*[1 << 62] * 5),
+    limits=Limits(bits=64, length=1 << 62, participants=1 << 62, dealt=1 << 62, work=1 << 62),
 )
 """A site without a floor or a limit."""
 

@@ -113,9 +113,8 @@ def _ciphertext(running: Any, sender: int, message: Any, vector: NDArray[Any]) -
 
 def _composed(residues: NDArray[np.object_], primes: tuple[int, ...]) -> NDArray[np.object_]:
     """Return integers from their residues modulo one prime, or modulo two."""
-    if len(primes) == 1:
-        return residues[0]
-    first, second = primes
-    factors = (residues[1] - residues[0]) * pow(first, -1, second) % second
-    composed: NDArray[np.object_] = residues[0] + first * factors
+    composed: NDArray[np.object_] = residues[0]
+    if len(primes) == 2:
+        first, second = primes
+        composed = composed + first * ((residues[1] - composed) * pow(first, -1, second) % second)
     return composed
