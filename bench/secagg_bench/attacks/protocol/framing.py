@@ -101,7 +101,7 @@ def _unsigned_share(scheme: Scheme, vectors: Mapping[int, Vector]) -> bool:
         return envelopes
 
     run = secagg.Simulation(scheme, vectors, misbehave={LIAR: misbehave})
-    blamed = []
+    blamed: list[frozenset[int]] = []
     try:
         blamed += [correction.culprits for correction in run.run().corrections]
     except RoundFailed as failure:

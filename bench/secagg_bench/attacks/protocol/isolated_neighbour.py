@@ -58,17 +58,17 @@ class IsolatedNeighbour(ProtocolAttack):
         return Defence("two-open", f"secure sum of {PARTICIPANTS}, secagg-plus", "secagg-plus", broken=TWO_OPEN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        return _without(NEIGHBOURS, defence, seed)
+        return with_gone(NEIGHBOURS, defence, seed)
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         counts = range(NEIGHBOURS - len(COLLUDERS) + 1)
         defence = Defence("", "", "secagg-plus")
-        shares = [fmean(_without(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
+        shares = [fmean(with_gone(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
         title = f"Values of a participant learnt, by how many of its {counts[-1]} honest neighbours drop out"
         return (Curve(title, "dropouts", "share learnt", [Line("secagg-plus", list(counts), shares)]),)
 
 
-def _without(most: int, defence: Defence, seed: int) -> Finding:
+def with_gone(most: int, defence: Defence, seed: int) -> Finding:
     """Attack when so many of the honest neighbours, or all, drop out."""
     from secagg.conformance.driver import vectors_for
     from secagg.conformance.hostile import Attack as Bench
@@ -124,7 +124,8 @@ def _taken_off(bench: Any, secrets: dict[int, bytes]) -> Vector | None:
     for peer in set(bench.dealers(VICTIM)) - {VICTIM}:
         secret = secrets.get(peer) or bench.secret(peer, steps.MASK_KEY)
         if secret is None:
-            return bench.expose(VICTIM)
+            learnt: Vector | None = bench.expose(VICTIM)
+            return learnt
         agreed = PairwiseKeys(bench.scheme.suite, Use.MASK_KEY, bench.server._session, peer, secret)
         keys[peer] = agreed.with_peer(VICTIM, bench.advertised(VICTIM).mask_key)
     return None if seed is None else bench.unmask(VICTIM, seed, keys)
