@@ -117,6 +117,11 @@ class Imprint(Attack):
         figures = pictures(defence, truth, candidates, material.shape)
         return Finding(float(recovered(truth, candidates).mean()), float(guessed.mean()), figures)
 
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        rows = defence.sites * ROWS
+        seen = "what each site sent" if defence.scheme is None else f"the {view_of(defence)}"
+        return f"{round(value * rows)} of {rows} of your rows came back from {seen}."
+
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort) for sites in SITES]
         predicted = [(1 - 1 / BINS) ** (sites * ROWS - 1) for sites in SITES]
