@@ -10,7 +10,6 @@ from .dropouts import Dropouts
 from .equal_sums import EqualSums
 from .exhaustion import Exhaustion
 from .framing import Framing
-from .hostile_proposal import HostileProposal
 from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
@@ -27,24 +26,23 @@ from .wrong_sum import WrongSum
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
-    SplitView,
-    KeySubstitution,
-    Suppression,
-    IsolatedNeighbour,
-    Sybils,
-    SmallCohort,
-    LateInput,
+    CkksKey,
+    CorruptShares,
+    Dropouts,
     EqualSums,
+    Exhaustion,
+    Framing,
+    IsolatedNeighbour,
+    KeySubstitution,
+    LateInput,
+    Overflow,
     Replay,
     ReusedMasks,
-    WeakMasks,
-    CkksKey,
-    Dropouts,
-    CorruptShares,
+    SmallCohort,
+    SplitView,
+    Suppression,
+    Sybils,
     Tampering,
+    WeakMasks,
     WrongSum,
-    Overflow,
-    Framing,
-    Exhaustion,
-    HostileProposal,
 )

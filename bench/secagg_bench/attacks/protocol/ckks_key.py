@@ -101,7 +101,7 @@ def recovered(running: Any) -> Integers:
     plaintext = to_plaintexts(parameters, words)[0, 0]
     prime = parameters.primes[0]
     first, second, opened = (part.astype(np.int64) for part in (first, second, plaintext))
-    if parameters.kind == "bfv":
+    if parameters.plain_moduli:
         scaled = [int(word) * prime // parameters.plain_moduli[0] for word in opened]
         arithmetic = ring(parameters.degree, prime)
         first, second, opened = arithmetic.forward(np.array([first, second, scaled], dtype=np.int64))

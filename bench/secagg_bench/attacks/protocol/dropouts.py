@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 import secagg
-from secagg_protocols import Output, RoundFailed, Scheme, Step
+from secagg_protocols import Bonawitz, Output, RoundFailed, Scheme, Step
+from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.server import BonawitzServer
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import ProtocolAttack, Vector, need_the_bench, scheme_of, sum_of, vectors_of
+from .base import LENGTH, ProtocolAttack, Vector
+from .schemes import scheme_of
 
 PARTICIPANTS = 5
+COUNTED = "the server counts whoever dealt shares into the sum"
 
 
-class _CountingServer(BonawitzServer):
+class CountingServer(BonawitzServer):
     def _finish(self, answered: tuple[int, ...]) -> Output:
         """Say that whoever dealt shares is in the sum."""
         return replace(super()._finish(answered), survivors=self._dealers)
+
+
+@dataclass(frozen=True)
+class Counting(Bonawitz):
+    """Bonawitz whose server does not see that somebody dropped out."""
+
+    machines: ClassVar[Any] = (BonawitzClient, CountingServer)
 
 
 class Dropouts(ProtocolAttack):
@@ -39,12 +49,13 @@ class Dropouts(ProtocolAttack):
         return defence.scheme is not None
 
     def weak(self) -> Defence:
-        broken = "the server counts whoever dealt shares into the sum"
-        return Defence("counts-dropouts", "secure sum, bonawitz", "bonawitz", broken=broken)
+        return Defence("counts-dropouts", "secure sum, bonawitz", "bonawitz", broken=COUNTED)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        scheme = _of(defence)
-        vectors = vectors_of(scheme, seed)
+        from secagg.conformance.driver import vectors_for
+
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {COUNTED: Counting})
+        vectors = vectors_for(scheme, seed)
         order = np.random.default_rng([seed, 1]).permutation(PARTICIPANTS) + 1
         outcomes = [
             _outcome(scheme, vectors, dict.fromkeys(order[:count].tolist(), step))
@@ -61,14 +72,5 @@ def _outcome(scheme: Scheme, vectors: dict[int, Vector], drop: dict[int, Step]) 
         run = secagg.simulate(scheme, vectors, drop=drop)
     except RoundFailed:
         return "none"
-    return "right" if np.array_equal(run.total, sum_of(vectors, run.survivors)) else "wrong"
-
-
-def _of(defence: Defence) -> Scheme:
-    scheme = scheme_of(defence, PARTICIPANTS)
-    if not defence.broken:
-        return scheme
-    need_the_bench()
-    from secagg.conformance.weakened import Weakness, without
-
-    return without(scheme, Weakness("who is in the sum", defence.broken, server=_CountingServer))
+    true = np.sum([vectors[who] for who in run.survivors], axis=0)
+    return "right" if np.array_equal(run.total, true) else "wrong"
