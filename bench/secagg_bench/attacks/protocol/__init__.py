@@ -10,6 +10,7 @@ from .dropouts import Dropouts
 from .equal_sums import EqualSums
 from .exhaustion import Exhaustion
 from .framing import Framing
+from .hostile_proposal import HostileProposal
 from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
@@ -32,6 +33,7 @@ PROTOCOL: tuple[type[Attack], ...] = (
     EqualSums,
     Exhaustion,
     Framing,
+    HostileProposal,
     IsolatedNeighbour,
     KeySubstitution,
     LateInput,
