@@ -26,8 +26,6 @@ from .schemes import has_own_keys, scheme_of
 
 LIAR = 2
 FRAMED = 4
-
-
 UNPROVEN = "holders keep shares without a proof that their dealer signed them"
 
 
