@@ -1,4 +1,4 @@
-"""Gradient inversion: rows are sought whose gradient is the one that was sent. Needs torch: import it where it is needed.
+"""Gradient inversion: rows are sought whose gradient is the one that was sent. Needs torch: imported where needed.
 
 Each site has one row. The attacker knows the model and how many rows are in the sum, and reads their classes from the
 gradient of the last layer's bias. Gradients are compared by direction, so no clip of their norm changes anything.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..defence import Defence, Noise
 from ..released import Floats, released
 from .material import Material
-from .networks import Network, fresh, gradient, row_gradients, tensors, train
+from .networks import Network, fresh, gradient, row_gradients, train
 
 INVERTED = 2
 """Updates, where the server sees each: one after the other takes its time, and they are alike."""
