@@ -44,6 +44,8 @@ class Attack(attack.Attack):
         super().__init__(*arguments, **options)
         self.shares: dict[tuple[int, int], dict[int, bytes]] = defaultdict(dict)
         self.seeds: dict[int, bytes] = {}
+        self._answered: dict[int, Envelope] = {}
+        """Holder → the request that it answered last: who answers one twice answers both its lists (`weaknesses`)."""
 
     def vector_of(self, who: int) -> list[Envelope]:
         client = self.clients[who]
@@ -68,15 +70,24 @@ class Attack(attack.Attack):
     def _note_opened(self, holder: int, envelope: Envelope) -> None:
         request = decode(UnmaskRequest, self.told["UnmaskRequest"][holder].payload, self.scheme.payload_limit)
         message, size, position = self.server.open(envelope), shamir.SHARE_BYTES, 0
-        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), request.survivors)
+        survivors = request.survivors
+        if self._answered.get(holder) is self.told["UnmaskRequest"][holder]:
+            survivors = tuple(who for who in survivors if who not in request.vanished)
+        self._answered[holder] = self.told["UnmaskRequest"][holder]
+        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), survivors)
         for dealer in self.dealers(holder):
             if dealer not in message.missing:
                 row = rows[dealer]
                 self.shares[dealer, row][holder] = bytes(message.shares[position : position + size])
                 position += size
 
+    def _remember(self, who: int) -> None:
+        super()._remember(who)
+        if who in self.memories:
+            self.hand_over(who)
+
     def hand_over(self, colluder: int) -> None:
-        """A colluder gives the server every share that it holds."""
+        """A colluder gives the server every share that it holds now. (Those in the settings do so after every call.)"""
         size = shamir.SHARE_BYTES
         for dealer, share in self.clients[colluder]._memory.shares.items():
             for row in (steps.MASK_KEY, steps.SELF_MASK_SEED):
