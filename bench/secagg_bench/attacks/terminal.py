@@ -1,0 +1,77 @@
+"""What was found, for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from .attack import Attack
+from .matrix import Cell, Matrix
+from .registry import grouped
+
+FEW = 4
+"""Attacks up to which each view has a line of its own; of more there is a line for each attack."""
+
+
+def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
+    """Print what each attack found, whatever does not hold, and what was not run."""
+    if len(matrix.attacks) <= FEW or matrix.effort.records is not None:
+        for attack in matrix.attacks:
+            target.print(_views(matrix, attack))
+    else:
+        target.print(_attacks(matrix))
+    for cell in matrix.wrong:
+        text = f"WRONG: {cell.attack.name} × {cell.defence.name}: {cell.wrong} ({_figures(cell)})"
+        target.print(text, soft_wrap=True)
+    for reason in sorted({cell.reason for cell in matrix.cells if cell.missing}):
+        names = sorted({cell.attack.name for cell in matrix.cells if cell.missing and cell.reason == reason})
+        target.print(f"not run: {', '.join(names)}: {reason}", soft_wrap=True)
+    target.print(
+        f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
+        soft_wrap=True,
+    )
+
+
+def _attacks(matrix: Matrix) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("attack")
+    for name in ("succeeds against", "stopped by", "no such view", "not run"):
+        table.add_column(name, justify="right")
+    for title, attacks in grouped(matrix.attacks).items():
+        table.add_row(title, style="bold")
+        for attack in attacks:
+            cells = [cell for cell in matrix.cells if cell.attack is attack and not cell.weak]
+            ran = [cell for cell in cells if cell.runs]
+            succeeded = sum(cell.succeeded for cell in ran)
+            skipped = sum(cell.missing for cell in cells)
+            counts = (succeeded, len(ran) - succeeded, len(cells) - len(ran) - skipped, skipped)
+            table.add_row(attack.name, *(str(count or "–") for count in counts))
+    return table
+
+
+def _views(matrix: Matrix, attack: Attack) -> Table:
+    heading = f"{attack.title} ({attack.metric.name}, success from {attack.metric.success:g})"
+    table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("defences", "found", ""):
+        table.add_column(name)
+    own = matrix.effort.records is not None
+    for cells in matrix.by_view(attack):
+        first = cells[0]
+        name = (
+            f"{attack.broken_is}: {first.defence.broken}"
+            if first.weak
+            else ", ".join(cell.defence.name for cell in cells)
+        )
+        if not first.runs:
+            table.add_row(name, "–", first.reason)
+            continue
+        said = "succeeds" if first.succeeded else "stopped"
+        table.add_row(name, first.words if own else _figures(first), said)
+    return table
+
+
+def _figures(cell: Cell) -> str:
+    return f"{cell.value:.3g}, a guess {cell.baseline:.3g}"
