@@ -106,9 +106,7 @@ def _with_noise_under_the_sum(noise: Noise, updates: Sequence[Floats], rows: int
     mechanism = next(one for bits in NOISY_BITS if _fits(one := replace(asked, value_bits=bits)))
     codec = mechanism.codec(Layout.of([updates[0]]))
     randomness = InsecureDeterministicRandomness(seed)
-    scheme = make_scheme(
-        "plain", len(updates), updates[0].size, value_bits=mechanism.value_bits, noise=mechanism.noise
-    )
+    scheme = make_scheme("plain", len(updates), updates[0].size, value_bits=mechanism.value_bits, noise=mechanism.noise)
     vectors = [codec.encode([update], randomness=randomness).vector for update in updates]
     run = secagg.simulate(scheme, vectors, randomness=randomness)
     return _sum_of(codec.decode(run.total, len(updates)), len(updates))
