@@ -16,8 +16,15 @@ Network = Callable[[int, int], nn.Module]
 
 KERNEL = 3
 FILTERS = 12
+NARROW = 16
+WIDE = 256
+"""Neurons of a dense layer."""
 STEPS = 100
 """Of a training, each over all rows."""
+
+
+DECAY = 0.01
+"""Keeps models from being so sure that rows teach them nothing."""
 
 
 def sigmoid_cnn(inputs: int, classes: int) -> nn.Module:
@@ -25,10 +32,7 @@ def sigmoid_cnn(inputs: int, classes: int) -> nn.Module:
     side = round(inputs**0.5)
     convolutions = [_convolution(1, stride=2), nn.Sigmoid(), _convolution(FILTERS, stride=1), nn.Sigmoid()]
     last = nn.Linear(FILTERS * (side // 2) ** 2, classes)
-    network = nn.Sequential(nn.Unflatten(1, (1, side, side)), *convolutions, nn.Flatten(), last)
-    for parameter in network.parameters():
-        nn.init.uniform_(parameter, -0.5, 0.5)
-    return network
+    return _drawn_wide(nn.Sequential(nn.Unflatten(1, (1, side, side)), *convolutions, nn.Flatten(), last))
 
 
 def relu_cnn(inputs: int, classes: int) -> nn.Module:
@@ -41,18 +45,25 @@ def relu_cnn(inputs: int, classes: int) -> nn.Module:
 
 def mlp(inputs: int, classes: int) -> nn.Module:
     """Return a small network of dense layers."""
-    return _dense(inputs, 16, classes)
+    layers = [nn.Linear(inputs, NARROW), nn.ReLU(), nn.Linear(NARROW, NARROW), nn.ReLU(), nn.Linear(NARROW, classes)]
+    return nn.Sequential(*layers)
+
+
+def smooth_mlp(inputs: int, classes: int) -> nn.Module:
+    """Return a network with one smooth dense layer, drawn wide."""
+    network = nn.Sequential(nn.Linear(inputs, NARROW), nn.Sigmoid(), nn.Linear(NARROW, classes))
+    return _drawn_wide(network)
 
 
 def wide_mlp(inputs: int, classes: int) -> nn.Module:
     """Return a network with one wide dense layer, as people train it on tables."""
-    return nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, classes))
+    return nn.Sequential(nn.Linear(inputs, WIDE), nn.ReLU(), nn.Linear(WIDE, classes))
 
 
-def _dense(inputs: int, hidden: int, classes: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)
-    )
+def _drawn_wide(network: nn.Module) -> nn.Module:
+    for parameter in network.parameters():
+        nn.init.uniform_(parameter, -0.5, 0.5)
+    return network
 
 
 def _convolution(channels: int, stride: int) -> nn.Module:
@@ -69,11 +80,17 @@ def fresh(network: Network, inputs: int, classes: int, seed: int) -> nn.Module:
 def train(model: nn.Module, x: Floats, y: NDArray[np.int64]) -> None:
     """Train it on these rows, so that it is as in a later round."""
     rows, classes = tensors(x, y)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=DECAY)
     for _ in range(STEPS):
         optimiser.zero_grad()
         nn.functional.cross_entropy(model(rows), classes).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+
+
+def contrast(model: nn.Module) -> Floats:
+    """Return by how much more the second class than the first grows with each neuron of the last dense layer."""
+    *_, weights, _ = model.parameters()
+    return (weights[1] - weights[0]).detach().numpy().astype(np.float64)
 
 
 def tensors(x: Floats, y: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
