@@ -1,6 +1,6 @@
-"""What parties of our schemes check, and may be made to leave out (`weakened`): a participant's checks of the server.
+"""What participants of our schemes check, each as a `Weakness` that leaves it out; a server's are in `weak_servers`.
 
-Each is the name of a check, and machines that do all else: what an attack stands on is that check, then.
+Those that name no base are of all schemes whose participants deal shares.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
-from secagg_protocols import SERVER, Envelope, Step
+from secagg_protocols import SERVER, Bonawitz, Envelope, Step
+from secagg_protocols.bonawitz import steps as bonawitz
+from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Transitions
 from secagg_protocols.dealing import Dealing, steps
 from secagg_protocols.dealing.client import DealingClient
 from secagg_protocols.dealing.messages import UnmaskRequest
 from secagg_protocols.dealing.server import DealingServer
+from secagg_protocols.primitives.suites import Ciphersuite, suite_named
 
 from .weakened import Weakness
 
@@ -149,3 +153,41 @@ class _AnyThreshold(Dealing):
 THRESHOLD_RULE = Weakness(
     "threshold rule", "two halves of the participants may each be enough to open", scheme=_AnyThreshold
 )
+
+
+class _AnyNoise(Dealing):
+    def check_dropouts(self, survivors: int) -> None:
+        """Ask nothing."""
+
+
+NOISE_FLOOR = Weakness("noise floor", "a sum is opened with however little noise in it", scheme=_AnyNoise)
+
+
+class _AnyShare(BonawitzClient):
+    def _accept(self, dealer: int, dealt: bytes) -> bytes:
+        return bonawitz.kept_share(self.scheme, dealt)
+
+
+SHARE_ROOTS = Weakness(
+    "share roots",
+    "a share is kept that is not under its dealer's signed root",
+    client=_AnyShare,
+    within=Bonawitz,
+)
+
+
+@cache
+def _unchecked(suite: Ciphersuite) -> Ciphersuite:
+    """Return a suite that takes any public key."""
+    agreement: Any = type(suite.agreement)
+    kind = type(f"Unchecked{agreement.__name__}", (agreement,), {"check_public": lambda self, public_key: None})
+    return replace(suite, agreement=kind())
+
+
+class _AnyKeyForm(Dealing):
+    @cached_property
+    def suite(self) -> Ciphersuite:
+        return _unchecked(suite_named(self.ciphersuite))
+
+
+KEY_FORM = Weakness("key form", "public keys are taken that are degenerate, or in another form", scheme=_AnyKeyForm)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, Policy, ProtocolViolation, RoundContext, Step, WireError
-from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg.conformance.weakened import weakened, without
+from secagg.conformance.weaknesses import COHORT_FLOOR, SIGNED_KEYS
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
 from secagg_protocols.core.wire import signed_bytes
 from secagg_protocols.dealing import client, steps
@@ -60,9 +61,8 @@ def test_participants_refuse_keys_that_were_signed_for_another_round_or_job(laun
 
 
 @pytest.mark.parametrize("then", OTHERS, ids=["another round", "another job"])
-def test_without_the_signature_check_old_keys_would_be_taken(launch, parties, then, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_verify_relayed", lambda *arguments: None)
-    scheme = Bonawitz(5, 20, adversary="active")
+def test_without_the_signature_check_old_keys_would_be_taken(launch, parties, then):
+    scheme = weakened(Bonawitz, SIGNED_KEYS)(5, 20, adversary="active")
     known = parties(scheme)
     old = launch(scheme, parties=known, context=then)
     absent = {4: Step.ADVERTISE_KEYS}
@@ -119,9 +119,8 @@ def test_ghosts_do_not_count_with_the_shares_they_sealed_in_an_earlier_session(m
     assert not attack.sent["MaskedInput"]
 
 
-def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties, monkeypatch):
-    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
-    _, attack = with_ghosts(make_attack, scheme, parties(scheme), Policy(minimum_cohort=4))
+def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties):
+    _, attack = with_ghosts(make_attack, without(scheme, COHORT_FLOOR), parties(scheme), Policy(minimum_cohort=4))
     attack.run()
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3))
 

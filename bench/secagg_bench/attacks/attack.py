@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Metric:
     """What is measured; more is better for the attacker. success: from this value on the attack has succeeded.
 
-    least, most: values that it can have, and a mean of it.
+    least, most: values that it can have, and a mean of it. leeway: how far above a guess a defence that is claimed to
+    stop the attack may let it come, by chance or by what its ε allows.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Metric:
     unit: str = ""
     least: float = 0.0
     most: float = 1.0
+    leeway: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)

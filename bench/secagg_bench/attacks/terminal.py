@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -22,7 +23,8 @@ def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
         for attack in matrix.attacks:
             target.print(_views(matrix, attack))
     else:
-        target.print(_attacks(matrix))
+        for title, attacks in grouped(matrix.attacks).items():
+            target.print(_attacks(title, attacks, matrix))
     for cell in matrix.wrong:
         text = f"WRONG: {cell.attack.name} × {cell.defence.name}: {cell.wrong} ({_figures(cell)})"
         target.print(text, soft_wrap=True)
@@ -35,20 +37,20 @@ def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
     )
 
 
-def _attacks(matrix: Matrix) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("attack")
-    for name in ("succeeds against", "stopped by", "no such view", "not run"):
+def _attacks(title: str, attacks: Sequence[Attack], matrix: Matrix) -> Table:
+    """Return how many defences stop each attack of a group."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("attack", no_wrap=True, min_width=max(len(attack.name) for attack in matrix.attacks))
+    for name in ("succeeds", "stopped", "no view", "not run", attacks[0].broken_is):
         table.add_column(name, justify="right")
-    for title, attacks in grouped(matrix.attacks).items():
-        table.add_row(title, style="bold")
-        for attack in attacks:
-            cells = [cell for cell in matrix.cells if cell.attack is attack and not cell.weak]
-            ran = [cell for cell in cells if cell.runs]
-            succeeded = sum(cell.succeeded for cell in ran)
-            skipped = sum(cell.missing for cell in cells)
-            counts = (succeeded, len(ran) - succeeded, len(cells) - len(ran) - skipped, skipped)
-            table.add_row(attack.name, *(str(count or "–") for count in counts))
+    for attack in attacks:
+        cells = [cell for cell in matrix.cells if cell.attack is attack and not cell.weak]
+        ran = [cell for cell in cells if cell.runs]
+        leaks = sum(cell.succeeded for cell in ran)
+        skipped = sum(cell.missing for cell in cells)
+        counts = (leaks, len(ran) - leaks, len(cells) - len(ran) - skipped, skipped)
+        weak = matrix.weak(attack)
+        table.add_row(attack.name, *(str(count or "–") for count in counts), f"{weak.value:.3g}" if weak.runs else "–")
     return table
 
 

@@ -7,7 +7,10 @@ from .both_shares import BothShares
 from .ckks_key import CkksKey
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
+from .equal_sums import EqualSums
+from .exhaustion import Exhaustion
 from .framing import Framing
+from .hostile_proposal import HostileProposal
 from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
@@ -20,13 +23,17 @@ from .suppression import Suppression
 from .sybils import Sybils
 from .tampering import Tampering
 from .weak_masks import WeakMasks
+from .wrong_sum import WrongSum
 
 PROTOCOL: tuple[type[Attack], ...] = (
     BothShares,
     CkksKey,
     CorruptShares,
     Dropouts,
+    EqualSums,
+    Exhaustion,
     Framing,
+    HostileProposal,
     IsolatedNeighbour,
     KeySubstitution,
     LateInput,
@@ -39,4 +46,5 @@ PROTOCOL: tuple[type[Attack], ...] = (
     Sybils,
     Tampering,
     WeakMasks,
+    WrongSum,
 )

@@ -1,22 +1,17 @@
-"""What attacks on the protocol have in common: what they see, the scheme that stands against them, and what they learn.
-
-`known` is the metric of those that are after one participant's vector.
-"""
+"""What attacks on the protocol have in common: their view, and what of one participant's vector they learn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.extras import needed
-from secagg.schemes import SCHEMES, make_scheme
-from secagg_protocols import Keys, ParameterError, RoundContext, Scheme
+from secagg_protocols import RoundContext, Scheme
 
 from ..attack import Attack, Metric
 from ..defence import Defence
+from .schemes import seen
 
 LENGTH = 20
 VICTIM = 1
@@ -33,39 +28,7 @@ class ProtocolAttack(Attack):
         return "nothing is sent but the vector, and the server sees it" if defence.scheme is None else ""
 
     def view(self, defence: Defence) -> str:
-        return ", ".join(filter(None, (defence.scheme, defence.adversary, defence.broken)))
-
-
-def scheme_of(defence: Defence, participants: int, **parameters: Any) -> Scheme:
-    """Return the scheme of a defence for so many participants. parameters: as for `make_scheme`."""
-    if defence.scheme is None:
-        raise ParameterError(f"defence {defence.name!r} has no scheme: choose one that has")
-    given = {"adversary": defence.adversary, **parameters}
-    return make_scheme(defence.scheme, participants, given.pop("length", LENGTH), **given)
-
-
-def need_the_bench() -> None:
-    """Raise `MissingExtra` where the hostile bench, which is a part of the suite, cannot be imported."""
-    with needed("conformance"):
-        import pytest  # noqa: F401
-
-
-def has_own_keys(defence: Defence) -> bool:
-    """Tell whether each participant has keys that no other has."""
-    return defence.scheme is not None and SCHEMES[defence.scheme].traits.keys == Keys.OWN
-
-
-def vectors_of(scheme: Scheme, seed: int) -> dict[int, Vector]:
-    """Return one vector for each participant, over the whole range."""
-    rng = np.random.default_rng(seed)
-    everyone = range(1, scheme.participants + 1)
-    return {who: rng.integers(0, scheme.domain.largest, scheme.length, np.uint64, endpoint=True) for who in everyone}
-
-
-def sum_of(vectors: Mapping[int, Vector], who: tuple[int, ...]) -> Vector:
-    """Return the true sum over these participants."""
-    total: Vector = np.sum([vectors[one] for one in who], axis=0)
-    return total
+        return seen("messages", defence)
 
 
 def known(vector: Vector, learnt: Vector | None) -> float:

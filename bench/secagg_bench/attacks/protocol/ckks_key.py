@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 
 PARTICIPANTS = 3
 UNFLOODED = "what is decrypted leaves with the errors of the encryption, and without flooding noise"
-WIDE = {"value_bits": 44, "raw_precision": 1 << 40}
+WIDE: dict[str, Any] = {"value_bits": 44, "raw_precision": 1 << 40}
 """Of a sum whose errors are not rounded away: the scale is 1."""
 
 
@@ -72,7 +72,8 @@ class CkksKey(Attack):
         middle = np.full(scheme.length, 1 << scheme.value_bits - 1)
         vectors = dict.fromkeys(range(1, PARTICIPANTS + 1), middle)
         running = Rehearsal(scheme, vectors=vectors, randomness=InsecureDeterministicRandomness(seed)).finish()
-        secret = running.group_key.polynomial(scheme.parameters.degree)
+        key: Any = running.group_key
+        secret = key.polynomial(scheme.parameters.degree)
         return Finding(float(np.mean(recovered(running) == secret)), most_frequent(secret))
 
 

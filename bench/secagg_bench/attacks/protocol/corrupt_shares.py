@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
-from secagg_protocols import Scheme
+from secagg_protocols import Bonawitz
+from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.server import BonawitzServer
 from secagg_protocols.bonawitz.steps import Transcript
 from secagg_protocols.primitives import shamir
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import ProtocolAttack, has_own_keys, need_the_bench, scheme_of
+from .base import LENGTH, ProtocolAttack
 from .lies import PARTICIPANTS, VALUE_BITS, played
+from .schemes import has_own_keys, scheme_of
+
+BELIEVED = "the server believes the first shares that come"
 
 
-class _BelievingServer(BonawitzServer):
+class BelievingServer(BonawitzServer):
     def _recover(self, known: Transcript, answered: tuple[int, ...]) -> dict[int, bytes]:
         """Put secrets together from the first shares that came, and compare them with nothing."""
         holders = answered[: self.scheme.quorum]
         opened: Any = known.graph.opened(known.dealers, {holder: self._opened[holder] for holder in holders})
         secrets = shamir.reconstruct(opened.holders, shamir.decode(opened.shares))
-        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in zip(opened.dealers, secrets)}
+        found = zip(opened.dealers, secrets, strict=True)
+        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in found}
+
+
+@dataclass(frozen=True)
+class Believing(Bonawitz):
+    """Bonawitz whose server checks no share."""
+
+    machines: ClassVar[Any] = (BonawitzClient, BelievingServer)
 
 
 class CorruptShares(ProtocolAttack):
@@ -45,22 +59,13 @@ class CorruptShares(ProtocolAttack):
         return has_own_keys(defence)
 
     def weak(self) -> Defence:
-        broken = "the server believes the first shares that come"
-        return Defence("believes-shares", "secure sum, bonawitz", "bonawitz", broken=broken)
+        return Defence("believes-shares", "secure sum, bonawitz", "bonawitz", broken=BELIEVED)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        ended = list(played(_of(defence), seed))
+        believing = partial(Believing, value_bits=VALUE_BITS)
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {BELIEVED: believing}, value_bits=VALUE_BITS)
+        ended = list(played(scheme, seed))
         wrong = [one.mix for one in ended if one.wrong]
         failed = sum(one.total is None for one in ended)
         note = f"of {len(ended)} mixes {len(wrong)} gave a wrong sum, and {failed} none"
         return Finding(len(wrong) / len(ended), 0.0, note=note)
-
-
-def _of(defence: Defence) -> Scheme:
-    scheme = scheme_of(defence, PARTICIPANTS, value_bits=VALUE_BITS)
-    if not defence.broken:
-        return scheme
-    need_the_bench()
-    from secagg.conformance.weakened import Weakness, without
-
-    return without(scheme, Weakness("shares", defence.broken, server=_BelievingServer))

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
 
 import secagg
 from secagg_he.envelope import Content
-from secagg_protocols import SERVER, Envelope, Keys, RoundFailed, Scheme
+from secagg_protocols import SERVER, Bonawitz, Envelope, Keys, RoundFailed, Scheme
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz.server import BonawitzServer
 from secagg_protocols.primitives import shamir
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import CONTEXT, ProtocolAttack, has_own_keys, need_the_bench, scheme_of, vectors_of
-from .lies import PARTICIPANTS, VALUE_BITS, played
+from .base import CONTEXT, LENGTH, ProtocolAttack, Vector
+from .lies import PARTICIPANTS, played
+from .schemes import has_own_keys, scheme_of
 
 LIAR = 2
 FRAMED = 4
 
 
-class _CredulousClient(BonawitzClient):
+UNPROVEN = "holders keep shares without a proof that their dealer signed them"
+
+
+class CredulousClient(BonawitzClient):
     def _accept(self, dealer: int, dealt: bytes) -> bytes:
         """Keep a share for which its dealer has shown no proof."""
         return steps.kept_share(self.scheme, dealt)
+
+
+@dataclass(frozen=True)
+class Credulous(Bonawitz):
+    """Bonawitz whose holders may be dealt what nobody signed."""
+
+    machines: ClassVar[Any] = (CredulousClient, BonawitzServer)
 
 
 class Framing(ProtocolAttack):
@@ -35,9 +49,7 @@ class Framing(ProtocolAttack):
 
     name: ClassVar[str] = "framing"
     title: ClassVar[str] = "To have an honest participant blamed for what others did"
-    source: ClassVar[str] = (
-        "Bell et al., ACORN, USENIX Security 2023; Harn and Lin, Designs, Codes and Cryptography 2009"
-    )
+    source: ClassVar[str] = "Harn and Lin, Designs, Codes and Cryptography 2009: who cheated with a share"
     adversary: ClassVar[str] = (
         f"participants, from one to as many as are not needed of {PARTICIPANTS}: lie in each way of `secagg bench "
         "liars`, deal a share that they never signed, and send garbage in another's name"
@@ -48,8 +60,7 @@ class Framing(ProtocolAttack):
         return defence.active
 
     def weak(self) -> Defence:
-        broken = "holders keep shares without a proof that their dealer signed them"
-        return Defence("unproven-shares", "secure sum, bonawitz, active server", "bonawitz", "active", broken=broken)
+        return Defence("unproven-shares", "secure sum, bonawitz, active server", "bonawitz", "active", broken=UNPROVEN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         stuck = dict(_tried(defence, seed))
@@ -60,21 +71,19 @@ class Framing(ProtocolAttack):
 
 def _tried(defence: Defence, seed: int) -> Iterator[tuple[str, bool]]:
     """Yield (how it is tried, whether somebody honest is blamed and no liar)."""
-    scheme = scheme_of(defence, PARTICIPANTS)
-    if defence.broken:
-        need_the_bench()
-        from secagg.conformance.weakened import Weakness, without
+    from secagg.conformance.driver import vectors_for
 
-        scheme = without(scheme, Weakness("proof of a share", defence.broken, client=_CredulousClient))
+    credulous = partial(Credulous, adversary="active")
+    scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNPROVEN: credulous})
+    vectors = vectors_for(scheme, seed)
     if has_own_keys(defence):
-        dense = scheme_of(defence, PARTICIPANTS, value_bits=VALUE_BITS)
-        yield from ((ended.mix, ended.framed) for ended in played(dense, seed))
+        yield from ((ended.mix, ended.framed) for ended in played(scheme, seed))
     if defence.active and "mask_keys" in scheme.traits.opens:
-        yield "a share that was never signed", _unsigned_share(scheme, seed)
-    yield "garbage in another's name", _in_another_s_name(scheme, seed)
+        yield "a share that was never signed", _unsigned_share(scheme, vectors)
+    yield "garbage in another's name", _in_another_s_name(scheme, vectors)
 
 
-def _unsigned_share(scheme: Scheme, seed: int) -> bool:
+def _unsigned_share(scheme: Scheme, vectors: Mapping[int, Vector]) -> bool:
     """Deal to one holder something else than what the signed root covers, with the path of the right share."""
 
     def misbehave(machine: Any, envelopes: list[Envelope]) -> list[Envelope]:
@@ -91,8 +100,8 @@ def _unsigned_share(scheme: Scheme, seed: int) -> bool:
         machine._deal = deal
         return envelopes
 
-    run = secagg.Simulation(scheme, vectors_of(scheme, seed), misbehave={LIAR: misbehave})
-    blamed = []
+    run = secagg.Simulation(scheme, vectors, misbehave={LIAR: misbehave})
+    blamed: list[frozenset[int]] = []
     try:
         blamed += [correction.culprits for correction in run.run().corrections]
     except RoundFailed as failure:
@@ -100,9 +109,8 @@ def _unsigned_share(scheme: Scheme, seed: int) -> bool:
     return any(names and LIAR not in names for names in blamed)
 
 
-def _in_another_s_name(scheme: Scheme, seed: int) -> bool:
+def _in_another_s_name(scheme: Scheme, vectors: Mapping[int, Vector]) -> bool:
     """Send an upload that cannot be, as another's, before that one has sent its own."""
-    need_the_bench()
     from secagg.conformance.attack import Attack as Bench
 
     def forge(bench: Bench, honest: list[Envelope]) -> list[Envelope]:
@@ -113,7 +121,7 @@ def _in_another_s_name(scheme: Scheme, seed: int) -> bool:
         return [*honest, msgspec.structs.replace(forged, sender=FRAMED)]
 
     script = {LIAR: {scheme.upload_step.value: forge}}
-    bench = Bench(scheme, script, vectors=vectors_of(scheme, seed), context=CONTEXT).run()
+    bench = Bench(scheme, script, vectors=vectors, context=CONTEXT).run()
     blamed = [getattr(refusal, "culprits", frozenset()) for refusal in bench.by(SERVER)]
     return any(FRAMED in names and LIAR not in names for names in blamed)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from statistics import fmean
 from typing import Any, ClassVar
 
-from secagg.schemes import SCHEMES, parameters_of
-from secagg_protocols import SERVER, Aggregator, Envelope, InsecureDeterministicRandomness, Scheme
+from secagg.schemes import parameters_of
+from secagg_protocols import SERVER, Aggregator, Envelope, InsecureDeterministicRandomness, SecAggPlus
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.core.channels import PairwiseKeys
 from secagg_protocols.primitives.domain import Use
@@ -23,15 +24,15 @@ from .base import (
     Vector,
     by_guessing,
     known,
-    need_the_bench,
-    scheme_of,
-    vectors_of,
 )
+from .schemes import scheme_of
 
 PARTICIPANTS = 40
 COLLUDERS = 2, 3
 NEIGHBOURS = 6
 """As many as the scheme derives for so many participants, two of whom may collude."""
+
+TWO_OPEN = "two neighbours open a participant, and nobody is counted as a colluder"
 
 
 class IsolatedNeighbour(ProtocolAttack):
@@ -54,27 +55,27 @@ class IsolatedNeighbour(ProtocolAttack):
         return ""
 
     def weak(self) -> Defence:
-        broken = "two neighbours open a participant, and nobody is counted as a colluder"
-        return Defence("two-open", f"secure sum of {PARTICIPANTS}, secagg-plus", "secagg-plus", broken=broken)
+        return Defence("two-open", f"secure sum of {PARTICIPANTS}, secagg-plus", "secagg-plus", broken=TWO_OPEN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        return _without(NEIGHBOURS, defence, seed)
+        return with_gone(NEIGHBOURS, defence, seed)
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         counts = range(NEIGHBOURS - len(COLLUDERS) + 1)
         defence = Defence("", "", "secagg-plus")
-        shares = [fmean(_without(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
+        shares = [fmean(with_gone(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
         title = f"Values of a participant learnt, by how many of its {counts[-1]} honest neighbours drop out"
         return (Curve(title, "dropouts", "share learnt", [Line("secagg-plus", list(counts), shares)]),)
 
 
-def _without(most: int, defence: Defence, seed: int) -> Finding:
+def with_gone(most: int, defence: Defence, seed: int) -> Finding:
     """Attack when so many of the honest neighbours, or all, drop out."""
-    need_the_bench()
+    from secagg.conformance.driver import vectors_for
     from secagg.conformance.hostile import Attack as Bench
 
-    scheme = _scheme(defence)
-    vectors = vectors_of(scheme, seed)
+    two_open = partial(SecAggPlus, corrupt_rate=0.0, neighbours=NEIGHBOURS, threshold=len(COLLUDERS))
+    scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {TWO_OPEN: two_open}, colluders=len(COLLUDERS))
+    vectors = vectors_for(scheme, seed)
     randomness, circle = _drawn_around(scheme, seed)
     honest = [who for who in circle if who not in (VICTIM, *COLLUDERS)]
     gone = dict.fromkeys(honest[:most], scheme.upload_step)
@@ -105,13 +106,6 @@ def _without(most: int, defence: Defence, seed: int) -> Finding:
     return Finding(known(vectors[VICTIM], learnt), by_guessing(scheme), note=note)
 
 
-def _scheme(defence: Defence) -> Scheme:
-    if not defence.broken:
-        return scheme_of(defence, PARTICIPANTS, colluders=len(COLLUDERS))
-    open_to_two = {"neighbours": NEIGHBOURS, "threshold": len(COLLUDERS)}
-    return SCHEMES["secagg-plus"](PARTICIPANTS, LENGTH, corrupt_rate=0.0, **open_to_two)
-
-
 def _drawn_around(scheme: Any, seed: int) -> tuple[InsecureDeterministicRandomness, tuple[int, ...]]:
     """Return randomness with which both colluders are the victim's neighbours, and who all those are."""
     everyone = tuple(range(1, PARTICIPANTS + 1))
@@ -130,7 +124,8 @@ def _taken_off(bench: Any, secrets: dict[int, bytes]) -> Vector | None:
     for peer in set(bench.dealers(VICTIM)) - {VICTIM}:
         secret = secrets.get(peer) or bench.secret(peer, steps.MASK_KEY)
         if secret is None:
-            return bench.expose(VICTIM)
+            learnt: Vector | None = bench.expose(VICTIM)
+            return learnt
         agreed = PairwiseKeys(bench.scheme.suite, Use.MASK_KEY, bench.server._session, peer, secret)
         keys[peer] = agreed.with_peer(VICTIM, bench.advertised(VICTIM).mask_key)
     return None if seed is None else bench.unmask(VICTIM, seed, keys)

@@ -7,24 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from secagg_protocols import SERVER, Aggregator, Identity, MemoryLedger, Participant, Roster, Scheme
+from secagg_protocols import SERVER, Aggregator, Identity, MemoryLedger, Participant, Roster
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import (
-    CONTEXT,
-    KNOWN,
-    VICTIM,
-    ProtocolAttack,
-    by_guessing,
-    has_own_keys,
-    known,
-    need_the_bench,
-    scheme_of,
-    vectors_of,
-)
+from .base import CONTEXT, KNOWN, LENGTH, VICTIM, ProtocolAttack, by_guessing, known
+from .schemes import has_own_keys, lacking, scheme_of
 
 PARTICIPANTS = 5
+UNSIGNED = "participants take a list of keys whoever signed them"
 
 
 @dataclass(frozen=True)
@@ -34,7 +25,7 @@ class Posing(Roster):
     pinned: Roster
 
     @property
-    def digest(self) -> bytes:  # type: ignore[override]
+    def digest(self) -> bytes:
         return self.pinned.digest
 
 
@@ -58,17 +49,16 @@ class KeySubstitution(ProtocolAttack):
         return defence.active
 
     def weak(self) -> Defence:
-        broken = "participants take a list of keys whoever signed them"
-        return Defence("unsigned-keys", "secure sum, bonawitz, active server", "bonawitz", "active", broken=broken)
+        return Defence("unsigned-keys", "secure sum, bonawitz, active server", "bonawitz", "active", broken=UNSIGNED)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        need_the_bench()
         from secagg.conformance.attack import Attack as Bench
+        from secagg.conformance.driver import vectors_for
 
-        scheme = scheme_of(defence, PARTICIPANTS)
-        vectors = vectors_of(scheme, seed)
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNSIGNED: lacking("SIGNED_KEYS", defence)})
+        vectors = vectors_for(scheme, seed)
         given = {who: vector if who == VICTIM else np.zeros_like(vector) for who, vector in vectors.items()}
-        bench = Bench(scheme, vectors=given, context=CONTEXT, schemes={VICTIM: _of_the_victim(defence, scheme)})
+        bench = Bench(scheme, vectors=given, context=CONTEXT)
         _surround(bench)
         bench.run()
         output = bench.server.output
@@ -76,13 +66,6 @@ class KeySubstitution(ProtocolAttack):
         refusals = bench.by(VICTIM)
         note = f"the participant refused: {refusals[0]}" if refusals else ""
         return Finding(known(vectors[VICTIM], learnt), by_guessing(scheme), note=note)
-
-
-def _of_the_victim(defence: Defence, scheme: Scheme) -> Scheme:
-    from secagg.conformance.weakened import without
-    from secagg.conformance.weaknesses import SIGNED_KEYS
-
-    return without(scheme, SIGNED_KEYS) if defence.broken else scheme
 
 
 def _surround(bench: Any) -> None:

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import KNOWN, VICTIM, ProtocolAttack, has_own_keys, need_the_bench, scheme_of, vectors_of
+from .base import KNOWN, LENGTH, VICTIM, ProtocolAttack
+from .schemes import has_own_keys, lacking, scheme_of
 from .stories import Stories
 
 PARTICIPANTS = 5
+AGAIN = "participants open as often as they are asked"
 
 
 class LateInput(ProtocolAttack):
@@ -27,18 +29,11 @@ class LateInput(ProtocolAttack):
         return has_own_keys(defence)
 
     def weak(self) -> Defence:
-        broken = "participants open as often as they are asked"
-        return Defence("answers-again", "secure sum, bonawitz", "bonawitz", broken=broken)
+        return Defence("answers-again", "secure sum, bonawitz", "bonawitz", broken=AGAIN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        scheme = scheme_of(defence, PARTICIPANTS)
-        if defence.broken:
-            need_the_bench()
-            from secagg.conformance.weakened import without as lacking
-            from secagg.conformance.weaknesses import ONE_ANSWER
-
-            scheme = lacking(scheme, ONE_ANSWER)
-        stories = Stories(scheme, vectors_of(scheme, seed), VICTIM)
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {AGAIN: lacking("ONE_ANSWER", defence)})
+        stories = Stories(scheme, seed, VICTIM)
         others = {who: client for who, client in stories.clients.items() if who != VICTIM}
         without = stories.tell(stories.without, others)
         whole = stories.tell(stories.whole, stories.clients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,7 @@ from secagg_protocols import RoundFailed
 from secagg_protocols.dealing import Dealing
 
 from ...liars.mixes import MIXES, Script, bad_dealers
-from ...liars.stage import Stage, real, short
-from .base import Vector, vectors_of
+from ...liars.stage import BadDealers, Stage, real, short
 
 PARTICIPANTS = 8
 VALUE_BITS = 29
@@ -44,7 +43,9 @@ class Ended:
 
 def played(scheme: Any, seed: int) -> Iterator[Ended]:
     """Yield how each mix ends that this scheme can meet. What a scheme of sums opens is bound to what was dealt."""
-    vectors = vectors_of(scheme, seed)
+    from secagg.conformance.driver import vectors_for
+
+    vectors = vectors_for(scheme, seed)
     stage = _staged(scheme, vectors, {})
     script = Script(stage, seed)
     for mix in (mix for mix in MIXES if not mix.bad_dealers):
@@ -59,7 +60,7 @@ def played(scheme: Any, seed: int) -> Iterator[Ended]:
             yield _ended(mix.name, stage, lie.answers, lie.liars)
 
 
-def _staged(scheme: Dealing, vectors: dict[int, Vector], bad: dict[int, frozenset[int]]) -> Stage:
+def _staged(scheme: Dealing, vectors: Mapping[int, NDArray[np.uint64]], bad: BadDealers) -> Stage:
     prepare = short if "mask_keys" in scheme.traits.opens else real
     return prepare(scheme, vectors.__getitem__, bad, lambda done, total, text: None)
 

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from secagg_protocols import SERVER, Envelope, Scheme
-from secagg_protocols.dealing.client import DealingClient
-from secagg_protocols.dealing.server import DealingServer
+from secagg_protocols import SERVER, Bonawitz, Envelope
+from secagg_protocols.bonawitz.client import BonawitzClient
+from secagg_protocols.bonawitz.server import BonawitzServer
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import CONTEXT, ProtocolAttack, need_the_bench, scheme_of, vectors_of
+from .base import CONTEXT, LENGTH, ProtocolAttack
+from .schemes import scheme_of
 
 PARTICIPANTS = 5
 NEXT = replace(CONTEXT, round=CONTEXT.round + 1)
+ANY_ROUND = "envelopes are taken whatever round they say"
 
 
-class _AnyRoundClient(DealingClient):
+class AnyRoundClient(BonawitzClient):
     def _check_binding(self, envelope: Envelope) -> None:
         """Take envelopes of any round and session."""
 
 
-class _AnyRoundServer(DealingServer):
+class AnyRoundServer(BonawitzServer):
     def _check_binding(self, envelope: Envelope) -> None:
         """Take envelopes of any round and session."""
+
+
+@dataclass(frozen=True)
+class AnyRound(Bonawitz):
+    """Bonawitz whose messages are for no round in particular."""
+
+    machines: ClassVar[Any] = (AnyRoundClient, AnyRoundServer)
 
 
 class Replay(ProtocolAttack):
@@ -40,16 +49,15 @@ class Replay(ProtocolAttack):
         return defence.scheme is not None
 
     def weak(self) -> Defence:
-        broken = "envelopes are taken whatever round they say"
-        return Defence("any-round", "secure sum, bonawitz", "bonawitz", broken=broken)
+        return Defence("any-round", "secure sum, bonawitz", "bonawitz", broken=ANY_ROUND)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        need_the_bench()
         from secagg.conformance.attack import EVERY
         from secagg.conformance.attack import Attack as Bench
+        from secagg.conformance.driver import vectors_for
 
-        scheme = _of(defence)
-        vectors = vectors_of(scheme, seed)
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {ANY_ROUND: AnyRound})
+        vectors = vectors_for(scheme, seed)
         old = Bench(scheme, vectors=vectors, context=CONTEXT).run()
         told = {kind: list(envelopes.values()) for kind, envelopes in old.told.items()}
         sent = {kind: list(envelopes.values()) for kind, envelopes in old.sent.items()}
@@ -77,12 +85,3 @@ def _takes(bench: Any, receive: Any, envelope: Envelope) -> bool:
     before = len(bench.refusals)
     receive(envelope)
     return len(bench.refusals) == before
-
-
-def _of(defence: Defence) -> Scheme:
-    scheme = scheme_of(defence, PARTICIPANTS)
-    if not defence.broken:
-        return scheme
-    from secagg.conformance.weakened import Weakness, without
-
-    return without(scheme, Weakness("round and session", defence.broken, _AnyRoundClient, _AnyRoundServer))

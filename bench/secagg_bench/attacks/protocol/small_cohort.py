@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
-from secagg_protocols import ParameterError, Policy, Scheme
+from secagg_protocols import Bonawitz, ParameterError, Policy
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import CONTEXT, KNOWN, VICTIM, ProtocolAttack, by_guessing, known, need_the_bench, scheme_of, vectors_of
+from .base import CONTEXT, KNOWN, LENGTH, VICTIM, ProtocolAttack, by_guessing, known
+from .schemes import scheme_of
 
 HELPER = 2
 """Whose vector the server knows."""
 PARTICIPANTS = range(3, 8)
 """The fewest of these for whom there is such a scheme: with them its threshold is lowest."""
+
+
+OF_TWO = "participants are content with a sum of two"
 
 
 class SmallCohort(ProtocolAttack):
@@ -32,16 +37,15 @@ class SmallCohort(ProtocolAttack):
         return defence.scheme is not None
 
     def weak(self) -> Defence:
-        broken = "participants are content with a sum of two"
-        return Defence("company-of-one", "secure sum, bonawitz, active server", "bonawitz", "active", broken=broken)
+        return Defence("company-of-one", "secure sum, bonawitz, active server", "bonawitz", "active", broken=OF_TWO)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        need_the_bench()
         from secagg.conformance.attack import Attack as Bench
+        from secagg.conformance.driver import vectors_for
 
         scheme = _smallest(defence)
         policy = Policy(minimum_cohort=2) if defence.broken else Policy()
-        vectors = vectors_of(scheme, seed)
+        vectors = vectors_for(scheme, seed)
         absent = {who: scheme.upload_step for who in vectors if who not in (VICTIM, HELPER)}
         bench = Bench(scheme, vectors=vectors, policy=policy, absent=absent, context=CONTEXT).run()
         learnt = None
@@ -52,10 +56,11 @@ class SmallCohort(ProtocolAttack):
         return Finding(known(vectors[VICTIM], learnt), by_guessing(scheme), note=note)
 
 
-def _smallest(defence: Defence) -> Scheme:
+def _smallest(defence: Defence) -> Any:
+    whole = {OF_TWO: partial(Bonawitz, adversary="active")}
     for participants in PARTICIPANTS[:-1]:
         try:
-            return scheme_of(defence, participants)
+            return scheme_of(defence, participants, LENGTH, whole)
         except ParameterError:  # a sparse graph needs some
             continue
-    return scheme_of(defence, PARTICIPANTS[-1])
+    return scheme_of(defence, PARTICIPANTS[-1], LENGTH, whole)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from secagg_protocols import Scheme
-
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from .base import KNOWN, VICTIM, ProtocolAttack, need_the_bench, scheme_of, vectors_of
+from .base import KNOWN, LENGTH, VICTIM, ProtocolAttack
+from .schemes import lacking, scheme_of
 from .stories import Stories
 
 PARTICIPANTS = 7
 COLLUDER = 7
 HALVES = (1, 2, 3), (4, 5, 6)
+HALF_OPENS = "half of the participants are enough to open"
 
 
 class SplitView(ProtocolAttack):
@@ -32,26 +32,14 @@ class SplitView(ProtocolAttack):
         return defence.active
 
     def weak(self) -> Defence:
-        broken = "half of the participants are enough to open"
-        return Defence("any-threshold", "secure sum, bonawitz, active server", "bonawitz", "active", broken=broken)
+        return Defence("half-opens", "secure sum, bonawitz, active server", "bonawitz", "active", broken=HALF_OPENS)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        scheme = _half_opens(defence) if defence.broken else scheme_of(defence, PARTICIPANTS, colluders=1)
-        stories = Stories(scheme, vectors_of(scheme, seed), VICTIM)
+        half_opens = lacking("THRESHOLD_RULE", defence, colluders=1, threshold=PARTICIPANTS // 2 + 1)
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {HALF_OPENS: half_opens}, colluders=1)
+        stories = Stories(scheme, seed, VICTIM)
         helper = stories.copies([COLLUDER])
         one, other = ({who: stories.clients[who] for who in half} for half in HALVES)
         whole = stories.tell(stories.whole, {**one, COLLUDER: stories.clients[COLLUDER]})
         without = stories.tell(stories.without, {**other, **helper})
         return stories.finding(whole, without)
-
-
-def _half_opens(defence: Defence) -> Scheme:
-    need_the_bench()
-    from secagg.conformance.weakened import weakened
-    from secagg.conformance.weaknesses import THRESHOLD_RULE
-    from secagg_protocols import Bonawitz
-
-    from .base import LENGTH
-
-    loose = weakened(Bonawitz, THRESHOLD_RULE)
-    return loose(PARTICIPANTS, LENGTH, adversary=defence.adversary, colluders=1, threshold=PARTICIPANTS // 2 + 1)

@@ -33,7 +33,7 @@ from secagg_protocols import (
 )
 
 from ..attack import Finding
-from .base import CONTEXT, Vector, by_guessing, known, need_the_bench
+from .base import CONTEXT, Vector, by_guessing, known
 
 
 @dataclass
@@ -50,13 +50,14 @@ class Stories:
     Participants are asked for a vector once: each keeps a ledger of its own, and its own count of what it released.
     """
 
-    def __init__(self, scheme: Scheme, vectors: Mapping[int, Vector], victim: int) -> None:
-        need_the_bench()
+    def __init__(self, scheme: Scheme, seed: int, victim: int) -> None:
+        from secagg.conformance.driver import vectors_for
+
         self.scheme = scheme
-        self.vectors = vectors
+        self.vectors = vectors_for(scheme, seed)
         self.victim = victim
         self.refused: dict[int, str] = {}
-        self.clients = {who: scheme.client(who, CONTEXT, self._party(who)) for who in vectors}
+        self.clients = {who: scheme.client(who, CONTEXT, self._party(who)) for who in self.vectors}
         self.whole, self.without = (Story(self._server(), []) for _ in range(2))
         self._run_until_vectors_are_in()
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import fmean
 from typing import ClassVar
 
+from secagg_protocols import Bonawitz
+
 from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from .base import KNOWN, VICTIM, ProtocolAttack, has_own_keys, scheme_of, vectors_of
+from .base import KNOWN, LENGTH, VICTIM, ProtocolAttack
+from .schemes import has_own_keys, scheme_of
 from .stories import Stories
 
 PARTICIPANTS = 9
 COUNTED = 2
 """Participants that the scheme is told may work with the server."""
 UNCOUNTED = 5
+MORE = f"{UNCOUNTED} of {PARTICIPANTS} are the server's, and {COUNTED} are counted"
 SHOWN = ("bonawitz", "lightsecagg", "bfv")
 CURVE_SEEDS = 2
 
@@ -34,11 +39,10 @@ class Sybils(ProtocolAttack):
         return has_own_keys(defence)
 
     def weak(self) -> Defence:
-        broken = f"{UNCOUNTED} of {PARTICIPANTS} are the server's, and {COUNTED} are counted"
-        return Defence("uncounted", "secure sum, bonawitz", "bonawitz", broken=broken)
+        return Defence("uncounted", "secure sum, bonawitz", "bonawitz", broken=MORE)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        return _with(UNCOUNTED if defence.broken else COUNTED, defence, seed)
+        return with_own(UNCOUNTED if defence.broken else COUNTED, defence, seed)
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         counts = range(PARTICIPANTS)
@@ -46,17 +50,18 @@ class Sybils(ProtocolAttack):
         for name in SHOWN:
             defence = Defence("", "", name)
             shares = [
-                fmean(_with(count, defence, seed).value for seed in effort.seeds[:CURVE_SEEDS]) for count in counts
+                fmean(with_own(count, defence, seed).value for seed in effort.seeds[:CURVE_SEEDS]) for count in counts
             ]
             lines.append(Line(name, list(counts), shares))
         title = f"Values of a participant learnt, by how many of {PARTICIPANTS} the server runs ({COUNTED} counted)"
         return (Curve(title, "participants that are the server's", "share learnt", lines),)
 
 
-def _with(count: int, defence: Defence, seed: int) -> Finding:
+def with_own(count: int, defence: Defence, seed: int) -> Finding:
     """Attack with so many participants of the server's own."""
-    scheme = scheme_of(defence, PARTICIPANTS, colluders=COUNTED)
-    stories = Stories(scheme, vectors_of(scheme, seed), VICTIM)
+    as_counted = partial(Bonawitz, colluders=COUNTED)
+    scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {MORE: as_counted}, colluders=COUNTED)
+    stories = Stories(scheme, seed, VICTIM)
     sybils = stories.copies(range(VICTIM + 1, VICTIM + 1 + count))
     whole = stories.tell(stories.whole, stories.clients)
     return stories.finding(whole, stories.tell(stories.without, sybils))

@@ -18,7 +18,7 @@ PARTICIPANTS = 5
 LENGTH = 60
 VICTIM = 2
 UNSIGNED = "nothing is signed"
-PLACES = 3
+PLACES = 2
 QUICK_PLACES = 1
 """How many bits of each kind of message are tried, one in each round."""
 UPLOADS = 3
@@ -71,7 +71,7 @@ def _wrong(scheme: Any, kind: str, place: float) -> bool | None:
     """
     from secagg.conformance.attack import Attack as Bench
 
-    flipped = []
+    flipped: list[str] = []
 
     def flip(_: Any, envelopes: list[Envelope]) -> list[Envelope]:
         for index, envelope in enumerate(envelopes):
