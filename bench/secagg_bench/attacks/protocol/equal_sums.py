@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -23,7 +24,8 @@ from secagg_protocols.bonawitz.server import BonawitzServer
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
 from ..released import Floats
-from .base import ProtocolAttack, has_own_keys, need_the_bench, scheme_of, vectors_of
+from .base import ProtocolAttack
+from .schemes import has_own_keys, scheme_of
 from .uploads import read
 
 PARTICIPANTS = 8
@@ -68,18 +70,14 @@ class EqualSums(ProtocolAttack):
     def held_by(self, defence: Defence) -> bool:
         if defence.scheme is None:
             return False
-        (_, what), *_ = scheme_of(defence, PARTICIPANTS).leakage
+        (_, what), *_ = _scheme(defence).leakage
         return what.startswith("the sum")
 
     def weak(self) -> Defence:
         return Defence("telling", "secure sum, bonawitz", "bonawitz", broken=BESIDE)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        need_the_bench()
-        colluders = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
-        scheme = scheme_of(defence, PARTICIPANTS, length=LENGTH, **colluders)
-        if defence.broken == BESIDE:
-            scheme = Telling(PARTICIPANTS, LENGTH, colluders=COLLUDERS)
+        scheme = _scheme(defence)
         sides = np.where(np.random.default_rng([seed, 1]).random(LENGTH) < 0.5, -1.0, 1.0)
         view, bench = _view(scheme, seed, sides)
         if not effort.quick and _sizes(view) != _sizes(_view(scheme, seed, -sides)[0]):
@@ -87,12 +85,18 @@ class EqualSums(ProtocolAttack):
         return Finding(_told(view, bench, sides), 0.5)
 
 
+def _scheme(defence: Defence) -> Any:
+    colluders = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
+    return scheme_of(defence, PARTICIPANTS, LENGTH, {BESIDE: partial(Telling, colluders=COLLUDERS)}, **colluders)
+
+
 def _view(scheme: Any, seed: int, sides: Floats) -> tuple[Any, Any]:
     """Return what the coalition sees of a round, and the bench. sides: 1 where the first of the pair has the value."""
     from secagg.conformance.attack import Attack as Bench
+    from secagg.conformance.driver import vectors_for
 
     colluders = tuple(range(PARTICIPANTS - scheme.guarantee.colluders + 1, PARTICIPANTS + 1))
-    vectors = vectors_of(scheme, seed)
+    vectors = vectors_for(scheme, seed)
     for who, side in zip(PAIR, (1, -1), strict=True):
         vectors[who] = np.where(sides == side, scheme.domain.largest, 0).astype(np.uint64)
     bench = Bench(scheme, vectors=vectors, absent={GONE: scheme.upload_step}, colluders=colluders).run()
