@@ -1,4 +1,4 @@
-"""Attacks on the protocol: alive on every scheme that they are claimed to fail on, and bounds where they are said to be."""
+"""Attacks on the protocol are alive on every scheme that is claimed to stop them, and bounds are where schemes say."""
 
 from dataclasses import replace
 

@@ -52,7 +52,7 @@ class Framing(ProtocolAttack):
         f"participants, from one to as many as are not needed of {PARTICIPANTS}: lie in each way of `secagg bench "
         "liars`, deal a share that they never signed, and send garbage in another's name"
     )
-    metric: ClassVar[Metric] = Metric("share of framings that stick", success=0.05)
+    metric: ClassVar[Metric] = Metric("chance that one of the ways sticks", success=0.5)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.active
@@ -64,7 +64,7 @@ class Framing(ProtocolAttack):
         stuck = dict(_tried(defence, seed))
         names = [name for name, framed in stuck.items() if framed]
         note = f"{len(names)} of {len(stuck)} stick" + (f": {', '.join(names)}" if names else "")
-        return Finding(len(names) / len(stuck), 0.0, note=note)
+        return Finding(float(bool(names)), 0.0, note=note)
 
 
 def _tried(defence: Defence, seed: int) -> Iterator[tuple[str, bool]]:
