@@ -28,7 +28,7 @@ class FlareSharedKey(OnFramework):
 
     name: ClassVar[str] = "flare-shared-key"
     title: ClassVar[str] = "One site's update, opened by another site under FLARE's homomorphic encryption"
-    source: ClassVar[str] = "NVIDIA FLARE, documentation of its homomorphic encryption: clients share the key"
+    source: ClassVar[str] = "NVIDIA FLARE's HEBuilder: all clients are provisioned with one context, its key in it"
     adversary: ClassVar[str] = "the server and one site: the one has what every site sent, the other has the key"
     metric: ClassVar[Metric] = Metric("share of the site's values learnt", success=0.5)
     framework: ClassVar[tuple[str, str]] = FLARE

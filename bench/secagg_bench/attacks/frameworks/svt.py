@@ -31,7 +31,10 @@ class FlareSvt(OnFramework):
 
     name: ClassVar[str] = "flare-svt"
     title: ClassVar[str] = "Which of two updates a site had, under the noise of FLARE's SVTPrivacy"
-    source: ClassVar[str] = "Lyu, Su, Li, Understanding the Sparse Vector Technique for Differential Privacy, VLDB 2017"
+    source: ClassVar[str] = (
+        "Lyu, Su, Li, Understanding the Sparse Vector Technique, VLDB 2017; FLARE accounts for what it sends since "
+        "pull request 4470 (github.com/NVIDIA/NVFlare)"
+    )
     adversary: ClassVar[str] = (
         "the server, curious: knows two updates, of which the site has one, and sees what is sent"
     )

@@ -7,8 +7,10 @@ from .both_shares import BothShares
 from .ckks_key import CkksKey
 from .corrupt_shares import CorruptShares
 from .dropouts import Dropouts
+from .equal_sums import EqualSums
 from .exhaustion import Exhaustion
 from .framing import Framing
+from .hostile_proposal import HostileProposal
 from .isolated_neighbour import IsolatedNeighbour
 from .key_substitution import KeySubstitution
 from .late_input import LateInput
@@ -28,8 +30,10 @@ PROTOCOL: tuple[type[Attack], ...] = (
     CkksKey,
     CorruptShares,
     Dropouts,
+    EqualSums,
     Exhaustion,
     Framing,
+    HostileProposal,
     IsolatedNeighbour,
     KeySubstitution,
     LateInput,

@@ -51,7 +51,7 @@ class BothShares(ProtocolAttack):
             request = (everyone, (VICTIM,), tuple(signed), tuple(signed.values()))
             return bench.tell("UnmaskRequest", dict.fromkeys(everyone, request))
 
-        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {NAIVE: lacking("BOTH_LISTS")})
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {NAIVE: lacking("BOTH_LISTS", defence)})
         vectors = vectors_for(scheme, seed)
         bench = Bench(scheme, {0: {"UnmaskRequest": ask_for_both}}, vectors=vectors).run()
         refusals = [refusal for who in everyone for refusal in bench.by(who)]

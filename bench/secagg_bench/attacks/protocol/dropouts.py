@@ -1,14 +1,14 @@
-"""Dropouts: participants fall silent at each step in turn, so that a sum comes out that is not over who it says."""
+"""Dropouts: participants fall silent at each step in turn: is a sum wrong, or somebody's vector open?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-import secagg
-from secagg_protocols import Bonawitz, Output, RoundFailed, Scheme, Step
+from secagg_protocols import Bonawitz, Output, Scheme, Step
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.server import BonawitzServer
 
@@ -18,6 +18,7 @@ from .base import LENGTH, ProtocolAttack, Vector
 from .schemes import scheme_of
 
 PARTICIPANTS = 5
+OUTCOMES = "right", "no sum", "wrong", "open"
 COUNTED = "the server counts whoever dealt shares into the sum"
 
 
@@ -35,15 +36,16 @@ class Counting(Bonawitz):
 
 
 class Dropouts(ProtocolAttack):
-    """A sum that is not the sum over those whom it names."""
+    """A sum that is not the sum over those whom it names, or the vector of one of them."""
 
     name: ClassVar[str] = "dropouts"
-    title: ClassVar[str] = "A wrong sum, by falling silent before or after any message"
+    title: ClassVar[str] = "A wrong sum or one participant's vector, by falling silent at any step"
     source: ClassVar[str] = "Bonawitz et al., CCS 2017, section 4: what dropouts at each step leave behind"
     adversary: ClassVar[str] = (
-        f"participants, from one to as many as are not needed of {PARTICIPANTS}: fall silent at one step, each in turn"
+        f"participants, from one to as many as are not needed of {PARTICIPANTS}: fall silent at each step in turn; the "
+        "server keeps all that is opened"
     )
-    metric: ClassVar[Metric] = Metric("share of rounds with a wrong sum", success=0.1)
+    metric: ClassVar[Metric] = Metric("share of rounds with a wrong sum or an open vector", success=0.1)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.scheme is not None
@@ -62,15 +64,20 @@ class Dropouts(ProtocolAttack):
             for step in scheme.steps
             for count in range(1, PARTICIPANTS - scheme.quorum + 1)
         ]
-        wrong = outcomes.count("wrong")
-        note = f"{len(outcomes)} rounds: {outcomes.count('right')} right, {wrong} wrong, {outcomes.count('none')} none"
-        return Finding(wrong / len(outcomes), 0.0, note=note)
+        counts = {outcome: outcomes.count(outcome) for outcome in OUTCOMES}
+        note = f"{len(outcomes)} rounds: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        return Finding((counts["wrong"] + counts["open"]) / len(outcomes), 0.0, note=note)
 
 
-def _outcome(scheme: Scheme, vectors: dict[int, Vector], drop: dict[int, Step]) -> str:
-    try:
-        run = secagg.simulate(scheme, vectors, drop=drop)
-    except RoundFailed:
-        return "none"
-    true = np.sum([vectors[who] for who in run.survivors], axis=0)
-    return "right" if np.array_equal(run.total, true) else "wrong"
+def _outcome(scheme: Scheme, vectors: Mapping[int, Vector], absent: Mapping[int, Step]) -> str:
+    """Run one round; return which of `OUTCOMES` it has."""
+    from secagg.conformance import attack, hostile
+
+    opens_each = "mask_keys" in scheme.traits.opens
+    bench: Any = (hostile.Attack if opens_each else attack.Attack)(scheme, vectors=vectors, absent=absent).run()
+    if opens_each and any(bench.expose(who) is not None for who in vectors):
+        return "open"
+    output = bench.server.output
+    if output is None:
+        return "no sum"
+    return "right" if np.array_equal(output.total, bench.total_of(*output.survivors)) else "wrong"

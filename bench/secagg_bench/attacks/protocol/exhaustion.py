@@ -105,7 +105,7 @@ def _costs(scheme: Any, kind: type[Message]) -> list[float]:
             costs.append(_cost(bench, bench.clients[honest[0].sender].seal(kind.__name__, SERVER, message)))
         return honest
 
-    Bench(scheme, dict.fromkeys(range(1, PARTICIPANTS + 1), {kind.__name__: send})).run()
+    Bench(scheme, {who: {kind.__name__: send} for who in range(1, PARTICIPANTS + 1)}).run()
     return costs
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -15,23 +14,13 @@ from secagg_protocols.primitives.domain import Use
 
 from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from .base import (
-    CONTEXT,
-    KNOWN,
-    LENGTH,
-    VICTIM,
-    ProtocolAttack,
-    Vector,
-    by_guessing,
-    known,
-)
+from .base import CONTEXT, KNOWN, LENGTH, VICTIM, ProtocolAttack, Vector, by_guessing, known
 from .schemes import scheme_of
 
 PARTICIPANTS = 40
 COLLUDERS = 2, 3
 NEIGHBOURS = 6
 """As many as the scheme derives for so many participants, two of whom may collude."""
-
 TWO_OPEN = "two neighbours open a participant, and nobody is counted as a colluder"
 
 
@@ -58,17 +47,17 @@ class IsolatedNeighbour(ProtocolAttack):
         return Defence("two-open", f"secure sum of {PARTICIPANTS}, secagg-plus", "secagg-plus", broken=TWO_OPEN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        return _without(NEIGHBOURS, defence, seed)
+        return with_gone(NEIGHBOURS, defence, seed)
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         counts = range(NEIGHBOURS - len(COLLUDERS) + 1)
         defence = Defence("", "", "secagg-plus")
-        shares = [fmean(_without(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
+        shares = [fmean(with_gone(gone, defence, seed).value for seed in effort.seeds) for gone in counts]
         title = f"Values of a participant learnt, by how many of its {counts[-1]} honest neighbours drop out"
         return (Curve(title, "dropouts", "share learnt", [Line("secagg-plus", list(counts), shares)]),)
 
 
-def _without(most: int, defence: Defence, seed: int) -> Finding:
+def with_gone(most: int, defence: Defence, seed: int) -> Finding:
     """Attack when so many of the honest neighbours, or all, drop out."""
     from secagg.conformance.driver import vectors_for
     from secagg.conformance.hostile import Attack as Bench
@@ -109,12 +98,12 @@ def _without(most: int, defence: Defence, seed: int) -> Finding:
 def _drawn_around(scheme: Any, seed: int) -> tuple[InsecureDeterministicRandomness, tuple[int, ...]]:
     """Return randomness with which both colluders are the victim's neighbours, and who all those are."""
     everyone = tuple(range(1, PARTICIPANTS + 1))
-    for attempt in count():
-        name = f"{seed}, {attempt}"
-        circle = scheme.draw_graph(everyone, InsecureDeterministicRandomness(seed, name)).circle(VICTIM)
-        if set(COLLUDERS) <= set(circle):
-            return InsecureDeterministicRandomness(seed, name), circle
-    raise AssertionError
+    attempt = 0
+    circle: tuple[int, ...] = ()
+    while not set(COLLUDERS) <= set(circle):
+        attempt += 1
+        circle = scheme.draw_graph(everyone, InsecureDeterministicRandomness(seed, str(attempt))).circle(VICTIM)
+    return InsecureDeterministicRandomness(seed, str(attempt)), circle
 
 
 def _taken_off(bench: Any, secrets: dict[int, bytes]) -> Vector | None:
@@ -124,7 +113,8 @@ def _taken_off(bench: Any, secrets: dict[int, bytes]) -> Vector | None:
     for peer in set(bench.dealers(VICTIM)) - {VICTIM}:
         secret = secrets.get(peer) or bench.secret(peer, steps.MASK_KEY)
         if secret is None:
-            return bench.expose(VICTIM)
+            learnt: Vector | None = bench.expose(VICTIM)
+            return learnt
         agreed = PairwiseKeys(bench.scheme.suite, Use.MASK_KEY, bench.server._session, peer, secret)
         keys[peer] = agreed.with_peer(VICTIM, bench.advertised(VICTIM).mask_key)
     return None if seed is None else bench.unmask(VICTIM, seed, keys)

@@ -55,8 +55,7 @@ class KeySubstitution(ProtocolAttack):
         from secagg.conformance.attack import Attack as Bench
         from secagg.conformance.driver import vectors_for
 
-        unsigned = lacking("SIGNED_KEYS", adversary="active")
-        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNSIGNED: unsigned})
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNSIGNED: lacking("SIGNED_KEYS", defence)})
         vectors = vectors_for(scheme, seed)
         given = {who: vector if who == VICTIM else np.zeros_like(vector) for who, vector in vectors.items()}
         bench = Bench(scheme, vectors=given, context=CONTEXT)

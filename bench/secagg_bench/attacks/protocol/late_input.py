@@ -32,7 +32,7 @@ class LateInput(ProtocolAttack):
         return Defence("answers-again", "secure sum, bonawitz", "bonawitz", broken=AGAIN)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {AGAIN: lacking("ONE_ANSWER")})
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {AGAIN: lacking("ONE_ANSWER", defence)})
         stories = Stories(scheme, seed, VICTIM)
         others = {who: client for who, client in stories.clients.items() if who != VICTIM}
         without = stories.tell(stories.without, others)

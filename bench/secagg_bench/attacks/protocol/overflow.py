@@ -19,7 +19,7 @@ from .schemes import scheme_of, seen
 
 PARTICIPANTS = 5
 LENGTH = 160
-BITS = (1, 16, 32)
+BITS = (1, 32)
 """Of a value."""
 BORDER = 64
 """Values between large and small ones, as what wraps carries into its neighbours in a word."""
@@ -81,7 +81,7 @@ def _wrong(scheme: Scheme, seed: int) -> tuple[float, float]:
     large, small = slice(LENGTH // 2), slice(LENGTH // 2 + BORDER, None)
     vectors = rng.integers(0, largest // PARTICIPANTS, (PARTICIPANTS, LENGTH), dtype=np.uint64, endpoint=True)
     vectors[:, large] = largest
-    total = secagg.simulate(scheme, vectors, randomness=InsecureDeterministicRandomness(seed)).total
+    total = secagg.simulate(scheme, list(vectors), randomness=InsecureDeterministicRandomness(seed)).total
     wrong = total != vectors.sum(axis=0)
     return float(np.mean([*wrong[large], _taken(scheme, vectors, largest + 1)])), float(wrong[small].mean())
 
@@ -91,7 +91,7 @@ def _taken(scheme: Scheme, vectors: np.ndarray, value: int) -> bool:
     vectors = vectors.copy()
     vectors[0, 0] = value
     try:
-        total = secagg.simulate(scheme, vectors).total
+        total = secagg.simulate(scheme, list(vectors)).total
     except InputError:
         return False
     return bool((total != vectors.sum(axis=0)).any())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from secagg.schemes import SCHEMES, make_scheme
-from secagg_protocols import Bonawitz, Keys, ParameterError
+from secagg_protocols import Keys, ParameterError
 
 from ..defence import Defence
 
@@ -28,14 +28,15 @@ def scheme_of(defence: Defence, participants: int, length: int, broken: Broken, 
     return make_scheme(defence.scheme, participants, length, adversary=defence.adversary, **parameters)
 
 
-def lacking(check: str, **parameters: Any) -> Make:
-    """Return what makes Bonawitz without a check. check: its name in `secagg.conformance.weaknesses`."""
+def lacking(check: str, defence: Defence, **parameters: Any) -> Make:
+    """Return what makes the scheme of a defence without a check: by its name in `secagg.conformance.weaknesses`."""
 
     def make(participants: int, length: int) -> Any:
         from secagg.conformance import weaknesses
         from secagg.conformance.weakened import weakened
 
-        return weakened(Bonawitz, getattr(weaknesses, check))(participants, length, **parameters)
+        kind = weakened(SCHEMES[str(defence.scheme)], getattr(weaknesses, check))
+        return kind(participants, length, adversary=defence.adversary, **parameters)
 
     return make
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from secagg_protocols import Bonawitz, ParameterError, Policy, Scheme
+from secagg_protocols import Bonawitz, ParameterError, Policy
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
@@ -56,7 +56,7 @@ class SmallCohort(ProtocolAttack):
         return Finding(known(vectors[VICTIM], learnt), by_guessing(scheme), note=note)
 
 
-def _smallest(defence: Defence) -> Scheme:
+def _smallest(defence: Defence) -> Any:
     whole = {OF_TWO: partial(Bonawitz, adversary="active")}
     for participants in PARTICIPANTS[:-1]:
         try:

@@ -35,7 +35,7 @@ class SplitView(ProtocolAttack):
         return Defence("half-opens", "secure sum, bonawitz, active server", "bonawitz", "active", broken=HALF_OPENS)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        half_opens = lacking("THRESHOLD_RULE", adversary="active", colluders=1, threshold=PARTICIPANTS // 2 + 1)
+        half_opens = lacking("THRESHOLD_RULE", defence, colluders=1, threshold=PARTICIPANTS // 2 + 1)
         scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {HALF_OPENS: half_opens}, colluders=1)
         stories = Stories(scheme, seed, VICTIM)
         helper = stories.copies([COLLUDER])

@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from secagg.schemes import SCHEMES
-from secagg_protocols import SERVER, Bonawitz, Envelope, Keys
+from secagg_protocols import SERVER, Bonawitz, Envelope
 
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
-from .schemes import scheme_of, seen
+from .schemes import has_own_keys, scheme_of, seen
 
 PARTICIPANTS = 5
 LENGTH = 60
 VICTIM = 2
 UNSIGNED = "nothing is signed"
-PLACES = 3
+PLACES = 2
 QUICK_PLACES = 1
 """How many bits of each kind of message are tried, one in each round."""
 UPLOADS = 3
@@ -44,9 +43,7 @@ class Tampering(Attack):
         return seen("messages on the way", defence)
 
     def held_by(self, defence: Defence) -> bool:
-        if defence.scheme is None:
-            return False
-        return defence.active or SCHEMES[defence.scheme].traits.keys == Keys.GROUP
+        return defence.scheme is not None and (defence.active or not has_own_keys(defence))
 
     def weak(self) -> Defence:
         return Defence("unsigned", "secure sum, bonawitz", "bonawitz", broken=UNSIGNED)
@@ -71,7 +68,7 @@ def _wrong(scheme: Any, kind: str, place: float) -> bool | None:
     """
     from secagg.conformance.attack import Attack as Bench
 
-    flipped = []
+    flipped: list[str] = []
 
     def flip(_: Any, envelopes: list[Envelope]) -> list[Envelope]:
         for index, envelope in enumerate(envelopes):

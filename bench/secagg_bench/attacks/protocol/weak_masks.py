@@ -13,7 +13,6 @@ from secagg_he.single_key import steps as single_key
 from secagg_he.single_key.packing import from_plaintexts
 from secagg_protocols import (
     SYSTEM,
-    Bonawitz,
     Client,
     Envelope,
     InsecureDeterministicRandomness,
@@ -26,13 +25,13 @@ from secagg_protocols import (
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
 from .schemes import scheme_of
-from .uploads import read, upload_of
+from .uploads import ciphertexts_of, read, upload_of
 
 PARTICIPANTS = 5
 LENGTH = 60
 VICTIM = 2
-TRIED = 256
-"""Seeds that the attacker tries: of a clock that counts seconds, some four minutes."""
+TRIED = 128
+"""Seeds that the attacker tries: of a clock that counts seconds, some two minutes."""
 CLOCK = "all that is drawn follows from the second in which the round began"
 
 
@@ -65,8 +64,9 @@ class WeakMasks(Attack):
         from secagg.conformance.driver import Rehearsal, vectors_for
 
         began = int(np.random.default_rng(seed).integers(TRIED))
-        randomness: Any = InsecureDeterministicRandomness(began) if defence.broken else SYSTEM
-        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {CLOCK: Bonawitz})
+        by_clock = defence.broken == CLOCK
+        randomness: Any = InsecureDeterministicRandomness(began) if by_clock else SYSTEM
+        scheme = scheme_of(replace(defence, broken="") if by_clock else defence, PARTICIPANTS, LENGTH, {})
         vectors = vectors_for(scheme, seed)
         running = Rehearsal(scheme, vectors=vectors, randomness=randomness)
         hidden = upload_of(running, VICTIM, vectors[VICTIM])
@@ -127,7 +127,7 @@ def _with_a_key(running: Any, vector: NDArray[Any]) -> float:
         key, handle = scheme.make_group_key(randomness)
         if handle.key_id == running.group_key.key_id:
             upload = running.server.open(running.parse(running.sent[VICTIM, scheme.upload_step.value]))
-            first, seeds = single_key.open_upload(scheme, running.server._sealer, VICTIM, upload)
+            first, seeds = ciphertexts_of(running, VICTIM, upload)
             second = single_key.expand_seconds(parameters, [bytes(seeds)], 0, len(first))
             plaintexts = single_key._decrypt(parameters, key.for_release(parameters.degree), first, second, 0)
             words = from_plaintexts(parameters, plaintexts, scheme.packing.limit(1)).reshape(-1)

@@ -76,7 +76,7 @@ def _round(scheme: Any, seed: int, number: int) -> secagg.Simulation:
     vectors = np.random.default_rng([seed, number]).integers(0, scheme.domain.largest, (PARTICIPANTS, LENGTH))
     context = RoundContext("attack", number, bytes(32))
     randomness = InsecureDeterministicRandomness(seed)
-    simulation = secagg.Simulation(scheme, vectors, context=context, randomness=randomness)
+    simulation = secagg.Simulation(scheme, list(vectors), context=context, randomness=randomness)
     simulation.run()
     return simulation
 
