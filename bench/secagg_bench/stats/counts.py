@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
 from secagg.extras import needed
 from secagg.stats import (
@@ -34,6 +33,7 @@ BINS = 25
 def counts() -> Iterator[Row]:
     """Yield how far counts, sums and tests are from those of the pooled rows."""
     with needed("bench"):
+        import pandas as pd
         from scipy import stats
     table = tables.tumours()
     rows = table.rows

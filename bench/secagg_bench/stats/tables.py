@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from secagg.extras import needed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SITES = 10
 """Where a table does not say which institution a row is of."""
