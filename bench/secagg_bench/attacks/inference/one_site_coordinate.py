@@ -9,7 +9,7 @@ import numpy as np
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
 from ..released import Floats, released, view_of
-from .material import Labels
+from .clinical import Labels
 
 COMMON = 50
 """Codes that patients of every site have."""

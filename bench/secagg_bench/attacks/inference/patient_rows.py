@@ -25,7 +25,8 @@ class PatientRows(Attack):
     title: ClassVar[str] = f"Whether a patient with {ROWS} rows is in the sum"
     source: ClassVar[str] = "Levy et al., Learning with user-level privacy, NeurIPS 2021"
     adversary: ClassVar[str] = (
-        "the server: sends a model in which each patient in question moves a weight of its own, and sees what is released"
+        "the server: sends a model in which each patient in question moves a weight of its own, and sees what is "
+        "released"
     )
     metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.25)
     """Noise of z = 1 over patients lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
@@ -62,9 +63,7 @@ class PatientRows(Attack):
         lines = []
         for unit in ("row", "patient"):
             defence = Defence("", "", "bonawitz", noise=Noise("distributed", unit, 1.0))
-            right = [
-                fmean(self._with(count, defence, seed).value for seed in effort.seeds) for count in ROWS_TRIED
-            ]
+            right = [fmean(self._with(count, defence, seed).value for seed in effort.seeds) for count in ROWS_TRIED]
             lines.append(Line(f"noise over {unit}s, z = 1", list(ROWS_TRIED), right))
         lines.append(Line("a guess", list(ROWS_TRIED), [0.5] * len(ROWS_TRIED), dashed=True))
         title = "Patients told in or out of a sum of 16, by rows of each"

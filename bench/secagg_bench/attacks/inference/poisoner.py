@@ -1,6 +1,7 @@
 """One poisoner: how far a single site moves the mean, within its range, and beyond it, where only the room of all ends.
 
-A masked vector shows nobody whether it is in range. Bonawitz runs here; other schemes sum in the same way.
+A masked vector shows nobody whether it is in range, whatever else is signed and checked. Bonawitz runs here, against a
+semi-honest server; other schemes sum in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from secagg_protocols.packing.lanes import new_words
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, codec_for, mechanism_for
-from .material import Table
+from .clinical import Table
 
 ROWS = 4
 """Of each site."""
@@ -52,24 +53,28 @@ class Poisoner(Attack):
 
     def view(self, defence: Defence) -> str:
         if defence.scheme is None:
-            return "each vector is checked"
+            return "each vector"
         noise = defence.noise
         noisy = f", {noise}" if noise is not None and noise.mode == "distributed" else ""
-        return f"{defence.adversary}, sum of {defence.sites}, clip {defence.clip}{noisy}"
+        return f"sum of {defence.sites}, clip {defence.clip}{noisy}"
 
     def held_by(self, defence: Defence) -> bool:
-        return defence.scheme is None or defence.clip is not None
+        return defence.clip is not None
 
     def weak(self) -> Defence:
         return Defence(
-            "wide-clip", "secure sum of 16, bonawitz", "bonawitz", clip=100.0, broken="a clip far beyond what sites send"
+            "wide-clip",
+            "secure sum of 16, bonawitz",
+            "bonawitz",
+            clip=100.0,
+            broken="a clip far beyond what sites send",
         )
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         poisoned = Poisoned.of(defence, seed)
         within = poisoned.within()
         if defence.scheme is None:
-            note = "beyond its range the server, who sees the vector, refuses it"
+            note = "beyond its range the server, who sees the vector, can refuse it"
             return Finding(within, 1 / defence.sites, note=note)
         return Finding(poisoned.beyond(), 1 / defence.sites, note=f"within its range {within:.3g}")
 
@@ -93,10 +98,11 @@ class Poisoner(Attack):
 class Poisoned:
     """A round with one poisoner. vectors: what all would send, the poisoner first. expected: the mean then.
 
-    honest: the largest value that any site has.
+    plain: sums as the scheme does, where all keep to their range. honest: the largest value that any site has.
     """
 
     scheme: secagg.Scheme
+    plain: secagg.Scheme
     codec: MeanCodec | NormCodec
     vectors: Sequence[NDArray[Any]]
     expected: Floats
@@ -110,38 +116,40 @@ class Poisoned:
         gradients = (0.5 - table.y)[:, None] * table.x
         updates = list(gradients.reshape(defence.sites, ROWS, -1).sum(axis=1))
         honest = float(np.abs(updates).max())
-        noise, codec = None, codec_for(defence if clip is None else replace(defence, clip=clip * honest), updates)
+        noise = None
+        codec: MeanCodec | NormCodec = codec_for(
+            defence if clip is None else replace(defence, clip=clip * honest), updates
+        )
         if defence.noise is not None and defence.noise.mode == "distributed":
             most = 1 if defence.noise.unit == "institution" else ROWS
             mechanism = mechanism_for(defence.noise, defence.sites, updates[0].size, most)
             noise, codec = mechanism.noise, mechanism.codec(Layout.of([updates[0]]))
-        adversary = defence.adversary if defence.scheme else None
-        scheme = make_scheme(
-            "bonawitz" if defence.scheme else "plain",
-            defence.sites,
-            codec.length,
-            value_bits=codec.value_bits,
-            noise=noise,
-            adversary=adversary,
-        )
+        count, bits = defence.sites, codec.value_bits
+        plain = make_scheme("plain", count, codec.length, value_bits=bits, noise=noise)
+        scheme = make_scheme("bonawitz", count, codec.length, value_bits=bits, noise=noise)
         randomness = InsecureDeterministicRandomness(seed)
         vectors = [codec.encode([update], randomness=randomness).vector for update in updates]
         expected = np.mean([next(iter(codec.in_range([update]))) for update in updates], axis=0)
-        return cls(scheme, codec, vectors, expected, honest, seed)
+        return cls(scheme, plain, codec, vectors, expected, honest, seed)
 
     def _extra(self) -> NDArray[np.int64]:
-        """Return what the poisoner adds to what it would send, so that the mean is nearly at the clip in every value."""
+        """Return what the poisoner adds to what it would send: each value of the mean then is nearly at the clip."""
         units = self.codec.scale if isinstance(self.codec, NormCodec) else 1 / self.codec.step
-        wanted = NEARLY * self.codec.clip - self.expected
+        wanted = NEARLY * self.clip - self.expected
         return np.rint(len(self.vectors) * units * wanted).astype(np.int64)
+
+    @property
+    def clip(self) -> float:
+        """The codec's: of each value, or of the norm of all."""
+        assert isinstance(self.codec.clip, float)
+        return self.codec.clip
 
     def within(self) -> float:
         """Return how far the mean goes, where the poisoner sends the largest vector that its codec makes."""
         randomness = InsecureDeterministicRandomness(self.seed)
-        largest = self.codec.encode([np.full(self.expected.size, self.codec.clip)], randomness=randomness).vector
-        plain = {"value_bits": self.scheme.value_bits, "noise": self.scheme.noise}  # in range, all schemes sum alike
-        scheme = make_scheme("plain", self.scheme.participants, self.scheme.length, **plain)
-        return self._shift(secagg.simulate(scheme, [largest, *self.vectors[1:]], randomness=randomness))
+        largest = self.codec.encode([np.full(self.expected.size, self.clip)], randomness=randomness).vector
+        run = secagg.simulate(self.plain, [largest, *self.vectors[1:]], randomness=randomness)
+        return self._shift(run)
 
     def beyond(self) -> float:
         """Return how far it goes, where the poisoner adds to its masked vector whatever it likes."""
@@ -150,7 +158,7 @@ class Poisoned:
         return self._shift(secagg.simulate(self.scheme, self.vectors, misbehave=lies, randomness=randomness))
 
     def _shift(self, run: secagg.Run) -> float:
-        (mean,) = self.codec.decode(run.total, len(run.survivors)).arrays
+        mean = np.asarray(next(iter(self.codec.decode(run.total, len(run.survivors)).arrays)), dtype=np.float64)
         return float(np.abs(mean - self.expected).mean()) / self.honest
 
 
