@@ -74,7 +74,7 @@ class TabularReadout(Attack):
 
 
 def read(update: Floats, out: Floats, features: int) -> Floats:
-    """Return what may be rows: of each two neurons, the difference of their weights' gradient over that of their bias's.
+    """Return what may be rows: of two neurons each, their weights' gradients' difference over their biases'.
 
     out: by how much more the logit of the second class grows with each neuron. What a row sends through a neuron that
     it activates is in proportion to that, so divided by it, it is the same for all.
