@@ -40,6 +40,13 @@ def view_of(defence: Defence) -> str:
     return said
 
 
+def shown_by(defence: Defence) -> str:
+    """Return what is released, in words for who is in it."""
+    if defence.scheme is None:
+        return "what each site sent"
+    return f"the sum of {defence.sites} sites{', with noise' if defence.noise else ''}"
+
+
 def released(
     defence: Defence, rows: Sequence[Floats], seed: int, patients: Sequence[NDArray[np.int64]] | None = None
 ) -> list[Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from secagg.extras import needed
 from secagg_protocols import InputError
 
 from ..attack import Effort
+from ..defence import Defence
 from ..released import Floats
 
 Labels = NDArray[np.int64]
@@ -53,6 +55,14 @@ class Table:
             )
 
 
+def deviation(defence: Defence) -> float:
+    """Return the standard deviation of the noise in a released sum."""
+    noise = defence.noise
+    if noise is None:
+        return 0.0
+    return noise.multiplier * noise.clip * (math.sqrt(defence.sites) if noise.mode == "local" else 1.0)
+
+
 def scaled(x: Floats) -> Floats:
     """Return columns scaled to [-1, 1]."""
     low, high = x.min(axis=0), x.max(axis=0)
@@ -83,3 +93,27 @@ class Network:
         weights = rows.x[:, :, None] * back[:, None, :]
         last = slope[:, None] * active
         return np.concatenate([weights.reshape(len(rows), -1), back, last, slope[:, None]], axis=1)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What gradients of groups of rows are like. means: (groups, values). spread: of a row about its group's mean."""
+
+    means: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, gradients: Floats, groups: Labels) -> Groups:
+        """Learn it from rows whose groups, 0, 1, …, are known."""
+        means = np.array([gradients[groups == group].mean(axis=0) for group in range(int(groups.max()) + 1)])
+        return cls(means, (gradients - means[groups]).std(axis=0))
+
+    def shares(self, update: Floats, rows: int, noise: float) -> Floats:
+        """Return the shares of groups of which an update of so many rows is made, as far as their means explain it."""
+        loudness = np.sqrt(rows * self.spread**2 + noise**2)
+        weights = 1 / np.maximum(loudness, 1e-3 * loudness.max())
+        counts = np.maximum(np.linalg.lstsq((self.means * weights).T, update * weights, rcond=None)[0], 0)
+        if not counts.any():
+            return np.full(len(counts), 1 / len(counts))
+        shares: Floats = counts / counts.sum()
+        return shares
