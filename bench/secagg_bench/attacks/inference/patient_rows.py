@@ -62,9 +62,7 @@ class PatientRows(Attack):
         lines = []
         for unit in ("row", "patient"):
             defence = Defence("", "", "bonawitz", noise=Noise("distributed", unit, 1.0))
-            right = [
-                fmean(self._with(count, defence, seed).value for seed in effort.seeds) for count in ROWS_TRIED
-            ]
+            right = [fmean(self._with(count, defence, seed).value for seed in effort.seeds) for count in ROWS_TRIED]
             lines.append(Line(f"noise over {unit}s, z = 1", list(ROWS_TRIED), right))
         lines.append(Line("a guess", list(ROWS_TRIED), [0.5] * len(ROWS_TRIED), dashed=True))
         title = "Patients told in or out of a sum of 16, by rows of each"

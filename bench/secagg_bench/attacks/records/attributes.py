@@ -13,7 +13,7 @@ from secagg.extras import needed
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, view_of
+from ..released import Floats, shown_by, view_of
 from .dlg import alone, summed
 from .material import Material, lung_patients
 
@@ -62,8 +62,8 @@ class TabularInversion(Attack):
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         return (
-            f"Of what a guess gets wrong about your patients (whether a column is high or low, and the class), "
-            f"{value:.0%} was read from {released_words(defence)}, each of one patient a site."
+            "Of what a guess gets wrong about your rows (which columns are high or low, and the class), "
+            f"{value:.0%} came out right from {shown_by(defence)}, each of one row a site."
         )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:

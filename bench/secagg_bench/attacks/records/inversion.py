@@ -123,7 +123,7 @@ def by_lbfgs(evaluations: int) -> Search:
             optimiser.zero_grad()
             mine = gradient(model, rows, classes, differentiable=True)
             distance: Tensor = ((mine / mine.norm() - wanted) ** 2).sum()
-            distance.backward()
+            distance.backward()  # type: ignore[no-untyped-call]
             nearest.keep(distance, rows)
             return distance
 

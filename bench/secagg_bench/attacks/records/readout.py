@@ -14,7 +14,7 @@ from secagg.extras import needed
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, released, shown_by, view_of
 from .dlg import summed
 from .likeness import recovered
 from .material import Material, biopsies
@@ -64,6 +64,12 @@ class TabularReadout(Attack):
         candidates = [plausible(read(update, out, truth.shape[1]) * spread + middle) for update in seen]
         guessed = recovered(truth, material.public[:WIDE], EXACT)
         return Finding(float(recovered(truth, np.concatenate(candidates), EXACT).mean()), float(guessed.mean()))
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        read = round(value * defence.sites)
+        return (
+            f"{read} of {defence.sites} of your rows were read from {shown_by(defence)}, where each site has one row."
+        )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [fmean(self.run(summed(sites), seed, effort).value for seed in effort.seeds) for sites in SITES]

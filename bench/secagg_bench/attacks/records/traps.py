@@ -44,7 +44,7 @@ class Traps:
         tried = 0
         while len(kept) < TRAPS:
             tried += 1
-            direction = rng.normal(size=material.x.shape[1])
+            direction: Floats = rng.normal(size=material.x.shape[1:])
             threshold = float(np.quantile(material.public @ direction, 1 - 1 / rows))
             (inside,) = np.nonzero(material.x[:rows] @ direction > threshold)
             if len(inside) == 1 and int(inside[0]) not in kept:
