@@ -67,7 +67,8 @@ class _FirstShares(BonawitzServer):
         opened = known.graph.opened(known.dealers, {holder: self._opened[holder] for holder in first})
         assert isinstance(opened, OpenedShares), "where all share with all"
         secrets = shamir.reconstruct(opened.holders, shamir.decode(opened.shares))
-        return {dealer: secret for dealer, secret in zip(opened.dealers, secrets, strict=True) if secret is not None}
+        found = zip(opened.dealers, secrets, strict=True)
+        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in found}
 
 
 RIGHT_SHARES = Weakness(
