@@ -14,7 +14,7 @@ from secagg.schemes import make_scheme
 from secagg_protocols import SERVER, InsecureDeterministicRandomness, RoundContext, Scheme
 from secagg_protocols.bonawitz.messages import Unmasking
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, codec_for
 
@@ -79,6 +79,16 @@ class Suppression(Attack):
         return Finding(
             abs(cosine(_mean(codec.decode(ended.total, ended.survivors)), victim)), baseline, note=ended.note
         )
+
+    def curves(self, effort: Effort) -> tuple[Curve, ...]:
+        """Return what the model in the masks is worth by itself, seed by seed: in the matrix it is refused before."""
+        careless = Defence("careless", "secure sum, bonawitz", "bonawitz", broken=UNREFUSED)
+        shown = {"the model is not bound": self.weak(), "it is bound, and nobody refuses another": careless}
+        seeds = [float(seed) for seed in effort.seeds]
+        found = {name: [self.run(defence, seed, effort) for seed in effort.seeds] for name, defence in shown.items()}
+        lines = [Line(name, seeds, [one.value for one in runs]) for name, runs in found.items()]
+        lines.append(Line("a guess", seeds, [one.baseline for one in found["the model is not bound"]], dashed=True))
+        return (Curve("With the refusal left out", "seed", self.metric.name, lines),)
 
 
 @dataclass(frozen=True)
