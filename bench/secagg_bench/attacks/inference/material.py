@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from secagg.extras import needed
 from secagg_protocols import InputError
 
 from ..attack import Effort
+from ..defence import Defence
 from ..released import Floats
 
 Labels = NDArray[np.int64]
@@ -51,6 +53,14 @@ class Table:
                 f"the table is too small: {attacked} rows are attacked, and at least {beside} more are {what}, "
                 f"{attacked + beside} in all; it has {len(self)}"
             )
+
+
+def deviation(defence: Defence) -> float:
+    """Return the standard deviation of the noise in a released sum."""
+    noise = defence.noise
+    if noise is None:
+        return 0.0
+    return noise.multiplier * noise.clip * (math.sqrt(defence.sites) if noise.mode == "local" else 1.0)
 
 
 def scaled(x: Floats) -> Floats:

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..attack import Attack, Curve, Effort, Finding, Line
+from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
 from ..released import Floats, clipped, released, view_of
-from .material import HIDDEN, Network, Table
+from .material import HIDDEN, Network, Table, deviation
 from .scores import AT_FEW, FEW, GUESS, area, roc, said, true_positives
 
 ROWS = 4
@@ -33,7 +33,7 @@ class Membership(Attack):
     adversary: ClassVar[str] = (
         "the server, curious: has the row in question and rows of the kind, and sees what is released of a first round"
     )
-    metric = AT_FEW
+    metric: ClassVar[Metric] = AT_FEW
     on_tables: ClassVar[bool] = True
 
     def no_view(self, defence: Defence) -> str:
@@ -93,7 +93,7 @@ def scores(defence: Defence, seed: int, effort: Effort) -> tuple[Floats, Floats]
         looked = [
             _within(update, private.x)
             if _is_narrow(update, private.x.shape[1])
-            else _leaning(update, rows, tried, known, _noise(defence))
+            else _leaning(update, rows, tried, known, deviation(defence))
             for update in seen
         ]
         found = np.max(looked, axis=0)
@@ -105,14 +105,6 @@ def scores(defence: Defence, seed: int, effort: Effort) -> tuple[Floats, Floats]
 def _as_sent(defence: Defence, gradients: Floats) -> Floats:
     noise = defence.noise
     return gradients if noise is None or noise.unit == "institution" else clipped(gradients, noise.clip)
-
-
-def _noise(defence: Defence) -> float:
-    """Return the standard deviation of the noise in what is released."""
-    noise = defence.noise
-    if noise is None:
-        return 0.0
-    return noise.multiplier * noise.clip * (np.sqrt(defence.sites) if noise.mode == "local" else 1.0)
 
 
 def _first_layer(update: Floats, features: int) -> Floats:
