@@ -12,7 +12,7 @@ from secagg.conformance.weak_servers import UNCLAIMED_KEYS
 from secagg.conformance.weakened import Weakness, weakened, without
 from secagg.conformance.weaknesses import KEY_FORM
 from secagg_protocols import Aggregator, Participant
-from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
+from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList
 from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.wire import encode
 from secagg_protocols.dealing.server import DealingServer
@@ -233,15 +233,4 @@ def test_a_bad_mask_key_that_the_server_forwards_is_refused_before_anything_is_a
 
 def deal_to_all(attack, _):
     """Deliver shares under the session of those who took the forwarded keys; participant 3's cannot be opened."""
-    envelopes, size = [], attack.scheme.sealed_bytes
-    for who in sorted({1, 2, 4, 5} & attack.sent["ShareKeys"].keys()):
-        sealed = b""
-        for dealer in {1, 2, 3, 4, 5} - {who}:
-            position = (who - 1) - (who > dealer)
-            dealt = bytes(5 * size)
-            if dealer != 3:
-                dealt = msgspec.msgpack.decode(attack.sent["ShareKeys"][dealer].payload)[1]
-            sealed += dealt[position * size : (position + 1) * size]
-        attack.server._session = attack.clients[who]._memory.session
-        envelopes += attack.tell("SealedShares", {who: SealedShares((1, 2, 3, 4, 5), memoryview(sealed))})
-    return envelopes
+    return attack.shares_for_all()

@@ -16,11 +16,12 @@ from secagg import (
     WireError,
 )
 from secagg.conformance.weak_servers import ROOM
-from secagg.conformance.weakened import without
+from secagg.conformance.weakened import Weakness, without
 from secagg_he import Bfv, ThresholdCkks
 from secagg_protocols import Aggregator, Participant
 from secagg_protocols.errors import SERVER
-from secagg_protocols.packing.blocks import Uploads
+from secagg_protocols.packing.blocks import BlockSum, Uploads
+from secagg_protocols.plain.server import PlainServer
 
 PARTICIPANTS, LENGTH = 7, 600_000  # some two blocks each
 CONTEXT = RoundContext("job", 1, bytes(32))
@@ -168,16 +169,28 @@ def test_an_upload_that_ends_in_garbage_leaves_nothing_in_the_sum(name):
     np.testing.assert_array_equal(output.total, np.full(LENGTH, PARTICIPANTS - 1))
 
 
-def test_a_server_that_adds_each_block_as_it_comes_is_left_with_half_an_upload(monkeypatch):
-    def at_once(self, sender, block, data):
+class AtOnce(BlockSum):
+    """Adds each block as it comes."""
+
+    def take(self, sender, block, data):
         self.check(sender, block, data)
         self._packing.add_bytes(self._slice(block), data)
         upload = self._uploads.setdefault(sender, {})
         upload[block] = data
         return len(upload) == self._blocks
 
-    monkeypatch.setattr(Uploads, "take", at_once)
-    server, clients, uploads = round_of(SCHEMES["plain"])
+
+class HastyServer(PlainServer):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._sum = AtOnce(self.scheme.domain)
+
+
+WHOLE_UPLOADS = Weakness("whole uploads", "each block is added as it comes", server=HastyServer, within=Plain)
+
+
+def test_a_server_that_adds_each_block_as_it_comes_is_left_with_half_an_upload():
+    server, clients, uploads = round_of(without(SCHEMES["plain"], WHOLE_UPLOADS))
     before = garbage_at_the_end(server, clients, uploads)
     assert summed(server) != before
     total = finished(server, clients).total

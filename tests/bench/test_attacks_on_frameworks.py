@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -12,6 +13,7 @@ from secagg_bench.attacks.attack import Effort
 from secagg_bench.attacks.frameworks import FRAMEWORKS
 from secagg_bench.attacks.frameworks.client_dp import CLIP, EXAMPLES, MULTIPLIER
 from secagg_bench.attacks.frameworks.mask_seeds import FlowerMaskSeeds
+from secagg_bench.attacks.frameworks.published_sum import ROUND
 from secagg_bench.attacks.frameworks.shipped import silent
 
 EFFORT = Effort((0,), quick=True)
@@ -46,6 +48,16 @@ def test_of_the_seeds_of_flower_s_masks_28_bits_are_left_to_try():
     pytest.importorskip("flwr")
     attack = FlowerMaskSeeds()
     assert attack.run(attack.weak(), 0, EFFORT).note == "28 bits are left to try, in 40 seeds"
+
+
+def test_means_that_are_rounded_to_float32_tell_no_part_of_flare_s_key():
+    pytest.importorskip("tenseal")
+    pytest.importorskip("nvflare")
+    from secagg_bench.attacks.frameworks import flare_he
+
+    with silent(0):
+        found, key = flare_he.key_from((ROUND, replace(ROUND, seed=1)), published=np.float32)
+    assert np.mean(found == key) < 0.01
 
 
 def test_with_an_accountant_flower_refuses_weights_that_differ():

@@ -121,6 +121,14 @@ class Matrix:
         return sum(runs.values()) + (axes.seconds if axes else 0)
 
 
+def names_of(cells: Sequence[Cell]) -> str:
+    """Return the names of defences that share a view; of the attack's own broken one what is broken."""
+    first = cells[0]
+    if first.weak:
+        return f"{first.attack.broken_is}: {first.defence.broken}"
+    return ", ".join(cell.defence.name for cell in cells)
+
+
 def tasks_of(
     attacks: Sequence[Attack], defences: Sequence[Defence], effort: Effort, journal: Journal[Piece]
 ) -> list[Task]:

@@ -17,7 +17,7 @@ from . import pictures
 from .attack import Attack, Pictures
 from .costs import DATASET, EPSILON, VALUES, Cost
 from .defence import DELTA
-from .matrix import CONFIDENCE, Cell, Matrix
+from .matrix import CONFIDENCE, Cell, Matrix, names_of
 from .registry import grouped
 from .summary import in_short, standings
 
@@ -26,7 +26,7 @@ def render(matrix: Matrix, costs: Sequence[Cost], fields: Mapping[str, Any]) -> 
     """Return the page."""
     pages = environment("secagg_bench")
     pages.filters |= {"duration": duration, "bytes": readable_bytes, "spread": spread, "figure": figure, "told": told}
-    pages.filters |= {"short": short}
+    pages.filters |= {"short": short, "names": names_of}
     found = standings(matrix, costs)
     return pages.get_template("attacks.html.j2").render(
         matrix=matrix,
@@ -79,16 +79,10 @@ def _strips(matrix: Matrix) -> list[tuple[Attack, list[tuple[str, str]]]]:
                     originals = pictures.strip(one.originals, one.shape)
                     if originals not in strips.values():
                         strips[f"{'other ' if strips else ''}originals"] = originals
-                    strips[_seen(cells)] = pictures.strip(one.rebuilt, one.shape)
+                    strips[names_of(cells)] = pictures.strip(one.rebuilt, one.shape)
         if strips:
             found.append((attack, list(strips.items())))
     return found
-
-
-def _seen(cells: Sequence[Cell]) -> str:
-    if cells[0].weak:
-        return f"{cells[0].attack.broken_is}: {cells[0].defence.broken}"
-    return ", ".join(cell.defence.name for cell in cells)
 
 
 def figure(value: float) -> str:

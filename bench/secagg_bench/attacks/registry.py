@@ -40,7 +40,7 @@ def attacks() -> dict[str, Attack]:
 
 def grouped(attacks: Sequence[Attack]) -> dict[str, list[Attack]]:
     """Return what they attack → those that do, in the order of the groups."""
-    groups: dict[str, list[Attack]] = {title: [] for title, _ in GROUPS} | {BROUGHT: []}
+    groups: dict[str, list[Attack]] = {title: [] for title in (*(title for title, _ in GROUPS), BROUGHT)}
     for attack in attacks:
         groups[next((title for title, kinds in GROUPS if type(attack) in kinds), BROUGHT)].append(attack)
     return {title: found for title, found in groups.items() if found}

@@ -40,6 +40,13 @@ def view_of(defence: Defence) -> str:
     return said
 
 
+def shown_by(defence: Defence) -> str:
+    """Return what is released, in words for who is in it."""
+    if defence.scheme is None:
+        return "what each site sent"
+    return f"the sum of {defence.sites} sites{', with noise' if defence.noise else ''}"
+
+
 def released(
     defence: Defence, rows: Sequence[Floats], seed: int, patients: Sequence[NDArray[np.int64]] | None = None
 ) -> list[Floats]:
@@ -106,9 +113,7 @@ def _with_noise_under_the_sum(noise: Noise, updates: Sequence[Floats], rows: int
     mechanism = next(one for bits in NOISY_BITS if _fits(one := replace(asked, value_bits=bits)))
     codec = mechanism.codec(Layout.of([updates[0]]))
     randomness = InsecureDeterministicRandomness(seed)
-    scheme = make_scheme(
-        "plain", len(updates), updates[0].size, value_bits=mechanism.value_bits, noise=mechanism.noise
-    )
+    scheme = make_scheme("plain", len(updates), updates[0].size, value_bits=mechanism.value_bits, noise=mechanism.noise)
     vectors = [codec.encode([update], randomness=randomness).vector for update in updates]
     run = secagg.simulate(scheme, vectors, randomness=randomness)
     return _sum_of(codec.decode(run.total, len(updates)), len(updates))

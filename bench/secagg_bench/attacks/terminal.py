@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .attack import Attack
-from .matrix import Cell, Matrix
+from .matrix import Cell, Matrix, names_of
 from .registry import grouped
 
 FEW = 4
@@ -19,18 +19,21 @@ FEW = 4
 
 def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
     """Print what each attack found, whatever does not hold, and what was not run."""
-    if len(matrix.attacks) <= FEW or matrix.effort.records is not None:
+    if matrix.effort.records is not None:
+        for line in (line for attack in matrix.attacks for line in _words(matrix, attack)):
+            target.print(line, soft_wrap=True)
+    elif len(matrix.attacks) <= FEW:
         for attack in matrix.attacks:
             target.print(_views(matrix, attack))
     else:
         for title, attacks in grouped(matrix.attacks).items():
             target.print(_attacks(title, attacks, matrix))
+        for reason in sorted({cell.reason for cell in matrix.cells if cell.missing}):
+            names = sorted({cell.attack.name for cell in matrix.cells if cell.missing and cell.reason == reason})
+            target.print(f"not run: {', '.join(names)}: {reason}", soft_wrap=True)
     for cell in matrix.wrong:
         text = f"WRONG: {cell.attack.name} × {cell.defence.name}: {cell.wrong} ({_figures(cell)})"
         target.print(text, soft_wrap=True)
-    for reason in sorted({cell.reason for cell in matrix.cells if cell.missing}):
-        names = sorted({cell.attack.name for cell in matrix.cells if cell.missing and cell.reason == reason})
-        target.print(f"not run: {', '.join(names)}: {reason}", soft_wrap=True)
     target.print(
         f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
         soft_wrap=True,
@@ -59,20 +62,24 @@ def _views(matrix: Matrix, attack: Attack) -> Table:
     table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("defences", "found", ""):
         table.add_column(name)
-    own = matrix.effort.records is not None
     for cells in matrix.by_view(attack):
         first = cells[0]
-        name = (
-            f"{attack.broken_is}: {first.defence.broken}"
-            if first.weak
-            else ", ".join(cell.defence.name for cell in cells)
-        )
+        name = names_of(cells)
         if not first.runs:
             table.add_row(name, "–", first.reason)
             continue
         said = "succeeds" if first.succeeded else "stopped"
-        table.add_row(name, first.words if own else _figures(first), said)
+        table.add_row(name, _figures(first), said)
     return table
+
+
+def _words(matrix: Matrix, attack: Attack) -> list[str]:
+    """Return what an attack found in the user's own rows, a sentence for each view."""
+    told = [f"{attack.name}: {attack.title}"]
+    for cells in matrix.by_view(attack):
+        sentence = cells[0].words if cells[0].runs else cells[0].reason
+        told.append(f"  {sentence} ({names_of(cells)})")
+    return [*told, ""]
 
 
 def _figures(cell: Cell) -> str:

@@ -10,7 +10,8 @@ from secagg.extras import needed
 
 from ..attack import Effort, Finding
 from ..defence import Defence
-from ..protocol.both_shares import VICTIM, BothShares
+from ..protocol.base import VICTIM
+from ..protocol.both_shares import BothShares
 from .shipped import FLOWER, OnFramework, silent
 
 

@@ -12,7 +12,9 @@ from secagg.extras import needed
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from ..records.imprint import ROWS, Bait, Material, head_for, recovered
+from ..records.imprint import ROWS, Bait, head_for
+from ..records.likeness import recovered
+from ..records.material import Material, halves
 from ..released import Floats, released, view_of
 from .shipped import FLOWER, OnFramework, silent
 
@@ -39,8 +41,8 @@ class FlowerFedAvg(OnFramework):
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         defence = replace(defence, noise=None)  # it only takes away: whose a row is does not depend on it
-        material = Material.of(effort, seed)
-        sites = material.sites(defence.sites)
+        material = Material.of(effort, seed, halves)
+        sites = material.sites(defence.sites, ROWS)
         bait = Bait.made_of(material.public, head_for(defence), np.random.default_rng([seed, 2]))
         rows = [bait.gradients(material.x[site], material.y[site]) for site in sites]
         seen = replies(rows, seed) if defence.broken else released(defence, rows, seed)

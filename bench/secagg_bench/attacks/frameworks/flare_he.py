@@ -39,12 +39,15 @@ def opened_by_another(task: Task, victim: int, other: int) -> Floats:
     return values / task.weight(victim)
 
 
-def key_from(rounds: tuple[Task, Task]) -> tuple[Residues, Residues]:
-    """Return (the key as the server finds it, the key of all sites), both as transforms, shape (N,)."""
+def key_from(rounds: tuple[Task, Task], published: type = np.float64) -> tuple[Residues, Residues]:
+    """Return (the key as the server finds it, the key of all sites), both as transforms, shape (N,).
+
+    published: what each mean is rounded to before the server sees it.
+    """
     fobs_initialize()
     folder = Path(provision().name)
     server = tenseal.context_from((folder / "server_context.tenseal").read_bytes())
-    one, other = (_equation(server, task) for task in rounds)
+    one, other = (_equation(server, task, published) for task in rounds)
     prime = _prime(server)
     determinant = (one.first * other.second - one.second * other.first) % prime
     inverse = np.array([pow(int(value), -1, prime) if value else 0 for value in determinant], dtype=object)
@@ -53,7 +56,7 @@ def key_from(rounds: tuple[Task, Task]) -> tuple[Residues, Residues]:
     return found, _residues(site.secret_key().data.data(), len(found))
 
 
-def _equation(server: Any, task: Task) -> Equation:
+def _equation(server: Any, task: Task, published: type) -> Equation:
     """Run a round, and return what the mean beside its ciphertext says of the key.
 
     A decrypted polynomial m is c₀ + c₁ · s. What is decoded of it is real, so that it is m and its mirror image m′ that
@@ -61,7 +64,7 @@ def _equation(server: Any, task: Task) -> Equation:
     """
     clock = CpuClock()
     download = download_for(task, ((site, upload_of(task, site, clock)) for site in task.survivors), clock)
-    mean = decrypted(download, "site-1", clock)
+    mean = decrypted(download, "site-1", clock).astype(published)
     vector = tenseal.ckks_vector_from(server, from_shareable(fobs.loads(download)).data[NAME])
     (ciphertext,) = vector.ciphertext()
     degree = ciphertext.poly_modulus_degree()

@@ -25,7 +25,7 @@ class FlarePublishedSum(OnFramework, CkksKey):
     name: ClassVar[str] = "flare-published-sum"
     title: ClassVar[str] = "The key of all sites, from two published means of FLARE's homomorphic encryption"
     adversary: ClassVar[str] = (
-        "the server, curious: adds up the ciphertexts, and sees two means as FLARE decrypts them (in float64)"
+        "the server, curious: adds up the ciphertexts, and sees two means as FLARE decrypts them, not in float32"
     )
     metric: ClassVar[Metric] = Metric("share of the secret key known", success=0.9)
     framework: ClassVar[tuple[str, str]] = FLARE

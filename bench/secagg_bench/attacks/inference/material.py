@@ -93,3 +93,27 @@ class Network:
         weights = rows.x[:, :, None] * back[:, None, :]
         last = slope[:, None] * active
         return np.concatenate([weights.reshape(len(rows), -1), back, last, slope[:, None]], axis=1)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What gradients of groups of rows are like. means: (groups, values). spread: of a row about its group's mean."""
+
+    means: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, gradients: Floats, groups: Labels) -> Groups:
+        """Learn it from rows whose groups, 0, 1, …, are known."""
+        means = np.array([gradients[groups == group].mean(axis=0) for group in range(int(groups.max()) + 1)])
+        return cls(means, (gradients - means[groups]).std(axis=0))
+
+    def shares(self, update: Floats, rows: int, noise: float) -> Floats:
+        """Return the shares of groups of which an update of so many rows is made, as far as their means explain it."""
+        loudness = np.sqrt(rows * self.spread**2 + noise**2)
+        weights = 1 / np.maximum(loudness, 1e-3 * loudness.max())
+        counts = np.maximum(np.linalg.lstsq((self.means * weights).T, update * weights, rcond=None)[0], 0)
+        if not counts.any():
+            return np.full(len(counts), 1 / len(counts))
+        shares: Floats = counts / counts.sum()
+        return shares

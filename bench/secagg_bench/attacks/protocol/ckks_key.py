@@ -9,18 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg.schemes import SCHEMES
 from secagg_he import Ckks
 from secagg_he.envelope import Content
 from secagg_he.parameters import Parameters
 from secagg_he.ring import centred, ring
 from secagg_he.single_key import steps
 from secagg_he.single_key.packing import to_plaintexts
-from secagg_protocols import SERVER, InsecureDeterministicRandomness, Keys
+from secagg_protocols import SERVER, InsecureDeterministicRandomness
 
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
-from .schemes import scheme_of, seen
+from .schemes import has_own_keys, scheme_of, seen
 
 Integers = NDArray[np.int64]
 
@@ -52,7 +51,7 @@ class CkksKey(Attack):
     def no_view(self, defence: Defence) -> str:
         if defence.scheme is None:
             return "nothing is encrypted"
-        if SCHEMES[defence.scheme].traits.keys != Keys.GROUP:
+        if has_own_keys(defence):
             return "no key outlives the round: each participant has keys of its own, for one sum"
         return ""
 
@@ -101,7 +100,7 @@ def recovered(running: Any) -> Integers:
     plaintext = to_plaintexts(parameters, words)[0, 0]
     prime = parameters.primes[0]
     first, second, opened = (part.astype(np.int64) for part in (first, second, plaintext))
-    if parameters.kind == "bfv":
+    if parameters.plain_moduli:
         scaled = [int(word) * prime // parameters.plain_moduli[0] for word in opened]
         arithmetic = ring(parameters.degree, prime)
         first, second, opened = arithmetic.forward(np.array([first, second, scaled], dtype=np.int64))

@@ -7,7 +7,7 @@ the coordinates who has what, looks for anything in its view that goes along wit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,15 +15,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from secagg_protocols import SERVER, Bonawitz, Envelope, Step
-from secagg_protocols.bonawitz.client import BonawitzClient
-from secagg_protocols.bonawitz.messages import MaskedInput
-from secagg_protocols.bonawitz.server import BonawitzServer
+from secagg_protocols import SERVER
+from secagg_protocols.bonawitz import steps
+from secagg_protocols.core.channels import PairwiseKeys
+from secagg_protocols.primitives.domain import Use
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
 from ..released import Floats
-from .base import ProtocolAttack, has_own_keys, need_the_bench, scheme_of, vectors_of
+from .base import ProtocolAttack
+from .leaky import BESIDE, LEAKY
+from .schemes import has_own_keys, scheme_of
 from .uploads import read
 
 PARTICIPANTS = 8
@@ -35,23 +37,8 @@ GONE = 3
 COLLUDERS = 2
 SHIFTS = 64
 """Places at which a row of values is looked for, from the start of whatever was seen."""
-BESIDE = "participants send the parity of each value beside their upload"
-
-
-class TellingClient(BonawitzClient):
-    """Sends more than it should."""
-
-    def _contribute(self, vector: NDArray[np.integer[Any]]) -> list[Envelope]:
-        parities = np.packbits(vector & 1, bitorder="little")
-        masked = super()._contribute(vector)
-        return [*masked, self.seal(Step.MASKED_INPUT.value, SERVER, MaskedInput(0, memoryview(parities.tobytes())))]
-
-
-@dataclass(frozen=True)
-class Telling(Bonawitz):
-    """Bonawitz with something in the clear."""
-
-    machines: ClassVar[Any] = (TellingClient, BonawitzServer)
+MASKS = "mask_keys"
+"""What schemes open whose uploads the coalition can take some masks off."""
 
 
 class EqualSums(ProtocolAttack):
@@ -68,18 +55,14 @@ class EqualSums(ProtocolAttack):
     def held_by(self, defence: Defence) -> bool:
         if defence.scheme is None:
             return False
-        (_, what), *_ = scheme_of(defence, PARTICIPANTS).leakage
-        return what.startswith("the sum")
+        (_, what), *_ = _scheme(defence).leakage
+        return bool(what.startswith("the sum"))
 
     def weak(self) -> Defence:
         return Defence("telling", "secure sum, bonawitz", "bonawitz", broken=BESIDE)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        need_the_bench()
-        colluders = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
-        scheme = scheme_of(defence, PARTICIPANTS, length=LENGTH, **colluders)
-        if defence.broken == BESIDE:
-            scheme = Telling(PARTICIPANTS, LENGTH, colluders=COLLUDERS)
+        scheme = _scheme(defence)
         sides = np.where(np.random.default_rng([seed, 1]).random(LENGTH) < 0.5, -1.0, 1.0)
         view, bench = _view(scheme, seed, sides)
         if not effort.quick and _sizes(view) != _sizes(_view(scheme, seed, -sides)[0]):
@@ -87,15 +70,23 @@ class EqualSums(ProtocolAttack):
         return Finding(_told(view, bench, sides), 0.5)
 
 
+def _scheme(defence: Defence) -> Any:
+    colluders = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
+    broken = {what: partial(kind, colluders=COLLUDERS) for what, kind in LEAKY.items()}
+    return scheme_of(defence, PARTICIPANTS, LENGTH, broken, **colluders)
+
+
 def _view(scheme: Any, seed: int, sides: Floats) -> tuple[Any, Any]:
     """Return what the coalition sees of a round, and the bench. sides: 1 where the first of the pair has the value."""
-    from secagg.conformance.attack import Attack as Bench
+    from secagg.conformance import attack, hostile
+    from secagg.conformance.driver import vectors_for
 
+    kind = hostile.Attack if MASKS in scheme.traits.opens else attack.Attack
     colluders = tuple(range(PARTICIPANTS - scheme.guarantee.colluders + 1, PARTICIPANTS + 1))
-    vectors = vectors_of(scheme, seed)
+    vectors = vectors_for(scheme, seed)
     for who, side in zip(PAIR, (1, -1), strict=True):
         vectors[who] = np.where(sides == side, scheme.domain.largest, 0).astype(np.uint64)
-    bench = Bench(scheme, vectors=vectors, absent={GONE: scheme.upload_step}, colluders=colluders).run()
+    bench = kind(scheme, vectors=vectors, absent={GONE: scheme.upload_step}, colluders=colluders).run()
     return bench.view(SERVER, *colluders), bench
 
 
@@ -129,8 +120,27 @@ def _rows(view: Any, bench: Any) -> Iterator[Floats]:
                 if count > 0:
                     yield from _windows(np.frombuffer(data, dtype=f"<u{size}", count=count, offset=start))
     uploads = [view.sent(who, bench.scheme.upload_step.value)[0] for who in PAIR]
-    one, other = (read(bench, upload, bench.vectors[upload.sender]).unpacked for upload in uploads)
-    yield np.stack([one, other, one - other, one + other]).astype(np.float64)
+    yield _pair(*(read(bench, upload, bench.vectors[upload.sender]).unpacked for upload in uploads))
+    if MASKS in bench.scheme.traits.opens:
+        seeds = {who: bench.secret(who, steps.SELF_MASK_SEED) for who in PAIR}
+        yield _pair(*(bench.unmask(who, seed, {}) for who, seed in seeds.items()))
+        yield _pair(*(bench.unmask(who, seed, _shared(view, bench, who)) for who, seed in seeds.items()))
+
+
+def _pair(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> Floats:
+    return np.stack([one, other, one - other, one + other]).astype(np.float64)
+
+
+def _shared(view: Any, bench: Any, who: int) -> dict[int, bytes]:
+    """Return the keys of the masks that a participant shares with colluders, and with those whose secrets are open."""
+    keys = {}
+    for peer in set(bench.dealers(who)) - {who}:
+        own = (memory.own.mask_secret for memory in view.memories.get(peer, ()) if memory.own is not None)
+        secret = next(own, None) or bench.secret(peer, steps.MASK_KEY)
+        if secret is not None:
+            agreed = PairwiseKeys(bench.scheme.suite, Use.MASK_KEY, bench.server._session, peer, secret)
+            keys[peer] = agreed.with_peer(who, bench.advertised(who).mask_key)
+    return keys
 
 
 def _windows(values: NDArray[Any]) -> Iterator[Floats]:

@@ -26,8 +26,6 @@ from .schemes import has_own_keys, scheme_of
 
 LIAR = 2
 FRAMED = 4
-
-
 UNPROVEN = "holders keep shares without a proof that their dealer signed them"
 
 
@@ -122,7 +120,7 @@ def _in_another_s_name(scheme: Scheme, vectors: Mapping[int, Vector]) -> bool:
 
     script = {LIAR: {scheme.upload_step.value: forge}}
     bench = Bench(scheme, script, vectors=vectors, context=CONTEXT).run()
-    blamed = [getattr(refusal, "culprits", frozenset()) for refusal in bench.by(SERVER)]
+    blamed: list[frozenset[int]] = [getattr(refusal, "culprits", frozenset()) for refusal in bench.by(SERVER)]
     return any(FRAMED in names and LIAR not in names for names in blamed)
 
 

@@ -9,12 +9,12 @@ import msgspec
 
 from secagg.round import Proposal, Request, SitePolicy
 from secagg.round.limits import Limits
-from secagg.schemes import SCHEMES, make_scheme, parameters_of
-from secagg_protocols import Keys, ParameterError, Policy, RoundContext
+from secagg.schemes import SCHEMES, parameters_of
+from secagg_protocols import Bonawitz, ParameterError, Policy, RoundContext
 
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
-from .schemes import seen
+from .schemes import has_own_keys, scheme_of, seen
 
 PARTICIPANTS = 16
 LENGTH = 60
@@ -73,10 +73,8 @@ class HostileProposal(Attack):
         return Defence("no-floor", "secure sum, bonawitz", "bonawitz", broken=NO_FLOOR)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        assert defence.scheme is not None
-        withstands = SCHEMES[defence.scheme].traits.keys != Keys.GROUP
-        colluders = COLLUDERS if withstands else 0
-        scheme = make_scheme(defence.scheme, PARTICIPANTS, LENGTH, adversary=defence.adversary, colluders=colluders)
+        colluders = COLLUDERS if has_own_keys(defence) else 0
+        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {NO_FLOOR: Bonawitz}, colluders=colluders)
         floor = Policy(adversary=defence.adversary, colluders=colluders)
         policy = AT_ONE_S_WORD if defence.broken == NO_FLOOR else SitePolicy(floor=floor)
         honest = Proposal.of(scheme, CONTEXT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -15,23 +14,13 @@ from secagg_protocols.primitives.domain import Use
 
 from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from .base import (
-    CONTEXT,
-    KNOWN,
-    LENGTH,
-    VICTIM,
-    ProtocolAttack,
-    Vector,
-    by_guessing,
-    known,
-)
+from .base import CONTEXT, KNOWN, LENGTH, VICTIM, ProtocolAttack, Vector, by_guessing, known
 from .schemes import scheme_of
 
 PARTICIPANTS = 40
 COLLUDERS = 2, 3
 NEIGHBOURS = 6
 """As many as the scheme derives for so many participants, two of whom may collude."""
-
 TWO_OPEN = "two neighbours open a participant, and nobody is counted as a colluder"
 
 
@@ -109,12 +98,12 @@ def with_gone(most: int, defence: Defence, seed: int) -> Finding:
 def _drawn_around(scheme: Any, seed: int) -> tuple[InsecureDeterministicRandomness, tuple[int, ...]]:
     """Return randomness with which both colluders are the victim's neighbours, and who all those are."""
     everyone = tuple(range(1, PARTICIPANTS + 1))
-    for attempt in count():
-        name = f"{seed}, {attempt}"
-        circle = scheme.draw_graph(everyone, InsecureDeterministicRandomness(seed, name)).circle(VICTIM)
-        if set(COLLUDERS) <= set(circle):
-            return InsecureDeterministicRandomness(seed, name), circle
-    raise AssertionError
+    attempt = 0
+    circle: tuple[int, ...] = ()
+    while not set(COLLUDERS) <= set(circle):
+        attempt += 1
+        circle = scheme.draw_graph(everyone, InsecureDeterministicRandomness(seed, str(attempt))).circle(VICTIM)
+    return InsecureDeterministicRandomness(seed, str(attempt)), circle
 
 
 def _taken_off(bench: Any, secrets: dict[int, bytes]) -> Vector | None:

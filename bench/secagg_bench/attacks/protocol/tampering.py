@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from secagg.schemes import SCHEMES
-from secagg_protocols import SERVER, Bonawitz, Envelope, Keys
+from secagg_protocols import SERVER, Bonawitz, Envelope
 
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
-from .schemes import scheme_of, seen
+from .schemes import has_own_keys, scheme_of, seen
 
 PARTICIPANTS = 5
 LENGTH = 60
@@ -44,9 +43,7 @@ class Tampering(Attack):
         return seen("messages on the way", defence)
 
     def held_by(self, defence: Defence) -> bool:
-        if defence.scheme is None:
-            return False
-        return defence.active or SCHEMES[defence.scheme].traits.keys == Keys.GROUP
+        return defence.scheme is not None and (defence.active or not has_own_keys(defence))
 
     def weak(self) -> Defence:
         return Defence("unsigned", "secure sum, bonawitz", "bonawitz", broken=UNSIGNED)

@@ -101,12 +101,12 @@ def _ciphertext(running: Any, sender: int, message: Any, vector: NDArray[Any]) -
     parameters = scheme.parameters
     polynomials, _ = ciphertexts_of(running, sender, message)
     residues = polynomials.swapaxes(0, 1).astype(np.int64)
-    unit = 1 << parameters.scale_bits
-    if parameters.kind == "ckks":
+    if parameters.plain_moduli:
+        unit = parameters.modulus // parameters.plain_moduli[0]
+    else:
+        unit = 1 << parameters.scale_bits
         transforms = zip(parameters.primes, residues, strict=True)
         residues = np.array([ring(parameters.degree, prime).inverse(rows) for prime, rows in transforms])
-    else:
-        unit = parameters.modulus // parameters.plain_moduli[0]
     words = _composed(residues.reshape(len(residues), -1).astype(object), parameters.primes)
     return Upload(words, parameters.modulus, vector, scheme.packing.lanes, unit)
 

@@ -13,7 +13,6 @@ from secagg_he.single_key import steps as single_key
 from secagg_he.single_key.packing import from_plaintexts
 from secagg_protocols import (
     SYSTEM,
-    Bonawitz,
     Client,
     Envelope,
     InsecureDeterministicRandomness,
@@ -65,8 +64,9 @@ class WeakMasks(Attack):
         from secagg.conformance.driver import Rehearsal, vectors_for
 
         began = int(np.random.default_rng(seed).integers(TRIED))
-        randomness: Any = InsecureDeterministicRandomness(began) if defence.broken else SYSTEM
-        scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {CLOCK: Bonawitz})
+        by_clock = defence.broken == CLOCK
+        randomness: Any = InsecureDeterministicRandomness(began) if by_clock else SYSTEM
+        scheme = scheme_of(replace(defence, broken="") if by_clock else defence, PARTICIPANTS, LENGTH, {})
         vectors = vectors_for(scheme, seed)
         running = Rehearsal(scheme, vectors=vectors, randomness=randomness)
         hidden = upload_of(running, VICTIM, vectors[VICTIM])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, released, shown_by, view_of
 from .likeness import pictures, recovered
 from .material import Material, halves
 
@@ -119,8 +119,7 @@ class Imprint(Attack):
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         rows = defence.sites * ROWS
-        seen = "what each site sent" if defence.scheme is None else f"the {view_of(defence)}"
-        return f"{round(value * rows)} of {rows} of your rows came back from {seen}."
+        return f"{round(value * rows)} of {rows} of your rows came back from {shown_by(defence)}."
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort) for sites in SITES]

@@ -15,7 +15,7 @@ from .material import Material
 TOLERANCE = 0.05
 """Root mean square error, in units of the features' range, up to which a row counts as recovered."""
 SHOWN = 8
-PSNR = Metric("likeness of pictures, as peak signal-to-noise ratio", success=20.0, unit="dB", most=60.0)
+PSNR = Metric("likeness of pictures, as peak signal-to-noise ratio", success=20.0, unit="dB", most=60.0, leeway=0.5)
 """At 20 dB one sees at once what a picture was of; beyond 60 nobody sees a difference."""
 
 

@@ -1,18 +1,33 @@
-"""Attacks on the protocol: each is alive on every scheme that it is claimed to fail on, and bounds are where they are
-said to be.
-"""
+"""Attacks on the protocol: alive on every scheme that they are claimed to fail on, and bounds where schemes say."""
 
 from dataclasses import replace
 
 import pytest
 
-from secagg.schemes import make_scheme
+from secagg.schemes import PROTECTING, make_scheme
 from secagg_bench.attacks import registry
 from secagg_bench.attacks.attack import Effort
 from secagg_bench.attacks.defence import Defence
-from secagg_bench.attacks.protocol import isolated_neighbour, sybils
+from secagg_bench.attacks.protocol import equal_sums, isolated_neighbour, sybils, weak_masks, wrong_sum
+from secagg_bench.attacks.protocol.leaky import LEAKY
 
 EFFORT = Effort((0,), quick=True)
+
+
+@pytest.mark.parametrize("name", sorted(PROTECTING))
+def test_whoever_draws_from_a_clock_is_read_whatever_the_scheme(name):
+    drawn = Defence("", "", name, broken=weak_masks.CLOCK)
+    assert weak_masks.WeakMasks().run(drawn, 1, EFFORT).value == 1
+
+
+@pytest.mark.parametrize("broken", sorted(LEAKY))
+def test_what_is_sent_beside_or_masked_by_what_is_opened_tells_more_than_the_sum(broken):
+    assert equal_sums.EqualSums().run(Defence("", "", "bonawitz", broken=broken), 0, EFFORT).value == 1
+
+
+def test_of_three_lies_about_the_sum_the_logs_show_two():
+    found = wrong_sum.WrongSum().run(Defence("", "", "bonawitz"), 0, EFFORT)
+    assert found.note == "no log shows: another sum to all, and in the record"
 
 
 @pytest.mark.parametrize(
