@@ -133,7 +133,9 @@ def under_all_masks(scheme: Scheme, vectors: Mapping[int, NDArray[Any]]) -> Floa
     }
     careless = without(scheme, MODEL_CONTEXT, COHORT_FLOOR)
     bench = hostile.Attack(careless, {SERVER: script}, vectors=vectors, context=CONTEXT, contexts={VICTIM: OTHER}).run()
-    return bench.without_self_masks().astype(np.float64) - 2 ** (scheme.domain.sum_bits - 1)
+    values: Floats = np.asarray(bench.without_self_masks(), dtype=np.float64)
+    values -= 2.0 ** (scheme.domain.sum_bits - 1)
+    return values
 
 
 def updates_of(seed: int) -> dict[int, Floats]:
