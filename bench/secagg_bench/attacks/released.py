@@ -102,18 +102,23 @@ def decoded(defence: Defence, updates: Sequence[Floats], seed: int) -> Floats:
     return _sum_of(codec.decode(reduce(np.add, vectors), len(updates)), len(updates))
 
 
+def mechanism_for(noise: Noise, sites: int, length: int, rows: int) -> Mechanism:
+    """Return the mechanism of noise under the sum, with as few bits as it works with. rows: of a site, at most."""
+    asked = Mechanism(sites, length, noise.clip, noise.multiplier, NOISY_BITS[0], reach=rows * noise.clip)
+    return next(one for bits in NOISY_BITS if _fits(one := replace(asked, value_bits=bits)))
+
+
 def _with_noise_under_the_sum(noise: Noise, updates: Sequence[Floats], rows: int, seed: int) -> Floats:
     """Return the sum, to which participants add the noise. rows: of a site, at most.
 
     Plain participants add what those of Bonawitz add under their masks, and 64 of them take a twentieth of the time.
     """
-    asked = Mechanism(
-        len(updates), updates[0].size, noise.clip, noise.multiplier, NOISY_BITS[0], reach=rows * noise.clip
-    )
-    mechanism = next(one for bits in NOISY_BITS if _fits(one := replace(asked, value_bits=bits)))
+    mechanism = mechanism_for(noise, len(updates), updates[0].size, rows)
     codec = mechanism.codec(Layout.of([updates[0]]))
     randomness = InsecureDeterministicRandomness(seed)
-    scheme = make_scheme("plain", len(updates), updates[0].size, value_bits=mechanism.value_bits, noise=mechanism.noise)
+    scheme = make_scheme(
+        "plain", mechanism.participants, mechanism.length, value_bits=mechanism.value_bits, noise=mechanism.noise
+    )
     vectors = [codec.encode([update], randomness=randomness).vector for update in updates]
     run = secagg.simulate(scheme, vectors, randomness=randomness)
     return _sum_of(codec.decode(run.total, len(updates)), len(updates))

@@ -1,8 +1,8 @@
 """Disaggregation: who was in which sum is found from the sums alone, and with it each site's update.
 
-Sums of updates that no longer change are P · U: P says who was in which round, and is 0 or 1. The columns of P are then
-nearly the only vectors of 0 and 1 in the span of the sums' columns. As many rounds as there are sites fix such a vector,
-so each way to fill those with 0 and 1 is tried, and kept where all other rounds come out as 0 or 1, too.
+Sums of updates that no longer change are P · U: P says who was in which round, and is 0 or 1. The columns of P are
+then nearly the only vectors of 0 and 1 in the span of the sums' columns. As many rounds as there are sites fix such a
+vector, so each way to fill those with 0 and 1 is tried, and kept where all other rounds come out as 0 or 1, too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Disaggregation(Attack):
         present = _participants(defence.sites, np.random.default_rng([seed, 2]))
         sums = sums_of(defence, gradients, present, seed)
         found = columns(sums, defence.sites)
-        updates = np.linalg.lstsq(found, sums, rcond=None)[0]
+        updates = np.asarray(np.linalg.lstsq(found, sums, rcond=None)[0], dtype=np.float64)
         truth = gradients.sum(axis=1)
         return Finding(_known(updates, truth), 0.0, note=_said(found, present))
 
@@ -77,7 +77,8 @@ def columns(sums: Floats, sites: int) -> Floats:
     filled = ways @ np.linalg.inv(span[fixed]).T @ span.T
     off = np.abs(filled - np.clip(np.rint(filled), 0, 1)).max(axis=1)
     best = np.argsort(off)[:sites]
-    return np.clip(np.rint(filled[best]), 0, 1).T
+    likeliest: Floats = np.clip(np.rint(filled[best]), 0, 1).T
+    return likeliest
 
 
 def _known(updates: Floats, truth: Floats) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, released, view_of
-from .material import Groups, Network, Table, deviation
+from ..released import Floats, released, shown_by, view_of
+from .clinical import Groups, Network, Table, deviation
 
 ROWS = 6
 """Of each site."""
@@ -50,6 +50,12 @@ class LabelPrevalence(Attack):
         errors = float(np.mean((guess - truth) ** 2))
         note = f"mean error of a site's share {np.mean(np.abs(guess - truth)):.3f}"
         return Finding(max(0.0, 1 - errors / float(truth.var())), 0.0, note=note)
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        return (
+            f"From {shown_by(defence)}, {value:.0%} of how sites differ in their share of the second class was "
+            "explained."
+        )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         errors, prior = [], []

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..attack import Attack, Curve, Effort, Finding, Metric
 from ..defence import Defence, Noise
 from ..released import Floats, clipped, released, view_of
-from .material import Table, deviation
+from .clinical import Labels, Table, deviation
 from .scores import AT_FEW, FEW, GUESS, roc, said, true_positives
 
 ROWS = 4
@@ -59,6 +60,12 @@ class Lira(Attack):
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         members, others = scores(_summing(defence), seed, effort)
         return Finding(true_positives(members, others, FEW), FEW, note=said(members, others))
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        return (
+            f"{value:.0%} of your rows were told to be behind a model that was trained on them, "
+            f"and {FEW:.0%} of those that were not."
+        )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         lines = []
@@ -114,12 +121,10 @@ def _imitated(defence: Defence, gradients: list[Floats], rng: np.random.Generato
     updates = np.array([site.sum(axis=0) for site in gradients])
     if defence.clip is not None:
         updates = updates.clip(-defence.clip, defence.clip)
-    if noise is None:
-        return updates.sum(axis=0)
-    if noise.unit == "institution":
+    if noise is not None and noise.unit == "institution":
         updates = clipped(updates, noise.clip)
-    noisy: Floats = updates.sum(axis=0) + rng.normal(0, deviation(defence), updates.shape[1])
-    return noisy
+    total: Floats = updates.sum(axis=0) + rng.normal(0, deviation(defence), updates.shape[1])
+    return total
 
 
 def _features(x: Floats, rng: np.random.Generator) -> Floats:
@@ -130,7 +135,7 @@ def _features(x: Floats, rng: np.random.Generator) -> Floats:
     return waves
 
 
-def _trained(features: Floats, labels: Floats, rows: Floats, summed: Summed) -> Floats:
+def _trained(features: Floats, labels: Labels, rows: NDArray[np.int64], summed: Summed) -> Floats:
     """Return the weights of a logistic model after a few rounds, whose sites have some of the rows each."""
     weights = np.zeros(features.shape[1])
     for _ in range(ROUNDS):
@@ -140,13 +145,13 @@ def _trained(features: Floats, labels: Floats, rows: Floats, summed: Summed) -> 
     return weights
 
 
-def _confidence(weights: Floats, features: Floats, labels: Floats) -> Floats:
+def _confidence(weights: Floats, features: Floats, labels: Labels) -> Floats:
     """Return each row's logit for its true label: their φ, which is about Gaussian."""
     signed: Floats = (2 * labels - 1) * (features @ weights)
     return signed
 
 
-def _ratios(seen: Floats, losses: Floats, inside: Floats) -> Floats:
+def _ratios(seen: Floats, losses: Floats, inside: NDArray[np.bool_]) -> Floats:
     """Return each row's log-likelihood ratio of a model that was trained on it and one that was not."""
     ratios = np.zeros(len(seen))
     for row, (own, trained_on) in enumerate(zip(losses.T, inside.T, strict=True)):

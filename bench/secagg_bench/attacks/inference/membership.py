@@ -9,15 +9,15 @@ import numpy as np
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, clipped, released, view_of
-from .material import HIDDEN, Network, Table, deviation
+from ..released import Floats, clipped, released, shown_by, view_of
+from .clinical import HIDDEN, Network, Table, deviation
 from .scores import AT_FEW, FEW, GUESS, area, roc, said, true_positives
 
 ROWS = 4
 """Of each site."""
 KNOWN = 0.25
 """Of the table, rows of which the attacker knows that they are in no sum."""
-SUMS = 8
+SUMS = 5
 SITES = (1, 4, 16, 64)
 SHRINKAGE = 0.1
 NOTHING = 1e-3
@@ -51,6 +51,12 @@ class Membership(Attack):
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         members, others = scores(defence, seed, effort)
         return Finding(true_positives(members, others, FEW), FEW, note=said(members, others))
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        return (
+            f"{value:.0%} of your rows that are in {shown_by(defence)} were told to be in it, and {FEW:.0%} of those "
+            "that are not."
+        )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         found = {
@@ -108,7 +114,7 @@ def _as_sent(defence: Defence, gradients: Floats) -> Floats:
 
 
 def _first_layer(update: Floats, features: int) -> Floats:
-    """Return what an update has of the hidden weights: rows weighted by how each neuron takes them, (features, HIDDEN)."""
+    """Return an update's part of the hidden weights: each column is a mixture of rows, (features, HIDDEN)."""
     weights: Floats = update[: features * HIDDEN].reshape(features, HIDDEN)
     return weights
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, released, view_of
-from .material import Network, Table
+from .clinical import Network, Table
 
 ROUNDS = 20
 ROWS = 4
@@ -59,7 +59,7 @@ class MultiRound(Attack):
             rng = np.random.default_rng([seed, 2])
             present = np.array([_survivors(defence.sites, rng) for _ in range(rounds)])
             sums = sums_of(defence, gradients, present, seed)
-            guess = np.linalg.lstsq(present.astype(np.float64), sums, rcond=None)[0]
+            guess = np.asarray(np.linalg.lstsq(present.astype(np.float64), sums, rcond=None)[0], dtype=np.float64)
         blind = np.random.default_rng([seed, 3]).normal(size=truth.shape)
         return Finding(float(np.mean(likeness(guess, truth))), float(np.mean(np.abs(likeness(blind, truth)))))
 

@@ -25,7 +25,8 @@ class PatientRows(Attack):
     title: ClassVar[str] = f"Whether a patient with {ROWS} rows is in the sum"
     source: ClassVar[str] = "Levy et al., Learning with user-level privacy, NeurIPS 2021"
     adversary: ClassVar[str] = (
-        "the server: sends a model in which each patient in question moves a weight of its own, and sees what is released"
+        "the server: sends a model in which each patient in question moves a weight of its own, and sees what is "
+        "released"
     )
     metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.25)
     """Noise of z = 1 over patients lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""

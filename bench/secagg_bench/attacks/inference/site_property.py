@@ -12,7 +12,7 @@ from secagg.extras import needed
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, released, view_of
-from .material import Groups, Labels, Network, Table, deviation, scaled
+from .clinical import Groups, Labels, Network, Table, deviation, scaled
 
 ROWS = 16
 """Of each site, drawn from the table again and again: 64 sites have more than it has."""
