@@ -1,7 +1,7 @@
 """A whole round, server and participants kept on disk, in one process that is killed at one of its syncs.
 
 Run by test_crash.py as a script: `durable_federation.py FOLDER ADVERSARY SYNC`. The process that is killed is a fork of
-it; then it goes on over the same folder. Standard output, when the round has ended: its survivors and their sum, as JSON.
+it; then it goes on over the same folder. Standard output, when the round has ended: its survivors and sum, as JSON.
 """
 
 from __future__ import annotations
