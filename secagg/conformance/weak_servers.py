@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import msgspec
 
+from secagg_he import ThresholdCkks
+from secagg_he.threshold.server import ThresholdCkksServer
+from secagg_he.threshold.share_check import Verdict
 from secagg_protocols import Bonawitz, Envelope, Output
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.server import BonawitzServer
@@ -64,7 +67,8 @@ class _FirstShares(BonawitzServer):
         opened = known.graph.opened(known.dealers, {holder: self._opened[holder] for holder in first})
         assert isinstance(opened, OpenedShares), "where all share with all"
         secrets = shamir.reconstruct(opened.holders, shamir.decode(opened.shares))
-        return {dealer: secret for dealer, secret in zip(opened.dealers, secrets, strict=True) if secret is not None}
+        found = zip(opened.dealers, secrets, strict=True)
+        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in found}
 
 
 RIGHT_SHARES = Weakness(
@@ -83,4 +87,14 @@ class _AnyList(BonawitzServer):
 
 ONE_LIST = Weakness(
     "one list", "a dealer's hashes of its shares need not be those that it signed", server=_AnyList, within=Bonawitz
+)
+
+
+class _AnyDealer(ThresholdCkksServer):
+    def _note(self, verdict: Verdict) -> None:
+        """Leave nobody out."""
+
+
+FITTING_SHARES = Weakness(
+    "fitting shares", "dealers stay whose shares fit no others", server=_AnyDealer, within=ThresholdCkks
 )

@@ -22,7 +22,7 @@ Kind = TypeVar("Kind", bound=Scheme)
 
 @dataclass(frozen=True)
 class Weakness:
-    """One check that is left out. check: its name. says: what is done instead, for a table.
+    """One check that is left out. check: its name. says: what is done instead.
 
     client, server, scheme: what goes before a participant's machine, the server's and the scheme; None: nothing does.
     within: the base of the schemes that have this check.
@@ -60,7 +60,8 @@ def _weakened(kind: Any, weaknesses: tuple[Weakness, ...]) -> Any:
         _before(client, [weakness.client for weakness in weaknesses], {}),
         _before(server, [weakness.server for weakness in weaknesses], {}),
     )
-    said = {"traits": kind.traits, "machines": machines}
+    instead = " and ".join(weakness.says for weakness in weaknesses)
+    said = {"__doc__": f"{kind.__name__}, where {instead}.", "traits": kind.traits, "machines": machines}
     return _before(kind, [weakness.scheme for weakness in weaknesses], said)
 
 

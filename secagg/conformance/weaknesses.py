@@ -13,10 +13,15 @@ from typing import Any
 
 import msgspec
 
+from secagg_he import ThresholdCkks
+from secagg_he.threshold import steps as threshold
+from secagg_he.threshold.client import ThresholdCkksClient
+from secagg_he.threshold.messages import SealedShares
 from secagg_protocols import SERVER, Bonawitz, Envelope, Step
 from secagg_protocols.bonawitz import steps as bonawitz
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.core.machine import Transitions
+from secagg_protocols.core.wire import Message
 from secagg_protocols.dealing import Dealing, steps
 from secagg_protocols.dealing.client import DealingClient
 from secagg_protocols.dealing.messages import UnmaskRequest
@@ -191,3 +196,18 @@ class _AnyKeyForm(Dealing):
 
 
 KEY_FORM = Weakness("key form", "public keys are taken that are degenerate, or in another form", scheme=_AnyKeyForm)
+
+
+class _AnyChallenge(ThresholdCkksClient):
+    def _handle(self, kind: str, message: Message) -> list[Envelope]:
+        if isinstance(message, SealedShares):
+            self._memory.commitment = threshold.commit(message.challenge)
+        return super()._handle(kind, message)
+
+
+ONE_CHALLENGE = Weakness(
+    "one challenge",
+    "shares are checked under a challenge that was not promised before they were dealt",
+    client=_AnyChallenge,
+    within=ThresholdCkks,
+)

@@ -36,12 +36,14 @@ _ASKED, _LOCK = "asked.json", "run.lock"
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """The open step. since: seconds since 1970. letters: site → name of its letter."""
+    """The open step. since: seconds since 1970. letters: site → name of its letter. sent: the sites whose letter has
+    left for certain."""
 
     round: int = 0
     step: str = ""
     since: float = 0.0
     letters: dict[str, str] = {}
+    sent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,19 @@ class Mailed(ABC):
     """Of the names of letters."""
     unreached: ClassVar[str]
     """What is said of sites to which nothing could be sent."""
+    unread: ClassVar[str] = "what became of it cannot be read"
+    """What is said of a letter that was sent, and is not among `_sent`."""
 
     @abstractmethod
     def _rounds(self) -> Rounds:
         """Return its rounds, made from the folder."""
 
     @abstractmethod
-    def _send(self, site: str, name: str, request: bytes, uploads: bool) -> None:
-        """Send a letter. uploads: whether it asks for a vector."""
+    def _send(self, site: str, name: str, request: bytes, uploads: bool) -> bool:
+        """Send a letter; tell whether there is a way to the site. uploads: whether it asks for a vector.
+
+        Called again where the process may have ended on the way: what has come twice is as good as once.
+        """
 
     @abstractmethod
     def _sent(self) -> Iterable[tuple[str, str, Any]]:
@@ -145,7 +152,9 @@ class Mailed(ABC):
         rounds, asked = self._rounds(), self._asked()
         letters = self._letters(asked)
         states = {site: one_line(self._state(letter)) for site, letter in letters.items()}
-        said = {site: states.get(site, "not submitted") for site in asked.letters}
+        said = {
+            site: states.get(site, self.unread if site in asked.sent else "not submitted") for site in asked.letters
+        }
         return Status(run_id(rounds.job), asked.round, asked.step, rounds.done, said)
 
     def step(self, *, close: bool = False) -> Status:
@@ -180,7 +189,8 @@ class Mailed(ABC):
     def _go(self, rounds: Rounds, close: bool) -> bool:
         """Go on with the open step; tell whether its sum is there."""
         with rounds.open() as rnd:
-            waiting = self._take(rnd, self._submit(rnd, rnd.begin()))
+            self._submit(rnd, rnd.begin())
+            waiting = self._take(rnd)
             if not (close or not waiting or self._overdue(rounds, rnd)):
                 return False
             requests = rnd.advance()
@@ -190,29 +200,27 @@ class Mailed(ABC):
             rounds.close(rnd.output)
         return True
 
-    def _submit(self, rnd: Round[str], requests: Mapping[str, bytes]) -> dict[str, Any]:
-        """Submit what was not submitted before; return the letters of the open step, by site."""
+    def _submit(self, rnd: Round[str], requests: Mapping[str, bytes]) -> None:
+        """Submit what was not submitted before."""
         asked = self._asked()
-        there: dict[str, Any] = {}
         if (asked.round, asked.step) != (rnd.proposal.round, str(rnd.step)):
             name = f"{self.prefix}{run_id(rnd.proposal.job)}-{rnd.proposal.round}-{rnd.step}"
             letters = dict.fromkeys(requests, name)
             asked = _Asked(rnd.proposal.round, str(rnd.step), self.now().timestamp(), letters)
-            storage.replace(self.folder / _ASKED, msgspec.json.encode(asked))
-        else:
-            there = self._letters(asked)
-        if not (new := sorted(requests.keys() - there.keys())):
-            return there
-        for site in new:
-            self._send(site, asked.letters[site], requests[site], rnd.uploads)
-        there = self._letters(asked)
-        if strange := sorted(requests.keys() - there.keys()):
-            raise ParameterError(f"{listed(strange)} {self.unreached}")
-        return there
+            self._note(asked)
+        if new := requests.keys() - asked.sent:
+            reached = {
+                site for site in sorted(new) if self._send(site, asked.letters[site], requests[site], rnd.uploads)
+            }
+            self._note(msgspec.structs.replace(asked, sent=asked.sent | reached))
+            if strange := sorted(new - reached):
+                raise ParameterError(f"{listed(strange)} {self.unreached}")
 
-    def _take(self, rnd: Round[str], letters: Mapping[str, Any]) -> set[str]:
+    def _take(self, rnd: Round[str]) -> set[str]:
         """Take what has come; return of whom nothing has."""
-        waiting = set(rnd.waiting_for) & self._asked().letters.keys()
+        asked = self._asked()
+        waiting = set(rnd.waiting_for) & asked.letters.keys()
+        letters = self._letters(asked)
         for site in sorted(waiting & letters.keys()):
             answer = self._answer(letters[site], rnd.answer_limit)
             if answer is not None:
@@ -227,6 +235,9 @@ class Mailed(ABC):
         settled = steps.index(rnd.step) > steps.index(rnd.server.scheme.upload_step)
         late = self.now().timestamp() > self._asked().since + self.deadline
         return late and (settled or rounds.may_leave_out)
+
+    def _note(self, asked: _Asked) -> None:
+        storage.replace(self.folder / _ASKED, msgspec.json.encode(asked))
 
     def _asked(self) -> _Asked:
         path = self.folder / _ASKED

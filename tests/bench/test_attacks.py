@@ -151,6 +151,14 @@ def test_a_claim_that_does_not_hold_and_a_dead_attack_are_wrong(tmp_path, value,
     assert said in cell.wrong
 
 
+def test_an_attack_that_cannot_work_on_a_user_s_rows_says_so_and_is_no_error(tmp_path):
+    rows = Records("any rows", np.zeros((1, 1)), np.zeros(1, dtype=np.int64))
+    matrix = small(tmp_path, [Counting(lambda defence: 0.0)], [NAMED["none"]], Effort((0,), records=rows))
+    (weak,) = (cell for cell in matrix.cells if cell.weak)
+    assert "does not work on such rows" in weak.words
+    assert not matrix.wrong
+
+
 def test_a_table_that_is_too_small_is_said_in_its_cell(tmp_path):
     rng = np.random.default_rng(0)
     rows = Records("few rows", rng.uniform(-1, 1, (100, 4)), rng.integers(0, 2, 100))

@@ -40,6 +40,7 @@ def real_engine(tmp_path, monkeypatch):
     if lacking := engine.missing():
         pytest.skip(f"{lacking} is not installed")
     monkeypatch.setenv("SECAGG_TEST_MARK", str(tmp_path))
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1}')  # one worker: each takes seconds to start
     yield
     assert not running(f"SECAGG_TEST_MARK={tmp_path}")
 
@@ -59,7 +60,7 @@ def test_both_sides_finish_in_the_real_engine_and_leave_nothing():
 @pytest.mark.usefixtures("real_engine")
 def test_a_run_is_ended_at_its_limit():
     with pytest.raises(EngineTimedOut):
-        run_engine("ours", complete(CLIENTS, 50, 4), ROUNDS, limit_s=6)
+        run_engine("ours", complete(CLIENTS, 50, 4), ROUNDS, limit_s=3)
 
 
 def test_without_flower_it_is_skipped_by_name(monkeypatch):

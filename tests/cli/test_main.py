@@ -25,7 +25,6 @@ WITHOUT = "import sys; sys.modules[{!r}] = None; from secagg.cli import main; ma
         ("typer", "cli", []),
         ("dp_accounting", "train", ["train"]),
         ("tenseal.sealapi", "he", ["simulate", "--scheme", "ckks"]),
-        ("tenseal.sealapi", "he", ["train", "--scheme", "bfv"]),
     ],
 )
 def test_without_an_extra_one_line_names_it(tmp_path: Path, module: str, extra: str, arguments: list[str]) -> None:
@@ -35,6 +34,17 @@ def test_without_an_extra_one_line_names_it(tmp_path: Path, module: str, extra: 
     package = module.partition(".")[0]
     assert ended.stderr == f"secagg: {package} is not installed; in your clone of secagg: {install_line(extra)}\n"
     assert ended.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_without_seal_names_its_extra(
+    secagg_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tenseal.sealapi", None)
+    ended = secagg_command("train", "--scheme", "bfv")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr == f"secagg: tenseal is not installed; in your clone of secagg: {install_line('he')}\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,8 +14,12 @@ from secagg import Bonawitz
 from secagg.codec import CalibrationCodec, Layout, MeanCodec
 from secagg.conformance.fixtures import make_round as make_round
 from secagg.conformance.fixtures import pytest_generate_tests as pytest_generate_tests
-from secagg.conformance.ours import CASES as CASES
+from secagg.conformance.ours import CASES as OURS
 from secagg_protocols import InsecureDeterministicRandomness, LightSecAgg, ParameterError
+
+CASES = list({(case.sample.name, case.sample.guarantee.sum_known_to): case for case in reversed(OURS)}.values())
+"""One of each scheme, and of each party that is given the sum: curves, signatures, early keys and colluders change
+nothing of the words that are summed."""
 
 MEMBERS = 4
 WIDTHS = [1, 2, 7, 8, 15, 16, 17, 22, 23, 24, 29, 30, 31, 32, 33, 40, 46, 47, 48, 53, 54, 57, 60, 61, 62]

@@ -69,19 +69,18 @@ def _curves(matrix: Matrix) -> list[tuple[Attack, list[tuple[str, Markup]]]]:
 
 
 def _strips(matrix: Matrix) -> list[tuple[Attack, list[tuple[str, str]]]]:
-    """Return each attack that has pictures, with the first seed's: the originals, and what it made of them."""
+    """Return each attack that has pictures, with the first seed's of each view."""
     found = []
     for attack in matrix.attacks:
-        strips: dict[str, str] = {}
-        for cells in matrix.by_view(attack):
-            for one in cells[0].runs[0].figures if cells[0].runs else ():
-                if isinstance(one, Pictures):
-                    originals = pictures.strip(one.originals, one.shape)
-                    if originals not in strips.values():
-                        strips[f"{'other ' if strips else ''}originals"] = originals
-                    strips[names_of(cells)] = pictures.strip(one.rebuilt, one.shape)
+        strips = [
+            (names_of(cells), pictures.strip(one))
+            for cells in matrix.by_view(attack)
+            if cells[0].runs
+            for one in cells[0].runs[0].figures
+            if isinstance(one, Pictures)
+        ]
         if strips:
-            found.append((attack, list(strips.items())))
+            found.append((attack, strips))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.image import imsave
@@ -13,23 +12,28 @@ from matplotlib.ticker import LogLocator, NullLocator
 from secagg.pages import ALARM, DASHED, FAINT, PLAIN, POOLED, SECURE, drawing
 
 from ..figures import logarithmic
-from .attack import Curve
+from .attack import Curve, Pictures
 
 COLOURS = (SECURE, POOLED, PLAIN, ALARM)
 GAP = 1
 """Pixels between pictures."""
+ACROSS = 8
+"""Pictures that a row has room for: where there are fewer, they are no larger."""
 FEW = 8
 """Places on a logarithmic axis up to which each is a tick."""
 
 
-def strip(pictures: Sequence[Sequence[float]], shape: tuple[int, int]) -> str:
-    """Return pictures beside each other as the address of one image, which holds it itself."""
-    rows, columns = shape
-    canvas = np.zeros((rows, len(pictures) * (columns + GAP) - GAP, 4))
-    for place, picture in enumerate(pictures):
-        left = place * (columns + GAP)
-        canvas[:, left : left + columns, :3] = np.clip(np.reshape(picture, (*shape, 1)), 0, 1)
-        canvas[:, left : left + columns, 3] = 1
+def strip(shown: Pictures) -> str:
+    """Return the originals in a row, each above what was made of it, as the address of one image that holds itself."""
+    rows, columns = shown.shape
+    across = max(ACROSS, len(shown.originals))
+    canvas = np.zeros((2 * rows + GAP, across * (columns + GAP) - GAP, 4))
+    for line, pictures in enumerate((shown.originals, shown.rebuilt)):
+        for place, picture in enumerate(pictures):
+            top, left = line * (rows + GAP), place * (columns + GAP)
+            cell = canvas[top : top + rows, left : left + columns]
+            cell[..., :3] = np.clip(np.reshape(picture, (*shown.shape, 1)), 0, 1)
+            cell[..., 3] = 1
     buffer = io.BytesIO()
     imsave(buffer, canvas, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -6,6 +6,7 @@ The owner's own secagg answers it. PySyft would run the job by its run.sh, which
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 
 from secagg.listing import listed
 from secagg.round.own_training import Training
-from secagg_protocols import ProtocolViolation, WireError
+from secagg_protocols import ParameterError, ProtocolViolation, WireError
 
 PREFIX = "secagg-"
 """Of the names of our jobs."""
@@ -48,14 +49,38 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def submit(client: Any, owner: str, name: str, params: Params) -> None:
-    """Scientist: submit a job to one owner."""
+def submit(client: Any, owner: str, name: str, params: Params) -> bool:
+    """Scientist: submit a job to one owner, anew where it may be half submitted; tell whether the owner is a peer.
+
+    Raises `ParameterError` for one that no owner would read.
+    """
+    held = request_file(params)
     with TemporaryDirectory() as folder, quiet():
         code = Path(folder) / "code"
         code.mkdir()
         (code / "main.py").write_text(PROGRAM, encoding="utf-8")
-        (code / "params.json").write_bytes(msgspec.json.encode(params))
+        (code / "params.json").write_bytes(held)
+        for half in _folders(client, owner, name):
+            shutil.rmtree(half)
         client.submit_python_job(user=owner, code_path=str(code), job_name=name, entrypoint="main.py")
+    return bool(_folders(client, owner, name))
+
+
+def request_file(params: Params) -> bytes:
+    """Return the file with a request. Raises `ParameterError` for one that no owner would read."""
+    held = msgspec.json.encode(params)
+    if len(held) > PARAMS_LIMIT:
+        raise ParameterError(
+            f"the request takes {len(held)} bytes as a job, and owners read {PARAMS_LIMIT}: train a smaller model, or "
+            "under Flower or NVIDIA FLARE"
+        )
+    return held
+
+
+def _folders(client: Any, owner: str, name: str) -> list[Path]:
+    """Return the folder that a scientist submits a job from, if it is there: PySyft's layouts differ in a level."""
+    inbox = client.syftbox_folder / owner / "app_data" / "job" / "inbox" / client.email
+    return [*inbox.glob(name), *inbox.glob(f"*/{name}")]
 
 
 def read_params(job: Any) -> Params:

@@ -7,8 +7,9 @@ pending, and nothing is told about it.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -103,10 +104,13 @@ class Owner:
             self._sync()
 
     def answer(self) -> dict[str, str]:
-        """Answer what is approved, refuse what this owner's policy refuses; return what became of each request."""
+        """Answer what is approved, refuse what this owner's policy refuses; return what became of each request, by the
+        name of its job."""
         with self._alone() as approvals:
             ended = approvals.take_expired(self.now())
-            became = {job.name: self._turn(job, approvals, ended) for job in self._jobs()}
+            became: dict[str, str] = {}
+            for job in self._jobs():
+                became[_unused(job.name, became)] = self._turn(job, approvals, ended)
             self._sync()
             if isinstance(store := self._stats.site.store, SiteStore):
                 for job in ended:  # not before its last answer is on its way
@@ -188,3 +192,9 @@ def _refuse(job: Any, reason: str) -> str:
     with quiet():
         job.reject(reason=reason)
     return f"rejected: {reason}"
+
+
+def _unused(name: str, names: Container[str]) -> str:
+    """Return a name that is not among those: jobs of two scientists, or two layouts of PySyft, may share one."""
+    numbered = (f"{name} ({count})" for count in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in names)

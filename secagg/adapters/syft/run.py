@@ -13,20 +13,16 @@ from secagg.listing import listed
 from secagg.round import Settings
 from secagg.round.kept_averaging import KeptAveraging
 from secagg.round.mailed import POLL
+from secagg.round.mailed_plan import DEADLINE, ROUNDS, Plan, kept_knobs
 from secagg.round.own_training import Training
 from secagg.round.packed import packed
-from secagg.round.settings import FILES
 from secagg.round.updates import as_arrays
 from secagg.stats import Inquiry, Query, Result, Statistic, settings_of
 from secagg.stats.statistic import Over
-from secagg_protocols import SYSTEM, InputError, ParameterError
-from secagg_protocols.core import storage
+from secagg_protocols import SYSTEM, ParameterError
 
-from .job import Params
-from .kept import PLAN, ROUNDS, Kept, Plan, plan_in
-
-DEADLINE = 7 * 86_400.0
-"""Seconds that owners have for one step, unless it is said."""
+from .job import Params, request_file
+from .kept import Kept
 
 
 class Run(Kept):
@@ -44,7 +40,7 @@ class Run(Kept):
 
     def _rounds(self) -> Inquiry:
         query = Query.from_json(self._plan.query)
-        return Inquiry(query, settings_of(self._plan.knobs), self._plan.owners, self.folder / ROUNDS)
+        return Inquiry(query, settings_of(self._plan.knobs), self._plan.sites, self.folder / ROUNDS)
 
     def _params(self, request: bytes, uploads: bool) -> Params:
         return Params(request)
@@ -66,7 +62,7 @@ class TrainingRun(Kept):
     def _rounds(self) -> KeptAveraging:
         assert self._plan.training is not None
         settings = Settings.of(self._plan.knobs)
-        return KeptAveraging(self._plan.training, settings, self._plan.owners, self.folder / ROUNDS)
+        return KeptAveraging(self._plan.training, settings, self._plan.sites, self.folder / ROUNDS)
 
     def _params(self, request: bytes, uploads: bool) -> Params:
         model = packed(self._rounds().model) if uploads else b""
@@ -95,10 +91,11 @@ def submit_secure_sum(
     folder = Path(folder)
     query = compute if isinstance(compute, Query) else Query.of(compute)
     asked = msgspec.structs.replace(query, dataset=dataset)
-    plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, query=asked.to_json().decode())
-    encoded = _checked(folder, clients, plan, minimum_owners)
-    Inquiry(asked, settings_of(plan.knobs), plan.owners, folder / ROUNDS)
-    storage.replace(folder / PLAN, encoded)
+    plan = Plan(tuple(clients), kept_knobs(knobs, minimum_owners), deadline, query=asked.to_json().decode())
+    _check_owners(clients, minimum_owners)
+    plan.make_folder(folder)
+    Inquiry(asked, settings_of(plan.knobs), plan.sites, folder / ROUNDS)
+    plan.write(folder)
     run = Run(folder, clients=clients)
     run.step()
     return run
@@ -120,11 +117,14 @@ def submit_averaging(
     The rest is as in `submit_secure_sum`.
     """
     folder = Path(folder)
-    plan = Plan(tuple(clients), _knobs(knobs, minimum_owners), deadline, training=training)
-    encoded = _checked(folder, clients, plan, minimum_owners)
-    begin = KeptAveraging.first(f"training {SYSTEM.bytes(32).hex()}", as_arrays(model))
-    KeptAveraging(training, Settings.of(plan.knobs), plan.owners, folder / ROUNDS, begin)
-    storage.replace(folder / PLAN, encoded)
+    arrays = as_arrays(model)
+    request_file(Params(b"", training, packed(arrays)))  # before owners are asked for keys
+    plan = Plan(tuple(clients), kept_knobs(knobs, minimum_owners), deadline, training=training)
+    _check_owners(clients, minimum_owners)
+    plan.make_folder(folder)
+    begin = KeptAveraging.first(f"training {SYSTEM.bytes(32).hex()}", arrays)
+    KeptAveraging(training, Settings.of(plan.knobs), plan.sites, folder / ROUNDS, begin)
+    plan.write(folder)
     run = TrainingRun(folder, clients=clients)
     run.step()
     return run
@@ -134,31 +134,10 @@ def resume(folder: Path | str, clients: Mapping[str, Any]) -> Run | TrainingRun:
     """Return a run from its folder. Raises `InputError` for a folder without one, or a damaged file of it, with the
     entry; `LocalError` where another process is at it."""
     folder = Path(folder)
-    kind = Run if plan_in(folder).training is None else TrainingRun
+    kind = Run if Plan.read(folder).training is None else TrainingRun
     run = kind(folder, clients=clients)
     run.check()
     return run
-
-
-def _knobs(knobs: Mapping[str, Any], minimum_owners: int) -> dict[str, Any]:
-    """Return knobs as they are kept: a path leads to the same file from any folder."""
-    paths = {name: str(Path(value).absolute()) for name, value in knobs.items() if name in FILES}
-    return {**knobs, **paths, "minimum_cohort": minimum_owners}
-
-
-def _checked(folder: Path, clients: Mapping[str, Any], plan: Plan, minimum_owners: int) -> bytes:
-    """Make a run's folder; return what is to be written into it. Raises `ParameterError`, `InputError`."""
-    _check_owners(clients, minimum_owners)
-    if plan.deadline <= 0:
-        raise ParameterError(f"deadline={plan.deadline} is no time; give seconds")
-    try:
-        encoded = msgspec.json.encode(plan)
-    except TypeError as error:
-        raise ParameterError(f"knobs are kept as JSON ({error}): give paths and plain values") from None
-    if (folder / PLAN).exists():
-        raise InputError(f"{folder} holds a run already: resume it, or give another folder")
-    storage.make_folder(folder)
-    return encoded
 
 
 def _check_owners(clients: Mapping[str, Any], minimum_owners: int) -> None:

@@ -22,6 +22,12 @@ def engine(programs: ModuleType, home: Path) -> Iterator[object]:
             child = self.start("run", "flwr", "run", str(app), "--stream", *arguments)
             return self.finish("run", child, limit, while_running)
 
+        def simulate(self, nodes: int, *arguments: str, app: Path = APP) -> str:
+            """Run an app in the simulation engine. One of Ray's workers runs all nodes in turn: each takes seconds to
+            start."""
+            around = f"num-supernodes={nodes} client-resources-num-cpus=1 init-args-num-cpus=1"
+            return self.run_app(180, "--federation-config", around, *arguments, app=app)
+
     settings = {
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",

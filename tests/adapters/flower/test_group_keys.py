@@ -132,10 +132,8 @@ def test_a_group_key_in_flowers_simulation_engine(flower_engine, tmp_path, feder
     key.save(tmp_path / "group.key")
     handle.save(tmp_path / "group.key.handle")
     flower_engine.environment[GROUP_KEY_VARIABLE] = str(tmp_path / "group.key")
-    log = flower_engine.run_app(
-        180,
-        "--federation-config",
-        f"num-supernodes={nodes} client-resources-num-cpus=1",
+    log = flower_engine.simulate(
+        nodes,
         "--run-config",
         f"out='{tmp_path}' num-server-rounds={rounds} min-nodes={nodes} length={length} faults='2:3:nothing:raise' "
         f"secagg-scheme='bfv' secagg-early-keys=false secagg-group-key='{tmp_path / 'group.key.handle'}'",

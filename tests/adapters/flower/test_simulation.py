@@ -23,10 +23,8 @@ def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, t
     faults = ", ".join(
         f"{number}:{partition}:{kind}:raise" for number, lost in FAULTS.items() for partition, kind in lost.items()
     )
-    log = flower_engine.run_app(
-        180,
-        "--federation-config",
-        f"num-supernodes={NODES} client-resources-num-cpus=1",
+    log = flower_engine.simulate(
+        NODES,
         "--run-config",
         f"out='{tmp_path}' faults='{faults}' num-server-rounds={ROUNDS} min-nodes={NODES} length={LENGTH}",
     )
@@ -47,10 +45,8 @@ def test_three_rounds_with_two_dropouts_each_equal_plain_fedavg(flower_engine, t
 
 
 def test_a_hostile_serverapp_is_refused_by_the_nodes_by_name(flower_engine, tmp_path):
-    log = flower_engine.run_app(
-        180,
-        "--federation-config",
-        "num-supernodes=5 client-resources-num-cpus=1",
+    log = flower_engine.simulate(
+        5,
         "--run-config",
         f"out='{tmp_path}' min-nodes=5 hostile=true",
     )

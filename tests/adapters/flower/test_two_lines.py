@@ -142,10 +142,13 @@ def test_a_training_without_a_model_returns_where_that_is_asked_for(federation, 
         SecAgg(fedavg(), **CODEC, on_failure="stop")
 
 
-def test_two_nodes_are_counted_before_the_first_message(federation, three_rounds):
+def test_two_nodes_as_flower_runs_are_counted_before_the_first_message_and_told_in_one_line(federation, three_rounds):
     grid = federation(2, {"secagg-minimum-cohort": 2})
-    with pytest.raises(ParameterError, match=r"2 sites are sampled.*num-supernodes=10.*secagg-minimum-cohort at every"):
+    with pytest.raises(ParameterError, match="2 sites are sampled") as caught:
         three_rounds(SecAgg(fedavg(), **CODEC), grid)
+    (line,) = str(caught.value).splitlines()
+    assert "run more SuperNodes (--federation-config num-supernodes=10, not 2) or wait for them" in line
+    assert "minimum_cohort here and secagg-minimum-cohort at every site" in line
     assert not grid.replies
     assert three_rounds(SecAgg(fedavg(), **CODEC, minimum_cohort=2), grid).arrays is not None
 

@@ -13,11 +13,16 @@ os.environ["PRE_SYNC"] = "false"  # else every look at a client's jobs syncs
 
 pytest.importorskip("syft_rds", reason="PySyft is not installed: pip install -c constraints.txt -e '.[syft]'")
 
+import yaml
 from syft.sync.connections.drive import mock_drive_service
 from syft_rds import SyftRDSClient
 
 from secagg.adapters.syft import Owner, Policy, submit_secure_sum
 from secagg_protocols import Identity, Roster
+
+if yaml.__with_libyaml__:  # PyYAML's own parser in C reads the same: PySyft reads every past job again at each sync
+    yaml.SafeLoader = yaml.CSafeLoader
+    yaml.SafeDumper = yaml.CSafeDumper
 
 SCIENTIST = "ada@x.org"
 DATASET = "heart"

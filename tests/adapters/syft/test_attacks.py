@@ -1,6 +1,7 @@
 """A scientist, and owners, who write into the folders that they share whatever they like."""
 
 import io
+import shutil
 from contextlib import redirect_stdout
 
 import msgspec
@@ -100,6 +101,18 @@ def test_an_owner_can_say_no_beside_a_bad_job(scientist):
     scientist.owner.reject(waiting.run_id, "no")
     scientist.run.step()
     assert scientist.run.status.owners[scientist.name] == "rejected: no"
+
+
+def test_of_two_jobs_with_one_name_both_are_told(scientist):
+    """PySyft lists jobs of two layouts, and of several scientists: names are theirs."""
+    scientist.three.do[scientist.name].sync()
+    (job,) = scientist.three.do[scientist.name].jobs
+    other = job.job_submission_path.parent.parent / job.name
+    shutil.copytree(job.job_submission_path, other)
+    (other / "code" / "main.py").write_text("print('mine')")
+    became = scientist.owner.answer()
+    assert sorted(became) == [job.name, f"{job.name} (2)"]
+    assert sorted(said.partition(":")[0] for said in became.values()) == ["rejected", "waits for approval"]
 
 
 def test_a_model_that_a_function_cannot_train_is_refused(federation, tmp_path):

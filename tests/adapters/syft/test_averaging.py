@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg.adapters.syft import Training, resume, submit_averaging
+from secagg.adapters.syft import Training, job, resume, submit_averaging
 from secagg.adapters.syft.job import Params
 from secagg.round.packed import packed
 from secagg_protocols import ParameterError, RoundFailed
@@ -78,8 +78,8 @@ def test_another_model_than_everyone_elses_is_rejected(three, tmp_path):
         run.step()
     name = three.names[0]
     three.do[name].sync()
-    (job,) = (one for one in three.do[name].jobs if one.status == "pending")
-    file = job.code_dir / "params.json"
+    (asked,) = (one for one in three.do[name].jobs if one.status == "pending")
+    file = asked.code_dir / "params.json"
     params = msgspec.json.decode(file.read_bytes(), type=Params)
     other = packed({**MODEL, "bias": np.ones(1, np.float32)})
     file.write_bytes(msgspec.json.encode(msgspec.structs.replace(params, model=other)))
@@ -96,11 +96,14 @@ BAD = {
 }
 
 
-def test_a_training_that_cannot_be_run_is_refused_at_submission(three, tmp_path):
+def test_a_training_that_cannot_be_run_is_refused_at_submission(three, tmp_path, monkeypatch):
     for said, knobs in BAD.items():
         for more in knobs:
             given = {"clip": CLIP, "weight_max": 100, **more}
             known = {name: value for name, value in given.items() if value is not None}
             with pytest.raises(ParameterError, match=said):
                 submit_averaging(three.ds, TRAINING, MODEL, tmp_path / "run", **known)
+    monkeypatch.setattr(job, "PARAMS_LIMIT", 100)
+    with pytest.raises(ParameterError, match="bytes as a job, and owners read 100: train a smaller model"):
+        submit_averaging(three.ds, TRAINING, MODEL, tmp_path / "run", clip=CLIP, weight_max=9)
     assert not list(three.ds[three.names[0]].jobs)

@@ -1,5 +1,6 @@
 """Nothing is kept but folders: everyone's objects are thrown away between any two steps."""
 
+import msgspec
 import pytest
 
 from secagg.adapters.syft import resume
@@ -28,6 +29,35 @@ def test_all_objects_may_be_made_anew_after_every_step(federation):
     assert steps == 2 * 5
     assert list(counted.counts) == three.pooled["sex"].value_counts()[["f", "m"]].tolist()
     assert [row.mean for row in mean.rows] == pytest.approx(three.pooled.groupby("sex")["age"].mean().tolist())
+
+
+class PowerCut(BaseException):
+    """The process ends here."""
+
+
+def test_a_job_that_may_not_have_left_when_the_process_ended_is_sent_again(federation, monkeypatch):
+    def cut(engine, job):
+        raise PowerCut
+
+    three = federation(3)
+    engine = three.ds[three.names[0]].sync_engine
+    with monkeypatch.context() as patch:
+        patch.setattr(type(engine), "push_job_files", cut)
+        with pytest.raises(PowerCut):
+            three.submit(QUERY)
+    run = resume(three.root / "run 1", three.ds)
+    run.step()
+    three.answer()
+    assert "pending" not in run.step().owners.values()
+    assert run.status.step == "ShareKeys"
+    three.answer()
+    noted = run.folder / "asked.json"
+    asked = msgspec.json.decode(noted.read_bytes())
+    noted.write_bytes(msgspec.json.encode({**asked, "sent": []}))  # as if it had ended before it wrote them down
+    run.step()
+    assert run.status.step == "MaskedInput"
+    counted, _ = three.go(run)
+    assert counted["counts"] == three.pooled["sex"].value_counts()[["f", "m"]].tolist()
 
 
 def test_a_folder_is_of_one_run_and_of_one_process(federation):

@@ -1,4 +1,4 @@
-"""Statistics of two sums over five owners' tables: the results are those of the pooled rows."""
+"""Statistics over five owners' tables: the results are those of the pooled rows."""
 
 import time
 
@@ -43,16 +43,18 @@ COMPUTE = [
     Compare("chol", "smoker"),
     Meta("difference", "chol", "smoker"),
     KaplanMeier(FOLLOWED).over(months=Number(-1, 30, 0), died=Category(("no", "yes"))),
+    Cox(FOLLOWED, (("age",),)),
+    Glm("chol", (("age",), ("smoker",)), "linear"),
 ]
 
 
-def test_all_kinds_of_two_sums_at_once_are_those_of_the_pooled_rows(federation):
+def test_all_kinds_at_once_are_those_of_the_pooled_rows(federation):
     five = federation()
     query = Query.of(COMPUTE, rows=100)
-    assert {type(one) for one in query.statistics} == set(KINDS) - {Cox, Glm}  # which take more than two sums
+    assert {type(one) for one in query.statistics} == set(KINDS)
     run = five.submit(query, minimum_owners=4)
     found = five.go(run)
-    counted, summed, mean, variance, bins, crossed, median, *_ = found
+    counted, summed, mean, variance, bins, crossed, median, *_, fitted = found
     pooled = five.pooled.dropna(subset=list(query.columns))
     assert counted["counts"] == pooled["sex"].value_counts()[["f", "m"]].tolist()
     assert summed["rows"][0]["sum"] == pooled["age"].sum()
@@ -62,6 +64,9 @@ def test_all_kinds_of_two_sums_at_once_are_those_of_the_pooled_rows(federation):
     assert crossed["counts"] == pd.crosstab(pooled["sex"], pooled["smoker"]).to_numpy().tolist()
     (bracket,) = median["quantiles"]
     assert bracket["low"] <= np.quantile(pooled["age"], 0.5, method="inverted_cdf") <= bracket["high"]
+    x = np.stack([np.ones(len(pooled)), pooled["age"], pooled["smoker"] == "yes"], axis=1).astype(float)
+    expected = np.linalg.lstsq(x, pooled["chol"], rcond=None)[0]
+    assert [row["estimate"] for row in fitted["coefficients"]] == pytest.approx(expected, rel=1e-6)
     assert found == [result.plain() for result in simulate(query, five.tables).results]
     assert run.survivors == (5,) * len(COMPUTE)
     assert five.answer() == {name: {} for name in five.names}

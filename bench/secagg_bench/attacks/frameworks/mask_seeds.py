@@ -9,13 +9,14 @@ from operator import or_, xor
 from typing import ClassVar
 
 from secagg.extras import needed
-from secagg.schemes import SCHEMES, make_scheme
+from secagg.schemes import SCHEMES
 from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.core.channels import PairwiseKeys
 from secagg_protocols.primitives.domain import Use
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
+from ..protocol.schemes import scheme_of
 from .shipped import FLOWER, OnFramework
 
 ENOUGH = 128
@@ -84,8 +85,7 @@ def as_shipped() -> list[int]:
 
 def ours(defence: Defence, seed: int) -> list[int]:
     """Return the keys of masks of one participant with others."""
-    assert defence.scheme is not None
-    suite = make_scheme(defence.scheme, PARTICIPANTS, 1, adversary=defence.adversary).suite
+    suite = scheme_of(defence, PARTICIPANTS, 1, {}).suite
     agreement = suite.agreement
     randomness = InsecureDeterministicRandomness(seed)
     own = PairwiseKeys(suite, Use.MASK_KEY, SESSION, 1, agreement.generate(randomness))

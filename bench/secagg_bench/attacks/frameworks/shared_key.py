@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from secagg.extras import needed
-from secagg.schemes import SCHEMES, make_scheme
-from secagg_protocols import Keys
+from secagg.schemes import SCHEMES
 
 from ...peers.task import Task
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
+from ..protocol.base import KNOWN, VICTIM, by_guessing, known
+from ..protocol.schemes import has_own_keys, scheme_of
 from .shipped import FLARE, OnFramework, silent
 
-VICTIM = 1
 OTHER = 2
 ROUND = Task(clients=5, length=200, dropped=0, neighbours=4, threshold=3)
 NEAR = 1e-6
@@ -30,15 +30,14 @@ class FlareSharedKey(OnFramework):
     title: ClassVar[str] = "One site's update, opened by another site under FLARE's homomorphic encryption"
     source: ClassVar[str] = "NVIDIA FLARE's HEBuilder: all clients are provisioned with one context, its key in it"
     adversary: ClassVar[str] = "the server and one site: the one has what every site sent, the other has the key"
-    metric: ClassVar[Metric] = Metric("share of the site's values learnt", success=0.5)
+    metric: ClassVar[Metric] = KNOWN
     framework: ClassVar[tuple[str, str]] = FLARE
     part: ClassVar[str] = "homomorphic encryption"
 
     def no_view(self, defence: Defence) -> str:
         if defence.scheme is None:
             return "nothing is encrypted: the server sees the update"
-        traits = SCHEMES[defence.scheme].traits
-        if traits.keys != Keys.GROUP and "mask_keys" not in traits.opens:
+        if has_own_keys(defence) and "mask_keys" not in SCHEMES[defence.scheme].traits.opens:
             return "no site holds a key of another's: it has one share of each secret"
         return ""
 
@@ -46,7 +45,7 @@ class FlareSharedKey(OnFramework):
         return defence.title if defence.broken else f"server and one site, {defence.scheme}, {defence.adversary}"
 
     def held_by(self, defence: Defence) -> bool:
-        return defence.scheme is not None and SCHEMES[defence.scheme].traits.keys != Keys.GROUP
+        return has_own_keys(defence)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         if not defence.broken:
@@ -59,31 +58,24 @@ class FlareSharedKey(OnFramework):
         with silent(seed):
             learnt = flare_he.opened_by_another(task, VICTIM, OTHER)
         truth = task.update(VICTIM)
-        known, guessed = (float(np.mean(np.abs(said - truth) < NEAR)) for said in (learnt, task.update(OTHER)))
-        return Finding(known, guessed)
+        share, guessed = (float(np.mean(np.abs(said - truth) < NEAR)) for said in (learnt, task.update(OTHER)))
+        return Finding(share, guessed)
 
 
 def ours(defence: Defence, seed: int) -> Finding:
     """Return what the server and one site learn of another's vector in a round of ours."""
-    with needed("conformance"):
-        import pytest  # noqa: F401  (the bench is a part of the suite)
+    from secagg.conformance import attack, hostile
+    from secagg.conformance.driver import vectors_for
 
-        from secagg.conformance import attack, hostile
-    assert defence.scheme is not None
-    scheme = make_scheme(defence.scheme, ROUND.clients, ROUND.length, adversary=defence.adversary)
-    rng = np.random.default_rng(seed)
-    vectors = {
-        who: rng.integers(0, scheme.domain.largest, ROUND.length, dtype=np.uint64)
-        for who in range(1, ROUND.clients + 1)
-    }
-    if scheme.traits.keys == Keys.GROUP:
-        learnt = opened(attack.Attack(scheme, vectors=vectors).run(until=scheme.upload_step.value))
-    else:
+    scheme = scheme_of(defence, ROUND.clients, ROUND.length, {})
+    vectors = vectors_for(scheme, seed)
+    if has_own_keys(defence):
         bench = hostile.Attack(scheme, vectors=vectors).run()
         bench.hand_over(OTHER)
         learnt = bench.expose(VICTIM)
-    known = 0.0 if learnt is None else float(np.mean(learnt == vectors[VICTIM]))
-    return Finding(known, 1 / scheme.domain.largest)
+    else:
+        learnt = opened(attack.Attack(scheme, vectors=vectors).run(until=scheme.upload_step.value))
+    return Finding(known(vectors[VICTIM], learnt), by_guessing(scheme))
 
 
 def opened(bench: Any) -> Any:

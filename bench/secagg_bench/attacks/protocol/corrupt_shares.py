@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar
-
-from secagg_protocols import Bonawitz
-from secagg_protocols.bonawitz.client import BonawitzClient
-from secagg_protocols.bonawitz.server import BonawitzServer
-from secagg_protocols.bonawitz.steps import Transcript
-from secagg_protocols.primitives import shamir
+from typing import ClassVar
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
 from .base import LENGTH, ProtocolAttack
 from .lies import PARTICIPANTS, VALUE_BITS, played
-from .schemes import has_own_keys, scheme_of
+from .schemes import has_own_keys, lacking, scheme_of
 
 BELIEVED = "the server believes the first shares that come"
-
-
-class BelievingServer(BonawitzServer):
-    def _recover(self, known: Transcript, answered: tuple[int, ...]) -> dict[int, bytes]:
-        """Put secrets together from the first shares that came, and compare them with nothing."""
-        holders = answered[: self.scheme.quorum]
-        opened: Any = known.graph.opened(known.dealers, {holder: self._opened[holder] for holder in holders})
-        secrets = shamir.reconstruct(opened.holders, shamir.decode(opened.shares))
-        found = zip(opened.dealers, secrets, strict=True)
-        return {dealer: secret or bytes(shamir.SECRET_BYTES) for dealer, secret in found}
-
-
-@dataclass(frozen=True)
-class Believing(Bonawitz):
-    """Bonawitz whose server checks no share."""
-
-    machines: ClassVar[Any] = (BonawitzClient, BelievingServer)
 
 
 class CorruptShares(ProtocolAttack):
@@ -62,7 +37,7 @@ class CorruptShares(ProtocolAttack):
         return Defence("believes-shares", "secure sum, bonawitz", "bonawitz", broken=BELIEVED)
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        believing = partial(Believing, value_bits=VALUE_BITS)
+        believing = lacking("RIGHT_SHARES", defence, value_bits=VALUE_BITS)
         scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {BELIEVED: believing}, value_bits=VALUE_BITS)
         ended = list(played(scheme, seed))
         wrong = [one.mix for one in ended if one.wrong]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -89,14 +90,15 @@ def _with(fields: Sequence[Field], place: int, value: Any) -> tuple[Any, ...]:
     return *empty[:place], value, *empty[place + 1 :]
 
 
-def _costs(scheme: Any, kind: type[Message]) -> list[float]:
+@cache  # no seed changes it
+def _costs(scheme: Any, kind: type[Message]) -> tuple[float, ...]:
     """Return how many bytes the server holds at most, for each byte of each hostile message of this kind.
 
     Each comes from another participant: what is refused may cost its sender its place.
     """
     from secagg.conformance.attack import Attack as Bench
 
-    costs = []
+    costs: list[float] = []
     messages = _hostile(scheme, kind)
 
     def send(bench: Any, honest: list[Envelope]) -> list[Envelope]:
@@ -106,7 +108,7 @@ def _costs(scheme: Any, kind: type[Message]) -> list[float]:
         return honest
 
     Bench(scheme, {who: {kind.__name__: send} for who in range(1, PARTICIPANTS + 1)}).run()
-    return costs
+    return tuple(costs)
 
 
 def _cost(bench: Any, envelope: Envelope) -> float:

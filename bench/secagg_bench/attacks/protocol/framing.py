@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
 
 import secagg
 from secagg_he.envelope import Content
-from secagg_protocols import SERVER, Bonawitz, Envelope, Keys, RoundFailed, Scheme
-from secagg_protocols.bonawitz import steps
-from secagg_protocols.bonawitz.client import BonawitzClient
-from secagg_protocols.bonawitz.server import BonawitzServer
+from secagg_protocols import SERVER, Envelope, Keys, RoundFailed, Scheme
 from secagg_protocols.primitives import shamir
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
 from .base import CONTEXT, LENGTH, ProtocolAttack, Vector
 from .lies import PARTICIPANTS, played
-from .schemes import has_own_keys, scheme_of
+from .schemes import has_own_keys, lacking, scheme_of
 
 LIAR = 2
 FRAMED = 4
 UNPROVEN = "holders keep shares without a proof that their dealer signed them"
-
-
-class CredulousClient(BonawitzClient):
-    def _accept(self, dealer: int, dealt: bytes) -> bytes:
-        """Keep a share for which its dealer has shown no proof."""
-        return steps.kept_share(self.scheme, dealt)
-
-
-@dataclass(frozen=True)
-class Credulous(Bonawitz):
-    """Bonawitz whose holders may be dealt what nobody signed."""
-
-    machines: ClassVar[Any] = (CredulousClient, BonawitzServer)
 
 
 class Framing(ProtocolAttack):
@@ -52,7 +34,7 @@ class Framing(ProtocolAttack):
         f"participants, from one to as many as are not needed of {PARTICIPANTS}: lie in each way of `secagg bench "
         "liars`, deal a share that they never signed, and send garbage in another's name"
     )
-    metric: ClassVar[Metric] = Metric("share of framings that stick", success=0.05)
+    metric: ClassVar[Metric] = Metric("chance that one of the ways sticks", success=0.5)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.active
@@ -64,15 +46,14 @@ class Framing(ProtocolAttack):
         stuck = dict(_tried(defence, seed))
         names = [name for name, framed in stuck.items() if framed]
         note = f"{len(names)} of {len(stuck)} stick" + (f": {', '.join(names)}" if names else "")
-        return Finding(len(names) / len(stuck), 0.0, note=note)
+        return Finding(float(bool(names)), 0.0, note=note)
 
 
 def _tried(defence: Defence, seed: int) -> Iterator[tuple[str, bool]]:
     """Yield (how it is tried, whether somebody honest is blamed and no liar)."""
     from secagg.conformance.driver import vectors_for
 
-    credulous = partial(Credulous, adversary="active")
-    scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNPROVEN: credulous})
+    scheme = scheme_of(defence, PARTICIPANTS, LENGTH, {UNPROVEN: lacking("SHARE_ROOTS", defence)})
     vectors = vectors_for(scheme, seed)
     if has_own_keys(defence):
         yield from ((ended.mix, ended.framed) for ended in played(scheme, seed))

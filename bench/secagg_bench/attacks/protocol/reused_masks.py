@@ -18,7 +18,7 @@ from .schemes import scheme_of, seen
 from .uploads import upload_of
 
 PARTICIPANTS = 5
-LENGTH = 60
+LENGTH = 600
 VICTIM = 2
 SESSIONLESS = "masks follow from keys alone, and not from the session that they are for"
 

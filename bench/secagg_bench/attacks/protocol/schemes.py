@@ -29,13 +29,16 @@ def scheme_of(defence: Defence, participants: int, length: int, broken: Broken, 
 
 
 def lacking(check: str, defence: Defence, **parameters: Any) -> Make:
-    """Return what makes the scheme of a defence without a check: by its name in `secagg.conformance.weaknesses`."""
+    """Return what makes the scheme of a defence without a check: by its name in `secagg.conformance.weaknesses`, of
+    participants, or in `weak_servers`.
+    """
 
     def make(participants: int, length: int) -> Any:
-        from secagg.conformance import weaknesses
+        from secagg.conformance import weak_servers, weaknesses
         from secagg.conformance.weakened import weakened
 
-        kind = weakened(SCHEMES[str(defence.scheme)], getattr(weaknesses, check))
+        weakness = vars(weaknesses).get(check) or vars(weak_servers)[check]
+        kind = weakened(SCHEMES[str(defence.scheme)], weakness)
         return kind(participants, length, adversary=defence.adversary, **parameters)
 
     return make

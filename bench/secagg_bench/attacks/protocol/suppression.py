@@ -14,7 +14,7 @@ from secagg.schemes import make_scheme
 from secagg_protocols import SERVER, InsecureDeterministicRandomness, RoundContext, Scheme
 from secagg_protocols.bonawitz.messages import Unmasking
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, codec_for
 
@@ -80,6 +80,16 @@ class Suppression(Attack):
             abs(cosine(_mean(codec.decode(ended.total, ended.survivors)), victim)), baseline, note=ended.note
         )
 
+    def curves(self, effort: Effort) -> tuple[Curve, ...]:
+        """Return what the model in the masks is worth by itself, seed by seed: in the matrix it is refused before."""
+        careless = Defence("careless", "secure sum, bonawitz", "bonawitz", broken=UNREFUSED)
+        shown = {"the model is not bound": self.weak(), "it is bound, and nobody refuses another": careless}
+        seeds = [float(seed) for seed in effort.seeds]
+        found = {name: [self.run(defence, seed, effort) for seed in effort.seeds] for name, defence in shown.items()}
+        lines = [Line(name, seeds, [one.value for one in runs]) for name, runs in found.items()]
+        lines.append(Line("a guess", seeds, [one.baseline for one in found["the model is not bound"]], dashed=True))
+        return (Curve("With the refusal left out", "seed", self.metric.name, lines),)
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -133,7 +143,9 @@ def under_all_masks(scheme: Scheme, vectors: Mapping[int, NDArray[Any]]) -> Floa
     }
     careless = without(scheme, MODEL_CONTEXT, COHORT_FLOOR)
     bench = hostile.Attack(careless, {SERVER: script}, vectors=vectors, context=CONTEXT, contexts={VICTIM: OTHER}).run()
-    return bench.without_self_masks().astype(np.float64) - 2 ** (scheme.domain.sum_bits - 1)
+    values: Floats = np.asarray(bench.without_self_masks(), dtype=np.float64)
+    values -= 2.0 ** (scheme.domain.sum_bits - 1)
+    return values
 
 
 def updates_of(seed: int) -> dict[int, Floats]:

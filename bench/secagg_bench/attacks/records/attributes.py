@@ -6,18 +6,19 @@ from statistics import fmean
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from secagg.extras import needed
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, view_of
+from ..released import Floats, shown_by, view_of
 from .dlg import alone, summed
 from .material import Material, lung_patients
 
-EVALUATIONS = 200
-QUICK_EVALUATIONS = 80
+EVALUATIONS = 120
+QUICK_EVALUATIONS = 60
 DRAWS = 20
 SITES = (1, 2, 4, 8, 16)
 
@@ -59,6 +60,12 @@ class TabularInversion(Attack):
         note = f"{right:.0%} of all attributes, a guess {guess:.0%}"
         return Finding(max(0.0, right - guess) / max(1 - guess, 1e-9), 0.0, note=note)
 
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        return (
+            "Of what a guess gets wrong about your rows (which columns are high or low, and the class), "
+            f"{value:.0%} came out right from {shown_by(defence)}, each of one row a site."
+        )
+
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [fmean(self.run(summed(sites), seed, effort).value for seed in effort.seeds) for sites in SITES]
         line = Line("measured", list(SITES), shares)
@@ -66,9 +73,9 @@ class TabularInversion(Attack):
         return (Curve(title, "sites", "0: a guess, 1: all", [line], logarithmic=True),)
 
 
-def attributes(x: Floats, y: Floats, middle: Floats) -> Floats:
+def attributes(x: Floats, y: NDArray[np.int64], middle: Floats) -> Floats:
     """Return each patient's attributes, 0 or 1: which columns are above the mean, and the class."""
-    return np.concatenate([x > middle, np.asarray(y)[:, None]], axis=1).astype(np.float64)
+    return np.concatenate([x > middle, y[:, None]], axis=1).astype(np.float64)
 
 
 def guessed(truth: Floats, known: Floats) -> float:

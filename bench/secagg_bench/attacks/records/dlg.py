@@ -13,7 +13,7 @@ from ..released import view_of
 from .likeness import PSNR, likeness
 from .material import Material, digits
 
-EVALUATIONS = 200
+EVALUATIONS = 120
 QUICK_EVALUATIONS = 40
 CURVE_SEEDS = 3
 SITES = (1, 2, 4, 8, 16)

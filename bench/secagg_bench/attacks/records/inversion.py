@@ -24,8 +24,26 @@ INVERTED = 2
 ASKED = 16
 """Rows of its own that the attacker asks how much a clip takes."""
 
-Search = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
-"""Takes the model, the direction of the gradient, the rows' classes and where to start; returns rows."""
+STARTS = 2
+"""For one row alone, where a bad start is the most that can go wrong."""
+
+
+class Nearest:
+    """The rows of a search that came nearest: without a line search, L-BFGS can leap away from them again."""
+
+    def __init__(self) -> None:
+        self.distance = float("inf")
+        self.rows = torch.empty(0)
+
+    def keep(self, distance: Tensor, rows: Tensor) -> None:
+        """Keep these, if they are nearer."""
+        if float(distance.detach()) < self.distance:
+            self.distance = float(distance.detach())
+            self.rows = rows.detach().clone()
+
+
+Search = Callable[[nn.Module, Tensor, Tensor, Tensor], Nearest]
+"""Takes the model, the direction of the gradient, the rows' classes and where to start."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +78,9 @@ class Inversion:
         for update in seen[:INVERTED]:
             whole = torch.from_numpy((update * grown).astype(np.float32))
             found = classes_in(model, whole, rows, material.public, classes)
-            start = torch.rand(rows, material.x.shape[1])
-            made.append(self.search(model, whole / whole.norm(), found, start).numpy())
+            starts = [torch.rand(rows, material.x.shape[1]) for _ in range(STARTS if rows == 1 else 1)]
+            tried = [self.search(model, whole / whole.norm(), found, start) for start in starts]
+            made.append(min(tried, key=lambda one: one.distance).rows.numpy())
             made_y.append(found.numpy())
         count = sum(map(len, made))
         return Rebuilt(material.x[:count], material.y[:count], np.concatenate(made), np.concatenate(made_y))
@@ -90,24 +109,10 @@ def classes_in(model: nn.Module, update: Tensor, rows: int, public: Floats, clas
     return torch.tensor(sorted(found))
 
 
-class Nearest:
-    """The rows of a search that came nearest: without a line search, L-BFGS can leap away from them again."""
-
-    def __init__(self) -> None:
-        self.distance = float("inf")
-        self.rows = torch.empty(0)
-
-    def keep(self, distance: Tensor, rows: Tensor) -> None:
-        """Keep these, if they are nearer."""
-        if float(distance.detach()) < self.distance:
-            self.distance = float(distance.detach())
-            self.rows = rows.detach().clone()
-
-
 def by_lbfgs(evaluations: int) -> Search:
     """Seek as Zhu et al. do: least squares between gradients, by L-BFGS."""
 
-    def search(model: nn.Module, wanted: Tensor, classes: Tensor, start: Tensor) -> Tensor:
+    def search(model: nn.Module, wanted: Tensor, classes: Tensor, start: Tensor) -> Nearest:
         rows = start.requires_grad_()
         optimiser = torch.optim.LBFGS(
             [rows], max_iter=evaluations, max_eval=evaluations, history_size=20, tolerance_grad=0, tolerance_change=0
@@ -117,13 +122,13 @@ def by_lbfgs(evaluations: int) -> Search:
         def closure() -> Tensor:
             optimiser.zero_grad()
             mine = gradient(model, rows, classes, differentiable=True)
-            distance = ((mine / mine.norm() - wanted) ** 2).sum()
+            distance: Tensor = ((mine / mine.norm() - wanted) ** 2).sum()
             distance.backward()  # type: ignore[no-untyped-call]
             nearest.keep(distance, rows)
             return distance
 
         optimiser.step(closure)  # type: ignore[no-untyped-call]
-        return nearest.rows
+        return nearest
 
     return search
 
@@ -134,10 +139,11 @@ def by_cosine(iterations: int, smooth: float, side: int = 0) -> Search:
     smooth: how much neighbouring pixels should be alike, of pictures with so many pixels a side.
     """
 
-    def search(model: nn.Module, wanted: Tensor, classes: Tensor, start: Tensor) -> Tensor:
+    def search(model: nn.Module, wanted: Tensor, classes: Tensor, start: Tensor) -> Nearest:
         rows = start.requires_grad_()
         optimiser = torch.optim.Adam([rows], lr=0.1)
         slower = torch.optim.lr_scheduler.MultiStepLR(optimiser, [iterations * part // 8 for part in (3, 5, 7)], 0.3)
+        nearest = Nearest()
         for _ in range(iterations):
             optimiser.zero_grad()
             mine = gradient(model, rows, classes, differentiable=True)
@@ -145,13 +151,14 @@ def by_cosine(iterations: int, smooth: float, side: int = 0) -> Search:
             if smooth:
                 distance = distance + smooth * _variation(rows.view(-1, side, side))
             distance.backward()
+            nearest.keep(distance, rows)
             if rows.grad is not None:
                 rows.grad.sign_()
             optimiser.step()
             slower.step()
             with torch.no_grad():
                 rows.clamp_(0, 1)
-        return rows.detach()
+        return nearest
 
     return search
 

@@ -16,7 +16,7 @@ from ..released import Floats
 
 CROP = 16
 """Pixels of a crop, in each direction."""
-PLAIN = 0.05
+PLAIN = 0.1
 """A crop whose grey values spread less is of nothing but sky: any other such crop looks like it."""
 
 

@@ -17,7 +17,7 @@ Network = Callable[[int, int], nn.Module]
 KERNEL = 3
 FILTERS = 12
 NARROW = 16
-WIDE = 256
+WIDE = 128
 """Neurons of a dense layer."""
 STEPS = 100
 """Of a training, each over all rows."""

@@ -14,7 +14,7 @@ from secagg.extras import needed
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, released, shown_by, view_of
 from .dlg import summed
 from .likeness import recovered
 from .material import Material, biopsies
@@ -65,6 +65,12 @@ class TabularReadout(Attack):
         guessed = recovered(truth, material.public[:WIDE], EXACT)
         return Finding(float(recovered(truth, np.concatenate(candidates), EXACT).mean()), float(guessed.mean()))
 
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        read = round(value * defence.sites)
+        return (
+            f"{read} of {defence.sites} of your rows were read from {shown_by(defence)}, where each site has one row."
+        )
+
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [fmean(self.run(summed(sites), seed, effort).value for seed in effort.seeds) for sites in SITES]
         line = Line("measured", list(SITES), shares)
@@ -74,7 +80,7 @@ class TabularReadout(Attack):
 
 
 def read(update: Floats, out: Floats, features: int) -> Floats:
-    """Return what may be rows: of each two neurons, the difference of their weights' gradient over that of their bias's.
+    """Return what may be rows: of two neurons each, their weights' gradients' difference over their biases'.
 
     out: by how much more the logit of the second class grows with each neuron. What a row sends through a neuron that
     it activates is in proportion to that, so divided by it, it is the same for all.

@@ -25,6 +25,7 @@ HEAD = 1.0
 RIDGE = 1e-4
 """Variance that no pixel is believed to be without."""
 NOISE = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0)
+CURVE_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Traps:
         tried = 0
         while len(kept) < TRAPS:
             tried += 1
-            direction = rng.normal(size=material.x.shape[1])
+            direction: Floats = rng.normal(size=material.x.shape[1:])
             threshold = float(np.quantile(material.public @ direction, 1 - 1 / rows))
             (inside,) = np.nonzero(material.x[:rows] @ direction > threshold)
             if len(inside) == 1 and int(inside[0]) not in kept:
                 kept[int(inside[0])] = direction, threshold
-        directions, thresholds = zip(*kept.values(), strict=True)
-        return cls(np.array(directions), np.array(thresholds), head, np.array(list(kept)), tried)
+        directions = np.array([direction for direction, _ in kept.values()])
+        thresholds = np.array([threshold for _, threshold in kept.values()])
+        return cls(directions, thresholds, head, np.array(list(kept)), tried)
 
     def gradients(self, x: Floats, y: NDArray[np.int64]) -> Floats:
         """Return each row's gradient of the logistic loss, (rows, values): of each neuron its weights and its bias.
@@ -60,7 +62,8 @@ class Traps:
         above = np.maximum(x @ self.directions.T - self.thresholds, 0)
         slope = self.head * (1 / (1 + np.exp(-self.head * above.sum(axis=1))) - y)
         sent = slope[:, None, None] * (above > 0)[:, :, None] * _with_bias(x)[:, None, :]
-        return sent.reshape(len(x), -1)
+        gradients: Floats = sent.reshape(len(x), -1)
+        return gradients
 
     def read(self, update: Floats, noise: float, public: Floats) -> Floats:
         """Return what each neuron holds. noise: the standard deviation beside a row of norm 1.
@@ -132,7 +135,9 @@ class TrapWeights(Attack):
 
     @staticmethod
     def _mean(attack: Attack, defence: Defence, effort: Effort) -> float:
-        return fmean(attack.run(defence, seed, effort).value for seed in effort.seeds[:3])
+        return fmean(
+            attack.run(defence, seed, effort).value for seed in effort.seeds[: 1 if effort.quick else CURVE_SEEDS]
+        )
 
 
 def noise_beside(defence: Defence) -> float:
