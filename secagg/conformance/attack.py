@@ -1,18 +1,20 @@
-"""A hostile server's bench: real machines, a server that keeps all it sees, and scripts that say what it sends.
+"""The bench of hostile parties: real machines, scripts that say what one of them sends, and all that anybody sees.
 
-`launch(scheme, hostile=…)` runs one round. `hostile` maps a party (0 the server) to {message kind: script}; a script
-takes (attack, the envelopes that the honest machine would send) and returns those that are sent instead. `EVERY` stands
-for whatever it sends. A hostile server goes on where an honest one would give up.
+`Attack(scheme, hostile).run()` runs one round. `hostile` maps a party (0 the server) to {message kind: script}; a
+script takes (attack, the envelopes that the honest machine would send) and returns those that are sent instead. `EVERY`
+stands for whatever it sends. A hostile server goes on where an honest one would give up. `attack.view(0, 3)` is what
+the server and participant 3 know together. `rounds` runs the same through the requests and answers of `secagg.round`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, ClassVar, Self, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,7 @@ from secagg_protocols import (
 
 from .driver import Parties, parties_of, vectors_for
 from .noise import KnownNoise
+from .view import Passed, View
 
 Script: TypeAlias = Callable[[Any, list[Envelope]], list[Envelope]]
 Launch: TypeAlias = Callable[..., "Attack"]
@@ -48,16 +51,20 @@ EVERY = "every message"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the participants of an attack hold. contexts, ledgers: of those who do not have what the others have.
+    """What the participants of an attack hold. contexts, ledgers, schemes: of those who do not have what the others
+    have; their schemes have the others' id, and machines that may skip a check (`weakened`).
 
-    absent: participant → the step from which on it is silent.
+    absent: participant → the step from which on it is silent. colluders: participants that keep all that their machines
+    ever held, for the server.
     """
 
     context: RoundContext = CONTEXT
     contexts: Mapping[int, RoundContext] = field(default_factory=dict)
     policy: Policy = Policy()  # noqa: RUF009  (frozen)
     ledgers: Mapping[int, ContributionLedger] = field(default_factory=dict)
+    schemes: Mapping[int, Scheme] = field(default_factory=dict)
     absent: Mapping[int, Step] = field(default_factory=dict)
+    colluders: Collection[int] = ()
 
 
 class Attack:
@@ -81,13 +88,15 @@ class Attack:
         self.identities, self.roster = parties or parties_of(scheme)
         self.keys = keys or scheme.make_group_key() or (None, None)
         self.server = scheme.server(
-            self.settings.context,
+            self._context(SERVER),
             Aggregator(identity=self.identities.get(SERVER), roster=self.roster, standing=self.keys[1]),
         )
         self.clients: dict[int, Client] = {who: self._client(who) for who in range(1, scheme.participants + 1)}
         self.refusals: list[tuple[int, str, SecAggError]] = []
         self.sent: dict[str, dict[int, Envelope]] = defaultdict(dict)
         self.told: dict[str, dict[int, Envelope]] = defaultdict(dict)
+        self.transcript: list[Passed] = []
+        self.memories: dict[int, list[Any]] = {who: [] for who in self.settings.colluders}
         self.failure: RoundFailed | None = None
 
     def _context(self, who: int) -> RoundContext:
@@ -95,7 +104,7 @@ class Attack:
 
     def _client(self, who: int) -> Client:
         context = self._context(who)
-        return self.scheme.client(
+        return self._scheme(who).client(
             who,
             context if not self.scheme.early_keys else replace(context, context_digest=b""),
             replace(self._party(who, self.settings.ledgers.get(who, MemoryLedger())), policy=self.settings.policy),
@@ -103,7 +112,10 @@ class Attack:
 
     def restored(self, who: int, snapshot: bytes, ledger: ContributionLedger) -> Client:
         """Make a participant's machine again from a snapshot."""
-        return self.scheme.restore(snapshot, self._party(who, ledger))
+        return self._scheme(who).restore(snapshot, self._party(who, ledger))
+
+    def _scheme(self, who: int) -> Scheme:
+        return self.settings.schemes.get(who, self.scheme)
 
     def _party(self, who: int, ledger: ContributionLedger) -> Participant:
         return Participant(identity=self.identities.get(who), roster=self.roster, ledger=ledger, standing=self.keys[0])
@@ -112,7 +124,7 @@ class Attack:
 
     def run(self, until: str | None = None) -> Self:
         """Run the round; stop before the server closes the step `until`, or sends messages of that kind (`kinds`)."""
-        self.server.start()
+        self._open()
         for who in self.clients:
             if self._present(who, self.scheme.steps[0]):
                 self.begin(who)
@@ -136,11 +148,9 @@ class Attack:
 
     def begin(self, who: int) -> None:
         """Have a participant begin."""
-        client = self.clients[who]
         try:
-            answers = client.start()
-            if not client.context.known:
-                client.bind_context(self._context(who).context_digest)
+            answers = self._start(who)
+            self._remember(who)
             answers += self.vector_of(who)
         except (RemoteError, StateError, RepeatedContext) as error:
             self.refusals.append((who, "start", error))
@@ -150,26 +160,61 @@ class Attack:
     def deliver(self, envelope: Envelope) -> None:
         """Give a participant an envelope, and the server what it answers."""
         who = envelope.recipient
-        client = self.clients[who]
+        refused = None
         try:
-            answers = client.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
+            answers = self._receive(envelope)
+            self._remember(who)
             answers += self.vector_of(who)
         except (RemoteError, StateError, RepeatedContext) as error:
             self.refusals.append((who, envelope.kind, error))
-            return
-        self._take(who, envelope, answers)
+            refused = error
+        self.transcript.append(Passed(SERVER, who, envelope, refused))
+        if refused is None:
+            self._take(who, envelope, answers)
 
     def vector_of(self, who: int) -> list[Envelope]:
         """Give a participant its vector, where it waits for one; return what it sends."""
         client = self.clients[who]
         return self.noise.contribute(client, self.vectors[who]) if client.awaits_vector else []
 
-    def to_server(self, envelope: Envelope) -> None:
-        """Give the server's machine an envelope."""
+    def to_server(self, envelope: Envelope, by: int | None = None) -> None:
+        """Give the server an envelope. by: who sends it, where it is not whom it says."""
+        sender = envelope.sender if by is None else by
+        refused = self._offer(sender, envelope)
+        if refused is not None:
+            self.refusals.append((SERVER, envelope.kind, refused))
+        self.transcript.append(Passed(sender, SERVER, envelope, refused))
+
+    # --- the calls on machines
+
+    def _open(self) -> None:
+        self.server.start()
+
+    def _start(self, who: int) -> list[Envelope]:
+        client = self.clients[who]
+        answers = client.start()
+        if not client.context.known:
+            client.bind_context(self._context(who).context_digest)
+        return answers
+
+    def _receive(self, envelope: Envelope) -> list[Envelope]:
+        read = Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit)
+        return self.clients[envelope.recipient].receive(read)
+
+    def _offer(self, sender: int, envelope: Envelope) -> SecAggError | None:
         try:
             self.server.receive(Envelope.from_bytes(envelope.to_bytes(), self.scheme.envelope_limit))
         except (RemoteError, StateError) as error:
-            self.refusals.append((SERVER, envelope.kind, error))
+            return error
+        return None
+
+    def _close(self) -> list[Envelope]:
+        return self.server.advance()
+
+    def _remember(self, who: int) -> None:
+        if who in self.memories:
+            client = self.clients[who]
+            self.memories[who].append(msgspec.msgpack.decode(client.snapshot(), type=client.memory_type))
 
     def _present(self, who: int, step: Step) -> bool:
         steps = self.scheme.steps
@@ -178,7 +223,7 @@ class Attack:
 
     def _advance(self) -> list[Envelope]:
         try:
-            return self.server.advance()
+            return self._close()
         except RoundFailed as failure:
             self.failure = failure
         except StateError:
@@ -197,9 +242,22 @@ class Attack:
             for envelope in self._hostile(who, kind, list(honest)):
                 self.sent[envelope.kind][who] = envelope
                 self.note(who, envelope)
-                self.to_server(envelope)
+                self.to_server(envelope, who)
 
-    # --- what the server sees
+    # --- what parties see
+
+    def view(self, *parties: int) -> View:
+        """Return what these know together. Participants among them must be `colluders`, for their memory."""
+        seen = tuple(passed for passed in self.transcript if not {passed.sender, passed.recipient}.isdisjoint(parties))
+        participants = [who for who in parties if who != SERVER]
+        outputs = [self.clients[who].output for who in participants] + [self.server.output] * (SERVER in parties)
+        return View(
+            frozenset(parties),
+            seen,
+            {who: tuple(self.memories[who]) for who in participants},
+            {who: self.vectors[who] for who in participants},
+            next((output.total for output in outputs if output is not None and output.total.size), None),
+        )
 
     def by(self, party: int) -> list[SecAggError]:
         """Return what a party refused."""

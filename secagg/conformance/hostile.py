@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from secagg_protocols import Envelope, Step
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
-from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares, UnmaskRequest
+from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares, ShareKeys, UnmaskRequest
 from secagg_protocols.core import channels
 from secagg_protocols.core.secrets import rows_to_open
 from secagg_protocols.core.wire import decode
@@ -44,6 +44,8 @@ class Attack(attack.Attack):
         super().__init__(*arguments, **options)
         self.shares: dict[tuple[int, int], dict[int, bytes]] = defaultdict(dict)
         self.seeds: dict[int, bytes] = {}
+        self._answered: dict[int, Envelope] = {}
+        """Holder → the request that it answered last: who answers one twice answers both its lists (`weaknesses`)."""
 
     def vector_of(self, who: int) -> list[Envelope]:
         client = self.clients[who]
@@ -68,15 +70,24 @@ class Attack(attack.Attack):
     def _note_opened(self, holder: int, envelope: Envelope) -> None:
         request = decode(UnmaskRequest, self.told["UnmaskRequest"][holder].payload, self.scheme.payload_limit)
         message, size, position = self.server.open(envelope), shamir.SHARE_BYTES, 0
-        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), request.survivors)
+        survivors = request.survivors
+        if self._answered.get(holder) is self.told["UnmaskRequest"][holder]:
+            survivors = tuple(who for who in survivors if who not in request.vanished)
+        self._answered[holder] = self.told["UnmaskRequest"][holder]
+        rows = rows_to_open(self.scheme.secrets, self.dealers(holder), survivors)
         for dealer in self.dealers(holder):
             if dealer not in message.missing:
                 row = rows[dealer]
                 self.shares[dealer, row][holder] = bytes(message.shares[position : position + size])
                 position += size
 
+    def _remember(self, who: int) -> None:
+        super()._remember(who)
+        if who in self.memories:
+            self.hand_over(who)
+
     def hand_over(self, colluder: int) -> None:
-        """A colluder gives the server every share that it holds."""
+        """A colluder gives the server every share that it holds now. (Those in the settings do so after every call.)"""
         size = shamir.SHARE_BYTES
         for dealer, share in self.clients[colluder]._memory.shares.items():
             for row in (steps.MASK_KEY, steps.SELF_MASK_SEED):
@@ -108,6 +119,17 @@ class Attack(attack.Attack):
         if seed is None:
             steps.mask(words, who, self_key, {})
         values: NDArray[np.uint64] = self.scheme.domain.lanes.unpack(words - masks)
+        return values
+
+    def without_self_masks(self) -> NDArray[np.uint64]:
+        """Return all masked inputs added up, without their self masks, which this bench knows: do the others cancel?"""
+        words = np.zeros(self.scheme.domain.lanes.words, dtype=np.uint64)
+        for who in sorted(self.sent["MaskedInput"]):
+            own = np.zeros_like(words)
+            session = self.clients[who]._memory.session
+            steps.mask(own, who, steps.self_mask_key(self.scheme, session, who, self.seeds[who]), {})
+            words += self.masked(who) - own
+        values: NDArray[np.uint64] = self.scheme.domain.lanes.unpack(words)
         return values
 
     def pairwise(self, who: int) -> dict[int, bytes] | None:
@@ -143,6 +165,26 @@ class Attack(attack.Attack):
             for who, envelope in sorted(self.sent["AdvertiseKeys"].items())
         )
         return self.tell("KeyList", dict.fromkeys(self.clients, KeyList(entries)))
+
+    def shares_for_all(self) -> list[Envelope]:
+        """Deliver everyone's shares to everyone who has dealt, each under the session that its receiver is in.
+
+        So goes on who keeps up several sessions. Of a dealer that sent none there are bytes that do not open.
+        """
+        size, own = self.scheme.sealed_bytes, self.server._session
+        sent = sorted(self.sent["ShareKeys"].items())
+        dealt = {who: decode(ShareKeys, envelope.payload, self.scheme.payload_limit).sealed for who, envelope in sent}
+        dealers = tuple(self.clients)
+        envelopes = []
+        for who in dealt:
+            column = bytearray()
+            for dealer in (one for one in dealers if one != who):
+                place = (who - 1) - (who > dealer)
+                column += dealt[dealer][place * size : (place + 1) * size] if dealer in dealt else bytes(size)
+            self.server._session = self.clients[who]._memory.session
+            envelopes += self.tell("SealedShares", {who: SealedShares(dealers, memoryview(bytes(column)))})
+        self.server._session = own
+        return envelopes
 
     def signatures(self, survivors: tuple[int, ...]) -> dict[int, bytes]:
         """Return the consistency signatures that came for exactly these survivors."""

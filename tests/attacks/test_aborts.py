@@ -13,14 +13,15 @@ from secagg import (
     StateError,
     WireError,
 )
+from secagg.conformance.weakened import Weakness, weakened
 from secagg.round import Answers, Proposal, Round, drive
 from secagg_he import Bfv, BudgetSpent, ThresholdCkks
 from secagg_protocols import InputError, LightSecAgg, Plain
 from secagg_protocols.bonawitz.messages import SealedShares
 from secagg_protocols.core.aborts import ABORT, PAYLOAD_LIMIT, REASON_BYTES, Abort, abort_for
 from secagg_protocols.core.machine import Terminal
-from secagg_protocols.core.server import Server
 from secagg_protocols.core.wire import decode
+from secagg_protocols.dealing.server import DealingServer
 
 
 def inputs(scheme):
@@ -180,16 +181,16 @@ def test_who_leaves_once_its_ciphertext_is_held_does_not_end_the_round(make_atta
     assert server.dropped[leaver].reason == "left, and says: it left the round"
 
 
-def test_if_what_is_held_of_those_who_leave_were_freed_one_of_them_would_end_the_round(
-    make_attack, adversary, monkeypatch
-):
-    honest = Server._let_go
-
-    def freed(server, envelope):
-        outgoing = honest(server, envelope)
-        server._lose(envelope.sender)
+class Freeing(DealingServer):
+    def _let_go(self, envelope):
+        outgoing = super()._let_go(envelope)
+        self._lose(envelope.sender)
         return outgoing
 
-    monkeypatch.setattr(Server, "_let_go", freed)
+
+KEPT = Weakness("what is held is kept", "what came of a participant is freed when it leaves", server=Freeing)
+
+
+def test_if_what_is_held_of_those_who_leave_were_freed_one_of_them_would_end_the_round(make_attack, adversary):
     with pytest.raises(RoundFailed, match="decrypt to noise"):
-        answers_and_leaves(make_attack(ThresholdCkks(6, 20, adversary=adversary, threshold=4)), 2)
+        answers_and_leaves(make_attack(weakened(ThresholdCkks, KEPT)(6, 20, adversary=adversary, threshold=4)), 2)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, ProtocolViolation, RoundContext, RoundFailed, Simulation, simulate
+from secagg.conformance.weak_servers import UNCLAIMED_KEYS
+from secagg.conformance.weakened import Weakness, weakened, without
+from secagg.conformance.weaknesses import KEY_FORM
 from secagg_protocols import Aggregator, Participant
-from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList, SealedShares
-from secagg_protocols.bonawitz.server import BonawitzServer
+from secagg_protocols.bonawitz.messages import AdvertiseKeys, KeyEntry, KeyList
 from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.wire import encode
-from secagg_protocols.primitives.agreement import X25519Agreement
+from secagg_protocols.dealing.server import DealingServer
 
 P25519 = 2**255 - 19
 
@@ -148,23 +150,26 @@ def test_who_copies_a_key_and_leaves_is_named_with_its_owner_and_not_listed(adve
     assert not server._answered
 
 
-def first_come(self, sender, keys):
-    """The defence removed: who comes second is the copyist."""
-    if not self._key_owners.keys().isdisjoint(keys):
-        raise ProtocolViolation("a public key was already advertised", {sender})
+class FirstCome(DealingServer):
+    def _check_unclaimed(self, sender, keys):
+        if not self._key_owners.keys().isdisjoint(keys):
+            raise ProtocolViolation("a public key was already advertised", {sender})
 
 
-def test_with_first_come_first_served_the_owner_would_be_the_one_who_is_named(adversary, parties, monkeypatch):
-    monkeypatch.setattr(BonawitzServer, "_check_unclaimed", first_come)
-    server, violation = the_copyist_comes_first(Bonawitz(5, 10, adversary=adversary), "mask_key", parties)
+FIRST_COME = Weakness("who copied a key", "who comes second is the copyist", server=FirstCome)
+
+
+def test_with_first_come_first_served_the_owner_would_be_the_one_who_is_named(adversary, parties):
+    server, violation = the_copyist_comes_first(
+        weakened(Bonawitz, FIRST_COME)(5, 10, adversary=adversary), "mask_key", parties
+    )
     assert set(server.dropped) == {1}
     assert violation.culprits == {1}
 
 
 @pytest.mark.parametrize("key", LOW_ORDER.values(), ids=LOW_ORDER)
-def test_without_the_check_one_low_order_key_would_end_the_round(adversary, monkeypatch, key):
-    monkeypatch.setattr(X25519Agreement, "check_public", lambda self, public_key: None)
-    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+def test_without_the_check_one_low_order_key_would_end_the_round(adversary, key):
+    scheme = weakened(Bonawitz, KEY_FORM)(5, 10, value_bits=20, adversary=adversary, threshold=3)
     attack = Simulation(scheme, inputs_of(scheme), misbehave={3: advertises(channel_key=key)})
     with pytest.raises(RoundFailed):
         attack.run()
@@ -183,7 +188,7 @@ def overlooks_its_own(change):
     return wrapped
 
 
-def test_without_the_check_a_key_in_another_form_would_make_its_owner_unrecoverable(adversary, monkeypatch):
+def test_without_the_check_a_key_in_another_form_would_make_its_owner_unrecoverable(adversary):
     # X25519 ignores the high bit: the key works, but its secret gives another encoding.
     def high_bit(honest):
         return honest.mask_key[:31] + bytes([honest.mask_key[31] | 0x80])
@@ -192,14 +197,12 @@ def test_without_the_check_a_key_in_another_form_would_make_its_owner_unrecovera
     misbehave = {3: overlooks_its_own(advertises(mask_key=high_bit))}
     run = simulate(scheme, inputs_of(scheme), misbehave=misbehave, drop={3: "MaskedInput"})
     np.testing.assert_array_equal(run.total, 11011)
-    monkeypatch.setattr(X25519Agreement, "check_public", lambda self, public_key: None)
     with pytest.raises(RoundFailed, match="participant 3 shared cannot be reconstructed"):
-        simulate(scheme, inputs_of(scheme), misbehave=misbehave, drop={3: "MaskedInput"})
+        simulate(without(scheme, KEY_FORM), inputs_of(scheme), misbehave=misbehave, drop={3: "MaskedInput"})
 
 
-def test_without_the_check_a_copied_key_would_end_the_round(adversary, monkeypatch):
-    monkeypatch.setattr(BonawitzServer, "_check_unclaimed", lambda *arguments: None)
-    scheme = Bonawitz(5, 10, value_bits=20, adversary=adversary, threshold=3)
+def test_without_the_check_a_copied_key_would_end_the_round(adversary):
+    scheme = weakened(Bonawitz, UNCLAIMED_KEYS)(5, 10, value_bits=20, adversary=adversary, threshold=3)
     attack = Simulation(scheme, inputs_of(scheme), misbehave=copying("mask_key"))
     with pytest.raises(RoundFailed):
         attack.run()
@@ -230,15 +233,4 @@ def test_a_bad_mask_key_that_the_server_forwards_is_refused_before_anything_is_a
 
 def deal_to_all(attack, _):
     """Deliver shares under the session of those who took the forwarded keys; participant 3's cannot be opened."""
-    envelopes, size = [], attack.scheme.sealed_bytes
-    for who in sorted({1, 2, 4, 5} & attack.sent["ShareKeys"].keys()):
-        sealed = b""
-        for dealer in {1, 2, 3, 4, 5} - {who}:
-            position = (who - 1) - (who > dealer)
-            dealt = bytes(5 * size)
-            if dealer != 3:
-                dealt = msgspec.msgpack.decode(attack.sent["ShareKeys"][dealer].payload)[1]
-            sealed += dealt[position * size : (position + 1) * size]
-        attack.server._session = attack.clients[who]._memory.session
-        envelopes += attack.tell("SealedShares", {who: SealedShares((1, 2, 3, 4, 5), memoryview(sealed))})
-    return envelopes
+    return attack.shares_for_all()

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from secagg import SYSTEM, Bonawitz, InsecureDeterministicRandomness, RoundFailed, Simulation, simulate
-from secagg_protocols.bonawitz import evidence, steps
+from secagg.conformance.weak_servers import ONE_LIST, RIGHT_SHARES
+from secagg.conformance.weakened import weakened
+from secagg.conformance.weaknesses import SHARE_ROOTS
+from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.messages import ShareKeys, Unmasking
 from secagg_protocols.core.wire import encode
 from secagg_protocols.primitives import shamir
-from secagg_protocols.primitives.interpolation import Interpolation
 
 SIZE = shamir.SHARE_BYTES
 
@@ -75,12 +77,9 @@ def test_wrong_shares_beyond_the_decoding_radius_are_found_by_the_commitments(ad
         assert one.culprits == blamed(scheme, one.dealer, one.holder, active=one.holder)
 
 
-def test_without_the_checks_a_wrong_share_gives_a_wrong_sum(adversary, monkeypatch):
+def test_without_the_checks_a_wrong_share_gives_a_wrong_sum(adversary):
     # Eight vectors of 29 bits fill 32 bits but for seven values, so that noise looks like a sum.
-    read, fits = Interpolation.read, np.zeros(8, dtype=bool)
-    monkeypatch.setattr(Interpolation, "read", lambda *arguments: (read(*arguments)[0], fits))
-    monkeypatch.setattr(steps, "verify_secret", lambda *arguments: True)
-    scheme = Bonawitz(8, 8, value_bits=29, adversary=adversary)
+    scheme = weakened(Bonawitz, RIGHT_SHARES)(8, 8, value_bits=29, adversary=adversary)
     inputs = vectors(scheme)
     run = simulate(scheme, inputs, misbehave={1: returns_wrong(2)})
     assert not np.array_equal(run.total, total_of(inputs, *range(1, 9)))
@@ -194,9 +193,8 @@ def test_a_dealer_cannot_frame_a_holder_with_a_second_list():
     assert one.culprits == {2}
 
 
-def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_framed(monkeypatch):
-    monkeypatch.setattr(evidence.Told, "_signed_one_list", lambda self, dealer: True)
-    scheme = Bonawitz(5, 20, adversary="active")
+def test_without_comparing_the_list_to_the_signed_root_the_holder_would_be_framed():
+    scheme = weakened(Bonawitz, ONE_LIST)(5, 20, adversary="active")
     run = simulate(scheme, vectors(scheme), misbehave={2: deals_wrong(4, listing_the_right_ones=True)})
     (one,) = [one for one in run.corrections if (one.dealer, one.holder) == (2, 4)]
     assert one.culprits == {4}
@@ -224,9 +222,8 @@ def test_a_holder_does_not_take_a_share_that_it_could_be_blamed_for():
     assert 2 not in attack.clients[4]._memory.shares
 
 
-def test_without_the_proof_it_would_be_blamed_for_it(monkeypatch):
-    monkeypatch.setattr(steps.merkle, "check_included", lambda *arguments: None)
-    scheme = Bonawitz(5, 20, adversary="active")
+def test_without_the_proof_it_would_be_blamed_for_it():
+    scheme = weakened(Bonawitz, SHARE_ROOTS)(5, 20, adversary="active")
     run = simulate(scheme, vectors(scheme), misbehave={2: deals_outside_its_root})
     (one,) = [one for one in run.corrections if (one.dealer, one.holder) == (2, 4)]
     assert one.culprits == {4}

@@ -16,6 +16,7 @@ from secagg import (
     Simulation,
     Step,
 )
+from secagg.conformance.weakened import Weakness, weakened
 from secagg_he import ThresholdCkks
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList
@@ -62,23 +63,23 @@ def test_what_a_participant_signed_is_held_against_it_and_the_server(launch, noi
         assert attack.violation(who).culprits == {0, 3}
 
 
-def content_first(checked):
-    """The defence removed: what an entry says is judged before it is known who said it."""
-
-    def check(self, entry):
+class ContentFirst(BonawitzClient):
+    def _check_entry(self, entry):
         advertised = decode(self.advertise_type, entry.payload, self.scheme.payload_limit)
         try:
             self._check_advertised(advertised)
         except ProtocolViolation as error:
             raise ProtocolViolation(str(error), {SERVER, entry.participant}) from None
-        return checked(self, entry)
-
-    return check
+        return super()._check_entry(entry)
 
 
-def test_read_before_its_signature_is_checked_a_forged_entry_would_frame_its_supposed_sender(launch, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_check_entry", content_first(BonawitzClient._check_entry))
-    attack = launch(Bonawitz(5, 20, adversary="active"), forged_entry(SPOILT["a key of low order"]))
+CONTENT_FIRST = Weakness("whose words", "an entry is judged before it is known who said it", client=ContentFirst)
+
+
+def test_read_before_its_signature_is_checked_a_forged_entry_would_frame_its_supposed_sender(launch):
+    attack = launch(
+        weakened(Bonawitz, CONTENT_FIRST)(5, 20, adversary="active"), forged_entry(SPOILT["a key of low order"])
+    )
     for who in (1, 2, 4, 5):
         assert attack.violation(who).culprits == {0, 3}
 

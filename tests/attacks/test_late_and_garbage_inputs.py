@@ -8,13 +8,14 @@ import pytest
 
 from secagg import Bonawitz, LateMessage, LightSecAgg, ProtocolViolation, RoundFailed, Simulation, StateError, simulate
 from secagg.conformance import attack as conformance
-from secagg_protocols import Output
+from secagg.conformance.weak_servers import POSSIBLE_SUM
+from secagg.conformance.weakened import Weakness, weakened, without
 from secagg_protocols.bonawitz import steps
+from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import MaskedInput, ShareKeys
 from secagg_protocols.core.wire import decode
 from secagg_protocols.lightsecagg import messages as light
 from secagg_protocols.packing import masks
-from secagg_protocols.packing.blocks import BlockSum
 
 EVERYONE, IN_TIME = (1, 2, 3, 4, 5), (1, 2, 3, 4)
 
@@ -65,15 +66,23 @@ def test_a_server_that_keeps_a_late_masked_input_still_faces_the_self_mask(launc
     np.testing.assert_array_equal(lanes.unpack(words), attack.vectors[5])  # nothing else stood in the way
 
 
-def test_without_the_self_mask_a_late_masked_input_would_be_bare(launch, adversary, monkeypatch):
-    masked = steps.mask
+class Bare(BonawitzClient):
+    def _contribute(self, vector):
+        lanes, memory = self.scheme.domain.lanes, self._memory
+        self_key = steps.self_mask_key(self.scheme, memory.session, self.me, memory.own.seeds[0])
+        (envelope,) = super()._contribute(vector)
+        words = np.zeros(lanes.words, dtype=np.uint64)
+        lanes.add_bytes(words, decode(MaskedInput, envelope.payload, self.scheme.payload_limit).words)
+        masks.add_masks(words, 0, [], [self_key])
+        return [self.seal(envelope.kind, 0, MaskedInput(0, lanes.to_bytes(words)))]
 
-    def pairwise_only(words, participant, self_key, pairwise, start=0):
-        masked(words, participant, self_key, pairwise, start)
-        masks.add_masks(words, start, [], [self_key])
 
-    monkeypatch.setattr(steps, "mask", pairwise_only)
-    attack = launch(Bonawitz(5, 20, adversary=adversary), {5: {"MaskedInput": hold_back}})
+SELF_MASK = Weakness("self mask", "a vector is under pairwise masks only", client=Bare)
+
+
+def test_without_the_self_mask_a_late_masked_input_would_be_bare(launch, adversary):
+    scheme = Bonawitz(5, 20, adversary=adversary)
+    attack = launch(scheme, {5: {"MaskedInput": hold_back}}, schemes={5: without(scheme, SELF_MASK)})
     np.testing.assert_array_equal(keep(attack), attack.vectors[5])
 
 
@@ -134,12 +143,8 @@ def test_garbage_that_looks_like_a_sum_cannot_be_seen(adversary):
     assert not np.array_equal(run.total, np.full(4, 8))
 
 
-def test_without_the_check_garbage_would_come_out_as_a_sum(adversary, monkeypatch):
-    def unchecked(self, survivors, step):
-        return Output(self.words, survivors, self._lanes)
-
-    monkeypatch.setattr(BlockSum, "output", unchecked)
-    scheme = Bonawitz(5, 200, adversary=adversary, threshold=3)
+def test_without_the_check_garbage_would_come_out_as_a_sum(adversary):
+    scheme = weakened(Bonawitz, POSSIBLE_SUM)(5, 200, adversary=adversary, threshold=3)
     run = simulate(scheme, ones(scheme), misbehave={3: garbage})
     assert run.total.max() > 5 * 0xFFFF
 

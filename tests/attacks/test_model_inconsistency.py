@@ -4,26 +4,18 @@ With models that silence everyone but the victim, the sum is the victim's update
 sent into its keys, so the odd one is refused; and since the masks are derived from it, they would not cancel.
 """
 
-import dataclasses
 import hashlib
 
-import msgspec
 import numpy as np
 import pytest
 
 from secagg import Bonawitz, RoundContext, WireError
-from secagg_protocols.bonawitz import steps
-from secagg_protocols.bonawitz.messages import KeyList, SealedShares
-from secagg_protocols.core import channels
+from secagg.conformance.weakened import without
+from secagg.conformance.weaknesses import COHORT_FLOOR, MODEL_CONTEXT, MODEL_IN_SESSION
+from secagg_protocols.bonawitz.messages import KeyList
 from secagg_protocols.core.wire import decode, signed_bytes
-from secagg_protocols.dealing import steps as dealing_steps
 
 EVERYONE, ODD = (1, 2, 3, 4, 5), 4
-
-
-def unchecked(scheme, message, context):
-    """Return the keys, whatever the context."""
-    return message.channel_key, message.mask_key
 
 
 @pytest.fixture
@@ -56,48 +48,23 @@ def test_a_server_that_forwards_the_odd_one_anyway_is_refused_before_any_masked_
 
 def deal_to_all(attack, _):
     """Deliver everyone's shares to everyone, each under the session that its receiver is in."""
-    envelopes, size, own = [], attack.scheme.sealed_bytes, attack.server._session
-    for who in EVERYONE:
-        sealed = b""
-        for dealer in EVERYONE:
-            if dealer != who:
-                dealt = msgspec.msgpack.decode(attack.sent["ShareKeys"][dealer].payload)[1]
-                position = (who - 1) - (who > dealer)
-                sealed += dealt[position * size : (position + 1) * size]
-        attack.server._session = attack.clients[who]._memory.session
-        envelopes += attack.tell("SealedShares", {who: SealedShares(EVERYONE, memoryview(sealed))})
-    attack.server._session = own
-    return envelopes
-
-
-def without_self_masks(attack):
-    """Add up all masked inputs and take off the self-masks (known to this test): do the pairwise masks cancel?"""
-    words = np.zeros(attack.scheme.domain.lanes.words, dtype=np.uint64)
-    for who in EVERYONE:
-        words += attack.masked(who)
-        own = np.zeros_like(words)
-        session = attack.clients[who]._memory.session
-        steps.mask(own, who, steps.self_mask_key(attack.scheme, session, who, attack.seeds[who]), {})
-        words -= own
-    return attack.scheme.domain.lanes.unpack(words)
+    return attack.shares_for_all()
 
 
 SCRIPT = {0: {"KeyList": forward_all, "SealedShares": deal_to_all}}
 
 
-def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(steps, "check_advertised", unchecked)
-    monkeypatch.setattr(dealing_steps, "check_cohort", lambda member, what, members: None)
+def test_with_the_checks_removed_the_masks_do_not_cancel(launch, scheme, contexts):
+    scheme = without(scheme, MODEL_CONTEXT, COHORT_FLOOR)
     attack = launch(scheme, SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
-    assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
+    assert not np.array_equal(attack.without_self_masks(), attack.total_of(*EVERYONE))
     same = launch(scheme, SCRIPT)
-    np.testing.assert_array_equal(without_self_masks(same), same.total_of(*EVERYONE))
+    np.testing.assert_array_equal(same.without_self_masks(), same.total_of(*EVERYONE))
 
 
-def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, scheme, contexts, monkeypatch):
-    monkeypatch.setattr(steps, "check_advertised", unchecked)
-    attack = launch(scheme, SCRIPT, contexts=contexts)
+def test_with_one_check_removed_no_share_opens_across_the_two_sessions(launch, scheme, contexts):
+    attack = launch(without(scheme, MODEL_CONTEXT), SCRIPT, contexts=contexts)
     assert "list of dealers with valid shares counts 1" in str(attack.violation(ODD))
     assert ODD not in attack.sent["MaskedInput"]
 
@@ -153,25 +120,17 @@ def test_with_early_keys_an_active_server_has_signed_both_stories(launch, contex
         scheme.suite.signatures.verify(attack.roster.key_of(0), envelope.signature, message)
 
 
-def test_with_early_keys_and_no_check_left_the_masks_do_not_cancel(launch, early, contexts, monkeypatch):
-    monkeypatch.setattr(dealing_steps, "check_cohort", lambda member, what, members: None)
+def test_with_early_keys_and_no_check_left_the_masks_do_not_cancel(launch, early, contexts):
+    early = without(early, COHORT_FLOOR)
     attack = launch(early, EARLY_SCRIPT, contexts=contexts)
     assert set(attack.sent["MaskedInput"]) == set(EVERYONE)
-    assert not np.array_equal(without_self_masks(attack), attack.total_of(*EVERYONE))
+    assert not np.array_equal(attack.without_self_masks(), attack.total_of(*EVERYONE))
     same = launch(early, EARLY_SCRIPT)
-    np.testing.assert_array_equal(without_self_masks(same), same.total_of(*EVERYONE))
+    np.testing.assert_array_equal(same.without_self_masks(), same.total_of(*EVERYONE))
 
 
-def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(launch, scheme, contexts, monkeypatch):
-    session_id = channels.session_id
-
-    def forgetful(scheme, roster_digest, context, list_digest):
-        blank = dataclasses.replace(context, context_digest=bytes(32))
-        return session_id(scheme, roster_digest, blank, list_digest)
-
-    monkeypatch.setattr(steps, "check_advertised", unchecked)
-    monkeypatch.setattr(dealing_steps, "session_id", forgetful)
+def test_with_masks_that_forget_the_model_the_victims_update_would_be_the_sum(launch, scheme, contexts):
     victim = np.arange(1, 21)
     silenced = {who: np.zeros(20, dtype=int) for who in EVERYONE} | {ODD: victim}
-    attack = launch(scheme, contexts=contexts, vectors=silenced)
+    attack = launch(without(scheme, MODEL_CONTEXT, MODEL_IN_SESSION), contexts=contexts, vectors=silenced)
     np.testing.assert_array_equal(attack.server.output.total, victim)

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from secagg import Bonawitz, MemoryLedger, RepeatedContext, SecAggPlus, StateError, Step
 from secagg.conformance.attack import CONTEXT
+from secagg.conformance.weakened import Weakness, without
+from secagg.conformance.weaknesses import NOISE_FLOOR
 from secagg_protocols.bonawitz import noise as layers
 from secagg_protocols.bonawitz import steps
 from secagg_protocols.bonawitz.client import BonawitzClient
@@ -14,6 +17,7 @@ from secagg_protocols.core.machine import Terminal
 from secagg_protocols.core.noise import Noise
 from secagg_protocols.core.secrets import rows_to_open
 from secagg_protocols.dealing.messages import CountedUnmaskRequest
+from secagg_protocols.primitives import shamir
 
 NOISE = Noise("2560", 2)
 OTHERS = (4, 5, 6, 7)
@@ -44,11 +48,10 @@ def test_with_one_dropout_too_many_participants_open_nothing_whatever_the_server
     assert not attack.shares
 
 
-def test_without_that_check_the_sum_would_come_out_with_too_little_noise(make_attack, monkeypatch):
+def test_without_that_check_the_sum_would_come_out_with_too_little_noise(make_attack):
     """What the participants open then is the last seed: every layer stays, and is still too little."""
-    monkeypatch.setattr(Bonawitz, "check_dropouts", lambda self, survivors: None)
     attack = make_attack(
-        noisy("semi-honest"),
+        without(noisy("semi-honest"), NOISE_FLOOR),
         go_on("UnmaskRequest", OTHERS),
         absent=dict.fromkeys((1, 2, 3), Step.MASKED_INPUT),
     )
@@ -72,30 +75,33 @@ def test_the_server_gets_the_seeds_of_the_layers_that_are_too_much_and_no_earlie
     assert np.abs(error).max() < 10 * np.sqrt(2560)
 
 
+class OffItsChain(BonawitzClient):
+    def _draw(self):
+        super()._draw()
+        scheme, memory = self.scheme, self._memory
+        seeds = tuple(self._randomness.bytes(32) for _ in memory.own.seeds)
+        holders = range(1, scheme.participants + 1)
+        shares = shamir.deal((memory.own.mask_secret, *seeds), holders, scheme.quorum, self._randomness).tobytes()
+        memory.own = msgspec.structs.replace(memory.own, seeds=seeds, shares=shares)
+        return steps.advertise(scheme, self.me, memory.own, self._address, self.context, self._randomness)
+
+
+ONE_CHAIN = Weakness("one chain", "a dealer's seeds do not follow from one another", client=OffItsChain)
+
+
 @pytest.mark.parametrize("gone", [0, 1])
-def test_a_dealer_off_its_own_chain_is_named_and_no_wrong_sum_comes_out(launch, adversary, gone, monkeypatch):
-    """Its seeds are independent: its layers cannot be taken off, nor its self mask."""
-    drawn = []
-
-    def third_is_off(randomness, count):
-        drawn.append(count)
-        seeds = layers_chain(randomness, count)
-        return tuple(randomness.bytes(32) for _ in seeds) if len(drawn) == 3 else seeds
-
-    layers_chain = layers.chain
-    monkeypatch.setattr(layers, "chain", third_is_off)
-    attack = launch(noisy(adversary), absent=dict.fromkeys(range(5, 5 + gone), Step.MASKED_INPUT))
+def test_a_dealer_off_its_own_chain_is_named_and_no_wrong_sum_comes_out(launch, adversary, gone):
+    """Its layers cannot be taken off, nor its self mask."""
+    off = {3: without(noisy(adversary), ONE_CHAIN)}
+    attack = launch(noisy(adversary), schemes=off, absent=dict.fromkeys(range(5, 5 + gone), Step.MASKED_INPUT))
     assert attack.server.output is None
     assert attack.failure.culprits == {3}
     assert "do not follow" in str(attack.failure)
 
 
-def test_where_nothing_is_too_much_being_off_the_chain_ends_nothing(launch, adversary, monkeypatch):
+def test_where_nothing_is_too_much_being_off_the_chain_ends_nothing(launch, adversary):
     """All layers stay: what is opened is the self mask's seed, and the chain is not walked."""
-    monkeypatch.setattr(
-        layers, "chain", lambda randomness, count: tuple(randomness.bytes(32) for _ in range(count + 1))
-    )
-    attack = launch(noisy(adversary), absent=dict.fromkeys((5, 6), Step.MASKED_INPUT))
+    attack = launch(without(noisy(adversary), ONE_CHAIN), absent=dict.fromkeys((5, 6), Step.MASKED_INPUT))
     assert attack.failure is None
 
 

@@ -1,14 +1,17 @@
 """Replay: messages of other rounds, jobs and sessions, and keys of participants that are not here (ghosts)."""
 
-import msgspec
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from secagg import Bonawitz, Policy, ProtocolViolation, RoundContext, Step, WireError
+from secagg.conformance.weakened import Weakness, weakened, without
+from secagg.conformance.weaknesses import COHORT_FLOOR, SIGNED_KEYS
 from secagg_protocols.bonawitz.client import BonawitzClient
 from secagg_protocols.bonawitz.messages import KeyEntry, KeyList, SealedShares, UnmaskRequest
-from secagg_protocols.core.wire import signed_bytes
-from secagg_protocols.dealing import client, steps
+from secagg_protocols.bonawitz.server import BonawitzServer
+from secagg_protocols.dealing import steps
 
 EVERYONE = (1, 2, 3, 4, 5)
 NOW = RoundContext("job", 2, b"\x02" * 32)
@@ -60,9 +63,8 @@ def test_participants_refuse_keys_that_were_signed_for_another_round_or_job(laun
 
 
 @pytest.mark.parametrize("then", OTHERS, ids=["another round", "another job"])
-def test_without_the_signature_check_old_keys_would_be_taken(launch, parties, then, monkeypatch):
-    monkeypatch.setattr(BonawitzClient, "_verify_relayed", lambda *arguments: None)
-    scheme = Bonawitz(5, 20, adversary="active")
+def test_without_the_signature_check_old_keys_would_be_taken(launch, parties, then):
+    scheme = weakened(Bonawitz, SIGNED_KEYS)(5, 20, adversary="active")
     known = parties(scheme)
     old = launch(scheme, parties=known, context=then)
     absent = {4: Step.ADVERTISE_KEYS}
@@ -119,9 +121,8 @@ def test_ghosts_do_not_count_with_the_shares_they_sealed_in_an_earlier_session(m
     assert not attack.sent["MaskedInput"]
 
 
-def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties, monkeypatch):
-    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
-    _, attack = with_ghosts(make_attack, scheme, parties(scheme), Policy(minimum_cohort=4))
+def test_without_the_cohort_check_ghosts_would_lend_the_missing_company(make_attack, scheme, parties):
+    _, attack = with_ghosts(make_attack, without(scheme, COHORT_FLOOR), parties(scheme), Policy(minimum_cohort=4))
     attack.run()
     np.testing.assert_array_equal(attack.server.output.total, attack.total_of(1, 2, 3))
 
@@ -161,7 +162,7 @@ def test_the_server_refuses_a_participants_messages_of_another_session(make_atta
 
 def with_old_signatures(old):
     """Script an unmasking request that shows an old session's signatures over the same survivors."""
-    signed = old.signatures(EVERYONE)
+    signed = {who: envelope.signature for who, envelope in sorted(old.sent["ConsistencyCheck"].items())}
     request = UnmaskRequest(EVERYONE, (), tuple(signed), tuple(signed.values()))
     return {
         "SurvivorList": lambda attack, envelopes: envelopes[:1],  # only participant 1 signs in this session
@@ -179,15 +180,35 @@ def test_consistency_signatures_of_another_session_are_refused(launch, parties):
     assert not attack.shares
 
 
-def test_without_the_session_in_signatures_old_ones_would_open_the_round(launch, parties, monkeypatch):
-    def loose(envelope, payload_digest):
-        return signed_bytes(msgspec.structs.replace(envelope, binding=bytes(32)), payload_digest)
+class LooseClient(BonawitzClient):
+    def _binding(self, kind):
+        return bytes(32) if kind == "ConsistencyCheck" else super()._binding(kind)
 
-    digest = steps.survivors_digest
-    monkeypatch.setattr(client, "signed_bytes", loose)
-    monkeypatch.setattr("secagg_protocols.core.machine.signed_bytes", loose)
-    monkeypatch.setattr(steps, "survivors_digest", lambda session, survivors: digest(b"", survivors))
-    scheme = Bonawitz(5, 20, adversary="active")
+    @property
+    def _dealt(self):
+        return replace(super()._dealt, session=b"")
+
+    def _settle(self, survivors_digest):
+        """Note nothing: what is signed and what is opened have two names now."""
+
+
+class LooseServer(BonawitzServer):
+    def _binding(self, kind):
+        return bytes(32) if kind == "ConsistencyCheck" else super()._binding(kind)
+
+    def _take_signature(self, sender, message, envelope):
+        steps.check_signed(b"", sender, message, self._survivors)
+        self._signatures[sender] = envelope.signature
+        return True
+
+
+SESSION_SIGNED = Weakness(
+    "session of survivors", "what is signed does not say in which session", client=LooseClient, server=LooseServer
+)
+
+
+def test_without_the_session_in_signatures_old_ones_would_open_the_round(launch, parties):
+    scheme = weakened(Bonawitz, SESSION_SIGNED)(5, 20, adversary="active")
     known = parties(scheme)
     old = launch(scheme, parties=known, context=NOW)
     attack = launch(scheme, {0: with_old_signatures(old)}, parties=known, context=NOW)

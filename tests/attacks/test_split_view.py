@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from secagg import Bonawitz, ParameterError, Policy
+from secagg.conformance.weakened import weakened
+from secagg.conformance.weaknesses import THRESHOLD_RULE
 from secagg_protocols.bonawitz.messages import ConsistencyCheck, SurvivorList
 from secagg_protocols.dealing.steps import survivors_digest
 
@@ -38,14 +40,15 @@ def test_different_survivor_lists_open_nothing_in_the_active_variant(launch, noi
     assert not attack.shares
 
 
-def test_a_threshold_of_half_is_refused(monkeypatch):
+def test_a_threshold_of_half_is_refused():
     with pytest.raises(ParameterError, match="at least 4"):
         Bonawitz(6, 20, adversary="active", threshold=3)
 
 
-def test_with_a_threshold_of_half_different_survivor_lists_would_expose_the_victim(launch, monkeypatch):
-    monkeypatch.setattr(Bonawitz, "minimum_threshold", lambda self, colluders: colluders + 1)
-    attack = launch(Bonawitz(6, 20, adversary="active", threshold=3), {0: split(6, {1, 2, 3})})
+def test_with_a_threshold_of_half_different_survivor_lists_would_expose_the_victim(launch):
+    attack = launch(
+        weakened(Bonawitz, THRESHOLD_RULE)(6, 20, adversary="active", threshold=3), {0: split(6, {1, 2, 3})}
+    )
     np.testing.assert_array_equal(attack.expose(1), attack.vectors[1])
     assert attack.expose(2) is None
 

@@ -15,11 +15,13 @@ from secagg import (
     StateError,
     WireError,
 )
+from secagg.conformance.weak_servers import ROOM
+from secagg.conformance.weakened import Weakness, without
 from secagg_he import Bfv, ThresholdCkks
 from secagg_protocols import Aggregator, Participant
-from secagg_protocols.core.server import Server
 from secagg_protocols.errors import SERVER
-from secagg_protocols.packing.blocks import Uploads
+from secagg_protocols.packing.blocks import BlockSum, Uploads
+from secagg_protocols.plain.server import PlainServer
 
 PARTICIPANTS, LENGTH = 7, 600_000  # some two blocks each
 CONTEXT = RoundContext("job", 1, bytes(32))
@@ -98,9 +100,8 @@ def test_what_uploads_under_way_hold_is_bounded():
     assert 0 < flooded(server, uploads) <= server.held_bytes
 
 
-def test_without_the_bound_everyone_could_be_held_at_once(monkeypatch):
-    monkeypatch.setattr(Server, "_check_room", lambda *arguments: None)
-    server, uploads = uploads_of(SCHEMES["bonawitz"])
+def test_without_the_bound_everyone_could_be_held_at_once():
+    server, uploads = uploads_of(without(SCHEMES["bonawitz"], ROOM))
     server.held_bytes = 4 * server.upload_bytes
     assert flooded(server, uploads) > server.held_bytes
 
@@ -168,16 +169,28 @@ def test_an_upload_that_ends_in_garbage_leaves_nothing_in_the_sum(name):
     np.testing.assert_array_equal(output.total, np.full(LENGTH, PARTICIPANTS - 1))
 
 
-def test_a_server_that_adds_each_block_as_it_comes_is_left_with_half_an_upload(monkeypatch):
-    def at_once(self, sender, block, data):
+class AtOnce(BlockSum):
+    """Adds each block as it comes."""
+
+    def take(self, sender, block, data):
         self.check(sender, block, data)
         self._packing.add_bytes(self._slice(block), data)
         upload = self._uploads.setdefault(sender, {})
         upload[block] = data
         return len(upload) == self._blocks
 
-    monkeypatch.setattr(Uploads, "take", at_once)
-    server, clients, uploads = round_of(SCHEMES["plain"])
+
+class HastyServer(PlainServer):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._sum = AtOnce(self.scheme.domain)
+
+
+WHOLE_UPLOADS = Weakness("whole uploads", "each block is added as it comes", server=HastyServer, within=Plain)
+
+
+def test_a_server_that_adds_each_block_as_it_comes_is_left_with_half_an_upload():
+    server, clients, uploads = round_of(without(SCHEMES["plain"], WHOLE_UPLOADS))
     before = garbage_at_the_end(server, clients, uploads)
     assert summed(server) != before
     total = finished(server, clients).total

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Metric:
     """What is measured; more is better for the attacker. success: from this value on the attack has succeeded.
 
-    least, most: values that it can have, and a mean of it.
+    least, most: values that it can have, and a mean of it. leeway: how far above a guess a defence that is claimed to
+    stop the attack may let it come, by chance or by what its ε allows.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Metric:
     unit: str = ""
     least: float = 0.0
     most: float = 1.0
+    leeway: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,8 @@ class Attack(ABC):
     metric: ClassVar[Metric]
     on_tables: ClassVar[bool] = False
     """Whether it can be run on a user's own rows (`Effort.records`)."""
+    broken_is: ClassVar[str] = "broken on purpose"
+    """What `weak` is called. For an attack on a framework: "as it ships"."""
 
     @abstractmethod
     def no_view(self, defence: Defence) -> str:
@@ -120,6 +124,11 @@ class Attack(ABC):
     def held_by(self, defence: Defence) -> bool:
         """Tell whether this project claims that the defence stops the attack: then success is an error of ours."""
         return False
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        """Say for who is attacked what was found, in one plain sentence. Attacks on tables say more than this."""
+        unit = f" {self.metric.unit}" if self.metric.unit else ""
+        return f"{self.metric.name}: {value:.2g}{unit}, where a guess without any information has {baseline:.2g}{unit}."
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         """Return how it fares along an axis that no defence of the list covers: means over the seeds."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.extras import needed
@@ -22,7 +20,8 @@ from ..overhead import machine
 
 if TYPE_CHECKING:
     from .attack import Attack, Records
-    from .matrix import Matrix
+    from .pieces import Piece
+    from .workers import Task
 
 FULL_SEEDS = 10
 QUICK_SEEDS = 3
@@ -39,18 +38,23 @@ def run_attacks(
     ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and what is finished.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes; 1: none but this one. [default: cores]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run each attack against each defence; exit 1 where a defence does not stop what it is claimed to stop."""
     with needed("bench"):
         import scipy  # noqa: F401
 
+        from . import costs, matrix
         from .attack import Effort
-        from .costs import costs_of
-        from .matrix import run_matrix
-        from .page import as_fields, render
+        from .fields import as_fields
+        from .page import render
         from .pieces import Piece
         from .registry import attacks, chosen, defences
+        from .terminal import show
+        from .workers import cores
     own = records(csv, target)
     known = attacks()
     if own is not None:
@@ -61,25 +65,40 @@ def run_attacks(
     out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     journal: Journal[Piece] = Journal(out / "attacks.jsonl", Piece, resume=resume)
-    with progress_bar() as move:
-        matrix = run_matrix(wanted, against, Effort(seeds, quick, own), journal, move)
-        costs = costs_of(against, 1 if quick else 3, journal, move)
+    effort = Effort(seeds, quick, own)
+    trainings = 1 if quick else 3
+    tasks = [*costs.tasks_of(against, trainings, journal), *matrix.tasks_of(wanted, against, effort, journal)]
+    skipped = _finished(tasks, journal, workers or cores(), out)
+    cells = matrix.matrix_of(wanted, against, effort, journal, skipped)
+    prices = costs.costs_of(against, trainings, journal, skipped)
     fields: dict[str, Any] = {
         "benchmark": "attacks",
         "version": version("secagg"),
         "machine": machine(),
         "quick": quick,
         "seconds": round(time.monotonic() - start, 1),
-        **as_fields(matrix, costs),
+        **as_fields(cells, prices),
     }
     (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
     page = out / "attacks.html"
-    page.write_text(render(matrix, costs, fields), encoding="utf-8")
-    _print(matrix, fields, page, as_json=as_json)
+    page.write_text(render(cells, prices, fields), encoding="utf-8")
+    show(cells, fields, console(as_json))
+    console(as_json).print(f"report: {page}", soft_wrap=True)
     if as_json:
         print_json({**fields, "report": str(page)})
-    if matrix.wrong:
+    if cells.wrong:
         raise typer.Exit(1)
+
+
+def _finished(tasks: Sequence[Task], journal: Journal[Piece], workers: int, out: Path) -> dict[Hashable, str]:
+    from .workers import finish
+
+    with progress_bar() as move:
+        try:
+            return finish(tasks, journal, move, workers)
+        except KeyboardInterrupt:
+            console(as_json=True).print(f"stopped; what is finished is kept: go on with --resume --out {out}")
+            raise
 
 
 def records(csv: Path | None, target: str | None) -> Records | None:
@@ -107,25 +126,3 @@ def _on_tables(known: dict[str, Attack], asked: Sequence[str]) -> dict[str, Atta
             able = ", ".join(name for name, one in known.items() if one.on_tables)
             raise ParameterError(f"--attack {name!r} needs no rows of a table: leave --csv out, or choose from {able}")
     return {name: one for name, one in known.items() if one.on_tables}
-
-
-def _print(matrix: Matrix, fields: dict[str, Any], page: Path, *, as_json: bool) -> None:
-    target = console(as_json)
-    for attack in matrix.attacks:
-        heading = f"{attack.title} ({attack.metric.name}, success from {attack.metric.success:g})"
-        table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for name in ("defence", "found", "guess", ""):
-            table.add_column(name, justify="right" if name in ("found", "guess") else "left")
-        for cell in (one for one in matrix.cells if one.attack is attack):
-            name = f"broken on purpose: {cell.defence.broken}" if cell.weak else cell.defence.name
-            if not cell.runs:
-                table.add_row(name, "–", "–", cell.reason)
-                continue
-            said = "WRONG: " + cell.wrong if cell.wrong else "succeeds" if cell.succeeded else "stopped"
-            table.add_row(name, f"{cell.value:.3g}", f"{cell.baseline:.3g}", said)
-        target.print(table)
-    target.print(
-        f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
-        soft_wrap=True,
-    )
-    target.print(f"report: {page}", soft_wrap=True)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from statistics import fmean
+from typing import cast
 
 import numpy as np
 
 import secagg
-from secagg.extras import MissingExtra, needed
+from secagg.extras import needed
 from secagg.privacy.mechanism import Mechanism
 from secagg.schemes import make_scheme
-from secagg_protocols import Scheme
+from secagg_protocols import InputError, Scheme
 
 from ..journal import Journal
 from ..overhead import machine
 from .defence import Defence
-from .matrix import Move
 from .pieces import Piece, Price, Trained
+from .workers import Task
 
 VALUES = 10_000
 VALUE_BITS = 16
@@ -38,54 +40,61 @@ class Cost:
     missing: str = ""
 
 
-def costs_of(defences: Sequence[Defence], seeds: int, journal: Journal[Piece], move: Move) -> list[Cost]:
-    """Return the cost of each, measuring what the journal does not have. seeds: trainings for each kind of noise."""
+def tasks_of(defences: Sequence[Defence], seeds: int, journal: Journal[Piece]) -> list[Task]:
+    """Return what the journal does not have yet. seeds: trainings for each kind of noise."""
+    tasks = [task for one in defences for task in (_trained_task(one, seeds), _price_task(one))]
+    by_key = {task.key: task for task in tasks}
+    return [task for task in by_key.values() if journal.get(task.key) is None]
+
+
+def costs_of(
+    defences: Sequence[Defence], seeds: int, journal: Journal[Piece], skipped: Mapping[Hashable, str]
+) -> list[Cost]:
+    """Return the cost of each, from what is finished. skipped: why a piece is not."""
     costs = []
-    for number, defence in enumerate(defences):
-        move(number, len(defences), f"cost of {defence.name}")
-        try:
-            costs.append(Cost(defence, _price(defence, journal), _trained(defence, seeds, journal)))
-        except MissingExtra as missing:
-            costs.append(Cost(defence, None, None, str(missing)))
+    for defence in defences:
+        price, trained = _price_task(defence).key, _trained_task(defence, seeds).key
+        missing = skipped.get(price) or skipped.get(trained) or ""
+        costs.append(
+            Cost(defence, cast(Price | None, journal.get(price)), cast(Trained | None, journal.get(trained)), missing)
+        )
     return costs
 
 
-def _price(defence: Defence, journal: Journal[Piece]) -> Price:
+def _price_task(defence: Defence) -> Task:
     where = (defence.name, VALUES, version("secagg"), machine())
-    done = journal.get(("price", *where))
-    if isinstance(done, Price):
-        return done
-    scheme = _scheme(defence)
-    run = secagg.simulate(scheme, lambda _: np.ones(VALUES, dtype=np.uint16))
-    price = Price(*where, sum(run.client_ms.values()), sum(run.server_ms.values()), fmean(run.bytes_sent.values()))
-    journal.append(price)
-    return price
+    return Task(("price", *where), f"cost of {defence.name}", partial(_price, defence, where))
+
+
+def _price(defence: Defence, where: tuple[str, int, str, str]) -> Price:
+    run = secagg.simulate(_scheme(defence), lambda _: np.ones(VALUES, dtype=np.uint16))
+    return Price(*where, sum(run.client_ms.values()), sum(run.server_ms.values()), fmean(run.bytes_sent.values()))
 
 
 def _scheme(defence: Defence) -> Scheme:
     noise = defence.noise
     name = defence.scheme or "plain"
+    adversary = defence.adversary if defence.scheme else None
     if noise is None or noise.mode == "local":
-        return make_scheme(name, defence.sites, VALUES, value_bits=VALUE_BITS, adversary=_adversary(defence))
+        return make_scheme(name, defence.sites, VALUES, value_bits=VALUE_BITS, adversary=adversary)
     mechanism = Mechanism(defence.sites, VALUES, noise.clip, noise.multiplier, VALUE_BITS)
-    return make_scheme(name, defence.sites, VALUES, value_bits=VALUE_BITS, noise=mechanism.noise)
+    return make_scheme(name, defence.sites, VALUES, value_bits=VALUE_BITS, noise=mechanism.noise, adversary=adversary)
 
 
-def _adversary(defence: Defence) -> str | None:
-    """Return the server that the scheme withstands; None for no scheme."""
-    return defence.adversary if defence.scheme else None
-
-
-def _trained(defence: Defence, seeds: int, journal: Journal[Piece]) -> Trained:
+def _trained_task(defence: Defence, seeds: int) -> Task:
     noise = defence.noise
-    name = "" if noise is None else f"{noise.mode}, {noise.unit}"
-    done = journal.get(("trained", name, seeds, version("secagg")))
-    if isinstance(done, Trained):
-        return done
+    # Each row of the data set is a patient: noise over patients is noise over its rows.
+    kind = None if noise is None else (noise.mode, "row" if noise.unit == "patient" else noise.unit)
+    name = ", ".join(kind or ())
+    where = (name, seeds, version("secagg"))
+    return Task(("trained", *where), f"AUC of models, {name or 'no'} noise", partial(_trained, kind, where))
+
+
+def _trained(kind: tuple[str, str] | None, where: tuple[str, int, str]) -> Trained:
     with needed("train"):
-        from ..privacy.utility import NONE, PRIVATE, aucs, in_processes
-    asked = NONE if noise is None else {**PRIVATE[noise.mode, noise.unit], "epsilon": EPSILON}
-    with in_processes() as train:
-        trained = Trained(name, seeds, version("secagg"), tuple(aucs(train, seeds, dataset=DATASET, **asked)))
-    journal.append(trained)
-    return trained
+        from ..privacy.utility import NONE, PRIVATE, auc_of, aucs
+    if kind is not None and kind not in PRIVATE:
+        raise InputError(f"no model is trained here under {kind[0]} noise over {kind[1]}s")
+    asked = NONE if kind is None else {**PRIVATE[kind], "epsilon": EPSILON}
+    _, seeds, _ = where
+    return Trained(*where, tuple(aucs(partial(map, auc_of), seeds, dataset=DATASET, **asked)))

@@ -29,7 +29,11 @@ class Noise:
     @property
     def epsilon(self) -> float | None:
         """ε of one released sum, at δ = `DELTA`; None: no bound."""
-        return epsilon([self.multiplier], DELTA)
+        return self.over(1)
+
+    def over(self, rounds: int) -> float | None:
+        """Return ε of so many released sums."""
+        return epsilon([self.multiplier] * rounds, DELTA)
 
 
 @dataclass(frozen=True)
@@ -58,20 +62,20 @@ class Defence:
         """Whether it withstands a server that departs from the protocol."""
         return self.scheme is not None and self.adversary == "active"
 
-    def protects(self, unit: Literal["row", "patient", "institution"]) -> bool:
-        """Tell whether its noise bounds what one such unit changes, with an ε that says something.
+    def protects(self, unit: Literal["row", "patient", "institution"], rounds: int = 1) -> bool:
+        """Tell whether its noise bounds what one such unit changes in so many sums, with an ε that says something.
 
         Whoever is hidden as a whole is hidden in each part: noise over patients covers their rows.
         """
         if self.noise is None or UNITS.index(self.noise.unit) < UNITS.index(unit):
             return False
-        spent = self.noise.epsilon
+        spent = self.noise.over(rounds)
         return spent is not None and spent <= MOST_EPSILON
 
 
 UNITS = ("row", "patient", "institution")
 MOST_EPSILON = 10.0
-"""Of one released sum: with more, nothing is claimed."""
+"""Of all sums that an attack looks at: with more, nothing is claimed."""
 
 
 def _summed(scheme: str, adversary: Literal["semi-honest", "active"] = "semi-honest") -> Defence:

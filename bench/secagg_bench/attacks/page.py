@@ -1,4 +1,4 @@
-"""What was found, as one JSON object and as one page: what would leak, what stops it, and what that costs."""
+"""The page: what would leak, what stops it, and what that costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from statistics import fmean, stdev
 from typing import Any
 
-import msgspec
 from markupsafe import Markup
 
 from secagg.cli.output import readable_bytes
@@ -18,78 +17,25 @@ from . import pictures
 from .attack import Attack, Pictures
 from .costs import DATASET, EPSILON, VALUES, Cost
 from .defence import DELTA
-from .matrix import CONFIDENCE, Cell, Matrix
-
-
-def as_fields(matrix: Matrix, costs: Sequence[Cost]) -> dict[str, Any]:
-    """Return everything that was found."""
-    return {
-        "seeds": list(matrix.effort.seeds),
-        "records": matrix.effort.records.name if matrix.effort.records else None,
-        "attacks": [_attack(attack, matrix) for attack in matrix.attacks],
-        "cells": [_cell(cell) for cell in matrix.cells],
-        "costs": [_cost(cost) for cost in costs],
-        "wrong": len(matrix.wrong),
-    }
-
-
-def _attack(attack: Attack, matrix: Matrix) -> dict[str, Any]:
-    return {
-        "name": attack.name,
-        "title": attack.title,
-        "source": attack.source,
-        "adversary": attack.adversary,
-        "metric": attack.metric.name,
-        "unit": attack.metric.unit,
-        "success": attack.metric.success,
-        "curves": msgspec.to_builtins(matrix.curves.get(attack.name, ())),
-    }
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "attack": cell.attack.name,
-        "defence": cell.defence.name,
-        "broken": cell.defence.broken,
-        "claimed": cell.claimed,
-        "wrong": cell.wrong,
-    }
-    if not cell.runs:
-        return {**said, "not_run" if cell.missing else "no_view": cell.reason}
-    return {
-        **said,
-        "view": cell.attack.view(cell.defence),
-        "value": cell.value,
-        "interval": cell.interval,
-        "baseline": cell.baseline,
-        "succeeded": cell.succeeded,
-        "values": {str(run.seed): run.value for run in cell.runs},
-        "notes": sorted({run.note for run in cell.runs} - {""}),
-        "seconds": round(sum(run.seconds for run in cell.runs), 2),
-    }
-
-
-def _cost(cost: Cost) -> dict[str, Any]:
-    return {
-        "defence": cost.defence.name,
-        "missing": cost.missing,
-        "price": msgspec.to_builtins(cost.price),
-        "aucs": list(cost.trained.aucs) if cost.trained else None,
-    }
+from .matrix import CONFIDENCE, Cell, Matrix, names_of
+from .registry import grouped
+from .summary import in_short, standings
 
 
 def render(matrix: Matrix, costs: Sequence[Cost], fields: Mapping[str, Any]) -> str:
     """Return the page."""
     pages = environment("secagg_bench")
-    pages.filters |= {"duration": duration, "bytes": readable_bytes, "spread": spread, "figure": figure}
+    pages.filters |= {"duration": duration, "bytes": readable_bytes, "spread": spread, "figure": figure, "told": told}
+    pages.filters |= {"short": short, "names": names_of}
+    found = standings(matrix, costs)
     return pages.get_template("attacks.html.j2").render(
         matrix=matrix,
-        costs=costs,
         fields=fields,
-        stopped={attack.name: _names(matrix, attack, succeeded=False) for attack in matrix.attacks},
-        succeeds={attack.name: _names(matrix, attack, succeeded=True) for attack in matrix.attacks},
-        shown=[(one.title, Markup(pictures.side_by_side(one))) for one in _pictures(matrix)],
-        curves=[(one.title, Markup(pictures.curve(one))) for curves in matrix.curves.values() for one in curves],
+        groups=grouped(matrix.attacks),
+        standings=found,
+        in_short=in_short(found),
+        strips=_strips(matrix),
+        curves=_curves(matrix),
         confidence=f"{CONFIDENCE:.0%}",
         values=VALUES,
         epsilon=EPSILON,
@@ -99,27 +45,54 @@ def render(matrix: Matrix, costs: Sequence[Cost], fields: Mapping[str, Any]) -> 
     )
 
 
-def _names(matrix: Matrix, attack: Attack, *, succeeded: bool) -> list[str]:
+def told(cell: Cell) -> str:
+    """Return everything of a cell in one line, for whoever points at it."""
+    where = f"{cell.attack.name} × {cell.defence.name}"
+    if not cell.runs:
+        return f"{where}: {'not run' if cell.missing else 'no such view'}: {cell.reason}"
+    seeds = ", ".join(str(run.seed) for run in cell.runs)
+    interval = f" ({figure(cell.interval[0])} to {figure(cell.interval[1])})" if cell.interval else ""
+    said = "succeeds" if cell.succeeded else "stopped"
+    return (
+        f"{where}: {said}. {cell.attack.metric.name}: {figure(cell.value)}{interval}, a guess {figure(cell.baseline)}, "
+        f"success from {figure(cell.attack.metric.success)}; seeds {seeds}"
+    )
+
+
+def _curves(matrix: Matrix) -> list[tuple[Attack, list[tuple[str, Markup]]]]:
+    """Return each attack that has curves, with them drawn."""
     return [
-        cell.defence.name
-        for cell in matrix.cells
-        if cell.attack is attack and cell.runs and not cell.weak and cell.succeeded is succeeded
+        (attack, [(one.title, Markup(pictures.curve(one))) for one in axes.curves])
+        for attack in matrix.attacks
+        if (axes := matrix.axes.get(attack.name)) and axes.curves
     ]
 
 
-def _pictures(matrix: Matrix) -> list[Pictures]:
-    """Return the first seed's pictures of each view, each once."""
-    found: dict[str, Pictures] = {}
-    for cell in matrix.cells:
-        for one in cell.runs[0].figures if cell.runs and not cell.weak else ():
-            if isinstance(one, Pictures):
-                found.setdefault(one.title, one)
-    return list(found.values())
+def _strips(matrix: Matrix) -> list[tuple[Attack, list[tuple[str, str]]]]:
+    """Return each attack that has pictures, with the first seed's of each view."""
+    found = []
+    for attack in matrix.attacks:
+        strips = [
+            (names_of(cells), pictures.strip(one))
+            for cells in matrix.by_view(attack)
+            if cells[0].runs
+            for one in cells[0].runs[0].figures
+            if isinstance(one, Pictures)
+        ]
+        if strips:
+            found.append((attack, strips))
+    return found
 
 
 def figure(value: float) -> str:
     """Return a number in three digits, as short as it goes."""
     return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.0e}"
+
+
+def short(value: float) -> str:
+    """Return a number that fits a narrow cell: .58, 1, 23, 0."""
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+    return text.rstrip("0").rstrip(".").replace("-0", "0") if "." in text and float(text) == int(float(text)) else text
 
 
 def spread(values: Sequence[float]) -> str:

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import numpy as np
+import base64
+import io
 
-from secagg.pages import DASHED, FAINT, PLAIN, POOLED, SECURE, drawing
+import numpy as np
+from matplotlib.image import imsave
+from matplotlib.ticker import LogLocator, NullLocator
+
+from secagg.pages import ALARM, DASHED, FAINT, PLAIN, POOLED, SECURE, drawing
 
 from ..figures import logarithmic
 from .attack import Curve, Pictures
 
-COLOURS = (SECURE, POOLED, PLAIN)
+COLOURS = (SECURE, POOLED, PLAIN, ALARM)
 GAP = 1
 """Pixels between pictures."""
+ACROSS = 8
+"""Pictures that a row has room for: where there are fewer, they are no larger."""
+FEW = 8
+"""Places on a logarithmic axis up to which each is a tick."""
 
 
-def side_by_side(shown: Pictures) -> str:
-    """Draw the originals in a row, and below each what the attack made of it."""
+def strip(shown: Pictures) -> str:
+    """Return the originals in a row, each above what was made of it, as the address of one image that holds itself."""
     rows, columns = shown.shape
-    canvas = np.full((2 * (rows + GAP), len(shown.originals) * (columns + GAP)), np.nan)
+    across = max(ACROSS, len(shown.originals))
+    canvas = np.zeros((2 * rows + GAP, across * (columns + GAP) - GAP, 4))
     for line, pictures in enumerate((shown.originals, shown.rebuilt)):
         for place, picture in enumerate(pictures):
             top, left = line * (rows + GAP), place * (columns + GAP)
-            canvas[top : top + rows, left : left + columns] = np.reshape(picture, shown.shape)
-    with drawing(shown.title, 2.0, width=6.4) as drawn:
-        drawn.axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        drawn.axes.grid(visible=False)
-        drawn.axes.set_xticks([])
-        drawn.axes.set_yticks([rows / 2, rows + GAP + rows / 2], ["original", "rebuilt"])
-        for spine in drawn.axes.spines.values():
-            spine.set_visible(False)
-    return drawn.svg
+            cell = canvas[top : top + rows, left : left + columns]
+            cell[..., :3] = np.clip(np.reshape(picture, (*shown.shape, 1)), 0, 1)
+            cell[..., 3] = 1
+    buffer = io.BytesIO()
+    imsave(buffer, canvas, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def curve(shown: Curve) -> str:
@@ -37,10 +44,15 @@ def curve(shown: Curve) -> str:
     with drawing(shown.title, 3.0, width=4.2) as drawn:
         for number, line in enumerate(shown.lines):
             colour = FAINT if line.dashed else COLOURS[number % len(COLOURS)]
-            style = DASHED if line.dashed else {"lw": 1.6, "marker": "o", "ms": 4}
+            style = DASHED if line.dashed else {"lw": 1.6, "marker": "o", "ms": 4 if len(line.x) <= FEW else 0}
             drawn.axes.plot(line.x, line.y, color=colour, label=line.name, **style)
-        if shown.logarithmic:
-            logarithmic(drawn.axes, (place for line in shown.lines for place in line.x))
+        places = {place for line in shown.lines for place in line.x if place > 0}
+        if shown.logarithmic and len(places) <= FEW:
+            logarithmic(drawn.axes, places)
+        elif shown.logarithmic:
+            drawn.axes.set_xscale("log")
+            drawn.axes.xaxis.set_major_locator(LogLocator())
+            drawn.axes.xaxis.set_minor_locator(NullLocator())
         drawn.axes.set_ylim(bottom=min(0, *(value for line in shown.lines for value in line.y)))
         drawn.axes.set_xlabel(shown.x)
         drawn.axes.set_ylabel(shown.y)

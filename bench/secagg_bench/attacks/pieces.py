@@ -10,7 +10,7 @@ from .attack import Curve, Figure
 
 
 class Run(msgspec.Struct, frozen=True, tag="run", forbid_unknown_fields=True):
-    """One attack on one view with one seed. records: whose rows, "" for the attack's own. seconds: it took."""
+    """One attack on one view with one seed. records: whose rows, "" for the attack's own. seconds: of CPU."""
 
     attack: str
     view: str
@@ -31,7 +31,7 @@ class Run(msgspec.Struct, frozen=True, tag="run", forbid_unknown_fields=True):
 
 
 class Axes(msgspec.Struct, frozen=True, tag="axes", forbid_unknown_fields=True):
-    """One attack along the axes that it has."""
+    """One attack along the axes that it has. seconds: of CPU that it took."""
 
     attack: str
     seeds: tuple[int, ...]
@@ -39,6 +39,7 @@ class Axes(msgspec.Struct, frozen=True, tag="axes", forbid_unknown_fields=True):
     records: str
     version: str
     curves: tuple[Curve, ...]
+    seconds: float
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -21,7 +21,13 @@ from .records import RECORDS
 ATTACKS_GROUP = "secagg.attacks"
 DEFENCES_GROUP = "secagg.defences"
 
-OWN: tuple[type[Attack], ...] = (*RECORDS, *INFERENCE, *PROTOCOL, *FRAMEWORKS)
+GROUPS = (
+    ("Records that come back", RECORDS),
+    ("What is told of sites and patients", INFERENCE),
+    ("Against the protocol", PROTOCOL),
+    ("Against frameworks as they ship", FRAMEWORKS),
+)
+BROUGHT = "Brought by packages"
 
 Named = TypeVar("Named", Attack, Defence)
 
@@ -29,7 +35,15 @@ Named = TypeVar("Named", Attack, Defence)
 def attacks() -> dict[str, Attack]:
     """Return name → attack. Raises `ParameterError` for a package's that does not load, or that has another's name."""
     brought = [kind() if isinstance(kind, type) else kind for kind in _brought(ATTACKS_GROUP)]
-    return _by_name([kind() for kind in OWN], brought, Attack)
+    return _by_name([kind() for _, kinds in GROUPS for kind in kinds], brought, Attack)
+
+
+def grouped(attacks: Sequence[Attack]) -> dict[str, list[Attack]]:
+    """Return what they attack → those that do, in the order of the groups."""
+    groups: dict[str, list[Attack]] = {title: [] for title in (*(title for title, _ in GROUPS), BROUGHT)}
+    for attack in attacks:
+        groups[next((title for title, kinds in GROUPS if type(attack) in kinds), BROUGHT)].append(attack)
+    return {title: found for title, found in groups.items() if found}
 
 
 def defences() -> dict[str, Defence]:

@@ -8,6 +8,7 @@ part of a client's time, since nobody else can.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -40,15 +41,39 @@ def measure(task: Task) -> Cost:
     fobs_initialize()
     provision()
     clock = CpuClock()
-    uploaded = 0
+    sizes = []
+
+    def uploads() -> Iterator[tuple[int, bytes]]:
+        for participant in task.survivors:
+            upload = upload_of(task, participant, clock)
+            sizes.append(len(upload))
+            yield participant, upload
+
+    download = download_for(task, uploads(), clock)
+    survivors = len(task.survivors)
+    decrypting = CpuClock()
+    mean = decrypted(download, "site-1", decrypting)
+    return Cost(
+        version=version("nvflare"),
+        client_ms=clock.ms["client"] / survivors + decrypting.ms["client"],
+        server_ms=clock.ms["server"],
+        upload_bytes=sum(sizes) / survivors,
+        max_abs_error=task.error_of(mean),
+        client_wire_ms=clock.ms["client wire"] / survivors + decrypting.ms["client wire"],
+        server_wire_ms=clock.ms["server wire"],
+        encrypt_ms=clock.ms["client"] / survivors,
+        download_bytes=len(download),
+    )
+
+
+def download_for(task: Task, uploads: Iterable[tuple[int, bytes]], clock: CpuClock) -> bytes:
+    """Return what the server sends to every site: the encrypted mean of what participants sent."""
     server = _context("server", "site-1", 0)
     aggregator = _started(
         HEInTimeAccumulateWeightedAggregator(expected_data_kind=DataKind.WEIGHTS, weigh_by_local_iter=False), server
     )
     generator = _started(HEModelShareableGenerator(), server)
-    for participant in task.survivors:
-        upload = _upload(task, participant, clock)
-        uploaded += len(upload)
+    for participant, upload in uploads:
         with clock.spent_on("server", "server wire"):
             received = fobs.loads(upload)
         received.set_peer_props({ReservedKey.IDENTITY_NAME: f"site-{participant}"})
@@ -63,24 +88,12 @@ def measure(task: Task) -> Cost:
         model = generator.shareable_to_learnable(aggregator.aggregate(server), server)
         answer = generator.learnable_to_shareable(model, server)
     with clock.spent_on("server", "server wire"):
-        download = fobs.dumps(answer)
-    survivors = len(task.survivors)
-    decrypting = CpuClock()
-    mean = _decrypted(download, decrypting)
-    return Cost(
-        version=version("nvflare"),
-        client_ms=clock.ms["client"] / survivors + decrypting.ms["client"],
-        server_ms=clock.ms["server"],
-        upload_bytes=uploaded / survivors,
-        max_abs_error=task.error_of(mean),
-        client_wire_ms=clock.ms["client wire"] / survivors + decrypting.ms["client wire"],
-        server_wire_ms=clock.ms["server wire"],
-        encrypt_ms=clock.ms["client"] / survivors,
-        download_bytes=len(download),
-    )
+        download: bytes = fobs.dumps(answer)
+    return download
 
 
-def _upload(task: Task, participant: int, clock: CpuClock) -> bytes:
+def upload_of(task: Task, participant: int, clock: CpuClock) -> bytes:
+    """Return what a site sends: its update, encrypted."""
     context = _context(f"site-{participant}", "server", 0)
     encryptor = _started(HEModelEncryptor(weigh_by_local_iter=True), context)
     meta = {MetaKey.NUM_STEPS_CURRENT_ROUND: task.weight(participant)}
@@ -92,14 +105,15 @@ def _upload(task: Task, participant: int, clock: CpuClock) -> bytes:
     return upload
 
 
-def _decrypted(download: bytes, clock: CpuClock) -> Any:
-    context = _context("site-1", "server", 1)
+def decrypted(message: bytes, site: str, clock: CpuClock) -> Any:
+    """Return the values in a message, as this site opens them."""
+    context = _context(site, "server", 1)
     decryptor = _started(HEModelDecryptor(), context)
     with clock.spent_on("client", "client wire"):
-        received = fobs.loads(download)
+        received = fobs.loads(message)
     with clock.spent_on("client"):
-        mean = from_shareable(decryptor.process(received, context)).data[NAME]
-    return np.asarray(mean)
+        values = from_shareable(decryptor.process(received, context)).data[NAME]
+    return np.asarray(values)
 
 
 @cache  # its content service is set up once in a process

@@ -41,15 +41,8 @@ def measure(task: Task) -> Cost:
     TaskIdentity.node_id = SERVER_NODE
     TaskIdentity.task_id = 1
     grid = DirectGrid(task)
-    context = _server_context(task, grid)
-    workflow = SecAggPlusWorkflow(
-        num_shares=task.neighbours + 1,  # Flower counts the share that a client keeps
-        reconstruction_threshold=task.threshold,
-        max_weight=float(WEIGHT_MAX),
-        clipping_range=CLIP,
-        quantization_range=1 << task.value_bits,
-        timeout=WAIT_S,
-    )
+    context = server_context(task, grid)
+    workflow = workflow_of(task)
     clock = CpuClock()
     with clock.spent_on("workflow"):
         workflow(grid, context)
@@ -63,6 +56,18 @@ def measure(task: Task) -> Cost:
         max_abs_error=task.error_of(mean),
         client_wire_ms=grid.clock.ms["client wire"] / survivors,
         server_wire_ms=grid.clock.ms["server wire"],
+    )
+
+
+def workflow_of(task: Task) -> Any:
+    """Return Flower's own server of one secure sum."""
+    return SecAggPlusWorkflow(
+        num_shares=task.neighbours + 1,  # Flower counts the share that a client keeps
+        reconstruction_threshold=task.threshold,
+        max_weight=float(WEIGHT_MAX),
+        clipping_range=CLIP,
+        quantization_range=1 << task.value_bits,
+        timeout=WAIT_S,
     )
 
 
@@ -119,7 +124,8 @@ def _context(node: int) -> Any:
     return Context(run_id=RUN, node_id=node, node_config={}, state=RecordDict(), run_config={})
 
 
-def _server_context(task: Task, grid: DirectGrid) -> Any:
+def server_context(task: Task, grid: DirectGrid) -> Any:
+    """Return what the workflow finds its clients, its strategy and its model in."""
     clients = SimpleClientManager()
     for node in range(1, task.clients + 1):
         clients.register(GridClientProxy(node_id=node, grid=grid, run_id=RUN))

@@ -26,6 +26,7 @@ class Task:
 
     neighbours: clients − 1 is the complete graph. threshold: of the shares of a secret; 0: derived. Both are for the
     protocols that have them. value_bits: precision of a coordinate, for all that quantise. scheme: ours, by its name.
+    seed: of updates and weights.
     losses: step of that scheme → how many drop out before its message, the first `dropped` of them before they upload;
     empty: all of them before they upload.
     """
@@ -38,6 +39,7 @@ class Task:
     value_bits: int = 22
     scheme: str = "bonawitz"
     losses: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
 
     def check_fits(self) -> None:
         """Raise `ParameterError` for a round that no contestant could have the memory for."""
@@ -55,11 +57,11 @@ class Task:
 
     def update(self, participant: int) -> NDArray[np.float32]:
         """Return the same update for the same participant, every time; shape (length,)."""
-        return np.random.default_rng([0, participant]).normal(0, 0.05, self.length).astype(np.float32)
+        return np.random.default_rng([0, participant, self.seed]).normal(0, 0.05, self.length).astype(np.float32)
 
     def weight(self, participant: int) -> int:
         """Return its number of examples, 100 … 1000."""
-        return int(np.random.default_rng([1, participant]).integers(100, WEIGHT_MAX + 1))
+        return int(np.random.default_rng([1, participant, self.seed]).integers(100, WEIGHT_MAX + 1))
 
     def codec(self) -> MeanCodec:
         """Return the encoding for ours and for the naive baseline."""

@@ -18,6 +18,7 @@ import numpy as np
 from secagg.privacy.measured import standard_errors
 from secagg.privacy.mechanism import Mechanism
 from secagg.privacy.views import SERVER, Release, epsilon, epsilons
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from .accounting import number
 from .planted import ABSENT, HONEST, PLANTED, Subject, Vectors
@@ -91,7 +92,7 @@ def audit(subject: Subject, effort: Effort) -> Findings:
     correlation = float(np.corrcoef(first, second)[0, 1]) * math.sqrt(first.size)
     with_canaries = _mechanism(effort.canary_length)
     claimed = epsilons([Release(with_canaries, ABSENT)], DELTA)[SERVER]
-    shown = _shown(subject, with_canaries, effort.rounds)
+    shown = canaries_epsilon(subject, with_canaries, effort.rounds)
     return Findings(standard_errors(ratio, first.size), correlation, shown, number(claimed))
 
 
@@ -112,15 +113,20 @@ def _error(subject: Subject, mechanism: Mechanism, seed: int) -> Vectors:
     return error
 
 
-def _shown(subject: Subject, mechanism: Mechanism, rounds: int) -> float:
-    """Return ε of a Gaussian mechanism in which a canary shows as much, less what may be chance."""
-    rng = np.random.default_rng(3)
+def canaries_epsilon(
+    subject: Subject, mechanism: Mechanism, rounds: int, seed: int = 3, randomness: Randomness = SYSTEM
+) -> float:
+    """Return ε of a Gaussian mechanism in which a canary shows as much, less what may be chance.
+
+    seed: of the canaries. randomness: of the rounds.
+    """
+    rng = np.random.default_rng(seed)
     sent, others = [], []
     for _ in range(rounds):
-        canaries = _directions(rng, PARTICIPANTS, mechanism.length)
-        total = subject.release(mechanism, canaries * LOUD)
+        canaries = _directions(rng, mechanism.participants, mechanism.length)
+        total = subject.release(mechanism, canaries * LOUD, randomness)
         sent.append(canaries[ABSENT:] @ total)
-        others.append(_directions(rng, PARTICIPANTS * 3, mechanism.length) @ total)
+        others.append(_directions(rng, mechanism.participants * 3, mechanism.length) @ total)
     shift = np.concatenate(sent)
     noise = np.concatenate(others)
     deviation = float(np.sqrt(np.mean(noise**2))) * (1 + SURE / math.sqrt(2 * noise.size))

@@ -19,7 +19,7 @@ from secagg.codec.layout import Arrays
 from secagg.privacy.mechanism import Mechanism
 from secagg_protocols import InsecureDeterministicRandomness
 from secagg_protocols.core.noise import NoiseShare
-from secagg_protocols.primitives.randomness import SYSTEM
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from .shares import WithShare, same_as
 
@@ -108,11 +108,15 @@ class Subject:
     codec: type[NormCodec] = NormCodec
     seed: int | None = None
 
-    def release(self, mechanism: Mechanism, vectors: Vectors) -> Vectors:
-        """Return the sum that one round decodes to, over participants 2, 3, …: the first vanishes."""
+    def release(self, mechanism: Mechanism, vectors: Vectors, randomness: Randomness = SYSTEM) -> Vectors:
+        """Return the sum that one round decodes to, over participants 2, 3, …: the first vanishes.
+
+        randomness: of the round, where the subject has no seed of its own.
+        """
         layout = Layout.of([vectors[0]])
         codec = same_as(self.codec, mechanism.codec(layout))
-        randomness = SYSTEM if self.seed is None else InsecureDeterministicRandomness(self.seed)
+        if self.seed is not None:
+            randomness = InsecureDeterministicRandomness(self.seed)
         scheme = WithShare(
             mechanism.participants,
             mechanism.length,

@@ -22,7 +22,7 @@ from secagg.train.dpsgd import add_noise, clipped_sum
 from secagg.train.examples import Examples
 from secagg.train.model import Model
 from secagg.train.stream import SECRET_BYTES, SiteStream
-from secagg_protocols.primitives.randomness import SYSTEM
+from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from .accounting import DELTA, number
 from .audits import CAUGHT, PART
@@ -41,11 +41,15 @@ SIGNIFICANCE = 0.01
 
 @dataclass(frozen=True)
 class Steps:
-    """Private gradients as they are made. clip: of a row. noise: its standard deviation, over what is accounted."""
+    """Private gradients as they are made. clip: of a row. noise: its standard deviation, over what is accounted.
+
+    multiplier: of the noise that is accounted.
+    """
 
     name: str
     clip: float = CLIP
     noise: float = 1.0
+    multiplier: float = MULTIPLIER
 
 
 HONEST = Steps("as they should be")
@@ -79,29 +83,38 @@ def row_audits() -> Iterator[Row]:
         yield Row(PART, what, len(caught_by), least=1)
 
 
-def audit(steps: Steps) -> Findings:
-    """Return what both audits say of one gradient with canaries."""
-    joined = np.random.default_rng(5).integers(0, 2, CANARIES) == 1
-    shown = _gradient(steps, joined)
-    order = np.argsort(shown)
-    right = int(joined[order[-GUESSES // 2 :]].sum() + (~joined[order[: GUESSES // 2]]).sum())
+def audit(steps: Steps, seed: int = 5, randomness: Randomness = SYSTEM) -> Findings:
+    """Return what both audits say of one gradient with canaries. seed: of their coins. randomness: the noise's."""
+    joined = coins(seed)
+    shown = _gradient(steps, joined, randomness)
     squares = float(np.mean((shown - joined * CLIP) ** 2))
     return Findings(
-        least_epsilon(right),
-        standard_errors(squares / (MULTIPLIER * CLIP) ** 2, CANARIES),
-        number(epsilon([MULTIPLIER], DELTA)),
+        least_epsilon(right_guesses(shown, joined)),
+        standard_errors(squares / (steps.multiplier * CLIP) ** 2, CANARIES),
+        number(epsilon([steps.multiplier], DELTA)),
     )
 
 
-def _gradient(steps: Steps, joined: NDArray[np.bool_]) -> NDArray[np.float64]:
+def coins(seed: int) -> NDArray[np.bool_]:
+    """Return which canaries join."""
+    return np.random.default_rng(seed).integers(0, 2, CANARIES) == 1
+
+
+def right_guesses(shown: NDArray[np.float64], joined: NDArray[np.bool_]) -> int:
+    """Return how many coins are guessed right, of those that show most and least."""
+    order = np.argsort(shown)
+    return int(joined[order[-GUESSES // 2 :]].sum() + (~joined[order[: GUESSES // 2]]).sum())
+
+
+def _gradient(steps: Steps, joined: NDArray[np.bool_], randomness: Randomness) -> NDArray[np.float64]:
     """Return the noisy sum of the gradients of those who joined: about the clip in the coordinate of each, upwards."""
     model = Model("linear", CANARIES, 0)
     params = {name: torch.zeros_like(torch.from_numpy(array)) for name, array in _shapes(model).items()}
     rows = LOUD * torch.eye(CANARIES, dtype=torch.float64)[torch.from_numpy(joined)]
     canaries = Examples(rows, torch.ones(len(rows), dtype=torch.float64), torch.arange(len(rows)))
     gradient = clipped_sum(model, params, canaries, steps.clip)
-    deviation = MULTIPLIER * CLIP * steps.noise
-    noisy = add_noise(gradient, deviation, SiteStream(SYSTEM.bytes(SECRET_BYTES), 1, 1))
+    deviation = steps.multiplier * CLIP * steps.noise
+    noisy = add_noise(gradient, deviation, SiteStream(randomness.bytes(SECRET_BYTES), 1, 1))
     (weights,) = (tensor for tensor in noisy.values() if tensor.numel() == CANARIES)
     return -weights.numpy().reshape(-1)
 

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from secagg import Policy, RoundContext, RoundFailed, StateError
+from secagg.conformance.weak_servers import FITTING_SHARES
+from secagg.conformance.weakened import without
+from secagg.conformance.weaknesses import ONE_CHALLENGE
 from secagg.round import Answers, Proposal, Round, drive
 from secagg.simulation.parties import make_identities
 from secagg_he import ThresholdCkks
@@ -84,9 +87,8 @@ def test_a_dealer_of_well_formed_wrong_shares_cannot_end_a_round(launch, adversa
 
 
 @pytest.mark.parametrize("reached", [5, 11])
-def test_without_the_check_of_dealers_one_of_them_ends_the_round(launch, adversary, reached, monkeypatch):
-    monkeypatch.setattr(server, "judge", lambda *arguments: share_check.Verdict({}, {}))
-    attack = launch(make(adversary), {12: deals_wrong(*range(1, 1 + reached))})
+def test_without_the_check_of_dealers_one_of_them_ends_the_round(launch, adversary, reached):
+    attack = launch(without(make(adversary), FITTING_SHARES), {12: deals_wrong(*range(1, 1 + reached))})
     assert "decrypt to noise" in str(attack.failure)
 
 
@@ -251,10 +253,9 @@ def server_side_code():
     return (GF65537.powers(x, 4) * weights[:, None] % PRIME).T
 
 
-def test_with_two_challenges_answered_the_blinding_would_cancel_and_equations_of_the_key_be_left(launch, monkeypatch):
+def test_with_two_challenges_answered_the_blinding_would_cancel_and_equations_of_the_key_be_left(launch):
     """What is left is a sum over holders of combinations of shares, which any guess of the key can be held against."""
-    monkeypatch.setattr(steps, "check_challenge", lambda *arguments: None)
-    attack = launch(make("active"), {SERVER: {"SealedShares": two_challenges}})
+    attack = launch(without(make("active"), ONE_CHALLENGE), {SERVER: {"SealedShares": two_challenges}})
     assert told_of(attack, 1).any()
     one, other = (
         GF65537.multiply(server_side_code(), combinations(attack, 1, challenge, first))

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from secagg import MemoryLedger, Policy, ProtocolViolation, RepeatedContext, RoundContext
+from secagg.conformance.weak_servers import FITTING_SHARES
+from secagg.conformance.weakened import Weakness, weakened
 from secagg_he import ThresholdCkks
 from secagg_he.threshold import steps
 from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import Encrypt, Opening, SealedShares
-from secagg_he.threshold.server import ThresholdCkksServer
 from secagg_protocols import SERVER
 from secagg_protocols.dealing.messages import ShareKeys
 
@@ -55,15 +56,18 @@ def test_a_dealer_of_garbage_to_one_holder_costs_that_holder_its_answer_and_noth
     assert not attack.server.corrections
 
 
-def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch, monkeypatch):
-    """Why a holder that misses one share opens nothing: two groups with different gaps, and the difference is a key."""
-
-    def naive(self, message):
+class PartOpener(ThresholdCkksClient):
+    def _open(self, message):
         held = [self._memory.shares[who] for who in message.survivors if who in self._memory.shares]
         return Opening((), steps.add_shares(self.scheme, held))
 
-    monkeypatch.setattr(ThresholdCkksClient, "_open", naive)
-    scheme = ThresholdCkks(7, 20, threshold=3)
+
+WHOLE_SUM = Weakness("whole sum", "a sum over part of the survivors is opened", client=PartOpener)
+
+
+def test_a_sum_over_part_of_the_survivors_would_give_a_participant_away(launch):
+    """Why a holder that misses one share opens nothing: two groups with different gaps, and the difference is a key."""
+    scheme = weakened(ThresholdCkks, WHOLE_SUM)(7, 20, threshold=3)
 
     def withhold(attack, server, envelopes):
         server._note = lambda verdict: None  # it wants participant 1 in the sum
@@ -89,9 +93,8 @@ def test_a_dealer_of_garbage_to_all_is_left_out_of_the_sum(launch, adversary):
     assert set(attack.server.dropped) == {2}
 
 
-def test_without_the_check_of_dealers_it_would_end_the_round(launch, adversary, monkeypatch):
-    monkeypatch.setattr(ThresholdCkksServer, "_note", lambda self, verdict: None)
-    attack = launch(ThresholdCkks(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
+def test_without_the_check_of_dealers_it_would_end_the_round(launch, adversary):
+    attack = launch(weakened(ThresholdCkks, FITTING_SHARES)(5, 20, adversary=adversary), {2: seals_garbage(1, 3, 4, 5)})
     assert (attack.failure.step, attack.failure.have) == ("Opening", 1)
     assert attack.server.output is None
 

@@ -4,9 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from secagg import Identity, MemoryLedger, Policy, ProtocolViolation, StateError, WireError
+from secagg import Identity, Policy, ProtocolViolation, StateError, WireError
+from secagg.conformance.weakened import weakened
+from secagg.conformance.weaknesses import (
+    COHORT_FLOOR,
+    ONE_ANSWER,
+    SIGNED_KEYS,
+    SURVIVORS_SIGNED,
+    THRESHOLD_RULE,
+)
 from secagg_he import ThresholdCkks
-from secagg_he.threshold.client import ThresholdCkksClient
 from secagg_he.threshold.messages import KeyList, SealedShares
 from secagg_protocols import SERVER, InsecureDeterministicRandomness
 from secagg_protocols.dealing import steps
@@ -59,9 +66,8 @@ def test_the_semi_honest_variant_does_not_resist_different_survivor_lists(launch
     assert "different survivor lists" in dict(scheme.leakage)["a server that departs from the protocol"]
 
 
-def test_with_a_threshold_of_half_the_active_variant_would_not_resist_either(launch, monkeypatch):
-    monkeypatch.setattr(ThresholdCkks, "minimum_threshold", lambda self, colluders: colluders + 1)
-    scheme = ThresholdCkks(6, 20, threshold=3, adversary="active")
+def test_with_a_threshold_of_half_the_active_variant_would_not_resist_either(launch):
+    scheme = weakened(ThresholdCkks, THRESHOLD_RULE)(6, 20, threshold=3, adversary="active")
     attack = launch(scheme, split(scheme, {1, 2, 3}))
     key = attack.opened(1, 2, 3) - attack.opened(4, 5, 6)
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
@@ -87,13 +93,8 @@ def test_a_second_opening_is_refused(launch, adversary):
     attack.is_right(1, 2, 3, 4, 5)
 
 
-def test_answering_a_second_request_would_give_the_difference_away(launch, monkeypatch):
-    table = ThresholdCkks(5, 20).exchange.against("semi-honest").participant_transitions
-    again = {**table, **{pair: pair[0] for pair in table if pair[1] == "UnmaskRequest"}}
-    monkeypatch.setattr(ThresholdCkksClient, "transitions", again)
-    monkeypatch.setattr(ThresholdCkksClient, "_forget", lambda self: None)
-    monkeypatch.setattr(MemoryLedger, "settle", lambda self, subject, choice: None)
-    attack = launch(ThresholdCkks(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
+def test_answering_a_second_request_would_give_the_difference_away(launch):
+    attack = launch(weakened(ThresholdCkks, ONE_ANSWER)(5, 20), {SERVER: {"UnmaskRequest": asked_twice}})
     key = attack.opened(2, 3, 4) - attack.opened(2, 3, 4, answer=1)
     np.testing.assert_array_equal(attack.read(1, key), attack.vectors[1])
 
@@ -149,9 +150,8 @@ def test_a_ciphertext_of_another_session_gives_no_sum(launch, adversary):
 # --- swapped keys
 
 
-def surrounded(make_attack, adversary):
+def surrounded(make_attack, scheme):
     """Make participants 2 … 5 the server's own machines, which hold zeros and do not check it."""
-    scheme = ThresholdCkks(5, 20, adversary=adversary)
     vectors = dict.fromkeys(range(2, 6), np.zeros(20, dtype=np.int64))
     attack = make_attack(scheme, vectors={1: np.arange(20), **vectors})
     attack.server._authenticate = lambda envelope: None
@@ -164,16 +164,15 @@ def surrounded(make_attack, adversary):
 
 
 def test_a_server_that_plays_everyone_else_is_refused_in_the_active_variant(make_attack):
-    attack = surrounded(make_attack, "active").run()
+    attack = surrounded(make_attack, ThresholdCkks(5, 20, adversary="active")).run()
     (violation,) = attack.refused(1)
     assert violation.culprits == {SERVER}
     assert "signature does not verify" in str(violation)
     assert not attack.sent["ShareKeys", 1]
 
 
-def test_without_signed_keys_playing_everyone_else_gives_the_victims_vector(make_attack, adversary, monkeypatch):
-    monkeypatch.setattr(ThresholdCkksClient, "_verify_relayed", lambda *arguments: None)
-    attack = surrounded(make_attack, adversary).run()
+def test_without_signed_keys_playing_everyone_else_gives_the_victims_vector(make_attack, adversary):
+    attack = surrounded(make_attack, weakened(ThresholdCkks, SIGNED_KEYS)(5, 20, adversary=adversary)).run()
     np.testing.assert_array_equal(attack.server.output.total, attack.vectors[1])
 
 
@@ -221,9 +220,8 @@ def test_a_cohort_below_a_participants_floor_opens_nothing(launch, adversary, st
 
 
 @pytest.mark.parametrize("step", WHERE)
-def test_without_the_floor_the_small_sum_comes_out(launch, adversary, step, monkeypatch):
-    monkeypatch.setattr(steps, "check_cohort", lambda member, what, members: None)
-    scheme = ThresholdCkks(5, 20, adversary=adversary, threshold=3)
+def test_without_the_floor_the_small_sum_comes_out(launch, adversary, step):
+    scheme = weakened(ThresholdCkks, COHORT_FLOOR)(5, 20, adversary=adversary, threshold=3)
     launch(scheme, drop={4: step, 5: step}, policy=Policy(minimum_cohort=4)).is_right(1, 2, 3)
 
 
@@ -283,7 +281,8 @@ def test_an_opening_without_enough_consistency_signatures_is_refused(launch, cho
 
 
 @pytest.mark.parametrize("choose", CHOICES)
-def test_without_the_check_it_would_be_answered(launch, choose, monkeypatch):
-    monkeypatch.setattr(steps, "check_consistency", lambda *arguments: None)
-    attack = launch(ThresholdCkks(5, 20, adversary="active"), showing(choose), drop={5: "Encrypt"})
+def test_without_the_check_it_would_be_answered(launch, choose):
+    attack = launch(
+        weakened(ThresholdCkks, SURVIVORS_SIGNED)(5, 20, adversary="active"), showing(choose), drop={5: "Encrypt"}
+    )
     attack.is_right(1, 2, 3, 4)

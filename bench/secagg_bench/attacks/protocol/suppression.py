@@ -14,18 +14,20 @@ from secagg.schemes import make_scheme
 from secagg_protocols import SERVER, InsecureDeterministicRandomness, RoundContext, Scheme
 from secagg_protocols.bonawitz.messages import Unmasking
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
 from ..released import Floats, codec_for
 
 SITES = 6
 VICTIM = 4
 ROWS = 8
-NEURONS = 16
+NEURONS = 256
+"""Of the layer that is attacked: enough for the cosine of noise to be near 0."""
 DEAD = -1e6
 """A bias with which a neuron never fires, and so passes no gradient on."""
 CONTEXT = RoundContext("attack", 1, b"\x01" * 32)
 OTHER = RoundContext("attack", 1, b"\xee" * 32)
+UNREFUSED = "participants do not refuse another model, and bind it into their masks all the same"
 
 
 class Suppression(Attack):
@@ -43,7 +45,8 @@ class Suppression(Attack):
     def view(self, defence: Defence) -> str:
         if defence.scheme is None:
             return "each update"
-        return f"{defence.scheme}, {defence.adversary}, model {'bound' if defence.bound_context else 'not bound'}"
+        bound = defence.broken or f"model {'bound' if defence.bound_context else 'not bound'}"
+        return f"{defence.scheme}, {defence.adversary}, {bound}"
 
     def held_by(self, defence: Defence) -> bool:
         return defence.scheme is not None and defence.bound_context
@@ -68,12 +71,24 @@ class Suppression(Attack):
             who: codec.encode([update], randomness=InsecureDeterministicRandomness(seed + who)).vector
             for who, update in updates.items()
         }
+        if defence.broken == UNREFUSED:
+            return Finding(abs(cosine(under_all_masks(scheme, vectors), victim)), baseline)
         ended = attacked(scheme, vectors, bound=defence.bound_context)
         if ended.total is None:
             return Finding(0.0, baseline, note=ended.note)
         return Finding(
             abs(cosine(_mean(codec.decode(ended.total, ended.survivors)), victim)), baseline, note=ended.note
         )
+
+    def curves(self, effort: Effort) -> tuple[Curve, ...]:
+        """Return what the model in the masks is worth by itself, seed by seed: in the matrix it is refused before."""
+        careless = Defence("careless", "secure sum, bonawitz", "bonawitz", broken=UNREFUSED)
+        shown = {"the model is not bound": self.weak(), "it is bound, and nobody refuses another": careless}
+        seeds = [float(seed) for seed in effort.seeds]
+        found = {name: [self.run(defence, seed, effort) for seed in effort.seeds] for name, defence in shown.items()}
+        lines = [Line(name, seeds, [one.value for one in runs]) for name, runs in found.items()]
+        lines.append(Line("a guess", seeds, [one.baseline for one in found["the model is not bound"]], dashed=True))
+        return (Curve("With the refusal left out", "seed", self.metric.name, lines),)
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,27 @@ def attacked(scheme: Scheme, vectors: Mapping[int, NDArray[Any]], *, bound: bool
     survivors = bench.server.output.survivors if bench.server.output is not None else tuple(bench.clients)
     note = "" if VICTIM in survivors else "the site with another model is in no sum"
     return Ended(bench.total(), len(survivors), note)
+
+
+def under_all_masks(scheme: Scheme, vectors: Mapping[int, NDArray[Any]]) -> Floats:
+    """Return what the server gets of a round in which nobody refuses another model: in the middle of the ring is 0.
+
+    It keeps up both stories, and is given the self masks that it could not have had opened. The pairwise masks between
+    the victim and the others are for two models, and stay.
+    """
+    from secagg.conformance import hostile
+    from secagg.conformance.weakened import without
+    from secagg.conformance.weaknesses import COHORT_FLOOR, MODEL_CONTEXT
+
+    script = {
+        "KeyList": lambda bench, _: bench.everyones_keys(),
+        "SealedShares": lambda bench, _: bench.shares_for_all(),
+    }
+    careless = without(scheme, MODEL_CONTEXT, COHORT_FLOOR)
+    bench = hostile.Attack(careless, {SERVER: script}, vectors=vectors, context=CONTEXT, contexts={VICTIM: OTHER}).run()
+    values: Floats = np.asarray(bench.without_self_masks(), dtype=np.float64)
+    values -= 2.0 ** (scheme.domain.sum_bits - 1)
+    return values
 
 
 def updates_of(seed: int) -> dict[int, Floats]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
@@ -10,20 +9,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from secagg_protocols import InputError
-
-from ..attack import Attack, Curve, Effort, Figure, Finding, Line, Metric, Pictures
+from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, released, shown_by, view_of
+from .likeness import pictures, recovered
+from .material import Material, halves
 
 BINS = 256
 ROWS = 8
 """Of each site."""
-TOLERANCE = 0.05
-"""Root mean square error, in units of the features' range, up to which a row counts as recovered."""
 SMOOTH = 50
 """Draws for each public row, where thresholds are chosen."""
-SHOWN = 8
 SITES = (1, 4, 16, 64)
 NOISE = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 HEAD = 0.02
@@ -85,40 +81,6 @@ def _outputs(measured: Floats, thresholds: Floats) -> Floats:
     return total
 
 
-@dataclass(frozen=True)
-class Material:
-    """Rows in 0..1 of which the attacker knows half, and whose the other half is. shape: of a picture, if it is one."""
-
-    public: Floats
-    x: Floats
-    y: NDArray[np.int64]
-    shape: tuple[int, int] | None
-
-    @classmethod
-    def of(cls, effort: Effort, seed: int) -> Material:
-        """Return the user's rows, or scikit-learn's digits."""
-        shape: tuple[int, int] | None = None
-        if effort.records is not None:
-            x, y = (effort.records.x + 1) / 2, effort.records.y
-        else:
-            from sklearn.datasets import load_digits
-
-            digits = load_digits()
-            x, y, shape = digits.data / 16, (digits.target >= 5).astype(np.int64), (8, 8)
-        order = np.random.default_rng([seed, 0]).permutation(len(x))
-        half = len(x) // 2
-        return cls(x[order[:half]], x[order[half:]], y[order[half:]], shape)
-
-    def sites(self, count: int) -> list[slice]:
-        """Return whose rows are whose. Raises `InputError` where there are too few."""
-        if count * ROWS > len(self.x):
-            raise InputError(
-                f"the table is too small: {count} sites of {ROWS} rows are attacked with as many rows again known, "
-                f"{2 * count * ROWS} in all, and it has {2 * len(self.x)}"
-            )
-        return [slice(site * ROWS, (site + 1) * ROWS) for site in range(count)]
-
-
 class Imprint(Attack):
     """Rows of all sites, read from the sum of their gradients."""
 
@@ -145,8 +107,8 @@ class Imprint(Attack):
         return Defence("row-dp-broken", "noise under the sum", "bonawitz", noise=noise, broken="noise ÷ 100,000")
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        material = Material.of(effort, seed)
-        sites = material.sites(defence.sites)
+        material = Material.of(effort, seed, halves)
+        sites = material.sites(defence.sites, ROWS)
         bait = Bait.made_of(material.public, head_for(defence), np.random.default_rng([seed, 2]))
         seen = released(defence, [bait.gradients(material.x[site], material.y[site]) for site in sites], seed)
         candidates = np.concatenate([bait.read(update) for update in seen])
@@ -154,6 +116,11 @@ class Imprint(Attack):
         guessed = recovered(truth, material.public[:BINS])
         figures = pictures(defence, truth, candidates, material.shape)
         return Finding(float(recovered(truth, candidates).mean()), float(guessed.mean()), figures)
+
+    def in_words(self, value: float, baseline: float, defence: Defence) -> str:
+        rows = defence.sites * ROWS
+        guessed = f" ({round(baseline * rows)} by guessing)" if baseline else ""
+        return f"{round(value * rows)} of {rows} of your rows came back from {shown_by(defence)}{guessed}."
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort) for sites in SITES]
@@ -180,26 +147,3 @@ class Imprint(Attack):
 
     def _mean(self, defence: Defence, effort: Effort) -> float:
         return fmean(self.run(defence, seed, effort).value for seed in effort.seeds)
-
-
-def recovered(truth: Floats, candidates: Floats) -> NDArray[np.bool_]:
-    """Tell which rows one of the candidates is."""
-    return np.array([_errors(row, candidates).min(initial=np.inf) < TOLERANCE for row in truth])
-
-
-def _errors(row: Floats, candidates: Floats) -> Floats:
-    errors: Floats = np.sqrt(np.mean((candidates - row) ** 2, axis=1))
-    return errors
-
-
-def pictures(defence: Defence, truth: Floats, candidates: Floats, shape: tuple[int, int] | None) -> tuple[Figure, ...]:
-    """Return the first rows, each beside the nearest candidate."""
-    if shape is None or not len(candidates):
-        return ()
-    nearest = [candidates[_errors(row, candidates).argmin()] for row in truth[:SHOWN]]
-    title = f"Pictures, and the nearest that the attack made: {view_of(defence)}"
-    return (Pictures(title, shape, _grey(truth[:SHOWN]), _grey(nearest)),)
-
-
-def _grey(rows: Sequence[Floats] | Floats) -> list[list[float]]:
-    return [[round(float(value), 3) for value in np.clip(row, 0, 1)] for row in rows]
