@@ -63,8 +63,8 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
 def show(log: File, signed: Signed, as_json: AsJson = False) -> None:
     """Check the log, then print who took part in each round and what came of it."""
     lines = signed.checked(TRAIL, log)[0].lines
-    columns = ("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
-    table = Table(*columns, title=str(log))
+    target = console(as_json)
+    table = Table("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
     for record in (line.record for line in lines):
         took_part = f"{len(record['survivors'])} of {record['participants']}"
         dropped = ", ".join(record["dropped"]) or "–"

@@ -73,7 +73,8 @@ def _of_rows(patient: OnePatient | None, together: float | None) -> str:
 def _of_sites(patient: OnePatient | None, together: float | None) -> str:
     if patient is None or patient.sites == 1:
         return "No patient has training rows at two institutions."
-    return f"One patient has training rows at {patient.sites} institutions: together they have ε = {epsilon_text(together)}."
+    whole = epsilon_text(together)
+    return f"One patient has training rows at {patient.sites} institutions: together they have ε = {whole}."
 
 
 def _rare_classes(setup: Setup) -> list[str]:
