@@ -120,8 +120,8 @@ class BudgetLedger:
             raise BudgetSpent(
                 f"round {context.round} of job {context.job!r} would bring ε to {epsilon_text(epsilon)} at "
                 f"δ={self.budget.delta:g}, above this site's budget of {self.budget.epsilon:g} "
-                f"({epsilon_text(now)} is spent in {len(log.charges)} answers): more noise a round, or a larger budget, "
-                "is the site's to decide"
+                f"({epsilon_text(now)} is spent in {len(log.charges)} answers): more noise a round, or a larger "
+                "budget, is the site's to decide"
             )
         return replace(charge, epsilon=epsilon)
 
