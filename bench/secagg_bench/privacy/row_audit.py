@@ -101,7 +101,8 @@ def audit(steps: Steps, seed: int = 5, randomness: Randomness = SYSTEM) -> Findi
 
 def coins(seed: int) -> NDArray[np.bool_]:
     """Return which canaries join."""
-    return np.random.default_rng(seed).integers(0, 2, CANARIES) == 1
+    joined: NDArray[np.bool_] = np.random.default_rng(seed).integers(0, 2, CANARIES) == 1
+    return joined
 
 
 def right_guesses(shown: NDArray[np.float64], joined: NDArray[np.bool_]) -> int:
