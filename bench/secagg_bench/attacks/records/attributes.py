@@ -18,7 +18,7 @@ from .dlg import alone, summed
 from .material import Material, lung_patients
 
 EVALUATIONS = 120
-QUICK_EVALUATIONS = 60
+QUICK_EVALUATIONS = 40
 DRAWS = 20
 SITES = (1, 2, 4, 8, 16)
 
