@@ -86,11 +86,16 @@ class Cell:
         return said and not self.weak
 
     @property
+    def beyond(self) -> bool:
+        """Whether more was found than chance or an ε allows. Of a user's few rows chance allows more than is known."""
+        return bool(self.runs) and not self.own and self.value > self.baseline + self.attack.metric.leeway
+
+    @property
     def wrong(self) -> str:
         """What does not hold; "" where all does."""
         if self.dead and not self.own:
             return "the attack fails where it must succeed, so its other figures say nothing"
-        if self.claimed and self.succeeded:
+        if self.claimed and (self.succeeded or self.beyond):
             return "the defence is claimed to stop this attack, and does not"
         return ""
 
