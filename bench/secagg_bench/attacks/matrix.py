@@ -75,6 +75,14 @@ class Cell:
         return bool(self.runs) and self.value >= self.attack.metric.success and self.value > self.baseline
 
     @property
+    def verdict(self) -> str:
+        """Say whether it succeeds, or is stopped, or "in part": less than a success, and surely more than a guess."""
+        if self.succeeded:
+            return "succeeds"
+        surely = self.interval[0] if self.interval else self.value - self.attack.metric.leeway
+        return "in part" if surely > self.baseline else "stopped"
+
+    @property
     def dead(self) -> bool:
         """Whether the attack fails even here, where the defence is broken: then its other figures say nothing."""
         return bool(self.runs) and self.weak and not self.succeeded
