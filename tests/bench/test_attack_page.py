@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from secagg_bench.attacks import command, costs
+from secagg_bench.attacks import command, costs, pictures
+from secagg_bench.attacks.attack import Curve, Line
 from secagg_bench.attacks.command import run_attacks
 from secagg_bench.attacks.pieces import Trained
 from secagg_protocols import ParameterError
@@ -79,6 +80,13 @@ def test_the_page_names_nothing_outside(made):
     _, page = made
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
     assert not re.findall(r"url\(\s*[\"']?(?!#|data:)", page)
+
+
+def test_a_logarithmic_axis_with_many_places_says_its_decades_in_plain_digits():
+    places = [10 ** (-3 + number / 10) for number in range(31)]
+    drawn = pictures.curve(Curve("ROC", "false positives", "true positives", [Line("a", places, places)], True))
+    assert "$" not in drawn
+    assert ">0.001<" in drawn
 
 
 def opened(folder, page):

@@ -246,8 +246,12 @@ def test_a_package_s_attack_is_found_or_refused_by_name(monkeypatch, value, said
 
 
 def test_the_page_lists_the_attacks_that_are_there():
-    listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/attacks.md").read_text("utf-8"), re.M)
-    assert sorted(listed) == sorted(registry.attacks())
+    text = (ROOT / "docs/attacks.md").read_text("utf-8")
+    attacks, defences = text.split("## The defences")
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", attacks, re.M)) == sorted(registry.attacks())
+    assert {name for row in re.findall(r"^\| (`.*?) \|", defences, re.M) for name in row.strip("`").split("`, `")} == {
+        *NAMED
+    }
 
 
 def test_the_attack_on_the_page_is_the_one_that_is_tested(tmp_path):
