@@ -1,10 +1,11 @@
 """`secagg audit`: check the signed, hash-chained records of the rounds, also against another party's, and read them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
 from secagg.cli.command import Commands
@@ -14,6 +15,17 @@ from secagg.cli.signed import Signed, whose
 from secagg.round.audit import GENESIS, AuditError, Log, compare
 from secagg.round.audit.trail import TRAIL
 from secagg_protocols import InputError
+
+COLUMNS = {
+    "time (UTC)": 10,
+    "job, round": None,
+    "party": 5,
+    "stage": 7,
+    "scheme, server": 14,
+    "in the sum": None,
+    "refused": 7,
+}
+"""What is shown of a record → how wide: a date, or our longest word for it; None: what room there is."""
 
 app = Commands(help="Check and read the signed records of the rounds.")
 
@@ -63,16 +75,30 @@ def verify_log(log: File, signed: Signed, against: Against = None, as_json: AsJs
 def show(log: File, signed: Signed, as_json: AsJson = False) -> None:
     """Check the log, then print who took part in each round and what came of it."""
     lines = signed.checked(TRAIL, log)[0].lines
-    columns = ("time", "job", "round", "party", "stage", "scheme", "server", "in the sum", "dropped", "refused")
-    table = Table(*columns, title=str(log))
-    for record in (line.record for line in lines):
-        took_part = f"{len(record['survivors'])} of {record['participants']}"
-        dropped = ", ".join(record["dropped"]) or "–"
-        said = [record[name] for name in ("time", "job", "round", "party", "stage", "scheme", "adversary")]
-        table.add_row(*map(str, said), took_part, dropped, str(len(record["refusals"])))
-    console(as_json).print(table)
+    target = console(as_json)
+    target.print(str(log), soft_wrap=True)
+    target.print(_shown([line.record for line in lines]))
     if as_json:
         print_json({"file": str(log), "records": [{**line.record, "hash": line.hash} for line in lines]})
+
+
+def _shown(records: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a line for each record, narrow enough for 80 columns: long words are folded, none is cut off."""
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading, width in COLUMNS.items():
+        table.add_column(heading, width=width, overflow="fold")
+    for record in records:
+        dropped = f", without {', '.join(record['dropped'])}" if record["dropped"] else ""
+        table.add_row(
+            record["time"].removesuffix("+00:00").replace("T", " "),
+            f"{record['job']}, {record['round']}",
+            "–" if record["party"] is None else str(record["party"]),
+            record["stage"],
+            f"{record['scheme']}, {record['adversary']}",
+            f"{len(record['survivors'])} of {record['participants']}{dropped}",
+            str(len(record["refusals"])),
+        )
+    return table
 
 
 def _others(log: Path, against: Iterable[Path] | None) -> list[Path]:

@@ -13,6 +13,7 @@ from secagg.cli.command import Commands
 from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, readable_bytes
 from secagg.cli.signed import Signed, whose
+from secagg.privacy.views import epsilon_text
 from secagg.schemes import make_scheme
 from secagg.train.setting import Called
 from secagg_protocols import InputError
@@ -123,10 +124,10 @@ def ledger(file: File, signed: Signed, as_json: AsJson = False) -> None:
     table = Table("time", "job", "round", "stage", "noise multiplier", "sampling rate", "ε so far", title=str(file))
     for charge in charges:
         said = [charge.time, charge.job, charge.round, charge.stage, f"{charge.multiplier:.4g}", charge.sampling_rate]
-        table.add_row(*map(str, said), "no bound" if charge.epsilon is None else f"{charge.epsilon:.4g}")
+        table.add_row(*map(str, said), epsilon_text(charge.epsilon))
     target.print(table)
     whole = f"{len(charges)} records, each signed by {whose(log)}, none changed, moved or missing"
-    views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in found.items()) or "no bound"
+    views = ", ".join(f"{view} {epsilon_text(epsilon)}" for view, epsilon in found.items()) or "unbounded"
     counted = f"ε of one {last.unit} at δ = {last.delta:g}, of the {result['counted']} that count: {views}"
     for line in (f"{file}: {whole}", counted, f"head {result['head']}"):
         target.print(line, soft_wrap=True)
@@ -140,7 +141,7 @@ def _print(target: Console, result: dict[str, object]) -> None:
     for view in by_dropouts["0"]:
         table.add_column(view, justify="right")
     for dropouts, views in by_dropouts.items():
-        table.add_row(dropouts, *("unbounded" if spent is None else f"{spent:.3f}" for spent in views.values()))
+        table.add_row(dropouts, *map(epsilon_text, views.values()))
     target.print(table)
     target.print(
         f"noise in the sum, each value: ±{result['deviation_of_the_sum']:.4g} (standard deviation, in the unit of clip "

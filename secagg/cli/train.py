@@ -11,6 +11,7 @@ from rich.table import Table
 from secagg.cli.options import Panel, with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.codec import Influence
+from secagg.privacy.views import epsilon_text
 from secagg.train import (
     Aggregation,
     Data,
@@ -143,7 +144,7 @@ def _print_result(target: Console, result: TrainResult) -> None:
 
 def _swept(sweep: Sweep) -> Table:
     """Return what other values of one setting gave."""
-    cost = None if sweep.spends is None else f"on real sites all of these would cost ε = {sweep.spends:.3g}"
+    cost = None if sweep.spends is None else f"on real sites all of these would cost ε = {epsilon_text(sweep.spends)}"
     table = Table(title=f"sweep over {sweep.setting}: median (range) of {sweep.draws} trainings", caption=cost)
     for heading in (sweep.setting, "AUC", "accuracy"):
         table.add_column(heading, justify="right")

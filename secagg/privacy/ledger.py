@@ -27,6 +27,7 @@ from secagg_protocols import ContributionLedger, Identity, InputError, Parameter
 from .charges import Charge, ChargeLog, Stage, spent, spent_by_view
 from .plan import INSTITUTION_DELTA
 from .proposed import Cost
+from .views import epsilon_text
 
 UNITS = ("row", "patient", "institution")
 """What is protected: one row, all of one patient's within an institution, or the whole of an institution's update."""
@@ -117,9 +118,10 @@ class BudgetLedger:
         if epsilon is None or epsilon > self.budget.epsilon:
             now = spent(log.charges, self.budget.delta)
             raise BudgetSpent(
-                f"round {context.round} of job {context.job!r} would bring ε to {_shown(epsilon)} at "
-                f"δ={self.budget.delta:g}, above this site's budget of {self.budget.epsilon:g} ({_shown(now)} is spent "
-                f"in {len(log.charges)} answers): more noise a round, or a larger budget, is the site's to decide"
+                f"round {context.round} of job {context.job!r} would bring ε to {epsilon_text(epsilon)} at "
+                f"δ={self.budget.delta:g}, above this site's budget of {self.budget.epsilon:g} "
+                f"({epsilon_text(now)} is spent in {len(log.charges)} answers): more noise a round, or a larger "
+                "budget, is the site's to decide"
             )
         return replace(charge, epsilon=epsilon)
 
@@ -157,7 +159,3 @@ class Charging:
     def settle(self, subject: bytes, choice: bytes) -> None:
         """As `answers` does."""
         self.answers.settle(subject, choice)
-
-
-def _shown(epsilon: float | None) -> str:
-    return "no bound" if epsilon is None else f"{epsilon:.4g}"

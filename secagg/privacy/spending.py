@@ -22,7 +22,7 @@ from .charges import Charge, ChargeLog, Stage, spent, spent_by_view, standing
 from .ledger import Budget
 from .mechanism import Mechanism
 from .proposed import Cost
-from .views import COLLUDING, Release
+from .views import COLLUDING, Release, epsilon_text
 
 _SLACK = 1 + 1e-6
 """A plan is as exact as that: the last of its rounds must not be one too many."""
@@ -114,6 +114,6 @@ class Spending:
         self.charges.append(charge)
 
     def __str__(self) -> str:
-        views = ", ".join(f"{view} {epsilon:.4g}" for view, epsilon in self.epsilon.items())
+        views = ", ".join(f"{view} {epsilon_text(epsilon)}" for view, epsilon in self.epsilon.items())
         count = len(standing(self.charges))
         return f"ε at δ={self.budget.delta:g} after {count} round{'s' * (count != 1)}: {views}"

@@ -35,6 +35,13 @@ _DIGITS = 6
 """Of a multiplier, the rest cut off, where an accountant takes its time: what is all but equal is then one event."""
 
 
+def epsilon_text(spent: float | None) -> str:
+    """Return ε for a person: three significant digits, so that a small one is never shown as none at all."""
+    if spent is None:
+        return "unbounded"
+    return f"{spent:.3g}" if spent < 1000 else f"{spent:.0f}"
+
+
 @dataclass(frozen=True, order=True)
 class Event:
     """One Gaussian mechanism of this noise multiplier, on what was Poisson-sampled at this rate (1: on all)."""

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from secagg.pages import environment
+from secagg.privacy.views import epsilon_text
 from secagg.schemes import ONE_KEY, PROTECTING
 from secagg_protocols.errors import InputError
 
@@ -75,6 +76,7 @@ def render(result: TrainResult) -> str:
         moves=MOVES[result.unit],
         adjacent=ADJACENT[result.unit],
         word=word,
+        epsilon_text=epsilon_text,
         words=WORDS,
         masked=result.scheme in PROTECTING,
         one_key=result.scheme in ONE_KEY,

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from secagg.privacy.views import epsilon_text
+
 Range = tuple[float, float]
 """From, to."""
 
@@ -284,7 +286,7 @@ class TrainResult:
         """Return the comparison as rows of text cells, heading to cell, in the order to print them."""
         survivors = _mean([len(record.survivors) for record in self.succeeded])
         summed = {"survivors": "none" if survivors is None else f"{survivors:.1f} of {len(self.sites)}"}
-        private = {"ε": "∞" if self.promised_epsilon is None else f"{self.promised_epsilon:.2f}"} | summed
+        private = {"ε": "∞" if self.promised_epsilon is None else epsilon_text(self.promised_epsilon)} | summed
         plain = private if self.dp == "local" else {"ε": "∞"} | summed  # shared noise is in the secure sum only
         nothing = dict.fromkeys(["ε", "survivors", "kB/round"], "–")
         ratio = "" if self.bytes_ratio is None else f" (×{self.bytes_ratio:{_digits(self.bytes_ratio)}})"

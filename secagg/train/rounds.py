@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from secagg.codec import Influence
+from secagg.privacy.views import epsilon_text
 from secagg.round.audit import Stamp, model_digest
 from secagg_protocols import Output, Randomness
 from secagg_protocols.errors import RoundFailed
@@ -270,5 +271,5 @@ def _line(record: RoundRecord, sites: int) -> str:
     """Return one line on a finished round, for the progress bar."""
     if record.failed is not None:
         return f"round {record.round}: {record.failed.removeprefix('round ')}"
-    spent = "" if record.epsilon is None else f", ε {record.epsilon:.2f}"
+    spent = "" if record.epsilon is None else f", ε {epsilon_text(record.epsilon)}"
     return f"round {record.round}: AUC {record.auc:.4f}, {len(record.survivors)} of {sites} in the sum{spent}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from secagg.privacy.views import epsilon_text
 from secagg.schemes import ONE_KEY, PROTECTING
 
 from .rounds import Outcome
@@ -58,7 +59,7 @@ def about_epsilon(
             "That it took part is public.",
         ),
     }[unit]
-    return f"ε = {spent:.2f} is for one {whom}. {whose}", RUNS_ADD_UP
+    return f"ε = {epsilon_text(spent)} is for one {whom}. {whose}", RUNS_ADD_UP
 
 
 def _of_rows(patient: OnePatient | None, together: float | None) -> str:
@@ -66,13 +67,14 @@ def _of_rows(patient: OnePatient | None, together: float | None) -> str:
         return "A patient with several rows has more: --patient-column says how much."
     if patient.rows == 1:
         return "No patient has more than one training row."
-    return f"One patient has up to {patient.rows} training rows: together they have ε = {together:.1f}."
+    return f"One patient has up to {patient.rows} training rows: together they have ε = {epsilon_text(together)}."
 
 
 def _of_sites(patient: OnePatient | None, together: float | None) -> str:
     if patient is None or patient.sites == 1:
         return "No patient has training rows at two institutions."
-    return f"One patient has training rows at {patient.sites} institutions: together they have ε = {together:.1f}."
+    whole = epsilon_text(together)
+    return f"One patient has training rows at {patient.sites} institutions: together they have ε = {whole}."
 
 
 def _rare_classes(setup: Setup) -> list[str]:
@@ -107,7 +109,7 @@ def _guarantees(setup: Setup, outcome: Outcome) -> list[str]:
     if spent is None:
         found.append("No differential privacy: the released model itself may give away training rows.")
     elif spent > WEAK_EPSILON:
-        found.append(f"ε = {spent:.1f} is above {WEAK_EPSILON:g}: such a guarantee means little.")
+        found.append(f"ε = {epsilon_text(spent)} is above {WEAK_EPSILON:g}: such a guarantee means little.")
     return found
 
 

@@ -1,7 +1,7 @@
-"""A whole round, server and participants kept on disk, in one process that is killed at its KILL_AT-th sync.
+"""A whole round, server and participants kept on disk, in one process that is killed at one of its syncs.
 
-Run by test_crash.py as a script: `durable_federation.py FOLDER ADVERSARY`, again and again over the same folder.
-Standard output, when the round has ended: its survivors and their sum, as JSON.
+Run by test_crash.py as a script: `durable_federation.py FOLDER ADVERSARY SYNC`. The process that is killed is a fork of
+it; then it goes on over the same folder. Standard output, when the round has ended: its survivors and sum, as JSON.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def answers_of(client: DurableClient, request: bytes | None, vector: np.ndarray)
     return answers
 
 
-def main() -> None:
+def main(kill_at: int) -> None:
     folder, adversary = Path(sys.argv[1]), sys.argv[2]
     scheme, context = Bonawitz(5, 20, adversary=adversary, threshold=3), RoundContext("job", 1, bytes(32))
     identities, roster = parties(folder, adversary)
-    os.fsync = DyingDisk(int(os.environ.get("KILL_AT", "0")))
+    os.fsync = DyingDisk(kill_at)
     clients = {
         who: DurableClient(
             SnapshotStore(folder / f"store {who}"),
@@ -100,4 +100,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    first = os.fork()
+    if not first:
+        main(int(sys.argv[3]))
+        os._exit(0)
+    _, status = os.waitpid(first, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    main(0)

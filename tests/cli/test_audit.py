@@ -46,6 +46,19 @@ def test_show_prints_who_took_part(secagg_command: Command, log: Path, writer: I
     assert records[0]["survivors"] == [1, 3, 4, 5]
 
 
+def test_show_fits_80_columns_and_cuts_nothing_off(
+    secagg_command: Command, log: Path, writer: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = secagg_command("audit", "show", log, "--key", writer.public_key.hex())
+    title, *shown = ended.stdout.splitlines()
+    assert title == str(log)
+    assert max(map(len, shown)) <= 80
+    assert "…" not in ended.stdout
+    words = ended.stdout.split()
+    assert words.count("bonawitz,") == words.count("semi-honest") == words.count("refused") + 2 == 3
+
+
 def test_a_changed_log_is_refused(secagg_command: Command, log: Path, writer: Identity) -> None:
     log.write_text(log.read_text().replace('"round":2', '"round":9'))
     ended = secagg_command("audit", "verify", log, "--key", writer.public_key.hex(), "--json")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from secagg.privacy.views import epsilon_text
 from secagg.train import TrainConfig, TrainResult, run
 from secagg.train.report import render
 
@@ -30,7 +31,9 @@ def test_visits_of_one_patient_have_more_than_epsilon_together() -> None:
     assert found["epsilon_unit"] == "row"
     assert found["rows_per_patient"] == 4
     assert found["epsilon_per_patient"] > 4 * found["epsilon"]["server"]
-    said = f"One patient has up to 4 training rows: together they have ε = {found['epsilon_per_patient']:.1f}."
+    said = (
+        f"One patient has up to 4 training rows: together they have ε = {epsilon_text(found['epsilon_per_patient'])}."
+    )
     assert said in " ".join(result.about_epsilon)
     assert said in render(result)
 

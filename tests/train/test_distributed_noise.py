@@ -11,7 +11,7 @@ import pytest
 import torch
 from dp_accounting.pld import PLDAccountant
 
-from secagg.privacy.views import COLLUDING, Release, epsilons
+from secagg.privacy.views import COLLUDING, Release, epsilon_text, epsilons
 from secagg.schemes import make_scheme
 from secagg.train import TrainConfig, run
 from secagg.train.distributed import SumLedger, planned
@@ -176,7 +176,7 @@ def test_epsilon_stands_with_its_unit_and_by_who_looks() -> None:
     assert (shown["per_round"][0]["loss"], shown["derived"]["weight_max"]) == (None, None)
     assert shown["derived"]["update_norm"] == 0.5  # half a step, of three
     secure, plain, *_ = result.table()
-    assert (secure["ε"], plain["ε"]) == (f"{seen[COLLUDING]:.2f}", "∞")
+    assert (secure["ε"], plain["ε"]) == (epsilon_text(seen[COLLUDING]), "∞")
     page = render(result)
     assert "A single institution" in page
     assert "as many sites as open secrets" in page

@@ -11,6 +11,7 @@ import pytest
 import torch
 from dp_accounting.pld import PLDAccountant
 
+from secagg.privacy.views import epsilon_text
 from secagg.train import TrainConfig, TrainResult, examples, run
 from secagg.train.accounting import Mechanism, epsilon, epsilon_together
 from secagg.train.dpsgd import clipped_sum
@@ -198,7 +199,10 @@ def test_a_patient_at_several_sites_is_told_its_own_epsilon() -> None:
     assert result.delta is not None
     assert result.epsilon_per_patient == epsilon_together(4, mechanism, settings["rounds"], result.delta)
     assert result.promised_epsilon == epsilon(mechanism, settings["rounds"], result.delta)
-    assert f"at 4 institutions: together they have ε = {result.epsilon_per_patient:.1f}." in result.about_epsilon[0]
+    assert (
+        f"at 4 institutions: together they have ε = {epsilon_text(result.epsilon_per_patient)}."
+        in result.about_epsilon[0]
+    )
 
 
 def test_without_sampling_a_patient_at_two_sites_has_half_the_noise() -> None:

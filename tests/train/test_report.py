@@ -13,6 +13,7 @@ import pytest
 from markupsafe import escape
 
 from secagg.extras import MissingExtra
+from secagg.privacy.views import epsilon_text
 from secagg.train import TrainConfig, TrainResult, run
 from secagg.train.glossary import WORDS
 from secagg.train.report import render
@@ -71,8 +72,20 @@ def test_it_says_what_is_and_what_is_not_protected(html: str, result: TrainResul
         "The code is not audited",
     ):
         assert sentence in html
-    assert f"{result.epsilon['server']:.3f}" in html
+    assert f">{epsilon_text(result.epsilon['server'])}<" in html
     assert "Before you trust these figures" not in html
+
+
+def test_an_epsilon_that_is_small_is_not_shown_as_none(result: TrainResult) -> None:
+    small = replace(
+        result,
+        epsilon=dict.fromkeys(result.epsilon, 0.001234),
+        rounds=tuple(replace(record, epsilon=0.001) for record in result.rounds),
+    )
+    html = render(small)
+    assert small.table()[0]["ε"] == "0.00123"
+    assert "<b>0.00123</b>" in html
+    assert html.count("<td>0.001</td>") == len(result.rounds)
 
 
 def test_it_shows_every_setting_and_round(html: str, result: TrainResult) -> None:

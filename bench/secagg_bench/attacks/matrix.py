@@ -20,11 +20,15 @@ from .pieces import Axes, Piece, Run
 from .workers import Task
 
 CONFIDENCE = 0.95
+DEAD = "So this attack does not work on such rows, whatever the defence: that it is stopped says nothing."
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One attack against one defence. reason: why nothing was run, "" where it was. weak: broken on purpose."""
+    """One attack against one defence. reason: why nothing was run, "" where it was.
+
+    weak: broken on purpose. own: on rows of a user's, with which an attack may not work at all.
+    """
 
     attack: Attack
     defence: Defence
@@ -32,6 +36,7 @@ class Cell:
     missing: bool = False
     runs: tuple[Run, ...] = ()
     weak: bool = False
+    own: bool = False
 
     @property
     def value(self) -> float:
@@ -61,12 +66,18 @@ class Cell:
     @property
     def words(self) -> str:
         """What was found, in plain words."""
-        return self.attack.in_words(self.value, self.baseline, self.defence)
+        said = self.attack.in_words(self.value, self.baseline, self.defence)
+        return f"{said} {DEAD}" if self.dead else said
 
     @property
     def succeeded(self) -> bool:
-        """Whether the mean reaches what counts as success."""
-        return bool(self.runs) and self.value >= self.attack.metric.success
+        """Whether the mean reaches what counts as success, and is more than a guess."""
+        return bool(self.runs) and self.value >= self.attack.metric.success and self.value > self.baseline
+
+    @property
+    def dead(self) -> bool:
+        """Whether the attack fails even here, where the defence is broken: then its other figures say nothing."""
+        return bool(self.runs) and self.weak and not self.succeeded
 
     @property
     def claimed(self) -> bool:
@@ -77,7 +88,7 @@ class Cell:
     @property
     def wrong(self) -> str:
         """What does not hold; "" where all does."""
-        if self.runs and self.weak and not self.succeeded:
+        if self.dead and not self.own:
             return "the attack fails where it must succeed, so its other figures say nothing"
         if self.claimed and self.succeeded:
             return "the defence is claimed to stop this attack, and does not"
@@ -166,7 +177,8 @@ def _cell(
     reasons = [skipped[key] for key in keys if key in skipped]
     if reasons:
         return Cell(attack, defence, reasons[0], missing=True)
-    return Cell(attack, defence, runs=tuple(run for key in keys if isinstance(run := journal.get(key), Run)))
+    runs = tuple(run for key in keys if isinstance(run := journal.get(key), Run))
+    return Cell(attack, defence, runs=runs, own=effort.records is not None)
 
 
 def _run_task(attack: Attack, defence: Defence, seed: int, effort: Effort) -> Task:

@@ -17,7 +17,7 @@ import numpy as np
 
 from secagg.privacy.measured import standard_errors
 from secagg.privacy.mechanism import Mechanism
-from secagg.privacy.views import SERVER, Release, epsilon, epsilons
+from secagg.privacy.views import SERVER, Release, epsilon, epsilon_text, epsilons
 from secagg_protocols.primitives.randomness import SYSTEM, Randomness
 
 from .accounting import number
@@ -76,7 +76,12 @@ def audits(effort: Effort) -> Iterator[Row]:
     found = audit(HONEST, effort)
     yield Row(PART, "variance of one sum's noise, in standard errors", found.variance, -CAUGHT, CAUGHT)
     yield Row(PART, "correlation of two rounds' noise, in standard errors", found.correlation, -CAUGHT, CAUGHT)
-    yield Row(PART, f"ε from canaries, at the least (claimed {found.claimed:.3f})", found.epsilon, most=found.claimed)
+    yield Row(
+        PART,
+        f"ε from canaries, at the least (claimed {epsilon_text(found.claimed)})",
+        found.epsilon,
+        most=found.claimed,
+    )
     for subject in PLANTED:
         caught_by = audit(subject, effort).caught_by
         what = f"audits that catch {subject.name} ({', '.join(caught_by) or 'none'})"

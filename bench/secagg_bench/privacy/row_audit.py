@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from secagg.privacy.measured import standard_errors
-from secagg.privacy.views import epsilon
+from secagg.privacy.views import epsilon, epsilon_text
 from secagg.train.dpsgd import add_noise, clipped_sum
 from secagg.train.examples import Examples
 from secagg.train.model import Model
@@ -75,7 +75,11 @@ def row_audits() -> Iterator[Row]:
     """Yield what one run says of private gradients, and how many audits catch each planted fault."""
     found = audit(HONEST)
     yield Row(
-        PART, f"rows: ε from one run, at the least (claimed {found.claimed:.3f})", found.epsilon, 0, found.claimed
+        PART,
+        f"rows: ε from one run, at the least (claimed {epsilon_text(found.claimed)})",
+        found.epsilon,
+        0,
+        found.claimed,
     )
     for steps in PLANTED:
         caught_by = audit(steps).caught_by
@@ -97,7 +101,8 @@ def audit(steps: Steps, seed: int = 5, randomness: Randomness = SYSTEM) -> Findi
 
 def coins(seed: int) -> NDArray[np.bool_]:
     """Return which canaries join."""
-    return np.random.default_rng(seed).integers(0, 2, CANARIES) == 1
+    joined: NDArray[np.bool_] = np.random.default_rng(seed).integers(0, 2, CANARIES) == 1
+    return joined
 
 
 def right_guesses(shown: NDArray[np.float64], joined: NDArray[np.bool_]) -> int:

@@ -17,6 +17,7 @@ import typer
 from secagg.cli.choice import SchemeChoice
 from secagg.cli.output import console, print_json
 from secagg.cli.simulate import Adversary
+from secagg.privacy.views import epsilon_text
 from secagg.schemes import PROTECTING, SCHEMES
 from secagg.stats import Answered, Number, Query, Result, Rows, Statistic, simulate
 from secagg.stats.asking import Said, bounded
@@ -234,7 +235,7 @@ def report(ended: Run, as_json: bool) -> None:
         target.print(f"columns: {ended.bounds}", soft_wrap=True)
         target.print(ended.disclosure, soft_wrap=True)
         for view, epsilon in ended.epsilon.items():
-            target.print(f"ε of one row: {epsilon:.3g} ({view})", soft_wrap=True)
+            target.print(f"ε of one row: {epsilon_text(epsilon)} ({view})", soft_wrap=True)
     if ended.written is not None:
         target.print(f"query: {ended.written}", soft_wrap=True)
     for warning in ended.warnings:

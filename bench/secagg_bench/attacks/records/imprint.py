@@ -122,7 +122,8 @@ class Imprint(Attack):
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         rows = defence.sites * ROWS
-        return f"{round(value * rows)} of {rows} of your rows came back from {shown_by(defence)}."
+        guessed = f" ({round(baseline * rows)} by guessing)" if baseline else ""
+        return f"{round(value * rows)} of {rows} of your rows came back from {shown_by(defence)}{guessed}."
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
         shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort, FEW_SITES // sites) for sites in SITES]
