@@ -147,7 +147,11 @@ def test_one_view_is_run_once_and_never_again_after_an_interruption(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(lambda defence: 1.0, "is claimed to stop"), (lambda defence: 0.0, "fails where it must succeed")],
+    [
+        (lambda defence: 1.0, "is claimed to stop"),
+        (lambda defence: 1.0 if defence.broken else 0.8, "is claimed to stop"),
+        (lambda defence: 0.0, "fails where it must succeed"),
+    ],
 )
 def test_a_claim_that_does_not_hold_and_a_dead_attack_are_wrong(tmp_path, value, said):
     matrix = small(tmp_path, [Counting(value)], [attack_examples.FEW])
