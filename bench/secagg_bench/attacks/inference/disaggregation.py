@@ -18,7 +18,7 @@ from ..defence import Defence
 from ..released import Floats, view_of
 from .multi_round import site_gradients, sums_of
 
-ROUNDS = 30
+ROUNDS = 40
 MOST_SITES = 18
 """Of more than that there are too many ways."""
 LIKE = 0.9

@@ -112,8 +112,9 @@ class Material:
     def sites(self, count: int, rows: int) -> list[slice]:
         """Return whose rows are whose: so many for each site. Raises `InputError` where there are too few."""
         if count * rows > len(self.x):
+            plural = "row" if rows == 1 else "rows"
             raise InputError(
-                f"the table is too small: {count} sites of {rows} rows are attacked with as many rows again known, "
+                f"the table is too small: {count} sites of {rows} {plural} are attacked with as many rows again known, "
                 f"{2 * count * rows} in all, and it has {len(self.public) + len(self.x)}"
             )
         return [slice(site * rows, (site + 1) * rows) for site in range(count)]
