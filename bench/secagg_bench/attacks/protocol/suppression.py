@@ -134,7 +134,7 @@ def attacked(scheme: Scheme, vectors: Mapping[int, NDArray[Any]], *, bound: bool
 
 
 def for_the_others(bench: Any, envelopes: list[Envelope]) -> list[Envelope]:
-    """Have the victim's ciphertexts go for some that are about the others' model: who checks a tag can make one."""
+    """Have the victim's ciphertexts pass as made for the others' model: who checks a tag can make one."""
     kept = bench.server._standing
     sealer = Sealer.of(kept.key_id, kept.parameter_hash, kept.wire_key, bench.server._address, OTHER)
     return [_tagged_again(bench, sealer, envelope) for envelope in envelopes]
@@ -145,7 +145,8 @@ def _tagged_again(bench: Any, sealer: Sealer, envelope: Envelope) -> Envelope:
     body = sealer.open(Content.FRESH, VICTIM, message.block, message.words)
     words = bench.server._sealer.seal(Content.FRESH, VICTIM, message.block, body)
     again = bench.clients[HELPER].seal(envelope.kind, SERVER, msgspec.structs.replace(message, words=words))
-    return msgspec.structs.replace(again, sender=VICTIM)
+    forged: Envelope = msgspec.structs.replace(again, sender=VICTIM)
+    return forged
 
 
 def under_all_masks(scheme: Scheme, vectors: Mapping[int, NDArray[Any]]) -> Floats:
