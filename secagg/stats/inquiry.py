@@ -94,20 +94,23 @@ def settings_of(knobs: Mapping[str, Any]) -> Settings:
 
 
 class _Kept(Message, frozen=True):
-    """The whole state: names, in order; those left out; the nonce; failed attempts; the progress, encoded."""
+    """The whole state: names, in order; those left out; the nonce; failed attempts; the progress, encoded; why there
+    will be no results, once a sum has shown that."""
 
     names: tuple[str, ...]
     left_out: tuple[str, ...]
     nonce: bytes
     attempt: int
     progress: bytes
+    ended: str = ""
 
 
 class Inquiry:
     """One query, asked once. names: of the sites, in the order of their numbers. folder: where it is kept; None: it
     ends with its process.
 
-    Raises `ParameterError` for settings that no such sum can have, `InputError` for a folder of another query.
+    Raises `ParameterError` for settings that no such sum can have, `InputError` for a folder of another query, or of
+    one whose sums have shown that it has no results.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Inquiry:
         if (self._progress.query, self._kept.names) != (query, tuple(names)):
             raise InputError(f"{folder} is of another query, or other sites: give another folder")
         self._round: Round[str] | None = None
+        self._check_not_ended()
         settings.check_sampled(len(names), "ask more sites")
         if not self.done:
             self._scheme()
@@ -137,6 +141,11 @@ class Inquiry:
             return fresh
         except OSError as error:
             raise InputError(f"{self._folder}: cannot be used for a query ({error.strerror}); give another") from None
+
+    def _check_not_ended(self) -> None:
+        """Raise what a sum has shown already: the same step, asked again, would only show it again."""
+        if self._kept.ended:
+            raise InputError(self._kept.ended)
 
     @property
     def done(self) -> bool:
@@ -174,6 +183,7 @@ class Inquiry:
     @contextmanager
     def open(self) -> Iterator[Round[str]]:
         """Yield the round of the step at hand; in a folder, where it was left. Give its output to `close`."""
+        self._check_not_ended()
         scheme = self._scheme()
         terms = self._terms()
         context = context_of(terms, self._progress)
@@ -211,7 +221,8 @@ class Inquiry:
     def close(self, output: Output) -> None:
         """Take the sum of a step. It is on disk, and in the audit log, when this returns.
 
-        Raises `ProtocolViolation` for a sum that no such sites have.
+        Raises `ProtocolViolation` for a sum that no such sites have, `InputError` for one that shows that the query
+        has no results: then it has ended, and says so from now on.
         """
         if self._round is None:
             raise StateError("no step is open: call open first")
@@ -219,7 +230,12 @@ class Inquiry:
         plan = self._planned
         if plan is not None:
             total = plan.read(output.total, len(output.survivors), self._progress)
-        following = self._progress.combined(total, len(output.survivors))
+        try:
+            following = self._progress.combined(total, len(output.survivors))
+        except InputError as error:
+            self._record(self._kept.progress)
+            self._turn(msgspec.structs.replace(self._kept, ended=str(error)))
+            raise
         left_out = self._kept.left_out
         if self._progress.step == 0:
             participants = self._round.participants

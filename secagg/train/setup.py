@@ -171,7 +171,7 @@ def _public_size(config: TrainConfig, data: Dataset, silos: tuple[Silo, ...]) ->
     unit = config.privacy.unit if config.privacy.of_lots else "row"
     mean = sum(_units(data, silo, unit) for silo in silos) / len(silos)
     if (asked := config.privacy.public_size) is not None:
-        return asked, _far_off(asked, mean, unit) if config.privacy.of_lots else ()
+        return asked, _far_off(config, asked, mean, unit)
     if data.public_rows is not None:
         training_rows = data.public_rows * (1 - config.data.test_fraction)
         return max(1, round(training_rows / len(silos))), ()
@@ -192,14 +192,20 @@ def _units(data: Dataset, silo: Silo, unit: str) -> int:
     return len(np.unique(data.patients[silo.train]))
 
 
-def _far_off(asked: int, mean: float, unit: str) -> tuple[str, ...]:
+def _far_off(config: TrainConfig, asked: int, mean: float, unit: str) -> tuple[str, ...]:
     """Return a warning where what was agreed on is far from what is there."""
     if 1 / LARGEST_LOT <= asked / mean <= LARGEST_LOT:
         return ()
-    follows = "the model hardly moves" if asked > mean else "steps are longer than asked for, and many are clipped"
+    if config.privacy.of_lots:
+        moves = "the model hardly moves" if asked > mean else "steps are longer than asked for, and many are clipped"
+        follows = f"gradients are divided by the former, so {moves}"
+    elif asked > mean and config.aggregation.weight_max is None:
+        follows = "weights of up to 8 times the former leave few bits of each value, so the mean is coarse"
+    else:
+        return ()
     return (
-        f"public_size = {asked}, and a site trains on {mean:.3g} {unit}s on average: gradients are divided by the "
-        f"former, so {follows}; agree on a figure that is nearer (--public-size).",
+        f"public_size = {asked}, and a site trains on {mean:.3g} {unit}s on average: {follows}; agree on a figure that "
+        "is nearer (--public-size).",
     )
 
 

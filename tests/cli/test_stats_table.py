@@ -34,6 +34,19 @@ def test_it_gives_what_the_pooled_table_gives(secagg_command: Command) -> None:
     assert "computed from the rows of all sites" in ended.stderr
 
 
+def test_a_name_with_a_colon_or_a_comma_stands_in_double_quotes(secagg_command: Command, tmp_path: Path) -> None:
+    table = pd.DataFrame({"a:b": range(30), "c, d": range(30), "e": range(30)})
+    path = tmp_path / "table.csv"
+    table.to_csv(path, index=False)
+    asked = ("--mean", '"a:b"', "--sum", '"a:b":0:29:0', "--histogram", '"a:b":3', "--covariance", 'e,"c, d"')
+    ended = secagg_command("stats", "table", "--csv", path, *asked, "--minimum-cell", 0, "--json")
+    assert ended.code == 0, ended.stderr
+    _, mean, histogram, covariance = ended.json()["results"]
+    assert mean["rows"][0]["mean"] == 14.5
+    assert len(histogram["counts"]) == 3
+    assert covariance["columns"] == ["e", "c, d"]
+
+
 def test_a_query_file_holds_what_was_asked_and_is_never_written_over(secagg_command: Command, tmp_path: Path) -> None:
     file = tmp_path / "query.json"
     schema = tmp_path / "schema.json"
@@ -96,6 +109,7 @@ WRONG = {
     "--mean ago": "has no column 'ago' (did you mean 'age'?)",
     "--mean sex": "column 'sex' holds texts, and numbers are needed",
     "--mean age:5:1": "--mean: 'age:5:1': bounds 5.0 and 1.0 must be two finite numbers, the lower one first",
+    '--mean "age:0': "--mean: '\"age:0' is not COLUMN[:LOW:HIGH[:DECIMALS]]",
     "--mean age:0": "--mean: 'age:0' is not COLUMN[:LOW:HIGH[:DECIMALS]]",
     "--mean age:0:9 --sum age:0:8": "column 'age' is given two different ranges",
     "--mean age --by age": "column 'age' is asked for as numbers and as categories",

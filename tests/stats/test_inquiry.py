@@ -3,7 +3,7 @@
 import pytest
 
 from secagg.round.audit.compare import Log, compare
-from secagg.stats import Floor, simulate
+from secagg.stats import Floor, Meta, Query, simulate
 from secagg_protocols import InputError, ParameterError, RoundFailed, Step
 
 from .hospitals import AVERAGED, COUNTED, Hospitals
@@ -70,6 +70,22 @@ def test_a_coordinator_that_is_killed_after_any_answer_goes_on_from_its_folder(h
     assert check_audits(parties) == 2
     with pytest.raises(InputError, match="is of another query"):
         parties.inquiry(COUNTED, folder)
+
+
+def test_a_query_whose_sum_shows_that_it_has_no_results_is_not_asked_again(hospitals, tmp_path):
+    parties = hospitals()
+    folder = tmp_path / "kept"
+    hopeless = Query(columns={"age": AVERAGED.columns["age"]}, rows=100_000, statistics=(Meta("mean", "age"),))
+    inquiry = parties.inquiry(hopeless, folder)
+    with pytest.raises(InputError, match=r"too coarse for the squared weights of 'age': .*lower rows"):
+        parties.run(inquiry)
+    assert check_audits(parties) == 1
+    answered = len(parties.answered)
+    with pytest.raises(InputError, match="lower rows"):
+        parties.run(inquiry)
+    with pytest.raises(InputError, match="lower rows"):
+        parties.inquiry(hopeless, folder)
+    assert len(parties.answered) == answered
 
 
 @pytest.mark.parametrize("step", [Step.ADVERTISE_KEYS, Step.SHARE_KEYS, Step.MASKED_INPUT])

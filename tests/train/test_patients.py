@@ -158,6 +158,12 @@ def test_a_public_size_far_from_what_is_there_is_warned_of(table: Path, asked: i
         assert "(--public-size)" in warning
 
 
+@pytest.mark.parametrize(("asked", "warned"), [(64, 0), (10**9, 1)])
+def test_without_noise_a_public_size_far_beyond_the_rows_is_warned_of_as_well(asked: int, warned: int) -> None:
+    said = make_setup(TrainConfig.of(epsilon=None, public_size=asked, report=None)).warnings
+    assert sum("so the mean is coarse" in warning for warning in said) == warned
+
+
 def spent(multipliers: Sequence[float | None], steps: int, delta: float | None) -> float:
     """ε of rounds of so many steps, by dp-accounting alone."""
     accountant = PLDAccountant(value_discretization_interval=1e-4)

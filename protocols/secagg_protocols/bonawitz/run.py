@@ -70,9 +70,7 @@ def run_bonawitz(
     masked = BlockSum(scheme.domain)
     dealt = {}
     for u in u3:
-        kept = steps.kept_share(scheme, made[u].kept)
-        accept = partial(_accept, scheme, u, peers[u])
-        dealt[u] = dealing.open_shares(member[u], session, made[u].channels, kept, relayed[u], accept)
+        dealt[u] = _open_shares(scheme, member[u], session, made[u], peers[u], relayed[u])
         mask_keys = {v: peers[u][v].mask_key for v in dealt[u].dealers if v != u}
         layers = steps.layer_keys(scheme, session, u, own[u])
         noised = with_noise(scheme, cast.vectors[u], cast.randomness[u], layers)
@@ -96,11 +94,32 @@ def run_bonawitz(
     opened = {u: wire(u, steps.unmasking(scheme, dealt[u], requests[u])) for u in u5}
     known = steps.Transcript(session, graph, advertised, {u: told[u].share_digests for u in u2}, u2, u3)
     secrets = steps.recover(recovery_of(scheme, address, known, cast.randomness[SERVER]), known, opened)
-    secrets, surplus = steps.open_chains(scheme, address, known, secrets)
-    steps.unmask(scheme, known, secrets, masked.words)
-    output = masked.output(u3, Step.UNMASKING)
+    return _unmask(scheme, address, known, secrets, masked), wire.sent
+
+
+def _open_shares(
+    scheme: Bonawitz,
+    member: dealing.Member,
+    session: bytes,
+    made: dealing.Sealed,
+    peers: Mapping[int, AdvertiseKeys],
+    relayed: SealedShares,
+) -> dealing.Dealt:
+    """Return what a participant holds of every dealer's secrets: each share is what its dealer committed to."""
+    kept = steps.kept_share(scheme, made.kept)
+    accept = partial(_accept, scheme, member.participant, peers)
+    return dealing.open_shares(member, session, made.channels, kept, relayed, accept)
+
+
+def _unmask(
+    scheme: Bonawitz, address: bytes, known: steps.Transcript, secrets: Mapping[int, bytes], masked: BlockSum
+) -> Output:
+    """Return the sum, once the masks that these secrets make, and noise that nobody needs, are off it. Server."""
+    ends, surplus = steps.open_chains(scheme, address, known, secrets)
+    steps.unmask(scheme, known, ends, masked.words)
+    output = masked.output(known.survivors, Step.UNMASKING)
     noise.take_off(scheme, output, surplus)
-    return output, wire.sent
+    return output
 
 
 def _accept(scheme: Bonawitz, holder: int, peers: Mapping[int, AdvertiseKeys], dealer: int, dealt: bytes) -> bytes:

@@ -30,8 +30,9 @@ from . import shamir
 from .blame import Correction, Evidence, Unrecoverable, Verdict
 from .budget import OutOfWork, Work
 from .cases import AT_ONCE, Case, closed, corrected, elements_of, folded, have_same_holders, there_of, unrecoverable
-from .field import PRIME, multiply, uniform
+from .field import multiply, uniform
 from .interpolation import CHECKS, Mask, Masks
+from .liars import Liars
 from .randomness import Randomness
 from .reed_solomon import FEW_ERRORS, ShareCode, TooManyErrors
 
@@ -67,9 +68,7 @@ class Repair:
         self._randomness = randomness
         self._work = Work(BUDGET)
         self._beside = Work(_BESIDE)
-        self._lies = np.zeros(PRIME, dtype=np.int64)  # by holder: how often it was found to lie
-        self._lied_about = 0  # of how many dealers shares were found to be wrong
-        self._learnt = 0  # how often something new was found
+        self._liars = Liars(threshold)
         self._combinations = uniform((shamir.LIMBS, shamir.LIMBS), randomness)  # of limbs: nobody can know them
         self._code: ShareCode | None = None
         self._cases: Sequence[Case] = ()
@@ -78,7 +77,7 @@ class Repair:
     def corrections(self) -> list[Correction]:
         """What was found so far, by dealer and holder."""
         cases = sorted(self._cases, key=attrgetter("dealer"))
-        proven = self._lies > 0 if self._evidence.signed else None
+        proven = self._liars.counts > 0 if self._evidence.signed else None
         return [one for case in cases for one in corrected(case, proven)]
 
     def secrets(self, cases: Sequence[Case]) -> dict[int, bytes]:
@@ -133,7 +132,7 @@ class Repair:
         try:
             if case.decoded:  # it was tried before
                 self._work.spend(_LOOK)
-            if case.tried < self._learnt and any(self._settles(case, kept) for kept in self._without_liars(case)):
+            if case.tried < self._liars.learnt and any(self._settles(case, kept) for kept in self._liars.without(case)):
                 return True
             if self._evidence.signed:
                 self._open_signed(case)
@@ -150,33 +149,11 @@ class Repair:
 
     def _leave_liars_out(self, cases: Sequence[Case]) -> None:
         """Try to open all these secrets without those that were found to lie, where all have the same holders."""
-        stale = [case for case in cases if case.tried < self._learnt]
+        stale = [case for case in cases if case.tried < self._liars.learnt]
         if stale and have_same_holders(cases):
-            kept = self._trusted(stale, worst=False)
+            kept = self._liars.trusted(stale, worst=False)
             some = np.flatnonzero((kept != there_of(stale)).any(axis=1)).tolist()
             self._try([stale[place] for place in some], kept[some])
-
-    def _without_liars(self, case: Case) -> list[Mask]:
-        """Return whom to go by without those found to lie: all of them; those found as often as half of the worst."""
-        every, worst = (self._trusted([case], worst=which)[0] for which in (False, True))
-        masks = [every] if np.array_equal(every, worst) else [every, worst]
-        return [mask for mask in masks if not np.array_equal(mask, case.there)]
-
-    def _trusted(self, cases: Sequence[Case], *, worst: bool) -> Masks:
-        """Return whom to go by, (dealers, m), without those found to lie: at all, or as often as half of the worst.
-
-        Without signatures a bad dealer makes liars of honest holders, but only at itself.
-        """
-        there = there_of(cases)
-        lies = self._lies[cases[0].holders] * there
-        least = np.maximum(1, lies.max(axis=1) // 2) if worst else np.ones(len(cases), dtype=np.int64)
-        out = lies >= least[:, None]
-        most = there.sum(axis=1) - self._threshold
-        for place in np.flatnonzero(out.sum(axis=1) > most).tolist():
-            rows = np.flatnonzero(out[place])
-            spared = rows[np.argsort(-lies[place, rows], kind="stable")[most[place] :]]
-            out[place, spared] = False
-        return there & ~out
 
     def _settles(self, case: Case, kept: Mask) -> bool:
         """Open a secret with the shares kept, if they fit each other and the commitment."""
@@ -191,7 +168,7 @@ class Repair:
         if not cases:
             return
         for case in cases:
-            case.tried = self._learnt
+            case.tried = self._liars.learnt
         elements = elements_of(cases)
         secrets = shamir.secrets_of(*cases[0].points.read(kept, elements))
         opened = [
@@ -212,13 +189,7 @@ class Repair:
         case.secret = secret
         case.wrong = wrong
         if not self._evidence.signed and wrong.size:  # else only what is proven counts
-            self._learn(case.holders[wrong].tolist(), 1)
-            self._lied_about += 1
-
-    def _learn(self, liars: Sequence[int], times: int) -> None:
-        if liars:
-            self._lies[liars] += times
-            self._learnt += 1
+            self._liars.learn_of_dealer(case.holders[wrong].tolist())
 
     # --- signed shares
 
@@ -237,8 +208,7 @@ class Repair:
         # Never refused: what is signed decides.
         (self._beside if work <= self._beside.left else self._work).spent(work)
         case.lied = rows[self._signed_others(case, rows)]
-        self._learn(case.holders[case.lied].tolist(), 1)
-        self._lied_about += 1
+        self._liars.learn_of_dealer(case.holders[case.lied].tolist())
         case.there = case.there.copy()
         case.there[case.lied] = False
         case.compared = True
@@ -304,7 +274,7 @@ class Repair:
         asked = [case for case in cases if case.have >= half[-1].have]
         missed = (~there_of(asked)).sum(axis=0)
         often = missed * _OFTEN > len(asked)
-        self._learn(cases[0].holders[often].tolist(), len(asked))  # no lie perhaps, but nothing to go by
+        self._liars.learn(cases[0].holders[often].tolist(), len(asked))  # no lie perhaps, but nothing to go by
         spare -= int(often.sum())
         if spare < 2:
             return bool(often.any())
@@ -321,7 +291,7 @@ class Repair:
             wrong = self._code_of(cases[0], ~often).wrong_shares(words, self._randomness)
         except TooManyErrors:
             return bool(often.any())
-        self._learn(list(wrong), len(asked))
+        self._liars.learn(list(wrong), len(asked))
         return bool(often.any() or wrong)
 
     def _decode_apart(self, cases: Sequence[Case]) -> None:
@@ -330,11 +300,10 @@ class Repair:
         First among those of holders that were not found to lie about most dealers, if there are such liars, then among
         all. One dealer alone is left to a decoder that sees a few more wrong shares.
         """
-        notorious = 2 * self._lies.max() > self._lied_about
-        for worst in (True, False) if notorious else (False,):
+        for worst in (True, False) if self._liars.notorious else (False,):
             cases = [case for case in closed(cases) if case.have >= self._threshold + 2]
             if len(cases) > 1:
-                self._locate_apart(cases, self._trusted(cases, worst=True) if worst else there_of(cases))
+                self._locate_apart(cases, self._liars.trusted(cases, worst=True) if worst else there_of(cases))
 
     def _locate_apart(self, cases: Sequence[Case], among: Masks) -> None:
         spare = cases[0].holders.size - self._threshold
@@ -356,7 +325,7 @@ class Repair:
             case.decoded = True
             if self._locates(case, case.there):
                 return True
-        return any(self._locates(case, trusted) for trusted in self._without_liars(case))
+        return any(self._locates(case, trusted) for trusted in self._liars.without(case))
 
     def _locates(self, case: Case, among: Mask) -> bool:
         spare = int(among.sum()) - self._threshold

@@ -101,8 +101,10 @@ class Material:
 
     @classmethod
     def of(cls, effort: Effort, seed: int, own: Callable[[], Rows]) -> Material:
-        """Return the user's rows, or where there are none the attack's own."""
+        """Return the user's rows, or else the attack's own. Raises `InputError` where they have one column alone."""
         brought = effort.records
+        if brought is not None and brought.x.shape[1] < 2:
+            raise InputError("the table is too small: it has one column beside its target, hit by chance")
         rows = own() if brought is None else Rows((brought.x + 1) / 2, brought.y)
         order = np.random.default_rng([seed, 0]).permutation(len(rows.x))
         half = len(rows.x) // 2
