@@ -51,7 +51,8 @@ class EqualSums(ProtocolAttack):
     adversary: ClassVar[str] = (
         "the server with as many colluders as the scheme withstands, curious: all messages, and all that colluders hold"
     )
-    metric: ClassVar[Metric] = Metric("share of values whose owner is told", success=0.75)
+    metric: ClassVar[Metric] = Metric("share of values whose owner is told", success=0.6)
+    """By guessing 0.5 ± 0.01. Ciphertexts under a key of zeros tell 0.7: not all values are at places that are tried."""
 
     def view(self, defence: Defence) -> str:
         noise = defence.noise
