@@ -52,7 +52,7 @@ class EqualSums(ProtocolAttack):
         "the server with as many colluders as the scheme withstands, curious: all messages, and all that colluders hold"
     )
     metric: ClassVar[Metric] = Metric("share of values whose owner is told", success=0.6)
-    """By guessing 0.5 ± 0.01. Ciphertexts under a key of zeros tell 0.7: not all values are at places that are tried."""
+    """A guess has 0.5 ± 0.01. Ciphertexts under a key of zeros tell 0.7: values are not looked for in all places."""
 
     def view(self, defence: Defence) -> str:
         noise = defence.noise
