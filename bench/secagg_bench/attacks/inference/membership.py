@@ -9,6 +9,7 @@ import numpy as np
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
+from ..records.dlg import alone
 from ..released import Floats, clipped, released, shown_by, view_of
 from .clinical import HIDDEN, Network, Table, deviation
 from .scores import AT_FEW, FEW, GUESS, area, roc, said, true_positives
@@ -46,7 +47,7 @@ class Membership(Attack):
         return defence.protects("row")
 
     def weak(self) -> Defence:
-        return Defence("in-the-clear", "updates in the clear", broken="nothing is summed")
+        return alone(1e-3, broken="one site in the sum, and noise ÷ 1,000")
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
         members, others = scores(defence, seed, effort)
