@@ -159,6 +159,12 @@ def test_a_claim_that_does_not_hold_and_a_dead_attack_are_wrong(tmp_path, value,
     assert said in cell.wrong
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(0.0, "stopped"), (0.4, "in part"), (1.0, "succeeds")])
+def test_more_than_a_guess_and_less_than_a_success_is_not_called_stopped(tmp_path, value, verdict):
+    matrix = small(tmp_path, [Counting(lambda _: value)], [NAMED["none"]], Effort((0, 1)))
+    assert matrix.cells[0].verdict == verdict
+
+
 def test_an_attack_that_cannot_work_on_a_user_s_rows_says_so_and_is_no_error(tmp_path):
     rows = Records("any rows", np.zeros((1, 1)), np.zeros(1, dtype=np.int64))
     matrix = small(tmp_path, [Counting(lambda defence: 0.0)], [NAMED["none"]], Effort((0,), records=rows))
