@@ -16,7 +16,7 @@ from scipy.linalg import qr
 from ..attack import Attack, Effort, Finding, Metric
 from ..defence import Defence
 from ..released import Floats, view_of
-from .multi_round import site_gradients, sums_of
+from .multi_round import sent_by, site_gradients, sums_of
 
 ROUNDS = 40
 MOST_SITES = 18
@@ -59,7 +59,7 @@ class Disaggregation(Attack):
         sums = sums_of(defence, gradients, present, seed)
         found = columns(sums, defence.sites)
         updates = np.asarray(np.linalg.lstsq(found, sums, rcond=None)[0], dtype=np.float64)
-        truth = gradients.sum(axis=1)
+        truth = sent_by(defence, gradients, seed)
         return Finding(_known(updates, truth), 0.0, note=_said(found, present))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 from typing import ClassVar
 
@@ -52,7 +53,7 @@ class MultiRound(Attack):
 
     def _after(self, rounds: int, defence: Defence, seed: int, effort: Effort) -> Finding:
         gradients = site_gradients(defence, seed, effort)
-        truth = gradients.sum(axis=1)
+        truth = sent_by(defence, gradients, seed)
         if defence.scheme is None:
             guess = np.array(released(defence, list(gradients), seed))
         else:
@@ -81,6 +82,11 @@ def site_gradients(defence: Defence, seed: int, effort: Effort) -> Floats:
     count = defence.sites * ROWS
     network = Network.fresh(table.x.shape[1], np.random.default_rng([seed, 1]))
     return network.gradients(table[:count]).reshape(defence.sites, ROWS, -1)
+
+
+def sent_by(defence: Defence, gradients: Floats, seed: int) -> Floats:
+    """Return each site's update as it goes into sums, (sites, values): cut, where its values are clipped."""
+    return np.array(released(replace(defence, scheme=None, noise=None), list(gradients), seed))
 
 
 def sums_of(defence: Defence, gradients: Floats, present: NDArray[np.bool_], seed: int) -> Floats:
