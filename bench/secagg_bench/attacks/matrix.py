@@ -79,7 +79,9 @@ class Cell:
         """Say whether it succeeds, or is stopped, or "in part": less than a success, and surely more than a guess."""
         if self.succeeded:
             return "succeeds"
-        surely = self.interval[0] if self.interval else self.value - self.attack.metric.leeway
+        low, high = self.interval or (self.value, self.value)
+        # Where all seeds find the same, they do not say how much is chance.
+        surely = low if low < high else self.value - self.attack.metric.leeway
         return "in part" if surely > self.baseline else "stopped"
 
     @property

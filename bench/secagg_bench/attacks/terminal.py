@@ -46,7 +46,7 @@ def _attacks(title: str, attacks: Sequence[Attack], matrix: Matrix) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("attack", no_wrap=True, min_width=max(len(attack.name) for attack in matrix.attacks))
     for name in (*VERDICTS, "no view", "not run", attacks[0].broken_is):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=max(map(len, name.split())))
     for attack in attacks:
         cells = [cell for cell in matrix.cells if cell.attack is attack and not cell.weak]
         ran = [cell for cell in cells if cell.runs]
