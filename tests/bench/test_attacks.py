@@ -159,7 +159,7 @@ def test_a_claim_that_does_not_hold_and_a_dead_attack_are_wrong(tmp_path, value,
     assert said in cell.wrong
 
 
-@pytest.mark.parametrize(("value", "verdict"), [(0.0, "stopped"), (0.4, "in part"), (1.0, "succeeds")])
+@pytest.mark.parametrize(("value", "verdict"), [(0.0, "stopped"), (0.8, "in part"), (1.0, "succeeds")])
 def test_more_than_a_guess_and_less_than_a_success_is_not_called_stopped(tmp_path, value, verdict):
     matrix = small(tmp_path, [Counting(lambda _: value)], [NAMED["none"]], Effort((0, 1)))
     assert matrix.cells[0].verdict == verdict
