@@ -16,7 +16,7 @@ class LargestSite(Attack):
     title: ClassVar[str] = "Which site sent the largest update"
     source: ClassVar[str] = "an example"
     adversary: ClassVar[str] = "the server, curious: sees what is released"
-    metric: ClassVar[Metric] = Metric("right guesses", success=1.0)
+    metric: ClassVar[Metric] = Metric("right guesses", success=1.0, leeway=0.7)
 
     def no_view(self, defence: Defence) -> str:
         return ""

@@ -1,17 +1,21 @@
 """What rebuilds records: which noise stops which attack, and the steps that each stands on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from secagg_bench.attacks.attack import Effort
-from secagg_bench.attacks.defence import Defence, Noise
+from secagg_bench.attacks.attack import Effort, Records
+from secagg_bench.attacks.defence import DEFENCES, Defence, Noise
 from secagg_bench.attacks.records.attributes import agreement
 from secagg_bench.attacks.records.dlg import Dlg, alone
+from secagg_bench.attacks.records.imprint import Imprint
 from secagg_bench.attacks.records.likeness import psnr, recovered
 from secagg_bench.attacks.records.material import Material, digits
-from secagg_bench.attacks.records.readout import read
+from secagg_bench.attacks.records.readout import TabularReadout, read
 from secagg_bench.attacks.records.traps import TrapWeights
 
+NAMED = {defence.name: defence for defence in DEFENCES}
 EFFORT = Effort((0,), quick=True)
 
 
@@ -58,3 +62,11 @@ def test_likeness_is_of_the_nearest_and_no_more_than_anybody_sees():
     made = np.array([[0.1] * 4, [1.0] * 4])
     assert psnr(truth, made) == pytest.approx(20)
     assert psnr(truth, truth) == 60
+
+
+def test_of_few_columns_no_row_counts_as_recovered_by_chance():
+    rng = np.random.default_rng(0)
+    table = Records("two columns", rng.uniform(-1, 1, (300, 2)), rng.integers(0, 2, 300))
+    for attack in (Imprint(), TabularReadout()):
+        summed, noisy = (attack.run(NAMED[name], 0, replace(EFFORT, records=table)) for name in ("bonawitz", "row-dp"))
+        assert noisy.value < 0.1 < summed.value

@@ -83,8 +83,10 @@ def _scheme(defence: Defence) -> Scheme:
 
 def _trained_task(defence: Defence, seeds: int) -> Task:
     noise = defence.noise
-    # Each row of the data set is a patient: noise over patients is noise over its rows.
-    kind = None if noise is None else (noise.mode, "row" if noise.unit == "patient" else noise.unit)
+    kind = None
+    if noise is not None and defence.protects(noise.unit):  # too little noise costs hardly more than none
+        # Each row of the data set is a patient: noise over patients is noise over its rows.
+        kind = noise.mode, "row" if noise.unit == "patient" else noise.unit
     name = ", ".join(kind or ())
     where = (name, seeds, version("secagg"))
     return Task(("trained", *where), f"AUC of models, {name or 'no'} noise", partial(_trained, kind, where))

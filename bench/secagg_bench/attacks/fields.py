@@ -59,6 +59,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "interval": cell.interval,
         "baseline": cell.baseline,
         "succeeded": cell.succeeded,
+        "verdict": cell.verdict,
         "words": cell.words,
         "values": {str(run.seed): run.value for run in cell.runs},
         "notes": sorted({run.note for run in cell.runs} - {""}),

@@ -75,6 +75,14 @@ class Cell:
         return bool(self.runs) and self.value >= self.attack.metric.success and self.value > self.baseline
 
     @property
+    def verdict(self) -> str:
+        """Say whether it succeeds, or is stopped, or "in part": less than a success, and surely more than a guess."""
+        if self.succeeded:
+            return "succeeds"
+        surely = self.interval[0] if self.interval else self.value - self.attack.metric.leeway
+        return "in part" if surely > self.baseline else "stopped"
+
+    @property
     def dead(self) -> bool:
         """Whether the attack fails even here, where the defence is broken: then its other figures say nothing."""
         return bool(self.runs) and self.weak and not self.succeeded
@@ -86,11 +94,16 @@ class Cell:
         return said and not self.weak
 
     @property
+    def beyond(self) -> bool:
+        """Whether more was found than chance or an ε allows. Of a user's few rows chance allows more than is known."""
+        return bool(self.runs) and not self.own and self.value > self.baseline + self.attack.metric.leeway
+
+    @property
     def wrong(self) -> str:
         """What does not hold; "" where all does."""
         if self.dead and not self.own:
             return "the attack fails where it must succeed, so its other figures say nothing"
-        if self.claimed and self.succeeded:
+        if self.claimed and (self.succeeded or self.beyond):
             return "the defence is claimed to stop this attack, and does not"
         return ""
 

@@ -52,10 +52,9 @@ def told(cell: Cell) -> str:
         return f"{where}: {'not run' if cell.missing else 'no such view'}: {cell.reason}"
     seeds = ", ".join(str(run.seed) for run in cell.runs)
     interval = f" ({figure(cell.interval[0])} to {figure(cell.interval[1])})" if cell.interval else ""
-    said = "succeeds" if cell.succeeded else "stopped"
     return (
-        f"{where}: {said}. {cell.attack.metric.name}: {figure(cell.value)}{interval}, a guess {figure(cell.baseline)}, "
-        f"success from {figure(cell.attack.metric.success)}; seeds {seeds}"
+        f"{where}: {cell.verdict}. {cell.attack.metric.name}: {figure(cell.value)}{interval}, "
+        f"a guess {figure(cell.baseline)}, success from {figure(cell.attack.metric.success)}; seeds {seeds}"
     )
 
 

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 from matplotlib.image import imsave
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from secagg.pages import ALARM, DASHED, FAINT, PLAIN, POOLED, SECURE, drawing
 
@@ -52,6 +52,7 @@ def curve(shown: Curve) -> str:
         elif shown.logarithmic:
             drawn.axes.set_xscale("log")
             drawn.axes.xaxis.set_major_locator(LogLocator())
+            drawn.axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             drawn.axes.xaxis.set_minor_locator(NullLocator())
         drawn.axes.set_ylim(bottom=min(0, *(value for line in shown.lines for value in line.y)))
         drawn.axes.set_xlabel(shown.x)

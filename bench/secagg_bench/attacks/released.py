@@ -44,7 +44,8 @@ def shown_by(defence: Defence) -> str:
     """Return what is released, in words for who is in it."""
     if defence.scheme is None:
         return "what each site sent"
-    return f"the sum of {defence.sites} sites{', with noise' if defence.noise else ''}"
+    sites = "one site" if defence.sites == 1 else f"{defence.sites} sites"
+    return f"the sum of {sites}{', with noise' if defence.noise else ''}"
 
 
 def released(

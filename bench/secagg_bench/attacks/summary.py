@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from .attack import Attack
-from .costs import Cost
+from .costs import DATASET, Cost
 from .defence import Defence
 from .matrix import Cell, Matrix
 from .registry import grouped
@@ -76,4 +76,4 @@ def _through(standing: Standing) -> str:
 
 
 def _price(cost: Cost) -> str:
-    return f". A model's AUC is then {fmean(cost.trained.aucs):.3f}" if cost.trained else ""
+    return f". A model's AUC on {DATASET} is then {fmean(cost.trained.aucs):.3f}" if cost.trained else ""

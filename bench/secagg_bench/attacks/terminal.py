@@ -13,6 +13,7 @@ from .attack import Attack
 from .matrix import Cell, Matrix, names_of
 from .registry import grouped
 
+VERDICTS = ("succeeds", "in part", "stopped")
 FEW = 4
 """Attacks up to which each view has a line of its own; of more there is a line for each attack."""
 
@@ -41,17 +42,17 @@ def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
 
 
 def _attacks(title: str, attacks: Sequence[Attack], matrix: Matrix) -> Table:
-    """Return how many defences stop each attack of a group."""
+    """Return against how many defences each attack of a group succeeds."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("attack", no_wrap=True, min_width=max(len(attack.name) for attack in matrix.attacks))
-    for name in ("succeeds", "stopped", "no view", "not run", attacks[0].broken_is):
+    for name in (*VERDICTS, "no view", "not run", attacks[0].broken_is):
         table.add_column(name, justify="right")
     for attack in attacks:
         cells = [cell for cell in matrix.cells if cell.attack is attack and not cell.weak]
         ran = [cell for cell in cells if cell.runs]
-        leaks = sum(cell.succeeded for cell in ran)
+        verdicts = [cell.verdict for cell in ran]
         skipped = sum(cell.missing for cell in cells)
-        counts = (leaks, len(ran) - leaks, len(cells) - len(ran) - skipped, skipped)
+        counts = (*map(verdicts.count, VERDICTS), len(cells) - len(ran) - skipped, skipped)
         weak = matrix.weak(attack)
         table.add_row(attack.name, *(str(count or "–") for count in counts), f"{weak.value:.3g}" if weak.runs else "–")
     return table
@@ -68,8 +69,7 @@ def _views(matrix: Matrix, attack: Attack) -> Table:
         if not first.runs:
             table.add_row(name, "–", first.reason)
             continue
-        said = "succeeds" if first.succeeded else "stopped"
-        table.add_row(name, _figures(first), said)
+        table.add_row(name, _figures(first), first.verdict)
     return table
 
 

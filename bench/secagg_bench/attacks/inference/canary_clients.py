@@ -13,9 +13,9 @@ from ..defence import Defence, Noise
 from ..released import view_of
 from .one_run_audit import OVER_CLAIM
 
-LENGTH = 2000
+LENGTH = 1000
 ROUNDS = 20
-QUICK_ROUNDS = 6
+QUICK_ROUNDS = 5
 TOLERATED = 3
 
 

@@ -18,7 +18,7 @@ from ..defence import Defence
 from ..released import Floats, view_of
 from .multi_round import site_gradients, sums_of
 
-ROUNDS = 30
+ROUNDS = 40
 MOST_SITES = 18
 """Of more than that there are too many ways."""
 LIKE = 0.9
@@ -38,7 +38,11 @@ class Disaggregation(Attack):
     metric: ClassVar[Metric] = Metric("share of sites whose update is known", success=0.5)
 
     def no_view(self, defence: Defence) -> str:
-        return "nothing is summed" if defence.scheme is None else ""
+        if defence.scheme is None:
+            return "nothing is summed"
+        if defence.sites > MOST_SITES:
+            return f"it tries each way to fill the rounds, and of {defence.sites} sites there are 2^{defence.sites}"
+        return ""
 
     def view(self, defence: Defence) -> str:
         return view_of(defence)
@@ -50,8 +54,6 @@ class Disaggregation(Attack):
         return Defence("few", "secure sum of 5, bonawitz", "bonawitz", sites=5, broken="five sites, no noise")
 
     def run(self, defence: Defence, seed: int, effort: Effort) -> Finding:
-        if defence.sites > MOST_SITES:
-            return Finding(0.0, 0.0, note=f"2^{defence.sites} ways to fill the rounds: not tried")
         gradients = site_gradients(defence, seed, effort)
         present = _participants(defence.sites, np.random.default_rng([seed, 2]))
         sums = sums_of(defence, gradients, present, seed)

@@ -18,7 +18,7 @@ from .scores import AT_FEW, FEW, GUESS, roc, said, true_positives
 ROWS = 4
 """Of each site."""
 FEATURES = 400
-NEAR = 0.3
+NEAR = 0.15
 """How far one row's influence reaches, in units of the usual distance: so near that a model learns rows by heart."""
 ROUNDS = 2
 RATE = 100.0
@@ -63,8 +63,8 @@ class Lira(Attack):
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         return (
-            f"{value:.0%} of your rows were told to be behind a model that was trained on them, "
-            f"and {FEW:.0%} of those that were not."
+            f"From a finished model, {value:.0%} of your rows that it was trained on were recognised, with {FEW:.0%} "
+            "of the others taken for them by mistake."
         )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:

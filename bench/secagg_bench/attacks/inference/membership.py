@@ -54,8 +54,8 @@ class Membership(Attack):
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         return (
-            f"{value:.0%} of your rows that are in {shown_by(defence)} were told to be in it, and {FEW:.0%} of those "
-            "that are not."
+            f"From {shown_by(defence)}, {value:.0%} of your rows in it were recognised, with {FEW:.0%} of the others "
+            "taken for them by mistake."
         )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
@@ -82,9 +82,9 @@ class Membership(Attack):
 def scores(defence: Defence, seed: int, effort: Effort) -> tuple[Floats, Floats]:
     """Return the scores of rows that are in a sum and of rows that are not, over several sums."""
     table = Table.of(effort, seed)
-    public, private = table[: int(KNOWN * len(table))], table[int(KNOWN * len(table)) :]
     count = defence.sites * ROWS
-    private.enough(count, count // 2, "not in the sum")
+    table.enough(count, count, "known, or not in the sum")
+    public, private = table[: int(KNOWN * len(table))], table[int(KNOWN * len(table)) :]
     rng = np.random.default_rng([seed, 1])
     members, others = [], []
     for number in range(SUMS):

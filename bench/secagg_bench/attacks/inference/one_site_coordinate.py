@@ -26,7 +26,7 @@ class OneSiteCoordinate(Attack):
     title: ClassVar[str] = "Whether the one patient with a rare code is ill, from the code's own coordinate"
     source: ClassVar[str] = "Melis et al., Exploiting unintended feature leakage in collaborative learning, S&P 2019"
     adversary: ClassVar[str] = "the server, curious: knows which codes are rare, and sees what is released"
-    metric: ClassVar[Metric] = Metric("share of such patients whose label is known", success=0.85, leeway=0.2)
+    metric: ClassVar[Metric] = Metric("share of such patients whose label is known", success=0.85, leeway=0.25)
     """Noise of z = 1 lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
 
     def no_view(self, defence: Defence) -> str:

@@ -31,7 +31,7 @@ class SiteProperty(Attack):
     adversary: ClassVar[str] = (
         "the server, curious: sees what is released of a first round, and has rows of the kind, with the property"
     )
-    metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.2)
+    metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.25)
     """Noise of z = 1 over institutions lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
 
     def no_view(self, defence: Defence) -> str:

@@ -20,10 +20,11 @@ class BothShares(ProtocolAttack):
     """One participant's vector, from shares that must never be opened together."""
 
     name: ClassVar[str] = "both-shares"
-    title: ClassVar[str] = "One participant's vector, by asking for both of its secrets"
+    title: ClassVar[str] = "One participant's vector, by asking for both of its secrets at once"
     source: ClassVar[str] = "Bonawitz et al., CCS 2017, section 4: why an honest participant answers one of the two"
     adversary: ClassVar[str] = (
-        "the server: lists one participant among those who stayed and among those who dropped out"
+        "the server: lists one participant among those who stayed and among those who dropped out, to everyone alike "
+        "(what it gets by asking two groups: split-view)"
     )
     metric: ClassVar[Metric] = KNOWN
 

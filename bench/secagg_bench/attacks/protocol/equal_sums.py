@@ -7,6 +7,7 @@ the coordinates who has what, looks for anything in its view that goes along wit
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from secagg_protocols.primitives.domain import Use
 
 from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from ..released import Floats
+from ..released import Floats, mechanism_for
 from .base import ProtocolAttack
 from .leaky import BESIDE, LEAKY
 from .schemes import has_own_keys, scheme_of
@@ -52,6 +53,11 @@ class EqualSums(ProtocolAttack):
     )
     metric: ClassVar[Metric] = Metric("share of values whose owner is told", success=0.75)
 
+    def view(self, defence: Defence) -> str:
+        noise = defence.noise
+        shared = f", shares of noise z = {noise.multiplier:g}" if noise and noise.mode == "distributed" else ""
+        return super().view(defence) + shared
+
     def held_by(self, defence: Defence) -> bool:
         if defence.scheme is None:
             return False
@@ -71,9 +77,12 @@ class EqualSums(ProtocolAttack):
 
 
 def _scheme(defence: Defence) -> Any:
-    colluders = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
+    parameters: dict[str, Any] = {"colluders": COLLUDERS} if has_own_keys(defence) else {}
+    if defence.noise is not None and defence.noise.mode == "distributed":
+        mechanism = replace(mechanism_for(defence.noise, PARTICIPANTS, LENGTH, rows=1), tolerated=1)  # GONE
+        parameters |= {"value_bits": mechanism.value_bits, "noise": mechanism.noise}
     broken = {what: partial(kind, colluders=COLLUDERS) for what, kind in LEAKY.items()}
-    return scheme_of(defence, PARTICIPANTS, LENGTH, broken, **colluders)
+    return scheme_of(defence, PARTICIPANTS, LENGTH, broken, **parameters)
 
 
 def _view(scheme: Any, seed: int, sides: Floats) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from .dlg import alone, summed
 from .material import Material, lung_patients
 
 EVALUATIONS = 120
-QUICK_EVALUATIONS = 60
+QUICK_EVALUATIONS = 40
 DRAWS = 20
 SITES = (1, 2, 4, 8, 16)
 
@@ -30,7 +30,9 @@ class TabularInversion(Attack):
     title: ClassVar[str] = "Patients' attributes, from rows whose gradient points the way of the one that was sent"
     source: ClassVar[str] = "Vero et al., TabLeak, ICML 2023"
     adversary: ClassVar[str] = "the server, curious: knows the model, and sees what is released of one patient a site"
-    metric: ClassVar[Metric] = Metric("attributes right (0: no more than a guess, 1: all)", success=0.5, leeway=0.1)
+    metric: ClassVar[Metric] = Metric(
+        "attributes right (0: no more than a guess, 1: all)", success=0.5, least=-1.0, leeway=0.2
+    )
     on_tables: ClassVar[bool] = True
 
     def no_view(self, defence: Defence) -> str:
@@ -58,12 +60,12 @@ class TabularInversion(Attack):
         known = attributes(material.public, material.public_y, middle)
         guess = guessed(truth, known)
         note = f"{right:.0%} of all attributes, a guess {guess:.0%}"
-        return Finding(max(0.0, right - guess) / max(1 - guess, 1e-9), 0.0, note=note)
+        return Finding(max(-1.0, (right - guess) / max(1 - guess, 1e-9)), 0.0, note=note)
 
     def in_words(self, value: float, baseline: float, defence: Defence) -> str:
         return (
-            "Of what a guess gets wrong about your rows (which columns are high or low, and the class), "
-            f"{value:.0%} came out right from {shown_by(defence)}, each of one row a site."
+            "Of what a guess gets wrong about your rows, one of each site (which columns are high, and the class), "
+            f"{max(0, value):.0%} came out right from {shown_by(defence)}."
         )
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:

@@ -14,7 +14,7 @@ from .likeness import PSNR, likeness
 from .material import Material, digits
 
 EVALUATIONS = 120
-QUICK_EVALUATIONS = 40
+QUICK_EVALUATIONS = 30
 CURVE_SEEDS = 3
 SITES = (1, 2, 4, 8, 16)
 

@@ -21,6 +21,9 @@ ROWS = 8
 SMOOTH = 50
 """Draws for each public row, where thresholds are chosen."""
 SITES = (1, 4, 16, 64)
+FEW_SITES = 16
+DRAW = 1000
+"""From the seed of one draw to that of the next."""
 NOISE = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 HEAD = 0.02
 """The next layer's weight: so small that every row's gradient has about the same size, and no smaller, as noise would
@@ -44,7 +47,7 @@ class Bait:
         # Of few public rows the quantiles are ragged, and bins then hold unequal shares of the rows to come.
         measured += rng.normal(0, measured.std() * len(public) ** -0.2, len(measured))
         thresholds = np.quantile(measured, np.arange(BINS) / BINS)
-        return cls(direction, thresholds, float(_outputs(measured, thresholds).mean()), head)
+        return cls(direction, thresholds, float(_outputs(measured[::SMOOTH], thresholds).mean()), head)
 
     def gradients(self, x: Floats, y: NDArray[np.int64]) -> Floats:
         """Return each row's gradient of the logistic loss: of the layer's weights and then its biases, (rows, values).
@@ -123,7 +126,7 @@ class Imprint(Attack):
         return f"{round(value * rows)} of {rows} of your rows came back from {shown_by(defence)}{guessed}."
 
     def curves(self, effort: Effort) -> tuple[Curve, ...]:
-        shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort) for sites in SITES]
+        shares = [self._mean(Defence("", "", "bonawitz", sites=sites), effort, FEW_SITES // sites) for sites in SITES]
         predicted = [(1 - 1 / BINS) ** (sites * ROWS - 1) for sites in SITES]
         noisy = [
             self._mean(Defence("", "", "bonawitz", noise=Noise("distributed", "row", noise)), effort) for noise in NOISE
@@ -145,5 +148,7 @@ class Imprint(Attack):
             ),
         )
 
-    def _mean(self, defence: Defence, effort: Effort) -> float:
-        return fmean(self.run(defence, seed, effort).value for seed in effort.seeds)
+    def _mean(self, defence: Defence, effort: Effort, draws: int = 1) -> float:
+        """Return the mean over the seeds. draws: of each, where one has too few rows to say much."""
+        seeds = [seed + DRAW * draw for draw in range(max(1, draws)) for seed in effort.seeds]
+        return fmean(self.run(defence, seed, effort).value for seed in seeds)

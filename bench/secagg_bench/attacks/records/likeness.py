@@ -14,13 +14,16 @@ from .material import Material
 
 TOLERANCE = 0.05
 """Root mean square error, in units of the features' range, up to which a row counts as recovered."""
+RARE = 0.0002
+"""Rows that candidates hit by chance, were they spread over all values: so few that none is taken for recovered."""
 SHOWN = 8
 PSNR = Metric("likeness of pictures, as peak signal-to-noise ratio", success=20.0, unit="dB", most=60.0, leeway=0.5)
 """At 20 dB one sees at once what a picture was of; beyond 60 nobody sees a difference."""
 
 
 def recovered(truth: Floats, candidates: Floats, tolerance: float = TOLERANCE) -> NDArray[np.bool_]:
-    """Tell which rows one of the candidates is."""
+    """Tell which rows one of the candidates is. Of few columns more must agree: candidates hit rows by chance."""
+    tolerance = min(tolerance, (RARE / max(len(candidates), 1)) ** (1 / truth.shape[1]))
     return np.array([errors(row, candidates).min(initial=np.inf) < tolerance for row in truth])
 
 

@@ -101,8 +101,10 @@ class Material:
 
     @classmethod
     def of(cls, effort: Effort, seed: int, own: Callable[[], Rows]) -> Material:
-        """Return the user's rows, or where there are none the attack's own."""
+        """Return the user's rows, or else the attack's own. Raises `InputError` where they have one column alone."""
         brought = effort.records
+        if brought is not None and brought.x.shape[1] < 2:
+            raise InputError("the table is too small: it has one column beside its target, hit by chance")
         rows = own() if brought is None else Rows((brought.x + 1) / 2, brought.y)
         order = np.random.default_rng([seed, 0]).permutation(len(rows.x))
         half = len(rows.x) // 2
@@ -112,8 +114,9 @@ class Material:
     def sites(self, count: int, rows: int) -> list[slice]:
         """Return whose rows are whose: so many for each site. Raises `InputError` where there are too few."""
         if count * rows > len(self.x):
+            plural = "row" if rows == 1 else "rows"
             raise InputError(
-                f"the table is too small: {count} sites of {rows} rows are attacked with as many rows again known, "
+                f"the table is too small: {count} sites of {rows} {plural} are attacked with as many rows again known, "
                 f"{2 * count * rows} in all, and it has {len(self.public) + len(self.x)}"
             )
         return [slice(site * rows, (site + 1) * rows) for site in range(count)]
