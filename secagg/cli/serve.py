@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,6 +95,7 @@ def serve(
     """
     with needed("service"):
         from secagg.service.serving import run
+        from secagg.service.serving import serve as service
         from secagg.service.tls import fingerprint, server_context
     from secagg.cli.stats.running import Run, report
 
@@ -112,7 +114,8 @@ def serve(
         if not inquiry.done:
             if query.expired(datetime.now(UTC)):
                 raise InputError(f"{parties.query} (--query) has expired, and no site would answer: make another query")
-            run(inquiry, roster, address, context, deadlines, lambda text: target.print(text, soft_wrap=True))
+            say = partial(target.print, soft_wrap=True)
+            run(service(inquiry, roster, address, context, deadlines, say))
     sites = inquiry.progress.sites
     found = Run(inquiry.progress.query, (), inquiry.results, sites, inquiry.noise, inquiry.epsilon(min(sites)))
     if result is not None:

@@ -162,6 +162,14 @@ class Rehearsal:
             if self.present(participant):
                 self.act(participant, self._start)
 
+    def open_uploads(self) -> None:
+        """Go on from the start until all vectors are in `uplink`."""
+        self.open()
+        while self.contributed is None:
+            self.take()
+            self.advance()
+            self.hear()
+
     def _start(self, client: Client) -> list[Envelope]:
         envelopes = client.start()
         self._tell(client)

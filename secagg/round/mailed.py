@@ -10,22 +10,22 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from secagg.listing import listed
-from secagg_protocols import InputError, Output, ParameterError
+from secagg_protocols import InputError, ParameterError
 from secagg_protocols.core import storage
 from secagg_protocols.errors import LocalError
 
 from .approvals import run_id
 from .request import Answers, one_line
-from .rounds import Round
+from .rounds import Round, Rounds
 
 T = TypeVar("T")
 
@@ -62,28 +62,6 @@ class Status:
             return f"run {self.run_id}: done"
         head = f"run {self.run_id}: round {self.round}, step {self.step}"
         return "\n".join([head, *(f"  {owner}: {said}" for owner, said in self.owners.items())])
-
-
-class Rounds(Protocol):
-    """Rounds that follow each other, kept in a folder: an `Inquiry`, or a `KeptAveraging`."""
-
-    @property
-    def job(self) -> str:
-        """The job of all of them."""
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more is to be asked."""
-
-    @property
-    def may_leave_out(self) -> bool:
-        """Whether sites that are late may be left out of the sum at hand."""
-
-    def open(self) -> AbstractContextManager[Round[str]]:
-        """Return the round at hand, where it was left."""
-
-    def close(self, output: Output) -> None:
-        """Take its sum."""
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from secagg_protocols import Adversary, InputError, ProtocolViolation, RoundContext, SecAggError, StateError
+from secagg_protocols import InputError, ProtocolViolation, RoundContext, SecAggError, StateError
 
 from .audit import model_digest
 from .policy import SitePolicy
@@ -73,14 +73,8 @@ class Participation:
         return Answers().to_bytes() if turn.awaits_vector else turn.answers, turn.reason
 
     def check_trusts_server(self) -> None:
-        """Raise `ProtocolViolation` where this site's policy holds the aggregator for one that may cheat: for whatever
-        tells in the clear how this site's data fit a model. From the losses of many models follows a gradient."""
-        policy = self._site.policy
-        if policy.floor.adversary == Adversary.ACTIVE:
-            raise ProtocolViolation(
-                f"this site tells no numbers about a model of the server's choice: its policy ({policy.prefix}adversary"
-                "=active) takes the server for one that may cheat, and many such numbers show it a gradient"
-            )
+        """Raise what `SitePolicy.check_trusts_server` does."""
+        self._site.policy.check_trusts_server()
 
     def begin(self, task: Hashable, number: object, arrays: Arrays, received: bytes) -> Contribution:
         """Begin to train, until `end`: raise, before that, where no vector is due, for another model or round than the

@@ -29,7 +29,17 @@ from pathlib import Path
 from secagg.codec import terms_called
 from secagg.schemes import ONE_KEY, OWN_PROTECTING, SCHEMES
 from secagg_he import GroupKey
-from secagg_protocols import Adversary, Identity, InputError, ParameterError, Policy, Roster, Scheme, SecAggError
+from secagg_protocols import (
+    Adversary,
+    Identity,
+    InputError,
+    ParameterError,
+    Policy,
+    ProtocolViolation,
+    Roster,
+    Scheme,
+    SecAggError,
+)
 
 from .audit import SiteTrail
 from .keys import PREFIX, WHERE, Keys, Value, its_own
@@ -140,6 +150,15 @@ class SitePolicy:
             raise ParameterError(f"{self.prefix}schemes: {strange[0]!r} is unknown; choose from {', '.join(SCHEMES)}")
         for kind in sorted(self.codecs or ()):
             terms_called(kind)
+
+    def check_trusts_server(self) -> None:
+        """Raise `ProtocolViolation` where this policy takes the aggregator for one that may cheat: for whatever tells
+        in the clear how this site's data fit a model. From the losses of many models follows a gradient."""
+        if self.floor.adversary == Adversary.ACTIVE:
+            raise ProtocolViolation(
+                f"this site tells no numbers about a model of the server's choice: its policy ({self.prefix}adversary"
+                "=active) takes the server for one that may cheat, and many such numbers show it a gradient"
+            )
 
     def codec_terms(self, data: bytes) -> CodecTerms:
         """Read the codec that the aggregator proposes (`Site.terms`). Raises `WireError`, `ParameterError`."""

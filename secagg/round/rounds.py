@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Generic
+from typing import Generic, Protocol
 
 from secagg_protocols import (
     Dropout,
@@ -230,3 +231,26 @@ class Round(Generic[Peer]):
             self._deliver(peer, data)
         except (RemoteError, StateError) as error:
             log.info("secagg: a key that %s sent ahead is not used: %s", self._peers.called(peer), error)
+
+
+class Rounds(Protocol):
+    """Rounds that follow each other, each from what came before, and kept in a folder: an `Inquiry`, or a
+    `KeptAveraging`."""
+
+    @property
+    def job(self) -> str:
+        """The job of all of them."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be asked."""
+
+    @property
+    def may_leave_out(self) -> bool:
+        """Whether sites that are late may be left out of the sum at hand."""
+
+    def open(self) -> AbstractContextManager[Round[str]]:
+        """Return the round at hand; after a restart, the same one where it was left."""
+
+    def close(self, output: Output) -> None:
+        """Take its sum, and go on to the next. It is on disk when this returns."""

@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Protocol
 
-from secagg.round import Round
-from secagg_protocols import Output
+from secagg.round.rounds import Rounds
 
 from .desk import Desk
 from .settings import Deadlines
-
-
-class Rounds(Protocol):
-    """Rounds that follow each other, each from what came before."""
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing more to ask."""
-
-    @property
-    def may_leave_out(self) -> bool:
-        """Whether sites that are late may be left out of the round at hand."""
-
-    def open(self) -> AbstractContextManager[Round[str]]:
-        """Return the round at hand; after a restart, the same one where it was."""
-
-    def close(self, output: Output) -> None:
-        """Take its sum, and go on to the next. It is on disk when this returns."""
 
 
 async def conduct(rounds: Rounds, desk: Desk, deadlines: Deadlines, say: Callable[[str], None]) -> None:

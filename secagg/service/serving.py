@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from secagg.round.request import one_line
+from secagg.round.rounds import Rounds
 from secagg_protocols import SYSTEM, ParameterError, Roster, RoundFailed, SecAggError, StateError
 
 from .calls import DONE, START_BYTES, Doorkeeper
-from .conduct import Rounds, conduct
+from .conduct import conduct
 from .desk import Desk
 from .limits import Connections
 from .listening import listen, served
@@ -90,14 +92,7 @@ async def _stay(desk: Desk) -> None:
         await asyncio.sleep(0.1)
 
 
-def run(
-    rounds: Rounds,
-    roster: Roster,
-    address: Address,
-    context: ssl.SSLContext | None,
-    deadlines: Deadlines,
-    say: Callable[[str], None],
-) -> None:
+def run(serving: Coroutine[Any, Any, None]) -> None:
     """Run `serve` in a process of its own, until it is done or somebody ends it (SIGTERM, SIGINT)."""
 
     async def main() -> None:
@@ -105,6 +100,6 @@ def run(
         assert own is not None
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, own.cancel)
-        await serve(rounds, roster, address, context, deadlines, say)
+        await serving
 
     asyncio.run(main())

@@ -22,31 +22,39 @@ from .records import arrays_in, read, sole, strip, write
 from .state import ContextStore
 
 _OPEN = (MessageType.EVALUATE, MessageType.QUERY)
-"""What passes through. Not the legacy API's get_parameters: it asks for a site's own model."""
+"""What passes through, where the site trusts the server. Not the legacy API's get_parameters: it asks for a site's own
+model."""
 _BIND = "in the ServerApp, make SecAgg.from_config(strategy, context.run_config)"
 
 
 def secagg_mod(msg: Message, context: Context, call_next: ClientAppCallable) -> Message:
     """Take one step of secure aggregation. Participant; put it first: `ClientApp(mods=[secagg_mod, …])`.
 
-    Covers `train` and every `train.<action>`; `evaluate` and `query` pass through, and nothing else does. A refusal is
-    an error reply that names what was refused; training that raises raises through, and either way this participant is
-    a dropout of the round.
+    Covers `train` and every `train.<action>`; `evaluate` and `query` pass through at a node whose policy trusts the
+    server (`SitePolicy.check_trusts_server`), and nothing else does. A refusal is an error reply that names what was
+    refused; training that raises raises through, and either way this participant is a dropout of the round.
     """
     category = msg.metadata.message_type.partition(".")[0]
-    if category in _OPEN:
-        return call_next(msg, context)
+    reason = ""
     try:
-        if category != MessageType.TRAIN:
+        if category in _OPEN:
+            _policy(context).check_trusts_server()
+        elif category != MessageType.TRAIN:
             raise ProtocolViolation(f"message type {msg.metadata.message_type!r} is neither train, evaluate nor query")
-        turn = _answered(msg, context, call_next)
-        reason = turn.reason
+        else:
+            turn = _answered(msg, context, call_next)
+            reason = turn.reason
     except SecAggError as refused:
         reason = f"{type(refused).__name__}: {refused}"
         log(ERROR, "secagg_mod: %s", reason)
     if reason:
         return Message(Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=reason), reply_to=msg)
-    return Message(write(turn.answers), reply_to=msg)
+    return call_next(msg, context) if category in _OPEN else Message(write(turn.answers), reply_to=msg)
+
+
+def _policy(context: Context) -> SitePolicy:
+    """Return what node_config says: alone its own, as the SuperLink ships all else."""
+    return SitePolicy.read(context.node_config, where="node_config")
 
 
 def job_name(run_id: int) -> str:
@@ -64,7 +72,7 @@ def _answered(msg: Message, context: Context, call_next: ClientAppCallable) -> T
             f"a train message without a step of the protocol ({missing}): this ClientApp gives no update outside "
             "secure aggregation; wrap the strategy: SecAgg(strategy)"
         ) from None
-    policy = SitePolicy.read(context.node_config, where="node_config")  # alone its own: the SuperLink ships all else
+    policy = _policy(context)
     site = Site(policy, ContextStore(context.state), job=job_name(context.run_id), terms=policy.codec_terms)
     turn = site.take(request)
     if turn.seat is None:

@@ -119,11 +119,7 @@ def test_a_participant_that_was_sent_another_model_is_left_out(case, make_round)
 def test_a_repeated_block_is_refused_and_an_impossible_one_drops_its_sender(case, make_round, refused):
     scheme = case.make(4, BLOCK_BYTES // 2)
     running = make_round(scheme)
-    running.open()
-    while running.contributed is None:
-        running.take()
-        running.advance()
-        running.hear()
+    running.open_uploads()
     for queue in running.uplink.values():
         while running.parse(queue[0]).kind != running.contributed.value:  # what is said before the vector
             running.server.receive(running.parse(queue.pop(0)))

@@ -73,11 +73,7 @@ def test_blocks_may_arrive_in_any_order_and_interleaved(case, make_round):
 def test_an_upload_that_ends_half_way_counts_for_nothing(case, make_round):
     scheme = case.make(4, BLOCK_BYTES // 2)
     running = make_round(scheme)
-    running.open()
-    while running.contributed is None:
-        running.take()
-        running.advance()
-        running.hear()
+    running.open_uploads()
     assert len(running.uplink[2]) > 1
     del running.uplink[2][0]
     running.drop[2] = scheme.steps[0]

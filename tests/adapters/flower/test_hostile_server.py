@@ -155,13 +155,16 @@ def test_a_node_whose_own_configuration_cannot_hold_refuses_from_the_first_messa
     assert reason in refusal(reply)
 
 
-def test_a_semi_honest_proposal_to_a_node_that_asks_for_active_is_refused(federation, bench, tmp_path):
+def node_that_asks_for_active(tmp_path) -> dict[str, str]:
     identities = [Identity.generate(f"party {own}") for own in range(4)]
     Roster.of("x25519", [identity.public(own) for own, identity in enumerate(identities)]).save(tmp_path / "roster")
     identities[2].save(tmp_path / "identity")
     config = {"secagg-adversary": "active", "secagg-store": str(tmp_path / "store")}
-    config |= {f"secagg-{name}": str(tmp_path / name) for name in ("roster", "identity")}
-    grid = federation(1, config)
+    return config | {f"secagg-{name}": str(tmp_path / name) for name in ("roster", "identity")}
+
+
+def test_a_semi_honest_proposal_to_a_node_that_asks_for_active_is_refused(federation, bench, tmp_path):
+    grid = federation(1, node_that_asks_for_active(tmp_path))
     reply = grid.deliver(Message(bench.asking(Request(proposal_for(bench), 1, ())), 101, "train"))
     assert "policy asks for an active adversary" in refusal(reply)
 
@@ -364,17 +367,27 @@ def test_what_the_server_gets_from_one_node_says_nothing_of_its_update(federatio
     assert counts.max() < 1.5 * counts.mean(), "an update of zeros must look like noise"
 
 
+def nothing_is_asked(msg, context):
+    raise AssertionError("the ClientApp was asked")
+
+
 @pytest.mark.parametrize("kind", ["get_parameters", "reconnect"])
 def test_any_other_message_type_reaches_nothing(kind):
     """The legacy API's get_parameters asks a client for its own model."""
-
-    def reached(msg, context):
-        raise AssertionError("the ClientApp was asked")
-
     message = Message(RecordDict(), 101, "query")
     message.metadata.__dict__["_message_type"] = kind
-    reply = secagg_mod(message, Context(7, 101, {}, RecordDict(), {}), reached)
+    reply = secagg_mod(message, Context(7, 101, {}, RecordDict(), {}), nothing_is_asked)
     assert "neither train, evaluate nor query" in refusal(reply)
+
+
+@pytest.mark.parametrize("kind", ["evaluate", "evaluate.other", "query"])
+def test_a_node_that_does_not_trust_the_server_tells_nothing_of_a_model_of_its_choice(tmp_path, kind):
+    """From the losses of many models follows a gradient. A node that trusts the server answers."""
+    message = Message(RecordDict(), 101, kind)
+    asks_for_active = Context(7, 101, node_that_asks_for_active(tmp_path), RecordDict(), {})
+    assert "takes the server for one that may cheat" in refusal(secagg_mod(message, asks_for_active, nothing_is_asked))
+    trusts = Context(7, 101, {}, RecordDict(), {})
+    assert secagg_mod(message, trusts, lambda msg, context: "its loss") == "its loss"
 
 
 def another_weight(message):
