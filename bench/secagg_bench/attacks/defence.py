@@ -134,6 +134,12 @@ DEFENCES = (
         "active",
     ),
     _noisy(
+        "active-patient-dp",
+        "an active server, and noise under the sum, over patients",
+        Noise("distributed", "patient", 1.0),
+        "active",
+    ),
+    _noisy(
         "cohort-row-dp",
         "at least 64 sites, an active server, and noise under the sum, over rows",
         Noise("distributed", "row", 1.0),

@@ -87,13 +87,16 @@ def row_audits() -> Iterator[Row]:
         yield Row(PART, what, len(caught_by), least=1)
 
 
-def audit(steps: Steps, seed: int = 5, randomness: Randomness = SYSTEM) -> Findings:
-    """Return what both audits say of one gradient with canaries. seed: of their coins. randomness: the noise's."""
+def audit(steps: Steps, seed: int = 5, randomness: Randomness = SYSTEM, guesses: int = GUESSES) -> Findings:
+    """Return what both audits say of one gradient with canaries. seed: of their coins. randomness: the noise's.
+
+    guesses: of coins. The more, the larger an ε can be excluded, and the less surely a small one.
+    """
     joined = coins(seed)
     shown = _gradient(steps, joined, randomness)
     squares = float(np.mean((shown - joined * CLIP) ** 2))
     return Findings(
-        least_epsilon(right_guesses(shown, joined)),
+        least_epsilon(right_guesses(shown, joined, guesses), guesses),
         standard_errors(squares / (steps.multiplier * CLIP) ** 2, CANARIES),
         number(epsilon([steps.multiplier], DELTA)),
     )
@@ -105,10 +108,10 @@ def coins(seed: int) -> NDArray[np.bool_]:
     return joined
 
 
-def right_guesses(shown: NDArray[np.float64], joined: NDArray[np.bool_]) -> int:
+def right_guesses(shown: NDArray[np.float64], joined: NDArray[np.bool_], guesses: int = GUESSES) -> int:
     """Return how many coins are guessed right, of those that show most and least."""
     order = np.argsort(shown)
-    return int(joined[order[-GUESSES // 2 :]].sum() + (~joined[order[: GUESSES // 2]]).sum())
+    return int(joined[order[-guesses // 2 :]].sum() + (~joined[order[: guesses // 2]]).sum())
 
 
 def _gradient(steps: Steps, joined: NDArray[np.bool_], randomness: Randomness) -> NDArray[np.float64]:
@@ -128,20 +131,20 @@ def _shapes(model: Model) -> dict[str, NDArray[np.float64]]:
     return model.initial(np.random.default_rng(0))
 
 
-def least_epsilon(right: int) -> float:
+def least_epsilon(right: int, guesses: int = GUESSES) -> float:
     """Return the largest ε that so many right guesses exclude, to 0.001; 0 for none."""
     low, high = 0.0, 50.0
-    if chance_of(right, low) > SIGNIFICANCE:
+    if chance_of(right, low, guesses) > SIGNIFICANCE:
         return 0.0
     while high - low > 1e-3:
         middle = (low + high) / 2
-        low, high = (middle, high) if chance_of(right, middle) <= SIGNIFICANCE else (low, middle)
+        low, high = (middle, high) if chance_of(right, middle, guesses) <= SIGNIFICANCE else (low, middle)
     return low
 
 
-def chance_of(right: int, epsilon: float) -> float:
+def chance_of(right: int, epsilon: float, guesses: int = GUESSES) -> float:
     """Return a bound of the chance of so many right guesses under (ε, δ): their theorem 5.2."""
     one = 1 / (1 + math.exp(-epsilon))
-    at_least = binom.sf(np.arange(right, -1, -1) - 1, GUESSES, one)  # right, one fewer, two fewer, …
+    at_least = binom.sf(np.arange(right, -1, -1) - 1, guesses, one)  # right, one fewer, two fewer, …
     rise = (at_least[1:] - at_least[0]) / np.arange(1, right + 1)
     return float(min(1.0, at_least[0] + 2 * CANARIES * DELTA * max(rise, default=0.0)))
