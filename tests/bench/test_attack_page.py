@@ -144,10 +144,11 @@ def test_a_browser_would_tell_what_is_fetched(made, tmp_path):
 @pytest.mark.usefixtures("cheap")
 def test_a_table_of_one_s_own_gets_the_attacks_on_tables(tmp_path):
     rng = np.random.default_rng(0)
-    lines = [f"{one:.4f},{two:.4f},{'yes' if one > 0.5 else 'no'}" for one, two in rng.uniform(size=(300, 2))]
+    drawn = enumerate(rng.uniform(size=(300, 2)))
+    lines = [f"P{number},{one:.4f},{two:.4f},{'yes' if one > 0.5 else 'no'}" for number, (one, two) in drawn]
     table = tmp_path / "own.csv"
-    table.write_text("\n".join(["age,dose,ill", *lines]) + "\n")
-    asked = ["--csv", str(table), "--target", "ill", "--defence", "bonawitz"]
+    table.write_text("\n".join(["who,age,dose,ill", *lines]) + "\n")
+    asked = ["--csv", str(table), "--target", "ill", "--ignore", "who", "--defence", "bonawitz"]
     said = attacks(tmp_path / "out", *asked)
     assert said.exit_code == 0, said.output
     found = json.loads(said.stdout)
@@ -159,3 +160,4 @@ def test_a_table_of_one_s_own_gets_the_attacks_on_tables(tmp_path):
     assert all("value" in cell for cell in found["cells"])
     with pytest.raises(ParameterError, match="'suppression' needs no rows of a table"):
         CliRunner().invoke(app, [*asked, "--attack", "suppression"], catch_exceptions=False)
+    assert "--ignore: it says how to read --csv" in attacks(tmp_path / "out", "--ignore", "who").stderr

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.extras import needed
 from secagg_protocols import ParameterError
 
 from ..journal import Journal
 from ..overhead import machine
+from ..own_table import Reading
 
 if TYPE_CHECKING:
     from .attack import Attack, Records
@@ -28,11 +30,14 @@ QUICK_SEEDS = 3
 DEFAULT_OUT = Path("secagg-attacks")
 
 
+@with_options
 def run_attacks(
+    *,
     attack: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one; repeatable.")] = None,
     defence: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one; repeatable.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Attack rows of your own table.")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Of --csv: its column with two classes.")] = None,
+    reading: Reading,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three seeds, not ten, and one training for each cost.")
     ] = False,
@@ -55,7 +60,7 @@ def run_attacks(
         from .registry import attacks, chosen, defences
         from .terminal import show
         from .workers import cores
-    own = records(csv, target)
+    own = records(csv, target, reading)
     known = attacks()
     if own is not None:
         known = _on_tables(known, attack or ())
@@ -101,11 +106,12 @@ def _finished(tasks: Sequence[Task], journal: Journal[Piece], workers: int, out:
             raise
 
 
-def records(csv: Path | None, target: str | None) -> Records | None:
+def records(csv: Path | None, target: str | None, reading: Reading) -> Records | None:
     """Read the user's own table, as `secagg train` would. Raises `InputError`, one line with all that is wrong."""
     if csv is None:
         if target is not None:
             raise typer.BadParameter("it says a column of --csv: give the table, too", param_hint="--target")
+        reading.check_unused()
         return None
     if target is None:
         raise typer.BadParameter("the table needs --target, its column with two classes", param_hint="--csv")
@@ -115,7 +121,7 @@ def records(csv: Path | None, target: str | None) -> Records | None:
 
     from .attack import Records
 
-    table = load_csv(Data(csv=(str(csv),), target=target))
+    table = load_csv(Data(csv=(str(csv),), target=target, **reading.settings))
     return Records(table.name, table.x, table.y)
 
 

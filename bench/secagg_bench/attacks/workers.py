@@ -11,7 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any
 
 from secagg.extras import MissingExtra
@@ -91,7 +92,7 @@ def _executor(workers: int) -> Iterator[Executor]:
         return
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _die_of_interrupts)
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), _end_with_the_parent)
     try:
         yield executor
     finally:
@@ -102,9 +103,20 @@ def _executor(workers: int) -> Iterator[Executor]:
             os.environ[THREADS] = before
 
 
-def _die_of_interrupts() -> None:
-    """End without a word at Ctrl-C: the terminal tells every process, and the one that asked says what there is."""
+def _end_with_the_parent() -> None:
+    """End without a word at Ctrl-C, which the terminal tells every process, and where the parent is killed.
+
+    The parent says what there is; a process that waits for its next piece does not see by itself that none will come.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_end_after_the_parent, daemon=True).start()
+
+
+def _end_after_the_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _outcomes(

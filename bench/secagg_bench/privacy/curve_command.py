@@ -14,12 +14,14 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from secagg.cli.options import with_options
 from secagg.cli.output import AsJson, console, print_json, progress_bar
 from secagg.extras import needed
 from secagg_protocols import InputError
 
 from ..journal import Journal
 from ..overhead import machine
+from ..own_table import Reading
 
 if TYPE_CHECKING:
     from .curve import Grid, Point
@@ -33,7 +35,9 @@ QUICK_SEEDS = 2
 DEFAULT_OUT = Path("secagg-utility")
 
 
+@with_options
 def run_utility(
+    *,
     epsilon: Annotated[list[float] | None, typer.Option(help="Of a whole training; repeatable.")] = None,
     sites: Annotated[list[int] | None, typer.Option(min=3, max=1000, help="How many; repeatable.")] = None,
     seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Trainings of each point.")] = None,
@@ -42,6 +46,7 @@ def run_utility(
     patient_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Of --csv: whose the rows are; then patients, too.")
     ] = None,
+    reading: Reading,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer values of each.")] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and what is finished.")] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
@@ -52,7 +57,7 @@ def run_utility(
         from .curve import Grid, Point
     with needed("bench"):
         from .curve_page import render
-    name, data = rows_of(csv, target, patient_column)
+    name, data = rows_of(csv, target, patient_column, reading)
     grid = Grid(
         name,
         data,
@@ -78,23 +83,28 @@ def run_utility(
         print_json({**fields, "report": str(page)})
 
 
-def rows_of(csv: Path | None, target: str | None, patient_column: str | None) -> tuple[str, Mapping[str, Any]]:
+def rows_of(
+    csv: Path | None, target: str | None, patient_column: str | None, reading: Reading
+) -> tuple[str, Mapping[str, Any]]:
     """Return the name of the rows and the settings that bring them. A table is named by what is in it, too."""
     if csv is None:
         for option, value in (("--target", target), ("--patient-column", patient_column)):
             if value is not None:
                 raise typer.BadParameter("it says a column of --csv: give the table, too", param_hint=option)
+        reading.check_unused()
         return "breast-cancer", {"dataset": "breast-cancer"}
     if target is None:
         raise typer.BadParameter("the table needs --target, its column with two classes", param_hint="--csv")
     try:
-        digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:16]
+        schema = reading.schema.read_bytes() if reading.schema else b""
+        digest = hashlib.sha256(csv.read_bytes() + schema).hexdigest()[:16]
     except OSError as error:
-        raise InputError(f"cannot read --csv {str(csv)!r}: {error.strerror}; give another file") from error
-    data: dict[str, Any] = {"csv": (str(csv),), "target": target}
+        raise InputError(f"cannot read {error.filename!r}: {error.strerror}; give another file") from error
+    data: dict[str, Any] = {"csv": (str(csv),), "target": target, **reading.settings}
     if patient_column is not None:
         data["patient_column"] = patient_column
-    return f"{csv.name} {digest} {target} {patient_column or ''}".strip(), data
+    read = ", ".join(f"{name}: {said}" for name, said in reading.settings.items())
+    return " ".join(part for part in (csv.name, digest, target, patient_column, read) if part), data
 
 
 def train_all(grid: Grid, journal: Journal[Point]) -> list[Point]:
