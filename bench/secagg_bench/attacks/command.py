@@ -41,7 +41,9 @@ def run_attacks(
     quick: Annotated[
         bool, typer.Option("--quick", help="Three seeds, not ten, and one training for each cost.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the page and what is finished.")] = DEFAULT_OUT,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder for the page and what is finished.")
+    ] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes; 1: none but this one. [default: cores]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 from .attack import Attack
 from .costs import DATASET, Cost
@@ -76,4 +76,8 @@ def _through(standing: Standing) -> str:
 
 
 def _price(cost: Cost) -> str:
-    return f". A model's AUC on {DATASET} is then {fmean(cost.trained.aucs):.3f}" if cost.trained else ""
+    if cost.trained is None:
+        return ""
+    aucs = cost.trained.aucs
+    said = f"± {stdev(aucs):.3f} over {len(aucs)} trainings" if len(aucs) > 1 else "in one training"
+    return f". A model's AUC on {DATASET} is then {fmean(aucs):.3f} {said}"

@@ -36,7 +36,8 @@ def show(matrix: Matrix, fields: dict[str, Any], target: Console) -> None:
         text = f"WRONG: {cell.attack.name} × {cell.defence.name}: {cell.wrong} ({_figures(cell)})"
         target.print(text, soft_wrap=True)
     target.print(
-        f"{len(matrix.cells)} cells, {len(matrix.wrong)} wrong, {fields['seconds']:g} s on {fields['machine']}.",
+        f"{len(matrix.cells)} cells, {sum(cell.missing for cell in matrix.cells)} not run, {len(matrix.wrong)} wrong, "
+        f"{fields['seconds']:g} s on {fields['machine']}.",
         soft_wrap=True,
     )
 
