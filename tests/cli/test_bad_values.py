@@ -13,7 +13,7 @@ from secagg.cli.stats import running
 from secagg.train import trainer
 from secagg_bench import cli as overhead
 from secagg_bench import schemes
-from secagg_bench.attacks import matrix as attacks
+from secagg_bench.attacks import workers as attacks
 from secagg_bench.liars import command as liars
 from secagg_bench.peers import command as peers
 from secagg_bench.peers import engine_command as flower
@@ -36,7 +36,7 @@ WORKS = [
     (flower, "run_engine"),
     (flower, "run_simulator"),
     (privacy, "parts_of"),
-    (attacks, "run_matrix"),
+    (attacks, "finish"),
     (utility, "train_all"),
     (statistics, "parts_of"),
 ]

@@ -46,7 +46,7 @@ def run_attacks(
     ] = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in that folder.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes; 1: none but this one. [default: cores]")
+        int | None, typer.Option(min=1, metavar="N", show_default="one a core", help="Processes; 1: none but this one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -79,9 +79,12 @@ class Cell:
         """Say whether it succeeds, or is stopped, or "in part": less than a success, and surely more than a guess."""
         if self.succeeded:
             return "succeeds"
+        metric = self.attack.metric
+        if self.baseline + metric.leeway >= metric.success:  # an audit: all that is below its claim is what is promised
+            return "stopped"
         low, high = self.interval or (self.value, self.value)
         # Where all seeds find the same, they do not say how much is chance.
-        surely = low if low < high else self.value - self.attack.metric.leeway
+        surely = low if low < high else self.value - metric.leeway
         return "in part" if surely > self.baseline else "stopped"
 
     @property
