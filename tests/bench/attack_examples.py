@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from secagg_bench.attacks.attack import Attack, Effort, Finding, Metric
+from secagg_bench.attacks.attack import Effort, Finding, Metric
 from secagg_bench.attacks.defence import Defence
-from secagg_bench.attacks.released import released, view_of
+from secagg_bench.attacks.released import OnReleased, released
 
 
-class LargestSite(Attack):
+class LargestSite(OnReleased):
     """Which of the sites sent the largest update?"""
 
     name: ClassVar[str] = "largest-site"
@@ -17,12 +17,6 @@ class LargestSite(Attack):
     source: ClassVar[str] = "an example"
     adversary: ClassVar[str] = "the server, curious: sees what is released"
     metric: ClassVar[Metric] = Metric("right guesses", success=1.0, leeway=0.7)
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def weak(self) -> Defence:
         return Defence("in-the-clear", "updates in the clear", broken="nothing is summed")

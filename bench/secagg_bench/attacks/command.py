@@ -86,15 +86,21 @@ def run_attacks(
         "seconds": round(time.monotonic() - start, 1),
         **as_fields(cells, prices),
     }
-    (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
-    page = out / "attacks.html"
-    page.write_text(render(cells, prices, fields), encoding="utf-8")
+    page = _written(out, fields, render(cells, prices, fields))
     show(cells, fields, console(as_json))
     console(as_json).print(f"report: {page}", soft_wrap=True)
     if as_json:
         print_json({**fields, "report": str(page)})
     if cells.wrong:
         raise typer.Exit(1)
+
+
+def _written(out: Path, fields: dict[str, Any], page: str) -> Path:
+    """Write the figures and the page into this folder; return where the page is."""
+    (out / "attacks.json").write_text(json.dumps(fields, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    path = out / "attacks.html"
+    path.write_text(page, encoding="utf-8")
+    return path
 
 
 def _finished(tasks: Sequence[Task], journal: Journal[Piece], workers: int, out: Path) -> dict[Hashable, str]:

@@ -19,6 +19,7 @@ from secagg.privacy.mechanism import Mechanism
 from secagg.schemes import make_scheme
 from secagg_protocols import InsecureDeterministicRandomness, ParameterError
 
+from .attack import Attack
 from .defence import Defence, Noise
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,16 @@ def view_of(defence: Defence) -> str:
     if (noise := defence.noise) is not None:
         said += f", {noise.mode} noise z = {noise.multiplier:g} over each {noise.unit} clipped at {noise.clip:g}"
     return said
+
+
+class OnReleased(Attack):
+    """An attack on what is released, under whatever defence."""
+
+    def no_view(self, defence: Defence) -> str:
+        return ""
+
+    def view(self, defence: Defence) -> str:
+        return view_of(defence)
 
 
 def shown_by(defence: Defence) -> str:

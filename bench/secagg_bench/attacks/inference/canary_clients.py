@@ -8,10 +8,9 @@ from secagg.extras import needed
 from secagg.privacy.mechanism import Mechanism
 from secagg_protocols import InsecureDeterministicRandomness
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Effort, Finding
 from ..defence import Defence, Noise
-from ..released import view_of
-from .one_run_audit import OVER_CLAIM
+from .audit import Audit, found
 
 LENGTH = 1000
 ROUNDS = 20
@@ -19,7 +18,7 @@ QUICK_ROUNDS = 5
 TOLERATED = 3
 
 
-class CanaryClients(Attack):
+class CanaryClients(Audit):
     """Whether an institution has less protection than is claimed."""
 
     name: ClassVar[str] = "canary-clients"
@@ -29,18 +28,11 @@ class CanaryClients(Attack):
         "an auditor: every institution sends a random direction, beyond the clip; sees the sums of some rounds in "
         "which one drops out"
     )
-    metric: ClassVar[Metric] = OVER_CLAIM
 
     def no_view(self, defence: Defence) -> str:
         if defence.noise is None or defence.noise.unit != "institution":
             return "no ε of an institution is claimed"
         return ""
-
-    def view(self, defence: Defence) -> str:
-        return f"{view_of(defence)}{', ' + defence.broken if defence.broken else ''}"
-
-    def held_by(self, defence: Defence) -> bool:
-        return defence.noise is not None
 
     def weak(self) -> Defence:
         noise = Noise("distributed", "institution", 1.0)
@@ -58,4 +50,4 @@ class CanaryClients(Attack):
         mechanism = Mechanism(defence.sites, LENGTH, noise.clip, noise.multiplier, 16, tolerated=TOLERATED)
         rounds = QUICK_ROUNDS if effort.quick else ROUNDS
         least = canaries_epsilon(subject, mechanism, rounds, seed, InsecureDeterministicRandomness(seed))
-        return Finding(least / claimed, 0.0, note=f"ε ≥ {least:.2f}, claimed {claimed:.2f}")
+        return found(least, claimed)

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, released, shown_by, view_of
+from ..released import Floats, OnReleased, released, shown_by
 from .clinical import Groups, Network, Table, deviation
 
 ROWS = 6
@@ -21,7 +21,7 @@ SKEW = 0.5
 SITES = (1, 2, 4, 16, 64)
 
 
-class LabelPrevalence(Attack):
+class LabelPrevalence(OnReleased):
     """How many of each site's patients are ill."""
 
     name: ClassVar[str] = "label-prevalence"
@@ -32,12 +32,6 @@ class LabelPrevalence(Attack):
     )
     metric: ClassVar[Metric] = Metric("share of the differences between sites that is explained", success=0.5)
     on_tables: ClassVar[bool] = True
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.scheme is not None

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
 from ..records.dlg import alone
-from ..released import Floats, clipped, released, shown_by, view_of
+from ..released import Floats, OnReleased, clipped, released, shown_by
 from .clinical import HIDDEN, Network, Table, deviation
 from .scores import AT_FEW, FEW, GUESS, area, roc, said, true_positives
 
@@ -25,7 +25,7 @@ NOTHING = 1e-3
 """A direction this weak, of the strongest, comes of rounding only."""
 
 
-class Membership(Attack):
+class Membership(OnReleased):
     """Which rows are in the sum, by how their gradients lie in it."""
 
     name: ClassVar[str] = "membership"
@@ -36,12 +36,6 @@ class Membership(Attack):
     )
     metric: ClassVar[Metric] = AT_FEW
     on_tables: ClassVar[bool] = True
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, released, view_of
+from ..released import Floats, OnReleased, released
 from .clinical import Network, Table
 
 ROUNDS = 20
@@ -24,7 +24,7 @@ SEEDS = 1000
 """Of rounds, for each of the attack's own."""
 
 
-class MultiRound(Attack):
+class MultiRound(OnReleased):
     """Each site's update, from sums of rounds with dropouts."""
 
     name: ClassVar[str] = "multi-round"
@@ -35,12 +35,6 @@ class MultiRound(Attack):
         "and updates no longer change"
     )
     metric: ClassVar[Metric] = Metric("cosine of what is learnt of a site to how it differs from the mean", success=0.8)
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("institution", ROUNDS)

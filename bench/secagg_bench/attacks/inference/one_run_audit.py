@@ -10,25 +10,24 @@ import numpy as np
 from secagg.extras import needed
 from secagg_protocols import InsecureDeterministicRandomness
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Effort, Finding
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, released
+from .audit import Audit, found
 
-OVER_CLAIM = Metric("ε that there is at the least, over the ε that is claimed", success=1.0, most=100.0, leeway=1.0)
 GUESSES = 600
 """Of a thousand coins. All of them right show ε = 4.8: fewer could not show more than what z = 1 claims."""
 TOO_LITTLE = 10
 """By so much the noise is divided where it is broken."""
 
 
-class OneRunAudit(Attack):
+class OneRunAudit(Audit):
     """Whether a row has less protection than is claimed."""
 
     name: ClassVar[str] = "one-run-audit"
     title: ClassVar[str] = "Whether rows have less protection than the ε claimed"
     source: ClassVar[str] = "Steinke, Nasr, Jagielski, Privacy auditing with one (1) training run, NeurIPS 2023"
     adversary: ClassVar[str] = "an auditor: adds canary rows, each with a weight of its own, and sees what is released"
-    metric: ClassVar[Metric] = OVER_CLAIM
 
     def no_view(self, defence: Defence) -> str:
         if defence.noise is None:
@@ -38,12 +37,6 @@ class OneRunAudit(Attack):
         if not defence.protects(defence.noise.unit):
             return "so large an ε is claimed that no coins could show more"
         return ""
-
-    def view(self, defence: Defence) -> str:
-        return f"{view_of(defence)}{', ' + defence.broken if defence.broken else ''}"
-
-    def held_by(self, defence: Defence) -> bool:
-        return defence.noise is not None
 
     def weak(self) -> Defence:
         noise = Noise("distributed", "row", 1.0)
@@ -63,7 +56,7 @@ class OneRunAudit(Attack):
             joined = coins(seed)
             (shown,) = released(_as_it_is(defence, noise), _canaries(joined, defence.sites), seed)
             least = least_epsilon(right_guesses(shown, joined, GUESSES), GUESSES)
-        return Finding(least / claimed, 0.0, note=f"ε ≥ {least:.2f}, claimed {claimed:.2f}")
+        return found(least, claimed)
 
 
 def _as_it_is(defence: Defence, noise: Noise) -> Defence:

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..attack import Attack, Effort, Finding, Metric
+from ..attack import Effort, Finding, Metric
 from ..defence import Defence
-from ..released import Floats, released, view_of
+from ..released import Floats, OnReleased, released
 from .clinical import Labels
 
 COMMON = 50
@@ -19,7 +19,7 @@ CODES = 2
 """Common codes of a patient."""
 
 
-class OneSiteCoordinate(Attack):
+class OneSiteCoordinate(OnReleased):
     """Whether the one patient with a rare code is ill."""
 
     name: ClassVar[str] = "one-site-coordinate"
@@ -28,12 +28,6 @@ class OneSiteCoordinate(Attack):
     adversary: ClassVar[str] = "the server, curious: knows which codes are rare, and sees what is released"
     metric: ClassVar[Metric] = Metric("share of such patients whose label is known", success=0.85, leeway=0.25)
     """Noise of z = 1 lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

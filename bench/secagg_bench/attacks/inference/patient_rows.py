@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import released, view_of
+from ..released import OnReleased, released
 
 PATIENTS = 256
 """Half of them are in the sum, two at each of 64 sites."""
@@ -18,7 +18,7 @@ ROWS = 8
 ROWS_TRIED = (1, 2, 4, 8, 16)
 
 
-class PatientRows(Attack):
+class PatientRows(OnReleased):
     """Which patients are in the sum, where each would be there with several rows that are alike."""
 
     name: ClassVar[str] = "patient-rows"
@@ -30,12 +30,6 @@ class PatientRows(Attack):
     )
     metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.25)
     """Noise of z = 1 over patients lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("patient")

@@ -9,9 +9,9 @@ import numpy as np
 
 from secagg.extras import needed
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, released, view_of
+from ..released import Floats, OnReleased, released
 from .clinical import Groups, Labels, Network, Table, deviation, scaled
 
 ROWS = 16
@@ -22,7 +22,7 @@ SEX = 1
 """Its column in scikit-learn's diabetes data."""
 
 
-class SiteProperty(Attack):
+class SiteProperty(OnReleased):
     """Whether one site's patients are women or men, while all others have both."""
 
     name: ClassVar[str] = "site-property"
@@ -33,12 +33,6 @@ class SiteProperty(Attack):
     )
     metric: ClassVar[Metric] = Metric("right guesses", success=0.8, leeway=0.25)
     """Noise of z = 1 over institutions lets nobody be right more often than 0.69, beside chance: Φ(1/2)."""
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("institution")

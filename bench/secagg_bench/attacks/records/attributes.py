@@ -11,9 +11,9 @@ from scipy.optimize import linear_sum_assignment
 
 from secagg.extras import needed
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import Floats, shown_by, view_of
+from ..released import Floats, OnReleased, shown_by
 from .dlg import alone, summed
 from .material import Material, lung_patients
 
@@ -23,7 +23,7 @@ DRAWS = 20
 SITES = (1, 2, 4, 8, 16)
 
 
-class TabularInversion(Attack):
+class TabularInversion(OnReleased):
     """Attributes of patients of all sites, each of whom has one: whether each column is high or low, and the class."""
 
     name: ClassVar[str] = "tabular-inversion"
@@ -34,12 +34,6 @@ class TabularInversion(Attack):
         "attributes right (0: no more than a guess, 1: all)", success=0.5, least=-1.0, leeway=0.2
     )
     on_tables: ClassVar[bool] = True
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

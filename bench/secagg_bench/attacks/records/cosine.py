@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from secagg.extras import needed
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence
-from ..released import view_of
+from ..released import OnReleased
 from .dlg import alone, summed
 from .likeness import PSNR, likeness
 from .material import CROP, Material, crops
@@ -21,7 +21,7 @@ SITES = (1, 4, 16)
 CURVE_SEEDS = 3
 
 
-class CosineInversion(Attack):
+class CosineInversion(OnReleased):
     """Crops of photographs of all sites, each of whom has one, from the gradient of dense layers, which leak most."""
 
     name: ClassVar[str] = "cosine-inversion"
@@ -29,12 +29,6 @@ class CosineInversion(Attack):
     source: ClassVar[str] = "Geiping et al., Inverting Gradients, NeurIPS 2020"
     adversary: ClassVar[str] = "the server, curious: knows the model, and sees what is released of one row a site"
     metric: ClassVar[Metric] = PSNR
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from secagg.extras import needed
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import view_of
+from ..released import OnReleased
 from .likeness import PSNR, likeness
 from .material import Material, digits
 
@@ -19,7 +19,7 @@ CURVE_SEEDS = 3
 SITES = (1, 2, 4, 8, 16)
 
 
-class Dlg(Attack):
+class Dlg(OnReleased):
     """Digits of all sites, each of whom has one, from the gradient of a fresh network."""
 
     name: ClassVar[str] = "dlg"
@@ -27,12 +27,6 @@ class Dlg(Attack):
     source: ClassVar[str] = "Zhu, Liu, Han, Deep Leakage from Gradients, NeurIPS 2019; labels: Zhao et al., iDLG, 2020"
     adversary: ClassVar[str] = "the server, curious: knows the model, and sees what is released of one row a site"
     metric: ClassVar[Metric] = PSNR
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, shown_by, view_of
+from ..released import Floats, OnReleased, released, shown_by
 from .likeness import pictures, recovered
 from .material import Material, halves
 
@@ -84,7 +84,7 @@ def _outputs(measured: Floats, thresholds: Floats) -> Floats:
     return total
 
 
-class Imprint(Attack):
+class Imprint(OnReleased):
     """Rows of all sites, read from the sum of their gradients."""
 
     name: ClassVar[str] = "imprint"
@@ -95,12 +95,6 @@ class Imprint(Attack):
     )
     metric: ClassVar[Metric] = Metric("share of rows recovered", success=0.1)
     on_tables: ClassVar[bool] = True
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

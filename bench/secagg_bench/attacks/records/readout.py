@@ -12,9 +12,9 @@ import numpy as np
 
 from secagg.extras import needed
 
-from ..attack import Attack, Curve, Effort, Finding, Line, Metric
+from ..attack import Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, shown_by, view_of
+from ..released import Floats, OnReleased, released, shown_by
 from .dlg import summed
 from .likeness import recovered
 from .material import Material, biopsies
@@ -26,7 +26,7 @@ SILENT = 1e-9
 SITES = (1, 2, 4, 8, 16, 64)
 
 
-class TabularReadout(Attack):
+class TabularReadout(OnReleased):
     """Rows of all sites, each of whom has one, read from the first layer of a model that is being trained."""
 
     name: ClassVar[str] = "tabular-readout"
@@ -35,12 +35,6 @@ class TabularReadout(Attack):
     adversary: ClassVar[str] = "the server, curious: knows the model, and sees what is released of one row a site"
     metric: ClassVar[Metric] = Metric("share of rows read exactly", success=0.1)
     on_tables: ClassVar[bool] = True
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..attack import Attack, Curve, Effort, Finding, Line, Metric
 from ..defence import Defence, Noise
-from ..released import Floats, released, view_of
+from ..released import Floats, OnReleased, released
 from .dlg import Dlg, alone
 from .likeness import PSNR, likeness
 from .material import Material, halves
@@ -87,7 +87,7 @@ def _with_bias(x: Floats) -> Floats:
     return np.concatenate([x, np.ones((len(x), 1))], axis=1)
 
 
-class TrapWeights(Attack):
+class TrapWeights(OnReleased):
     """Rows that were alone in a trap."""
 
     name: ClassVar[str] = "trap-weights"
@@ -98,12 +98,6 @@ class TrapWeights(Attack):
         "the worst case, where a trap by luck holds one row"
     )
     metric: ClassVar[Metric] = PSNR
-
-    def no_view(self, defence: Defence) -> str:
-        return ""
-
-    def view(self, defence: Defence) -> str:
-        return view_of(defence)
 
     def held_by(self, defence: Defence) -> bool:
         return defence.protects("row")
